@@ -1,0 +1,1 @@
+"""nappo2: distributed deep reinforcement learning as pipelines of pure transforms."""

@@ -1,0 +1,129 @@
+"""Proximal policy optimisation."""
+
+from dataclasses import dataclass
+
+from nappo2 import losses, optim
+from nappo2.algorithms.recipe import check_fit, first_params, normalizing, perceptrons, suited
+from nappo2.envs import Env
+from nappo2.maths.distributions import Distribution
+from nappo2.maths.surrogates import standardize
+from nappo2.networks import ActorCritic
+from nappo2.pipeline import compose, positive
+from nappo2.policies import greedy, stochastic
+from nappo2.schemes import Stages
+from nappo2.stages import collect, gae, gradients, learn, minibatches, scheduled, standardized, update
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Hyper-parameters of PPO; by default those for MuJoCo and PyBullet, with 8 environments.
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        num_epochs: passes over each rollout.
+        num_minibatches: per pass; they divide the rollout.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        lambda_: of the advantage estimates.
+        clip_eps: how far a probability ratio may move to the agent's advantage.
+        value_coef: weight of the value's loss.
+        entropy_coef: weight of the entropy bonus.
+        max_grad_norm: to which gradients are clipped.
+        adam_eps: of Adam.
+        hidden: sizes of the hidden layers of actor and critic.
+        normalize: whether observations are normalised and rewards scaled.
+        clip_value: whether the value may move from the old one by clip_eps only.
+        standardize_rollout: advantages over the rollout, as the original does, and not the minibatch.
+        anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
+    """
+
+    num_steps: int = 256
+    num_epochs: int = 10
+    num_minibatches: int = 32
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    lambda_: float = 0.95
+    clip_eps: float = 0.2
+    value_coef: float = 0.5
+    entropy_coef: float = 0.0
+    max_grad_norm: float = 0.5
+    adam_eps: float = 1e-5
+    hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = True
+    clip_value: bool = False
+    standardize_rollout: bool = False
+    anneal_updates: int = 0
+
+    def __post_init__(self):
+        positive(
+            num_steps=self.num_steps,
+            num_epochs=self.num_epochs,
+            num_minibatches=self.num_minibatches,
+        )
+        for name in ("gamma", "lambda_"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is within 0 and 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "clip_eps", "max_grad_norm", "adam_eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is above 0, not {getattr(self, name)}")
+        for name in ("value_coef", "entropy_coef", "anneal_updates"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is at least 0, not {getattr(self, name)}")
+
+
+def ppo(
+    env: Env, config: PPO = PPO(), *, agent: ActorCritic | None = None, dist: Distribution | None = None
+) -> Stages:
+    """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
+
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for tanh perceptrons of the right sizes, normalised if the config says so.
+        dist: None for the one that suits the environment's actions.
+
+    Raises:
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
+            environment.
+    """
+    c = config
+    if env.num_envs * c.num_steps % c.num_minibatches:
+        raise ValueError(
+            f"{c.num_minibatches} minibatches do not divide a rollout of {env.num_envs} environments "
+            f"x {c.num_steps} steps"
+        )
+    dist = dist or suited(env)
+    if agent is None:
+        agent = perceptrons(env, c.hidden)
+        agent = normalizing(agent, env) if c.normalize else agent
+    check_fit(env, agent, dist)
+    loss = losses.ppo(
+        agent,
+        dist,
+        value_coef=c.value_coef,
+        value_loss=losses.clipped_value_loss if c.clip_value else losses.plain_value_loss,
+        scale=(lambda advantage: advantage) if c.standardize_rollout else standardize,
+    )
+    optimizer = optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps))
+    policy = stochastic(agent.actor, dist)
+    annealed = _annealed(c)
+    return Stages(
+        init=first_params(agent, c, "learning_rate", "gamma", "clip_eps", "entropy_coef"),
+        collect=collect(env, policy, c.num_steps),
+        prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),
+        batches=minibatches(c.num_epochs, c.num_minibatches),
+        gradients=gradients(loss),
+        update=compose(update(optimizer), *annealed),
+        learn=compose(learn(loss, optimizer, c.num_epochs, c.num_minibatches), *annealed),
+        policy=policy,
+        greedy=greedy(agent.actor, dist),
+    )
+
+
+def _annealed(c: PPO) -> tuple:
+    if not c.anneal_updates:
+        return ()
+    falling = {
+        name: optim.linear(getattr(c, name), 0.0, c.anneal_updates) for name in ("learning_rate", "clip_eps")
+    }
+    return (scheduled(every=c.num_epochs * c.num_minibatches, **falling),)

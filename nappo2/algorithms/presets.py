@@ -1,0 +1,73 @@
+"""Configurations that are known to work, with the environments and budgets they are for."""
+
+from fnmatch import fnmatch
+from typing import Any, NamedTuple
+
+from nappo2.algorithms.ppo import PPO
+
+
+class Preset(NamedTuple):
+    """A configuration and what it was made for.
+
+    Attributes:
+        env: a pattern of environment ids.
+        num_envs: per collector.
+        total_steps: env steps of a run.
+        config: of the recipe.
+        source: where the numbers come from.
+    """
+
+    env: str
+    num_envs: int
+    total_steps: int
+    config: Any
+    source: str
+
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "ppo": {
+        "cartpole": Preset(
+            "*CartPole-v1", 8, 100_000,
+            PPO(
+                num_steps=32, num_epochs=20, num_minibatches=1, learning_rate=1e-3, gamma=0.98,
+                lambda_=0.8, normalize=False,
+            ),
+            "rl-zoo3, without its annealing",
+        ),
+        "nappo": Preset(
+            "", 1, 1_000_000,
+            PPO(
+                num_steps=1000, num_epochs=4, num_minibatches=4, learning_rate=1e-4, entropy_coef=0.01,
+                adam_eps=1e-8, hidden=(256, 256), normalize=False, clip_value=True,
+                standardize_rollout=True,
+            ),
+            "the README of the original Nappo",
+        ),
+        "long": Preset(
+            "", 1, 300_000, PPO(num_steps=2048), "Schulman et al. 2017: one environment, 2,048 steps"
+        ),
+        "locomotion": Preset(
+            "*", 8, 300_000, PPO(), "the classic MuJoCo configuration, 8 x 256 steps, normalised"
+        ),
+    }
+}  # fmt: skip
+
+
+def preset(algorithm: str, name: str) -> Preset:
+    """The named preset of a recipe.
+
+    Raises:
+        ValueError: if there is no such recipe or preset.
+    """
+    if algorithm not in PRESETS:
+        raise ValueError(f"no recipe is called {algorithm!r}; there is {', '.join(PRESETS)}")
+    if name not in PRESETS[algorithm]:
+        raise ValueError(f"{algorithm} has no preset {name!r}; there is {', '.join(PRESETS[algorithm])}")
+    return PRESETS[algorithm][name]
+
+
+def preset_for(algorithm: str, env_id: str) -> Preset:
+    """The first preset of a recipe that is made for environments of this id."""
+    names = PRESETS.get(algorithm, {})
+    found = [name for name, known in names.items() if known.env and fnmatch(env_id, known.env)]
+    return preset(algorithm, found[0] if found else "locomotion")

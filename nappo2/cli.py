@@ -1,0 +1,177 @@
+"""The command line: ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Config = TypeVar("Config")
+
+HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
+
+usage:
+  nappo2 train                     PPO on HalfCheetahBulletEnv-v0, 300,000 steps: the main job
+  nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
+  nappo2 train ppo --help          all options, with their defaults
+
+A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
+standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
+
+
+@dataclass(frozen=True)
+class Train(Generic[Config]):
+    """Trains an agent, with progress on the standard error; options not given come from the preset.
+
+    Attributes:
+        config: the hyper-parameters of the recipe.
+        env: a Gymnasium id, one of PyBullet's *BulletEnv-v0, or torch/CartPole-v1, torch/Pendulum-v1.
+        total_steps: env steps to train for.
+        num_envs: environments per collector.
+        scheme: where the pipeline is cut.
+        seed: from which all randomness derives.
+        log_dir: where the run is kept; by default under runs/.
+        preset: whose values are the defaults of all others; by default the one for the env.
+        evaluate_every: env steps between deterministic evaluations; 0 for none.
+        evaluation_episodes: of each evaluation.
+        tensorboard: whether to write event files too.
+        threads: of torch; one is best for small networks.
+    """
+
+    config: Config
+    env: str = "HalfCheetahBulletEnv-v0"
+    total_steps: int = 300_000
+    num_envs: int = 8
+    scheme: str = "3cs"
+    seed: int = 0
+    log_dir: Path | None = None
+    preset: str | None = None
+    evaluate_every: int = 0
+    evaluation_episodes: int = 10
+    tensorboard: bool = False
+    threads: int = 1
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command; bad input is one sentence on the standard error, and exit code 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP)
+        return
+    try:
+        if argv[0] != "train":
+            raise ValueError(f"no command is called {argv[0]!r}; there is train")
+        sys.exit(train(argv[1:]))
+    except (ValueError, NotImplementedError) as error:
+        print(f"nappo2: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def train(argv: list[str]) -> int:
+    """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C."""
+    algorithm = argv.pop(0) if argv and not argv[0].startswith("-") else "ppo"
+    options = parse(algorithm, argv)
+    import torch
+
+    torch.set_num_threads(options.threads)
+    learner = learner_of(algorithm, options)
+    for _ in learner:
+        pass
+    print(json.dumps(result(algorithm, options, learner)), flush=True)
+    return 130 if learner.interrupted else 0
+
+
+def parse(algorithm: str, argv: list[str]) -> Train:
+    """The options of a command line; the preset that they name, or that suits the env, fills the rest."""
+    import tyro
+
+    from nappo2.algorithms import preset, preset_for
+
+    env, name = _option(argv, "--env") or Train.env, _option(argv, "--preset")
+    chosen = preset(algorithm, name) if name else preset_for(algorithm, env)
+    default = Train(chosen.config, env, chosen.total_steps, chosen.num_envs)
+    kind = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(chosen.config)])
+    return tyro.cli(kind, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+
+
+def _option(argv: list[str], name: str) -> str | None:
+    """The value of an option, read before all others, as their defaults depend on it."""
+    for word, following in zip(argv, [*argv[1:], None], strict=True):
+        if word == name:
+            return following
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
+
+
+def learner_of(algorithm: str, options: Train):
+    """The Learner of a command line, whose description is in its log_dir."""
+    from nappo2 import algorithms, envs
+    from nappo2.evaluate import evaluate
+    from nappo2.learner import Learner
+    from nappo2.pipeline import positive
+    from nappo2.schemes import scheme
+    from nappo2.seeds import fold_in
+
+    positive(total_steps=options.total_steps, num_envs=options.num_envs, threads=options.threads)
+    if options.evaluate_every < 0:
+        raise ValueError(f"evaluate_every is at least 0, not {options.evaluate_every}")
+    env = envs.make(options.env, options.num_envs)
+    stages = getattr(algorithms, algorithm)(env, options.config)
+    pipeline = scheme(options.scheme, stages)
+    tested = None
+    if options.evaluate_every:
+        of_its_own, seed = envs.make(options.env, options.num_envs), fold_in(options.seed, "evaluation")
+        tested = partial(
+            evaluate, of_its_own, stages.greedy, num_episodes=options.evaluation_episodes, seed=seed
+        )
+    log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
+    learner = Learner(
+        pipeline,
+        stages.init(fold_in(options.seed, "params")),
+        options.seed,
+        options.total_steps,
+        log_dir,
+        evaluate=tested,
+        evaluate_every=options.evaluate_every or options.total_steps,
+        tensorboard=options.tensorboard,
+        progress=True,
+    )
+    described = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
+    (learner.log_dir / "run.json").write_text(json.dumps(described, indent=2) + "\n")
+    return learner
+
+
+def _name(algorithm: str, options: Train) -> str:
+    env = options.env.replace("/", "-")
+    return f"{algorithm}-{env}-{options.scheme}-{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def result(algorithm: str, options: Train, learner) -> dict:
+    """What a run came to, for programs to read."""
+    row = learner.metrics[-1] if learner.metrics else {}
+    numbers = {
+        "seconds": learner.seconds,
+        "simulator_seconds": learner.sums.get("simulator_seconds", 0.0),
+        "steps_per_second": learner.env_steps / learner.seconds if learner.seconds else 0.0,
+        "episode_return": row.get("episode_return", math.nan),
+    }
+    return {
+        "algorithm": algorithm,
+        "env": options.env,
+        "scheme": options.scheme,
+        "seed": options.seed,
+        "env_steps": learner.env_steps,
+        "updates": int(learner.params["version"]),
+        **{name: round(x, 3) if math.isfinite(x) else None for name, x in numbers.items()},
+        "interrupted": learner.interrupted,
+        "log_dir": str(learner.log_dir),
+    }
+
+
+if __name__ == "__main__":
+    main()

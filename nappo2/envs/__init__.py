@@ -1,0 +1,24 @@
+"""Environments as pairs of functions ``(reset, step)`` on batches."""
+
+from nappo2.envs.cartpole import cartpole
+from nappo2.envs.env import Env, Outcome, action_size, check_spaces
+from nappo2.envs.families import TORCH, make
+from nappo2.envs.gym import from_gym
+from nappo2.envs.pendulum import pendulum
+from nappo2.envs.physics import physics_env
+from nappo2.envs.pybullet import PYBULLET, pybullet
+
+__all__ = [
+    "PYBULLET",
+    "TORCH",
+    "Env",
+    "Outcome",
+    "action_size",
+    "cartpole",
+    "check_spaces",
+    "from_gym",
+    "make",
+    "pendulum",
+    "physics_env",
+    "pybullet",
+]

@@ -1,0 +1,77 @@
+"""Environments: a pair of functions of an explicit state, on batches of B.
+
+Continuous actions are in [-1, 1] in each dimension, [B, A]; an environment clips them to
+that, and scales them to its own bounds. Discrete actions are integers from 0, [B].
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gymnasium.spaces import Box, Discrete, Space
+from torch import Tensor
+
+
+class Outcome(NamedTuple):
+    """What an action led to; plain tensors, as they are made once per step.
+
+    Attributes:
+        observation: the one reached, before any reset, [B, ...].
+        reward: [B].
+        terminated: whether it is terminal, so that nothing follows it, [B] bool.
+        truncated: whether the episode was cut off here, [B] bool.
+    """
+
+    observation: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+
+
+class Env(NamedTuple):
+    """A batch of environments, as a pair of functions.
+
+    Attributes:
+        reset: ``seed -> (state, observation)``.
+        step: ``(state, action) -> (state, observation, outcome)``. An episode
+            that ends is reset at once: ``observation`` is the one to act on,
+            ``outcome.observation`` the one that was reached.
+        observation_space: of one environment, a Box.
+        action_space: of one environment, a Box (of any bounds) or Discrete.
+        num_envs: B.
+        name: what messages call it.
+    """
+
+    reset: Callable[[int], tuple[Any, Tensor]]
+    step: Callable[[Any, Tensor], tuple[Any, Tensor, Outcome]]
+    observation_space: Space
+    action_space: Space
+    num_envs: int
+    name: str = "env"
+
+
+def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:
+    """Refuses what no policy of nappo2 can see or do.
+
+    Raises:
+        NotImplementedError: names the space, and where to look.
+    """
+    if not isinstance(observation_space, Box):
+        raise NotImplementedError(
+            f"{name} has observations in {observation_space}; nappo2 takes a Box. "
+            "gymnasium.wrappers.FlattenObservation turns most spaces into one"
+        )
+    if not isinstance(action_space, (Box, Discrete)):
+        raise NotImplementedError(
+            f"{name} has actions in {action_space}; nappo2 takes a Box or Discrete. "
+            "gymnasium.wrappers.TransformAction can map one of these to it"
+        )
+
+
+def action_size(space: Space) -> int:
+    """How many actions there are to choose from, or how many dimensions an action has."""
+    if isinstance(space, Discrete):
+        return int(space.n)
+    size = 1
+    for length in space.shape:
+        size *= length
+    return size

@@ -1,0 +1,1 @@
+"""Functions of tensors: returns, the formulas of the losses, distributions, running moments."""

@@ -1,0 +1,110 @@
+"""Action distributions, as functions of a network's outputs. Sampling takes an explicit generator."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+class Distribution(NamedTuple):
+    """Functions of a network's outputs, [..., num_outputs].
+
+    Attributes:
+        sample: ``(outputs, generator) -> action``.
+        mode: ``outputs -> action``, the most probable one.
+        log_prob: ``(outputs, action) -> log_prob``, [...].
+        entropy: ``outputs -> entropy``, in nats, [...].
+        num_outputs: ``size -> int``: how many outputs a network has for ``size`` actions to
+            choose from, or for actions of ``size`` dimensions.
+    """
+
+    sample: Callable[[Tensor, torch.Generator], Tensor]
+    mode: Callable[[Tensor], Tensor]
+    log_prob: Callable[[Tensor, Tensor], Tensor]
+    entropy: Callable[[Tensor], Tensor]
+    num_outputs: Callable[[int], int]
+
+
+def categorical() -> Distribution:
+    """One of ``logits.shape[-1]`` actions."""
+
+    def sample(logits, generator):
+        # the largest of log-probabilities with Gumbel noise: half the price of torch.multinomial
+        noise = torch.empty(logits.shape).exponential_(generator=generator).to(logits.device)
+        return (logits - noise.log()).argmax(-1)
+
+    def mode(logits):
+        return logits.argmax(-1)
+
+    def log_prob(logits, action):
+        return logits.log_softmax(-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(logits):
+        log_probs = logits.log_softmax(-1)
+        return -(log_probs.exp() * log_probs).sum(-1)
+
+    return Distribution(sample, mode, log_prob, entropy, num_outputs=lambda size: size)
+
+
+def normal() -> Distribution:
+    """A diagonal normal; outputs are means and log standard deviations, [..., 2A]."""
+
+    def sample(outputs, generator):
+        mean, log_std = outputs.chunk(2, -1)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+        return torch.addcmul(mean, log_std.exp(), noise)
+
+    def mode(outputs):
+        return outputs.chunk(2, -1)[0]
+
+    def log_prob(outputs, action):
+        mean, log_std = outputs.chunk(2, -1)
+        return normal_log_prob((action - mean) * (-log_std).exp(), log_std)
+
+    def entropy(outputs):
+        return (outputs.chunk(2, -1)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+    return Distribution(sample, mode, log_prob, entropy, num_outputs=lambda size: 2 * size)
+
+
+def tanh_normal(
+    min_log_std: float = -20.0, max_log_std: float = 2.0, limit: float = 1 - 1e-6
+) -> Distribution:
+    """A diagonal normal, squashed to (-1, 1) (Haarnoja et al., https://arxiv.org/abs/1812.05905, C).
+
+    Log standard deviations are clamped to what is given; actions to ``limit``, so that their
+    log-probability is finite. The entropy is that of the normal, an upper bound.
+    """
+    unsquashed = normal()
+
+    def bounded(outputs):
+        mean, log_std = outputs.chunk(2, -1)
+        return torch.cat([mean, log_std.clamp(min_log_std, max_log_std)], -1)
+
+    def sample(outputs, generator):
+        return unsquashed.sample(bounded(outputs), generator).tanh()
+
+    def mode(outputs):
+        return unsquashed.mode(outputs).tanh()
+
+    def log_prob(outputs, action):
+        before = action.clamp(-limit, limit).atanh()
+        return unsquashed.log_prob(bounded(outputs), before) - log_slope(before).sum(-1)
+
+    def entropy(outputs):
+        return unsquashed.entropy(bounded(outputs))
+
+    return Distribution(sample, mode, log_prob, entropy, unsquashed.num_outputs)
+
+
+def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
+    """The log-density of ``mean + exp(log_std) * noise``, summed over the last dimension."""
+    return (-0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def log_slope(x: Tensor) -> Tensor:
+    """``log(1 - tanh(x)^2)``, without cancellation."""
+    return 2 * (math.log(2) - x - softplus(-2 * x))

@@ -1,0 +1,74 @@
+"""Returns and advantages, as functions of tensors of shape [T, B].
+
+Rewards, values and flags at index t belong to the transition from t to t+1. A
+``terminated`` state has no value to bootstrap from; a ``done`` state
+(terminated or truncated) ends the episode, but may still have one.
+"""
+
+import torch
+from torch import Tensor
+
+from nappo2.maths.shapes import Flag, Real
+
+
+def backwards(x: Tensor, c: Tensor) -> Tensor:
+    """Solves ``y[t] = x[t] + c[t] * y[t + 1]``, by doubling: log2(T) steps on whole tensors."""
+    width = 1
+    while width < len(x):
+        x = torch.cat([torch.addcmul(x[:-width], c[:-width], x[width:]), x[-width:]])
+        c = torch.cat([c[:-width] * c[width:], c[-width:]])
+        width *= 2
+    return x
+
+
+def lambda_advantage(td_error: Real, discount: Real) -> Real:
+    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` backwards in time."""
+    return backwards(td_error, discount)
+
+
+def gae(
+    reward: Real,
+    value: Real,
+    next_value: Real,
+    terminated: Flag,
+    done: Flag,
+    gamma: float | Tensor,
+    lambda_: float | Tensor,
+) -> Real:
+    """Generalised advantage estimates (Schulman et al., https://arxiv.org/abs/1506.02438).
+
+    Args:
+        reward: rewards, [T, B].
+        value: V(s[t]), [T, B].
+        next_value: V(s[t + 1]) of the state before any reset, [T, B].
+        terminated: whether s[t + 1] is terminal, [T, B] bool.
+        done: whether the episode ended at t + 1, [T, B] bool.
+        gamma: discount factor per step.
+        lambda_: 0 gives one-step TD errors, 1 gives Monte Carlo returns.
+
+    Returns:
+        Advantages, [T, B]; add ``value`` for the value targets.
+    """
+    td_error = reward + gamma * next_value * ~terminated - value
+    return lambda_advantage(td_error, gamma * lambda_ * ~done)
+
+
+def discounted(
+    reward: Real, next_value: Real, terminated: Flag, done: Flag, gamma: float | Tensor
+) -> Real:
+    """Discounted returns, which bootstrap where an episode is cut off: ``R[t] = r[t] + gamma * R[t + 1]``.
+
+    At a truncation, and at the end of the rollout, ``next_value`` stands for the rest; at a
+    termination there is none.
+    """
+    last = torch.zeros_like(done)
+    last[-1] = True
+    cut = done | last
+    return backwards(reward + gamma * next_value * (cut & ~terminated), gamma * ~cut)
+
+
+def running(reward: Real, done: Flag, before: Tensor, gamma: float | Tensor = 1.0) -> Real:
+    """The discounted sum of an episode's rewards so far, [T, B], where it was ``before`` [B] at first."""
+    alive = gamma * ~torch.cat([torch.zeros_like(done[:1]), done[:-1]])
+    start = torch.cat([reward[:1] + alive[:1] * before, reward[1:]])
+    return backwards(start.flip(0), alive.flip(0)).flip(0)

@@ -1,0 +1,11 @@
+"""The types of tensors: with their shapes where jaxtyping is installed, as in the tests."""
+
+from torch import Tensor
+
+try:
+    from jaxtyping import Bool, Float
+except ImportError:
+    Real = Flag = Tensor
+else:
+    Real = Float[Tensor, "T B"]
+    Flag = Bool[Tensor, "T B"]

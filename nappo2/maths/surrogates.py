@@ -1,0 +1,42 @@
+"""The formulas of PPO (Schulman et al., https://arxiv.org/abs/1707.06347), on tensors of any one shape."""
+
+import torch
+from torch import Tensor
+
+
+def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_eps: Tensor | float) -> Tensor:
+    """The pessimistic bound on the policy's improvement (eq. 7); to be maximised."""
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip_eps, 1 + clip_eps)
+    return torch.minimum(ratio * advantage, clipped * advantage).mean()
+
+
+def squared_error(value: Tensor, target: Tensor) -> Tensor:
+    """``(value - target)^2 / 2``, on average."""
+    return 0.5 * (value - target).square().mean()
+
+
+def clipped_squared_error(
+    value: Tensor, old_value: Tensor, target: Tensor, clip_eps: Tensor | float
+) -> Tensor:
+    """The larger error of ``value`` and of ``value`` kept within ``clip_eps`` of the old one.
+
+    As in OpenAI's baselines, from which the original takes it.
+    """
+    near = old_value + (value - old_value).clamp(-clip_eps, clip_eps)
+    return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
+
+
+def standardize(x: Tensor) -> Tensor:
+    """``x``, with mean 0 and (unbiased) standard deviation 1."""
+    return (x - x.mean()) / (x.std() + 1e-8)
+
+
+def approx_kl(log_ratio: Tensor) -> Tensor:
+    """An unbiased estimate of KL(old, new), in nats (http://joschu.net/blog/kl-approx.html)."""
+    return (log_ratio.exp() - 1 - log_ratio).mean()
+
+
+def clip_fraction(log_ratio: Tensor, clip_eps: Tensor | float) -> Tensor:
+    """The share of probability ratios that are outside of ``1 - clip_eps`` to ``1 + clip_eps``."""
+    return ((log_ratio.exp() - 1).abs() > clip_eps).float().mean()

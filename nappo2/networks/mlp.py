@@ -1,0 +1,60 @@
+"""Perceptrons."""
+
+from collections.abc import Callable
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nappo2.networks.network import Network
+from nappo2.pipeline import positive
+from nappo2.seeds import generator, split
+
+
+def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
+    """An orthogonal matrix, scaled by ``gain`` (Saxe et al., https://arxiv.org/abs/1312.6120)."""
+    return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
+
+
+def mlp(
+    *sizes: int,
+    activation: Callable[[Tensor], Tensor] = torch.tanh,
+    gain: float = 2**0.5,
+    final_gain: float = 1.0,
+) -> Network:
+    """A perceptron with orthogonal weights and biases of 0, linear at its end.
+
+    Observations of any rank are flattened: ``x`` is [..., *shape], where shape has
+    ``sizes[0]`` entries in all.
+
+    Args:
+        *sizes: of the input, the hidden layers and the output.
+        activation: between the layers.
+        gain: of the hidden layers' weights; sqrt(2) suits tanh and ReLU alike in practice.
+        final_gain: of the last layer's; 0.01 for a policy, 1 for a value.
+
+    Raises:
+        ValueError: if there are fewer than two sizes, or one is not at least 1.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
+    positive(**{f"size {i}": size for i, size in enumerate(sizes)})
+    shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
+    gains = [gain] * (len(shapes) - 1) + [final_gain]
+    names = [str(i) for i in range(len(shapes))]
+
+    def layer(shape, gain, seed):
+        return TensorDict(weight=orthogonal(shape, gain, seed), bias=torch.zeros(shape[0]))
+
+    def init(seed):
+        specs = zip(names, shapes, gains, split(seed, len(shapes)), strict=True)
+        return TensorDict({name: layer(*spec) for name, *spec in specs})
+
+    def apply(weights, x):
+        for name in names:
+            x = x if name == "0" else activation(x)
+            x = linear(x, weights[name]["weight"], weights[name]["bias"])
+        return x
+
+    return Network(init, apply)

@@ -1,0 +1,58 @@
+"""Any torch.nn.Module as a network."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from tensordict import TensorDict
+from torch.func import functional_call
+from torch.nn import Module
+
+from nappo2.networks.network import Network
+
+
+def from_module(module: Module | Callable[[], Module]) -> Network:
+    """A module, or a function that makes one, as a network.
+
+    A module brings its weights: they are those that it has now, whatever the seed. A function
+    that makes modules is called under each seed, so different seeds give different weights.
+    Buffers (masks, tables, statistics of batch norm) are constants, not optimised and the same
+    for every seed, and the module runs in evaluation mode: a loss draws nothing, and a network
+    changes nothing.
+
+    Args:
+        module: of one tensor, whose parameters are all of floating point.
+
+    Raises:
+        ValueError: if it is neither a module nor makes one.
+    """
+    make = (lambda: module) if isinstance(module, Module) else module
+    skeleton = deepcopy(_made(make, 0)).eval()
+    buffers = dict(skeleton.named_buffers())
+
+    def init(seed):
+        named = _made(make, seed).named_parameters()
+        weights = {tuple(name.split(".")): p.detach().clone() for name, p in named}
+        return TensorDict({}).update(TensorDict(weights))
+
+    def apply(weights, x):
+        flat = {name: _leaf(weights, name.split(".")) for name, _ in skeleton.named_parameters()}
+        return functional_call(skeleton, flat | buffers, (x,))
+
+    return Network(init, apply)
+
+
+def _made(make: Callable[[], Module], seed: int) -> Module:
+    """What ``make`` makes under ``seed``; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        module = make() if callable(make) else make
+    if not isinstance(module, Module):
+        raise ValueError(f"from_module takes a torch.nn.Module, or a function that makes one, not {module!r}")
+    return module
+
+
+def _leaf(tree, path):
+    for name in path:
+        tree = tree[name]
+    return tree

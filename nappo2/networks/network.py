@@ -1,0 +1,19 @@
+"""Networks, as pairs of functions of explicit parameters."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tensordict import TensorDict
+from torch import Tensor
+
+
+class Network(NamedTuple):
+    """A pair of pure functions.
+
+    Attributes:
+        init: ``seed -> weights``, a tree of floating point tensors.
+        apply: ``(weights, x) -> y``, where weights may also be plain dictionaries.
+    """
+
+    init: Callable[[int], TensorDict]
+    apply: Callable[[Any, Tensor], Tensor]

@@ -1,0 +1,23 @@
+"""Optimisers: pairs of functions on the vector of weights, after optax."""
+
+from nappo2.optim.schedules import Schedule, constant, linear
+from nappo2.optim.transformations import (
+    GradientTransformation,
+    adam,
+    chain,
+    clip_by_global_norm,
+    rmsprop,
+    sgd,
+)
+
+__all__ = [
+    "GradientTransformation",
+    "Schedule",
+    "adam",
+    "chain",
+    "clip_by_global_norm",
+    "constant",
+    "linear",
+    "rmsprop",
+    "sgd",
+]

@@ -1,0 +1,23 @@
+"""Schedules: functions of the number of updates so far."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Schedule = Callable[[Tensor], Tensor]
+
+
+def linear(start: float, end: float, num_updates: int) -> Schedule:
+    """From ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on."""
+    if num_updates < 1:
+        raise ValueError(f"num_updates is at least 1, not {num_updates}")
+
+    def value(version):
+        return start + (end - start) * (version / num_updates).clamp(max=1)
+
+    return value
+
+
+def constant(value: float) -> Schedule:
+    """Always ``value``."""
+    return lambda version: version * 0.0 + value

@@ -1,0 +1,96 @@
+"""Gradient transformations, after optax, on the vector of weights."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class GradientTransformation(NamedTuple):
+    """A pair of pure functions.
+
+    Attributes:
+        init: ``vector -> state``.
+        update: ``(grads, state, hyper) -> (updates, state)``, where ``hyper`` is
+            ``params["hyper"]``; ``updates`` are added to the vector.
+    """
+
+    init: Callable[[Tensor], Any]
+    update: Callable[[Tensor, Any, Mapping], tuple[Tensor, Any]]
+
+
+def chain(*transformations: GradientTransformation) -> GradientTransformation:
+    """Applies ``transformations`` in order."""
+
+    def init(vector):
+        return tuple(t.init(vector) for t in transformations)
+
+    def update(grads, state, hyper):
+        states = []
+        for transformation, inner in zip(transformations, state, strict=True):
+            grads, inner = transformation.update(grads, inner, hyper)
+            states.append(inner)
+        return grads, tuple(states)
+
+    return GradientTransformation(init, update)
+
+
+def clip_by_global_norm(max_norm: float) -> GradientTransformation:
+    """Scales gradients down to a global norm of at most ``max_norm``.
+
+    Raises:
+        ValueError: if ``max_norm`` is not above 0.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm is above 0, not {max_norm}")
+
+    def update(grads, state, hyper):
+        return grads * (max_norm / grads.norm().clamp(min=max_norm)), state
+
+    return GradientTransformation(lambda vector: (), update)
+
+
+class AdamState(NamedTuple):
+    count: Tensor  # []
+    mu: Tensor
+    nu: Tensor
+
+
+def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTransformation:
+    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980), with ``hyper["learning_rate"]``."""
+
+    def init(vector):
+        zeros = torch.zeros_like(vector)
+        return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
+
+    def update(grads, state, hyper):
+        count = state.count + 1
+        mu = state.mu.lerp(grads, 1 - b1)
+        nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
+        # as torch.optim.Adam orders it: both corrections are scalars
+        denominator = nu.sqrt() / (1 - b2**count).sqrt() + eps
+        step_size = hyper["learning_rate"] / (1 - b1**count)
+        return (mu / denominator) * -step_size, AdamState(count, mu, nu)
+
+    return GradientTransformation(init, update)
+
+
+def sgd(momentum: float = 0.0) -> GradientTransformation:
+    """Stochastic gradient descent with momentum, as in torch, with ``hyper["learning_rate"]``."""
+
+    def update(grads, velocity, hyper):
+        velocity = velocity * momentum + grads
+        return -hyper["learning_rate"] * velocity, velocity
+
+    return GradientTransformation(torch.zeros_like, update)
+
+
+def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> GradientTransformation:
+    """RMSProp (Hinton, 2012) as in torch, ``eps`` outside the root, with ``hyper["learning_rate"]``."""
+
+    def update(grads, nu, hyper):
+        nu = torch.addcmul(nu * decay, grads, grads, value=1 - decay)
+        return -hyper["learning_rate"] * grads / (nu.sqrt() + eps), nu
+
+    return GradientTransformation(torch.zeros_like, update)

@@ -1,0 +1,113 @@
+"""Params: one TensorDict ``{weights, target, normalizer, version, hyper}``.
+
+To look at, they are trees; to compute with, ``weights`` are one vector. Only
+``weights`` is differentiated, raveled and optimised; ``normalizer`` holds running
+statistics, ``version`` counts updates, ``hyper`` has what may change during a run.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+Params = TensorDict
+
+
+def make_params(
+    weights: TensorDict,
+    *,
+    target: TensorDict | None = None,
+    normalizer: TensorDict | None = None,
+    **hyper: float,
+) -> Params:
+    """Makes params of version 0.
+
+    Args:
+        weights: what is differentiated and optimised, a tree of floating point tensors.
+        target: a slowly moving copy of some of the weights.
+        normalizer: running statistics, as ``networks.normalized`` names them.
+        **hyper: what may change during a run (``learning_rate``, ``clip_eps``, ...).
+    """
+    return TensorDict(
+        weights=weights,
+        target=TensorDict() if target is None else target.clone(),
+        normalizer=TensorDict() if normalizer is None else normalizer,
+        version=torch.zeros((), dtype=torch.int64),
+        hyper=TensorDict({name: torch.tensor(float(value)) for name, value in hyper.items()}),
+    )
+
+
+def replaced(params: Params, **changed: Any) -> Params:
+    """A copy of ``params``, in which some branches are others."""
+    return TensorDict({name: params[name] for name in params.keys()} | changed)
+
+
+def with_hyper(params: Params, **values: float) -> Params:
+    """A copy of ``params`` with other hyper-parameters.
+
+    Raises:
+        ValueError: if one of ``values`` is not among those that ``params`` has.
+    """
+    hyper = params["hyper"]
+    for name in values:
+        if name not in hyper.keys():
+            known = ", ".join(sorted(hyper.keys()))
+            raise ValueError(f"no hyper-parameter is called {name!r}; these can be set: {known}")
+    changed = {name: torch.full_like(hyper[name], float(value)) for name, value in values.items()}
+    return replaced(params, hyper=hyper.copy().update(changed))
+
+
+def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
+    """One vector with all leaves, and the function that gives a vector its names back, as views.
+
+    Raises:
+        ValueError: if the tree has no leaves.
+    """
+    paths, leaves = zip(*walk(tree), strict=True) if len(tree.keys()) else ((), ())
+    if not leaves:
+        raise ValueError("there are no weights to ravel: the network has no parameters")
+    vector = torch.cat([leaf.reshape(-1) for leaf in leaves])
+    return vector, _unravel(paths, tuple(leaf.shape for leaf in leaves))
+
+
+@cache
+def _unravel(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
+    """Cached, so that compiled code meets the same function again."""
+    sizes = [shape.numel() for shape in shapes]
+
+    def unravel(vector: Tensor) -> dict:
+        parts = zip(shapes, vector.split(sizes), strict=True)
+        return nested(paths, [part.view(shape) for shape, part in parts])
+
+    return unravel
+
+
+def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """The leaves of a tree with their paths, in order."""
+    for name, child in tree.items():
+        if isinstance(child, Tensor):
+            yield (*path, name), child
+        else:
+            yield from walk(child, (*path, name))
+
+
+def nested(paths: tuple, leaves: list[Tensor]) -> dict:
+    """The tree of plain dictionaries that has ``leaves`` at ``paths``."""
+    tree: dict = {}
+    for path, leaf in zip(paths, leaves, strict=True):
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = leaf
+    return tree
+
+
+def stop_gradient(tree: Mapping) -> dict:
+    """The same tree, through which no gradient flows."""
+    return {
+        name: child.detach() if isinstance(child, Tensor) else stop_gradient(child)
+        for name, child in tree.items()
+    }

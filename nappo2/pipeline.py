@@ -1,0 +1,218 @@
+"""Pipelines: a pair of functions that yields one item per step.
+
+A source collects rollouts. Each transform wraps the pipeline before it, and may
+step it zero, one or many times per step of its own: data flows down the pipe,
+demand flows up. A pipeline's state is a mapping from stage name to that stage's
+state; a stage's seed is ``fold_in(seed, name)``, whatever stands beside it.
+"""
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import reduce, wraps
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.params import Params
+from nappo2.reports import Report, count, join
+
+
+class Stage(NamedTuple):
+    """What a pipeline remembers of the call that made one of its stages.
+
+    Attributes:
+        name: under which the stage keeps its state and reports its seconds.
+        kind: the function that was called.
+        arguments: what it was called with.
+    """
+
+    name: str
+    kind: str
+    arguments: dict[str, Any]
+
+    def __repr__(self):
+        plain = {k: v for k, v in self.arguments.items() if isinstance(v, (bool, int, float))}
+        shown = ", ".join(f"{name}={value}" for name, value in plain.items())
+        return f"{self.name}({shown})" if shown else self.name
+
+
+class Pipeline(NamedTuple):
+    """A pair of functions, as an optax ``GradientTransformation`` is, and its stages' names.
+
+    Attributes:
+        init: ``(params, seed) -> state``.
+        step: ``(params, state) -> (state, item, report)``. A step consumes its
+            state and may reuse its storage, so go on with the new one only.
+        stages: what was called to make it, for drawing, checking and fusing.
+    """
+
+    init: Callable[[Params, int], dict[str, Any]]
+    step: Callable[[Params, dict], tuple[dict, TensorDict, Report]]
+    stages: tuple[Stage, ...] = ()
+
+    def __or__(self, transform: "Transform") -> "Pipeline":
+        made = transform(self) if callable(transform) else None
+        if not isinstance(made, Pipeline):
+            raise ValueError(
+                f"behind | stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
+            )
+        return made
+
+    def __repr__(self):
+        return " | ".join(map(repr, self.stages))
+
+
+Transform = Callable[[Pipeline], Pipeline]
+
+
+def stage(make: Callable) -> Callable:
+    """Records the name and the arguments of each call of ``make``, a maker of sources or transforms.
+
+    What is made reports the seconds it takes, less those of the stages before it.
+    """
+    signature = inspect.signature(make)
+
+    @wraps(make)
+    def recorded(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        record = Stage(bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments))
+        made = make(*args, **kwargs)
+        if isinstance(made, Pipeline):
+            return _timed(record.name, made)._replace(stages=(record,))
+        return lambda source: _timed(record.name, made(source))._replace(
+            stages=_append(source.stages, record)
+        )
+
+    return recorded
+
+
+def _append(stages: tuple[Stage, ...], record: Stage) -> tuple[Stage, ...]:
+    if record.name in (seen.name for seen in stages):
+        raise ValueError(f"two stages are called {record.name!r}; a state could not tell them apart")
+    return (*stages, record)
+
+
+_upstream: ContextVar[list[float]] = ContextVar("upstream")  # seconds that inner steps took
+
+
+def _timed(name: str, pipeline: Pipeline) -> Pipeline:
+    """``pipeline``, whose reports have the seconds that it spends outside of the stages before it."""
+    key = f"{name}_seconds"
+
+    def step(params, state):
+        inner, outer = [0.0], _upstream.get(None)
+        token = _upstream.set(inner)
+        start = perf_counter()
+        try:
+            state, item, report = pipeline.step(params, state)
+        finally:
+            _upstream.reset(token)
+        total = perf_counter() - start
+        if outer is not None:
+            outer[0] += total
+        return state, item, count(report, **{key: total - inner[0]})
+
+    return pipeline._replace(step=step)
+
+
+def compose(*transforms: Transform) -> Transform:
+    """The transform that applies ``transforms`` from left to right."""
+    return lambda source: reduce(Pipeline.__or__, transforms, source)
+
+
+def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
+    """Replaces every item by ``fn(params, item)``; the bare transform, for use within a stage."""
+
+    def transform(source):
+        def step(params, state):
+            state, item, report = source.step(params, state)
+            return state, fn(params, item), report
+
+        return Pipeline(source.init, step)
+
+    return transform
+
+
+@stage
+def _each(fn: Callable[[Params, TensorDict], TensorDict], name: str) -> Transform:
+    return mapped(fn)
+
+
+def each(fn: Callable[[Params, TensorDict], TensorDict], name: str | None = None) -> Transform:
+    """Replaces every item by ``fn(params, item)``; the stage is called ``name``, or as ``fn`` is."""
+    return _each(fn, name=name or getattr(fn, "__name__", "each"))
+
+
+@stage
+def unroll(num_steps: int) -> Transform:
+    """Takes ``num_steps`` steps as one, each with the params that the one before it yielded.
+
+    Raises:
+        ValueError: if ``num_steps`` is not at least 1.
+    """
+    positive(num_steps=num_steps)
+
+    def transform(source):
+        def step(params, state):
+            reports = []
+            for _ in range(num_steps):
+                state, params, report = source.step(params, state)
+                reports.append(report)
+            return state, params, join(reports)
+
+        return Pipeline(source.init, step)
+
+    return transform
+
+
+def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) -> dict[str, Any]:
+    """The state in which ``pipeline`` goes on from ``state``.
+
+    Keeps the states of stages that have the same name and structure, and
+    initialises the others.
+    """
+    return keep(pipeline.init(params, seed), state)
+
+
+def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """``fresh``, with what ``old``, or the first worker of a cut in it, has under the same names.
+
+    The state of a cut adopts by itself (``adopt``), and tells what is in its workers (``ask``).
+    """
+    inner = [cut.ask(0) for cut in old.values() if hasattr(cut, "ask")]
+    known = {name: value for state in (*inner, old) for name, value in state.items()}
+    return {name: _keep(value, old.get(name, old), known.get(name)) for name, value in fresh.items()}
+
+
+def _keep(fresh, cut, old):
+    if hasattr(fresh, "adopt"):
+        return fresh.adopt(cut)
+    return old if alike(fresh, old) else fresh
+
+
+def alike(fresh: Any, old: Any) -> bool:
+    """Whether two states have the same structure: types, fields, shapes, names.
+
+    None, in ``fresh``, is what comes into being later, and like anything.
+    """
+    if fresh is None:
+        return True
+    if isinstance(fresh, Tensor):
+        return isinstance(old, Tensor) and (fresh.shape, fresh.dtype) == (old.shape, old.dtype)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        # by name, as a class that was reloaded in a notebook is another with the same fields
+        return getattr(old, "_fields", None) == fresh._fields and all(map(alike, fresh, old))
+    if isinstance(fresh, str):
+        return fresh == old
+    return type(fresh).__qualname__ == type(old).__qualname__
+
+
+def positive(**counts: int) -> None:
+    """Refuses counts that are no integers of at least 1."""
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is an integer of at least 1, not {value!r}")

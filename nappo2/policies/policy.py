@@ -1,0 +1,53 @@
+"""Policies: how to act, on plain tensors, and how probable it was, once per rollout."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.maths.distributions import Distribution
+from nappo2.networks import Apply
+
+
+class Policy(NamedTuple):
+    """Three functions.
+
+    Attributes:
+        init: ``(num_envs, seed) -> memory``, () where nothing is remembered.
+        act: ``(params, observation, memory, generator) -> (action, memory)``, once per step.
+        log_prob: ``(params, rollout) -> log_prob``, [T, B], once per rollout.
+    """
+
+    init: Callable[[int, int], Any]
+    act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
+    log_prob: Callable[[Mapping, Mapping], Tensor]
+
+
+def memoryless(num_envs: int, seed: int) -> tuple:
+    """The memory of a policy that remembers nothing."""
+    return ()
+
+
+def stochastic(actor: Apply, dist: Distribution) -> Policy:
+    """Samples from the distribution."""
+
+    def act(params, observation, memory, generator):
+        return dist.sample(actor(params, observation), generator), memory
+
+    def log_prob(params, rollout):
+        return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
+
+    return Policy(memoryless, act, log_prob)
+
+
+def greedy(actor: Apply, dist: Distribution) -> Policy:
+    """Takes the most probable action, for evaluation; its log-probability is 0."""
+
+    def act(params, observation, memory, generator):
+        return dist.mode(actor(params, observation)), memory
+
+    def log_prob(params, rollout):
+        return torch.zeros_like(rollout["next"]["reward"])
+
+    return Policy(memoryless, act, log_prob)

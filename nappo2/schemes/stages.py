@@ -1,0 +1,35 @@
+"""An algorithm, as what stands in each box of the line."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, Transform
+from nappo2.policies import Policy
+
+
+class Stages(NamedTuple):
+    """What a recipe makes, and a scheme cuts.
+
+    Attributes:
+        init: ``seed -> params``.
+        collect: the source of rollouts.
+        prepare: of rollouts, such as advantages.
+        batches: rollouts to batches.
+        gradients: batches to gradients.
+        update: gradients to params.
+        learn: ``batches | gradients | update``, or as many of these as a rollout feeds in one
+            step; for the schemes that cut nothing between them.
+        policy: how the collectors act.
+        greedy: how an evaluation acts.
+    """
+
+    init: Callable[[int], Params]
+    collect: Pipeline
+    prepare: Transform
+    batches: Transform
+    gradients: Transform
+    update: Transform
+    learn: Transform
+    policy: Policy
+    greedy: Policy

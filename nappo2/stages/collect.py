@@ -1,0 +1,126 @@
+"""Sources: pipelines of rollouts."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.envs import Env, Outcome
+from nappo2.maths import returns
+from nappo2.maths.moments import moments
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, positive, stage
+from nappo2.policies import Policy
+from nappo2.reports import Report, count
+from nappo2.seeds import fold_in, generator, split
+
+
+class CollectState(NamedTuple):
+    env: Any
+    observation: Tensor  # [B, ...]
+    memory: Any
+    score: Tensor  # [B], the return of each episode so far
+    length: Tensor  # [B], its steps so far
+    discounted: Tensor  # [B], its discounted return so far, by which rewards are scaled
+    seed: int
+
+
+@stage
+def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
+    """Rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B].
+
+    Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
+    ``next``, ``observation`` (the one reached, before any reset), ``reward``, ``terminated``,
+    ``truncated`` and ``done``. Nothing in them is normalised. The report counts env steps and
+    the seconds inside of ``env.step``, and has the finished episodes, and the moments of
+    observations and discounted returns that ``params["normalizer"]`` asks for.
+
+    Raises:
+        ValueError: if ``num_steps`` is not at least 1; in a step, if an observation or a reward
+            is not finite.
+    """
+    positive(num_steps=num_steps)
+
+    def init(params, seed):
+        env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
+        env_state, observation = env.reset(env_seed)
+        zeros = torch.zeros(len(observation))
+        memory = policy.init(len(observation), memory_seed)
+        return {"collect": CollectState(env_state, observation, memory, zeros, zeros, zeros, seed)}
+
+    @torch.no_grad()
+    def step(params, states):
+        state, plain = states["collect"], params.to_dict()
+        seed, key = split(state.seed)
+        state, rollout, seconds = interact(env, policy.act, num_steps, plain, state, generator(key))
+        check_finite(env.name, rollout)
+        done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        rollout["next"]["done"] = done
+        rollout["action_log_prob"] = policy.log_prob(plain, rollout)
+        rollout["params_version"] = params["version"].expand(done.shape)
+        state, report = account(params, rollout, state._replace(seed=seed))
+        report = count(report, simulator_seconds=seconds)
+        return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
+
+    return Pipeline(init, step)
+
+
+def interact(
+    env: Env, act: Callable, num_steps: int, params: dict, state: CollectState, rng: torch.Generator
+) -> tuple[CollectState, dict, float]:
+    """Acts ``num_steps`` times, writing what happens into rows of preallocated tensors.
+
+    Returns the state afterwards, the rollout, and the seconds inside of ``env.step``.
+    """
+    env_state, observation, memory = state[:3]
+    rows, seconds = None, 0.0
+    for t in range(num_steps):
+        action, memory = act(params, observation, memory, rng)
+        start = perf_counter()
+        env_state, following, outcome = env.step(env_state, action)
+        seconds += perf_counter() - start
+        happened = (observation, action, *outcome)
+        if rows is None:
+            columns = [torch.empty((num_steps, *x.shape), dtype=x.dtype) for x in happened]
+            rows = list(zip(*(column.unbind() for column in columns), strict=True))
+        for row, x in zip(rows[t], happened, strict=True):
+            row.copy_(x)
+        observation = following
+    observations, actions, *reached = columns
+    rollout = {"observation": observations, "action": actions}
+    rollout["next"] = dict(zip(Outcome._fields, reached, strict=True))
+    return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds
+
+
+def check_finite(name: str, rollout: dict) -> None:
+    """Refuses observations and rewards that are not finite, and says where they came from."""
+    reached = rollout["next"]
+    for key in ("observation", "reward"):
+        x = reached[key]
+        if x.is_floating_point() and not x.isfinite().all():
+            t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
+            raise ValueError(
+                f"environment {b} of {name} gave a {key} that is not finite, at step {t} of the "
+                f"rollout: {x[t, b].tolist()}"
+            )
+
+
+def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
+    """What happened, in numbers: steps, finished episodes, and the moments that params ask for."""
+    reward, done = rollout["next"]["reward"], rollout["next"]["done"]
+    score = returns.running(reward, done, state.score)
+    length = returns.running(torch.ones_like(reward), done, state.length)
+    counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
+    sums, discounted = {"env_steps": done.numel()}, state.discounted
+    alive = ~done[-1]
+    if "observation" in counted:
+        sums["observation_moments"] = moments(rollout["observation"])
+    if "return" in counted:
+        so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
+        sums["return_moments"] = moments(so_far)
+        discounted = so_far[-1] * alive
+    state = state._replace(score=score[-1] * alive, length=length[-1] * alive, discounted=discounted)
+    return state, Report({}, sums, {"return": score[done], "length": length[done]})

@@ -1,0 +1,55 @@
+"""Batches to gradients."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.losses import Loss
+from nappo2.params import ravel
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.reports import note
+
+
+@stage
+def gradients(loss: Loss) -> Transform:
+    """Turns batches into gradients: ``weights``, one vector, and the ``version`` they belong to.
+
+    Raises:
+        ValueError: in a step, if the loss is no scalar, or depends on no weight.
+    """
+
+    def transform(source):
+        def step(params, state):
+            state, batch, report = source.step(params, state)
+            vector, unravel = ravel(params["weights"])
+            grad, means = value_and_grad(loss, params.to_dict(), vector, unravel, batch)
+            lag = (params["version"] - batch["params_version"]).float().mean()
+            report = note(report, batch.numel(), **means, collection_lag=lag)
+            return state, TensorDict(weights=grad, version=params["version"]), report
+
+        return Pipeline(source.init, step)
+
+    return transform
+
+
+@torch.enable_grad()  # whoever pulls may compute without
+def value_and_grad(
+    loss: Loss, params: Mapping, vector: Tensor, unravel: Callable, batch: Mapping
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The gradient of the loss with respect to the vector of weights, and the loss and its means."""
+    vector = vector.detach().requires_grad_()
+    value, means = loss({**params, "weights": unravel(vector)}, batch)
+    check_loss(value)
+    (grad,) = torch.autograd.grad(value, vector)
+    return grad, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+
+
+def check_loss(value: Tensor) -> None:
+    """Refuses what cannot be differentiated."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"a loss gives (a scalar, means); the first of these was {shape}")
+    if not value.requires_grad:
+        raise ValueError('the loss depends on no weight; it reads them from params["weights"]')

@@ -1,0 +1,109 @@
+"""A whole rollout's minibatches in one step: ``minibatches | gradients | update | unroll``, fused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.losses import Loss
+from nappo2.optim import GradientTransformation
+from nappo2.params import nested, ravel, replaced, walk
+from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.reports import note
+from nappo2.seeds import generator, split
+from nappo2.stages.gradients import check_loss
+from nappo2.stages.minibatches import flattened, no_minibatches, selected, shuffled
+from nappo2.stages.update import moved
+
+
+@stage
+def learn(loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int) -> Transform:
+    """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
+
+    Raises:
+        ValueError: as ``minibatches`` and ``gradients`` do.
+    """
+    positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
+
+    def transform(source):
+        def init(params, seed):
+            own = {"minibatches": no_minibatches(seed), "update": optimizer.init(ravel(params["weights"])[0])}
+            return source.init(params, seed) | own
+
+        @torch.no_grad()
+        def step(params, state):
+            inner, rollout, report = source.step(params, state)
+            seed, key = split(state["minibatches"].seed)
+            flat = flattened(rollout)
+            orders = shuffled(len(flat), num_epochs, num_minibatches, generator(key))
+            age = (params["version"] - flat["params_version"]).float().mean()
+            batch = flat.exclude("params_version").to_dict()
+            weights, own, means = epochs(loss, optimizer, params, state["update"], batch, orders)
+            normalizer, report = moved(params["normalizer"], report)
+            num_updates = num_epochs * num_minibatches
+            version = params["version"] + num_updates
+            params = replaced(params, weights=weights, normalizer=normalizer, version=version)
+            means |= {"collection_lag": age + (num_updates - 1) / 2, "gradient_lag": 0 * age}
+            own = {"update": own, "minibatches": state["minibatches"]._replace(seed=seed)}
+            return inner | own, params, note(report, orders.numel(), **means)
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def epochs(
+    loss: Loss,
+    optimizer: GradientTransformation,
+    params: TensorDict,
+    state: Any,
+    batch: Mapping,
+    orders: Tensor,
+) -> tuple[TensorDict, Any, dict[str, Tensor]]:
+    """Minibatch after minibatch: the weights and the optimizer's state afterwards, and all means.
+
+    The weights are leaves that look at one vector, which is moved in place, so that nothing is
+    taken apart or put together from minibatch to minibatch but the gradient.
+    """
+    vector, paths, leaves = _leaves(params["weights"])
+    plain = params.to_dict() | {"weights": nested(paths, leaves)}
+    seen = []
+    for order in orders:
+        epoch = _parts(selected(batch, order.view(-1)), len(order))
+        for minibatch in epoch:
+            grad, means = _gradient(loss, plain, leaves, minibatch)
+            updates, state = optimizer.update(grad, state, plain["hyper"])
+            vector.add_(updates)
+            seen.append(means | {"grad_norm": grad.norm()})
+    weights = TensorDict(nested(paths, [leaf.detach() for leaf in leaves]))
+    return weights, state, {name: torch.stack([m[name] for m in seen]).mean() for name in seen[0]}
+
+
+def _leaves(weights: TensorDict) -> tuple[Tensor, tuple, list[Tensor]]:
+    """A vector of its own, the paths of the weights, and leaves that are views of the vector."""
+    paths, _ = zip(*walk(weights), strict=True)
+    vector, unravel = ravel(weights)
+    return vector, paths, [view.detach().requires_grad_() for _, view in walk(unravel(vector))]
+
+
+@torch.enable_grad()
+def _gradient(
+    loss: Loss, params: Mapping, leaves: list[Tensor], batch: Mapping
+) -> tuple[Tensor, dict[str, Tensor]]:
+    value, means = loss(params, batch)
+    check_loss(value)
+    grads = torch.autograd.grad(value, leaves, materialize_grads=True)
+    vector = torch.cat([grad.reshape(-1) for grad in grads])
+    return vector, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+
+
+def _parts(batch: Mapping, num: int) -> list[dict]:
+    """``num`` equal parts of a batch, as views."""
+    split_leaves = {
+        key: x.chunk(num) if isinstance(x, Tensor) else _parts(x, num) for key, x in batch.items()
+    }
+    return [{key: parts[i] for key, parts in split_leaves.items()} for i in range(num)]
+
+

@@ -1,0 +1,72 @@
+"""Gradients to params."""
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.maths.moments import absorb
+from nappo2.optim import GradientTransformation, Schedule
+from nappo2.params import Params, ravel, replaced
+from nappo2.pipeline import Pipeline, Transform, mapped, positive, stage
+from nappo2.reports import Report, note
+
+
+@stage
+def update(optimizer: GradientTransformation) -> Transform:
+    """Turns gradients into params, and moments that a report brings into the normalizer's."""
+
+    def transform(source):
+        def init(params, seed):
+            vector, _ = ravel(params["weights"])
+            return source.init(params, seed) | {"update": optimizer.init(vector)}
+
+        @torch.no_grad()
+        def step(params, state):
+            inner, grads, report = source.step(params, state)
+            vector, unravel = ravel(params["weights"])
+            updates, own = optimizer.update(grads["weights"], state["update"], params["hyper"])
+            normalizer, report = moved(params["normalizer"], report)
+            lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
+            weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1
+            params = replaced(params, weights=weights, normalizer=normalizer, version=version)
+            return inner | {"update": own}, params, note(report, 1, gradient_lag=lag, grad_norm=norm)
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def moved(normalizer: TensorDict, report: Report) -> tuple[TensorDict, Report]:
+    """Moves the moments of a report, if it has any, into the normalizer."""
+    end = "_moments"
+    found = {name[: -len(end)]: x for name, x in report.sums.items() if name.endswith(end)}
+    if not found:
+        return normalizer, report
+    rest = {name: x for name, x in report.sums.items() if not name.endswith(end)}
+    return absorb(normalizer, found), report._replace(sums=rest)
+
+
+@stage
+def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
+    """Sets hyper-parameters by schedules of the number of updates, at each multiple of ``every``.
+
+    With the number of updates per rollout for ``every``, they stand still within a rollout, and
+    fused learning equals composed. Right of an update; the first values are those of the params.
+
+    Raises:
+        ValueError: if ``every`` is not at least 1; in a step, if params have no such name.
+    """
+    positive(every=every)
+
+    def fn(_, params):
+        version = params["version"] // every * every
+        return replaced(params, hyper=with_values(params, version))
+
+    def with_values(params: Params, version):
+        unknown = [name for name in schedules if name not in params["hyper"].keys()]
+        if unknown:
+            known = ", ".join(sorted(params["hyper"].keys()))
+            raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
+        values = {name: schedule(version).float() for name, schedule in schedules.items()}
+        return params["hyper"].copy().update(values)
+
+    return mapped(fn)
