@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 Config = TypeVar("Config")
 
@@ -17,6 +18,7 @@ HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the sche
 usage:
   nappo2 train                     PPO on HalfCheetahBulletEnv-v0, 300,000 steps: the main job
   nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
+  nappo2 train impala --env CartPole-v1 --scheme dadacs --collectors 2 --learners 2 --backend ray
   nappo2 train ppo --help          all options, with their defaults
 
 A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
@@ -32,7 +34,15 @@ class Train(Generic[Config]):
         env: a Gymnasium id, one of PyBullet's *BulletEnv-v0, or torch/CartPole-v1, torch/Pendulum-v1.
         total_steps: env steps to train for.
         num_envs: environments per collector.
-        scheme: where the pipeline is cut.
+        scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs or dadaca.
+        collectors: in all, where collection has a cut of its own.
+        learners: where gradients are distributed.
+        backend: where workers are: serial (this process, by turns) or ray (processes of their own).
+        ahead: rollouts that a collector may begin before its last one was taken.
+        wait_for: in 3ds and 2dacs, of how many learners a step waits for.
+        preempt: in 3ds and 2dacs, the share of a rollout with which the others stop then.
+        deadline: seconds after which a step on ray is given up and its worker replaced.
+        device: of the learner, such as cuda; collectors stay on the CPU.
         seed: from which all randomness derives.
         log_dir: where the run is kept; by default under runs/.
         preset: whose values are the defaults of all others; by default the one for the env.
@@ -47,6 +57,14 @@ class Train(Generic[Config]):
     total_steps: int = 300_000
     num_envs: int = 8
     scheme: str = "3cs"
+    collectors: int = 2
+    learners: int = 2
+    backend: Literal["serial", "ray"] = "serial"
+    ahead: int = 0
+    wait_for: int | None = None
+    preempt: float | None = None
+    deadline: float = 300.0
+    device: str = "cpu"
     seed: int = 0
     log_dir: Path | None = None
     preset: str | None = None
@@ -75,12 +93,12 @@ def train(argv: list[str]) -> int:
     """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C."""
     algorithm = argv.pop(0) if argv and not argv[0].startswith("-") else "ppo"
     options = parse(algorithm, argv)
-    import torch
-
-    torch.set_num_threads(options.threads)
     learner = learner_of(algorithm, options)
-    for _ in learner:
-        pass
+    try:
+        for _ in learner:
+            pass
+    finally:
+        learner.close()
     print(json.dumps(result(algorithm, options, learner)), flush=True)
     return 130 if learner.interrupted else 0
 
@@ -100,7 +118,7 @@ def parse(algorithm: str, argv: list[str]) -> Train:
 
 def _option(argv: list[str], name: str) -> str | None:
     """The value of an option, read before all others, as their defaults depend on it."""
-    for word, following in zip(argv, [*argv[1:], None], strict=True):
+    for word, following in pairwise([*argv, None]):
         if word == name:
             return following
         if word.startswith(f"{name}="):
@@ -114,25 +132,27 @@ def learner_of(algorithm: str, options: Train):
     from nappo2.evaluate import evaluate
     from nappo2.learner import Learner
     from nappo2.pipeline import positive
-    from nappo2.schemes import scheme
     from nappo2.seeds import fold_in
 
-    positive(total_steps=options.total_steps, num_envs=options.num_envs, threads=options.threads)
+    positive(total_steps=options.total_steps, num_envs=options.num_envs)
     if options.evaluate_every < 0:
         raise ValueError(f"evaluate_every is at least 0, not {options.evaluate_every}")
     env = envs.make(options.env, options.num_envs)
-    stages = getattr(algorithms, algorithm)(env, options.config)
-    pipeline = scheme(options.scheme, stages)
+    stages = algorithms.RECIPES[algorithm](env, options.config)
+    pipeline = pipeline_of(options, stages)
     tested = None
     if options.evaluate_every:
-        of_its_own, seed = envs.make(options.env, options.num_envs), fold_in(options.seed, "evaluation")
+        of_its_own, seed = (
+            envs.make(options.env, options.num_envs),
+            fold_in(options.seed, "evaluation"),
+        )
         tested = partial(
             evaluate, of_its_own, stages.greedy, num_episodes=options.evaluation_episodes, seed=seed
         )
     log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
     learner = Learner(
         pipeline,
-        stages.init(fold_in(options.seed, "params")),
+        stages.init(fold_in(options.seed, "params")).to(options.device),
         options.seed,
         options.total_steps,
         log_dir,
@@ -140,10 +160,31 @@ def learner_of(algorithm: str, options: Train):
         evaluate_every=options.evaluate_every or options.total_steps,
         tensorboard=options.tensorboard,
         progress=True,
+        threads=options.threads,
     )
     described = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
     (learner.log_dir / "run.json").write_text(json.dumps(described, indent=2) + "\n")
     return learner
+
+
+def pipeline_of(options: Train, stages):
+    """The pipeline of a command line."""
+    from nappo2.schemes import on_ray, scheme, serial
+
+    if options.backend == "ray":
+        on = on_ray(deadline=options.deadline, num_gpus=0.5 * options.device.startswith("cuda"))
+    else:
+        on = serial
+    return scheme(
+        options.scheme,
+        stages,
+        collectors=options.collectors,
+        learners=options.learners,
+        on=on,
+        ahead=options.ahead,
+        wait_for=options.wait_for,
+        preempt=options.preempt,
+    )
 
 
 def _name(algorithm: str, options: Train) -> str:
@@ -154,11 +195,14 @@ def _name(algorithm: str, options: Train) -> str:
 def result(algorithm: str, options: Train, learner) -> dict:
     """What a run came to, for programs to read."""
     row = learner.metrics[-1] if learner.metrics else {}
+    seconds = {k: x for k, x in learner.sums.items() if k.endswith("_seconds")}
+    lags = {name: row.get(name, math.nan) for name in ("collection_lag", "gradient_lag")}
     numbers = {
         "seconds": learner.seconds,
         "simulator_seconds": learner.sums.get("simulator_seconds", 0.0),
         "steps_per_second": learner.env_steps / learner.seconds if learner.seconds else 0.0,
         "episode_return": row.get("episode_return", math.nan),
+        **lags,
     }
     return {
         "algorithm": algorithm,
@@ -168,6 +212,10 @@ def result(algorithm: str, options: Train, learner) -> dict:
         "env_steps": learner.env_steps,
         "updates": int(learner.params["version"]),
         **{name: round(x, 3) if math.isfinite(x) else None for name, x in numbers.items()},
+        "restarts": int(learner.sums.get("restarts", 0)),
+        "stage_seconds": {
+            name.removesuffix("_seconds"): round(x, 3) for name, x in seconds.items()
+        },
         "interrupted": learner.interrupted,
         "log_dir": str(learner.log_dir),
     }

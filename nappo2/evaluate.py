@@ -24,11 +24,14 @@ class Evaluation(NamedTuple):
     lengths: Tensor
 
     def __repr__(self):
-        return f"{self.returns.mean():.1f} ± {self.returns.std(correction=0):.1f} ({len(self.returns)} episodes)"
+        spread = self.returns.std(correction=0)
+        return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes)"
 
 
 @torch.no_grad()
-def evaluate(env: Env, policy: Policy, params: Params, num_episodes: int = 10, seed: int = 0) -> Evaluation:
+def evaluate(
+    env: Env, policy: Policy, params: Params, num_episodes: int = 10, seed: int = 0
+) -> Evaluation:
     """The returns of exactly ``num_episodes`` episodes.
 
     How many episodes of each environment count is settled before they begin, so that short
@@ -54,5 +57,7 @@ def evaluate(env: Env, policy: Policy, params: Params, num_episodes: int = 10, s
             if len(found[i]) < quota[i]:
                 found[i].append((score[i].item(), length[i].item()))
         score, length = score * ~done, length * ~done
-    returns, lengths = torch.tensor([episode for episodes in found for episode in episodes]).unbind(-1)
+    returns, lengths = torch.tensor([episode for episodes in found for episode in episodes]).unbind(
+        -1
+    )
     return Evaluation(returns, lengths)

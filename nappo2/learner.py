@@ -1,11 +1,14 @@
 """The loop, as something one holds in hand."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+import torch
 from tqdm.auto import tqdm
 
 from nappo2.checkpoint import save_params
@@ -48,6 +51,7 @@ class Learner:
         evaluate_every: int = 10_000,
         tensorboard: bool = False,
         progress: bool | None = None,
+        threads: int = 1,
     ):
         """
         Args:
@@ -61,12 +65,14 @@ class Learner:
             evaluate_every: env steps between evaluations.
             tensorboard: whether to log to ``log_dir/tensorboard`` too.
             progress: whether to show a bar; None shows it where somebody can see it.
+            threads: of torch within a step. For small networks more than one are slower, and
+                many times so on busy cores.
 
         Raises:
             ValueError: for counts that are not at least 1, a pipeline that is none, or a log_dir
                 that is a file.
         """
-        positive(target_steps=target_steps, evaluate_every=evaluate_every)
+        positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         if not isinstance(pipeline, Pipeline):
             raise ValueError(f"a Learner takes the steps of a pipeline, not of {pipeline!r}")
         if tensorboard and log_dir is None:
@@ -74,7 +80,11 @@ class Learner:
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
         self.log_dir = None if log_dir is None else _prepared(Path(log_dir))
         self.state = pipeline.init(params, seed)
-        self.target_steps, self.evaluate, self.evaluate_every = target_steps, evaluate, evaluate_every
+        self.target_steps, self.evaluate, self.evaluate_every = (
+            target_steps,
+            evaluate,
+            evaluate_every,
+        )
         self.env_steps, self.seconds, self.interrupted = 0, 0.0, False
         self.sums: dict[str, float] = {}
         self.metrics: list[Row] = []
@@ -83,7 +93,7 @@ class Learner:
         self._next_evaluation = evaluate_every
         self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
         self._tensorboard = _tensorboard(self.log_dir) if tensorboard else None
-        self._progress = progress
+        self._progress, self._threads = progress, threads
 
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"
@@ -91,7 +101,8 @@ class Learner:
     def step(self) -> Row:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()
-        self.state, self.params, report = self.pipeline.step(self.params, self.state)
+        with torch_threads(self._threads):
+            self.state, self.params, report = self.pipeline.step(self.params, self.state)
         elapsed = perf_counter() - start
         self.seconds += elapsed
         self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
@@ -145,14 +156,27 @@ class Learner:
         from nappo2.show import draw_curve
 
         self.save_model()
-        draw_curve(self.metrics, self.log_dir / "curve.png", repr(self.pipeline))
+        draw_curve(self.metrics, self.log_dir / "curve.png", self.log_dir.name)
+
+    def close(self) -> None:
+        """Ends the workers, if there are any; the params and metrics stay."""
+        for state in self.state.values():
+            if hasattr(state, "stop"):
+                state.stop()
 
     def _log(self) -> None:
         """Makes a row of all reports since the last one."""
         report, self._unlogged = join(self._unlogged), []
         steps = int(report.sums["env_steps"])
         self.env_steps += steps
-        self._episodes.extend(zip(*(x.tolist() for x in _finished(report)), strict=True))
+        if report.episodes:
+            self._episodes.extend(
+                zip(
+                    report.episodes["return"].tolist(),
+                    report.episodes["length"].tolist(),
+                    strict=True,
+                )
+            )
         numbers = flat(report._replace(episodes={}))
         for name in report.sums:
             self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
@@ -169,7 +193,8 @@ class Learner:
         if self.evaluate is None or self.env_steps < self._next_evaluation:
             return {}
         self._next_evaluation += self.evaluate_every
-        found = self.evaluate(self.params)
+        with torch_threads(self._threads):
+            found = self.evaluate(self.params)
         return {
             "evaluation_return": float(found.returns.mean()),
             "evaluation_std": float(found.returns.std(correction=0)),
@@ -187,8 +212,16 @@ class Learner:
         return sum(episode[i] for episode in self._episodes) / len(self._episodes)
 
     def _bar(self) -> tqdm:
-        visible = {None: None, True: False, False: True}[self._progress]  # tqdm's None: on a terminal
-        return tqdm(total=self.target_steps, initial=self.env_steps, unit="step", disable=visible)
+        visible = {None: None, True: False, False: True}[
+            self._progress
+        ]  # tqdm's None: on a terminal
+        return tqdm(
+            total=self.target_steps,
+            initial=self.env_steps,
+            unit="step",
+            disable=visible,
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a file would fill up
+        )
 
     def _info(self) -> str:
         rate = f", {self.env_steps / self.seconds:.0f} steps/s" if self.seconds else ""
@@ -197,18 +230,19 @@ class Learner:
         return ", ".join(filter(None, [line, _shown(row)]))
 
 
+@contextmanager
+def torch_threads(num: int) -> Iterator[None]:
+    """Within, torch uses ``num`` threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _shown(row: Row) -> str:
     return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
-
-
-def _finished(report: Report):
-    return (report.episodes.get(name, _none()) for name in ("return", "length"))
-
-
-def _none():
-    import torch
-
-    return torch.zeros(0)
 
 
 def _prepared(log_dir: Path) -> Path:

@@ -66,9 +66,10 @@ def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
     Raises:
         ValueError: if the tree has no leaves.
     """
-    paths, leaves = zip(*walk(tree), strict=True) if len(tree.keys()) else ((), ())
-    if not leaves:
+    found = tuple(walk(tree))
+    if not found:
         raise ValueError("there are no weights to ravel: the network has no parameters")
+    paths, leaves = zip(*found, strict=True)
     vector = torch.cat([leaf.reshape(-1) for leaf in leaves])
     return vector, _unravel(paths, tuple(leaf.shape for leaf in leaves))
 

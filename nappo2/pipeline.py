@@ -9,7 +9,7 @@ state; a stage's seed is ``fold_in(seed, name)``, whatever stands beside it.
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import reduce, wraps
+from functools import partial, reduce, wraps
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class Stage(NamedTuple):
     arguments: dict[str, Any]
 
     def __repr__(self):
-        plain = {k: v for k, v in self.arguments.items() if isinstance(v, (bool, int, float))}
+        plain = {k: v for k, v in self.arguments.items() if v and isinstance(v, (int, float))}
         shown = ", ".join(f"{name}={value}" for name, value in plain.items())
         return f"{self.name}({shown})" if shown else self.name
 
@@ -79,7 +79,9 @@ def stage(make: Callable) -> Callable:
     def recorded(*args, **kwargs):
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        record = Stage(bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments))
+        record = Stage(
+            bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments)
+        )
         made = make(*args, **kwargs)
         if isinstance(made, Pipeline):
             return _timed(record.name, made)._replace(stages=(record,))
@@ -92,7 +94,9 @@ def stage(make: Callable) -> Callable:
 
 def _append(stages: tuple[Stage, ...], record: Stage) -> tuple[Stage, ...]:
     if record.name in (seen.name for seen in stages):
-        raise ValueError(f"two stages are called {record.name!r}; a state could not tell them apart")
+        raise ValueError(
+            f"two stages are called {record.name!r}; a state could not tell them apart"
+        )
     return (*stages, record)
 
 
@@ -101,22 +105,20 @@ _upstream: ContextVar[list[float]] = ContextVar("upstream")  # seconds that inne
 
 def _timed(name: str, pipeline: Pipeline) -> Pipeline:
     """``pipeline``, whose reports have the seconds that it spends outside of the stages before it."""
-    key = f"{name}_seconds"
+    return pipeline._replace(step=partial(_measured, f"{name}_seconds", pipeline.step))
 
-    def step(params, state):
-        inner, outer = [0.0], _upstream.get(None)
-        token = _upstream.set(inner)
-        start = perf_counter()
-        try:
-            state, item, report = pipeline.step(params, state)
-        finally:
-            _upstream.reset(token)
-        total = perf_counter() - start
-        if outer is not None:
-            outer[0] += total
-        return state, item, count(report, **{key: total - inner[0]})
 
-    return pipeline._replace(step=step)
+def _measured(key: str, step: Callable, params: Params, state: dict):
+    inner, outer = [0.0], _upstream.get(None)
+    token, start = _upstream.set(inner), perf_counter()
+    try:
+        state, item, report = step(params, state)
+    finally:
+        _upstream.reset(token)
+    total = perf_counter() - start
+    if outer is not None:
+        outer[0] += total
+    return state, item, count(report, **{key: total - inner[0]})
 
 
 def compose(*transforms: Transform) -> Transform:
@@ -185,7 +187,9 @@ def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """
     inner = [cut.ask(0) for cut in old.values() if hasattr(cut, "ask")]
     known = {name: value for state in (*inner, old) for name, value in state.items()}
-    return {name: _keep(value, old.get(name, old), known.get(name)) for name, value in fresh.items()}
+    return {
+        name: _keep(value, old.get(name, old), known.get(name)) for name, value in fresh.items()
+    }
 
 
 def _keep(fresh, cut, old):

@@ -20,13 +20,15 @@ def split(seed: int, num: int = 2) -> tuple[int, ...]:
     return tuple(int(word >> 1) for word in words)
 
 
-@lru_cache(4096)
+@lru_cache(4096, typed=True)  # 1.0 is no seed, even where 1 is remembered
 def fold_in(seed: int, data: int | str) -> int:
     """Derives the seed of worker, restart or stage ``data``; ``fold_in(seed, 0)`` is ``seed``."""
     number = crc32(data.encode()) + 2**32 if isinstance(data, str) else data
     if number == 0:
         return check_seed(seed)
-    return int(np.random.SeedSequence([check_seed(seed), number]).generate_state(1, np.uint64)[0] >> 1)
+    return int(
+        np.random.SeedSequence([check_seed(seed), number]).generate_state(1, np.uint64)[0] >> 1
+    )
 
 
 def generator(seed: int) -> torch.Generator:

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
-from nappo2.algorithms.recipe import check_fit, first_params, normalizing, perceptrons, suited
+from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
 from nappo2.networks import ActorCritic
-from nappo2.pipeline import compose, positive
-from nappo2.policies import greedy, stochastic
+from nappo2.pipeline import Transform, compose
 from nappo2.schemes import Stages
-from nappo2.stages import collect, gae, gradients, learn, minibatches, scheduled, standardized, update
+from nappo2.stages import gae, scheduled, standardized
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class PPO:
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
         clip_value: whether the value may move from the old one by clip_eps only.
-        standardize_rollout: advantages over the rollout, as the original does, and not the minibatch.
+        standardize_rollout: advantages over the rollout, as the original does, not the minibatch.
         anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
     """
 
@@ -55,26 +54,19 @@ class PPO:
     anneal_updates: int = 0
 
     def __post_init__(self):
-        positive(
-            num_steps=self.num_steps,
-            num_epochs=self.num_epochs,
-            num_minibatches=self.num_minibatches,
-        )
-        for name in ("gamma", "lambda_"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is within 0 and 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "clip_eps", "max_grad_norm", "adam_eps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is above 0, not {getattr(self, name)}")
-        for name in ("value_coef", "entropy_coef", "anneal_updates"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is at least 0, not {getattr(self, name)}")
+        check_ranges(self)
 
 
 def ppo(
-    env: Env, config: PPO = PPO(), *, agent: ActorCritic | None = None, dist: Distribution | None = None
+    env: Env,
+    config: PPO = PPO(),
+    *,
+    agent: ActorCritic | None = None,
+    dist: Distribution | None = None,
 ) -> Stages:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
+
+    Its ratios are to the recorded log-probabilities, so rollouts may be of older params.
 
     Args:
         env: where the collectors act.
@@ -83,47 +75,42 @@ def ppo(
         dist: None for the one that suits the environment's actions.
 
     Raises:
-        ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
-            environment.
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
     """
-    c = config
-    if env.num_envs * c.num_steps % c.num_minibatches:
-        raise ValueError(
-            f"{c.num_minibatches} minibatches do not divide a rollout of {env.num_envs} environments "
-            f"x {c.num_steps} steps"
-        )
-    dist = dist or suited(env)
-    if agent is None:
-        agent = perceptrons(env, c.hidden)
-        agent = normalizing(agent, env) if c.normalize else agent
-    check_fit(env, agent, dist)
-    loss = losses.ppo(
+    c, dist = config, dist or suited(env)
+    agent = agent or perceptrons(env, c.hidden, c.normalize)
+    return on_policy(
+        "ppo",
+        env,
         agent,
         dist,
-        value_coef=c.value_coef,
-        value_loss=losses.clipped_value_loss if c.clip_value else losses.plain_value_loss,
-        scale=(lambda advantage: advantage) if c.standardize_rollout else standardize,
-    )
-    optimizer = optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps))
-    policy = stochastic(agent.actor, dist)
-    annealed = _annealed(c)
-    return Stages(
         init=first_params(agent, c, "learning_rate", "gamma", "clip_eps", "entropy_coef"),
-        collect=collect(env, policy, c.num_steps),
+        num_steps=c.num_steps,
         prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),
-        batches=minibatches(c.num_epochs, c.num_minibatches),
-        gradients=gradients(loss),
-        update=compose(update(optimizer), *annealed),
-        learn=compose(learn(loss, optimizer, c.num_epochs, c.num_minibatches), *annealed),
-        policy=policy,
-        greedy=greedy(agent.actor, dist),
+        loss=losses.ppo(
+            agent,
+            dist,
+            value_coef=c.value_coef,
+            value_loss=losses.clipped_value_loss if c.clip_value else losses.plain_value_loss,
+            scale=_unchanged if c.standardize_rollout else standardize,
+        ),
+        optimizer=optim.chain(
+            optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps)
+        ),
+        num_epochs=c.num_epochs,
+        num_minibatches=c.num_minibatches,
+        afterwards=_annealing(c) if c.anneal_updates else compose(),
+        takes_stale=True,
     )
 
 
-def _annealed(c: PPO) -> tuple:
-    if not c.anneal_updates:
-        return ()
+def _unchanged(advantage):
+    return advantage
+
+
+def _annealing(c: PPO) -> Transform:
     falling = {
-        name: optim.linear(getattr(c, name), 0.0, c.anneal_updates) for name in ("learning_rate", "clip_eps")
+        name: optim.linear(getattr(c, name), 0.0, c.anneal_updates)
+        for name in ("learning_rate", "clip_eps")
     }
-    return (scheduled(every=c.num_epochs * c.num_minibatches, **falling),)
+    return scheduled(every=c.num_epochs * c.num_minibatches, **falling)

@@ -3,6 +3,8 @@
 from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
+from nappo2.algorithms.a2c import A2C, VPG
+from nappo2.algorithms.impala import Impala
 from nappo2.algorithms.ppo import PPO
 
 
@@ -27,30 +29,62 @@ class Preset(NamedTuple):
 PRESETS: dict[str, dict[str, Preset]] = {
     "ppo": {
         "cartpole": Preset(
-            "*CartPole-v1", 8, 100_000,
+            "*CartPole-v1",
+            8,
+            100_000,
             PPO(
-                num_steps=32, num_epochs=20, num_minibatches=1, learning_rate=1e-3, gamma=0.98,
-                lambda_=0.8, normalize=False,
+                num_steps=32,
+                num_epochs=20,
+                num_minibatches=1,
+                learning_rate=1e-3,
+                gamma=0.98,
+                lambda_=0.8,
+                normalize=False,
             ),
             "rl-zoo3, without its annealing",
         ),
         "nappo": Preset(
-            "", 1, 1_000_000,
+            "",
+            1,
+            1_000_000,
             PPO(
-                num_steps=1000, num_epochs=4, num_minibatches=4, learning_rate=1e-4, entropy_coef=0.01,
-                adam_eps=1e-8, hidden=(256, 256), normalize=False, clip_value=True,
+                num_steps=1000,
+                num_epochs=4,
+                num_minibatches=4,
+                learning_rate=1e-4,
+                entropy_coef=0.01,
+                adam_eps=1e-8,
+                hidden=(256, 256),
+                normalize=False,
+                clip_value=True,
                 standardize_rollout=True,
             ),
             "the README of the original Nappo",
         ),
         "long": Preset(
-            "", 1, 300_000, PPO(num_steps=2048), "Schulman et al. 2017: one environment, 2,048 steps"
+            "",
+            1,
+            300_000,
+            PPO(num_steps=2048),
+            "Schulman et al. 2017: one environment, 2,048 steps; normalised",
         ),
-        "locomotion": Preset(
-            "*", 8, 300_000, PPO(), "the classic MuJoCo configuration, 8 x 256 steps, normalised"
+        "default": Preset(
+            "*", 8, 300_000, PPO(), "the classic MuJoCo configuration in 8 x 256 steps, normalised"
         ),
-    }
-}  # fmt: skip
+    },
+    "impala": {
+        "cartpole": Preset("*CartPole-v1", 8, 200_000, Impala(), "measured here"),
+        "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured"),
+    },
+    "a2c": {
+        "cartpole": Preset("*CartPole-v1", 8, 200_000, A2C(), "rl-zoo3, measured here"),
+        "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "not measured"),
+    },
+    "vpg": {
+        "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "measured here"),
+        "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "not measured"),
+    },
+}
 
 
 def preset(algorithm: str, name: str) -> Preset:
@@ -62,12 +96,18 @@ def preset(algorithm: str, name: str) -> Preset:
     if algorithm not in PRESETS:
         raise ValueError(f"no recipe is called {algorithm!r}; there is {', '.join(PRESETS)}")
     if name not in PRESETS[algorithm]:
-        raise ValueError(f"{algorithm} has no preset {name!r}; there is {', '.join(PRESETS[algorithm])}")
+        raise ValueError(
+            f"{algorithm} has no preset {name!r}; there is {', '.join(PRESETS[algorithm])}"
+        )
     return PRESETS[algorithm][name]
 
 
 def preset_for(algorithm: str, env_id: str) -> Preset:
-    """The first preset of a recipe that is made for environments of this id."""
-    names = PRESETS.get(algorithm, {})
-    found = [name for name, known in names.items() if known.env and fnmatch(env_id, known.env)]
-    return preset(algorithm, found[0] if found else "locomotion")
+    """The first preset of a recipe that is made for environments of this id.
+
+    Raises:
+        ValueError: if there is no such recipe.
+    """
+    known = PRESETS.get(algorithm, {}).items()
+    found = [name for name, its in known if its.env and fnmatch(env_id, its.env)]
+    return preset(algorithm, found[0] if found else "default")

@@ -1,17 +1,67 @@
 """What the recipes share: first params, agents of the right sizes, and checks of what fits."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from gymnasium.spaces import Discrete
 
 from nappo2.envs import Env, action_size, check_spaces
+from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
 from nappo2.networks import ActorCritic, actor_critic, mlp, normalized, with_log_std
-from nappo2.params import make_params
+from nappo2.optim import GradientTransformation
+from nappo2.params import Params, make_params
+from nappo2.pipeline import Transform, compose
+from nappo2.policies import greedy, stochastic
+from nappo2.schemes import Stages
+from nappo2.stages import collect, gradients, learn, minibatches, placed, update
 
 
-def first_params(agent: Any, config: Any, *names: str):
+def on_policy(
+    name: str,
+    env: Env,
+    agent: ActorCritic,
+    dist: Distribution,
+    *,
+    init: Callable[[int], Params],
+    num_steps: int,
+    prepare: Transform,
+    loss: Loss,
+    optimizer: GradientTransformation,
+    num_epochs: int = 1,
+    num_minibatches: int = 1,
+    afterwards: Transform = compose(),
+    takes_stale: bool,
+) -> Stages:
+    """The stages of an on-policy recipe.
+
+    Raises:
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
+    """
+    if env.num_envs * num_steps % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {env.num_envs} environments "
+            f"x {num_steps} steps"
+        )
+    check_fit(env, agent, dist)
+    policy = stochastic(agent.actor, dist)
+    return Stages(
+        init=init,
+        collect=collect(env, policy, num_steps),
+        prepare=compose(placed(), prepare),
+        batches=minibatches(num_epochs, num_minibatches),
+        gradients=gradients(loss),
+        update=compose(update(optimizer), afterwards),
+        learn=compose(learn(loss, optimizer, num_epochs, num_minibatches), afterwards),
+        policy=policy,
+        greedy=greedy(agent.actor, dist),
+        name=name,
+        takes_stale=takes_stale,
+    )
+
+
+def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
     """``seed -> params``: the agent's weights, and of the config what may change during a run."""
 
     def init(seed):
@@ -26,38 +76,41 @@ def suited(env: Env) -> Distribution:
     return categorical() if isinstance(env.action_space, Discrete) else normal()
 
 
-def perceptrons(env: Env, hidden: tuple[int, ...] = (64, 64)) -> ActorCritic:
+def perceptrons(
+    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+) -> ActorCritic:
     """Separate tanh perceptrons for actor and critic, of an environment's sizes.
 
     For continuous actions with standard deviations that no observation changes.
+
+    Args:
+        env: whose spaces they fit.
+        hidden: sizes of the layers between.
+        normalize: whether they see normalised observations, and rewards are scaled.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
-    inputs = torch.Size(env.observation_space.shape).numel()
-    outputs = action_size(env.action_space)
+    shape = env.observation_space.shape
+    inputs, outputs = torch.Size(shape).numel(), action_size(env.action_space)
     agent = actor_critic(mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1))
-    return agent if isinstance(env.action_space, Discrete) else with_log_std(agent, outputs)
-
-
-def normalizing(agent: ActorCritic, env: Env) -> ActorCritic:
-    """The agent, with observations normalised and rewards scaled."""
-    return normalized(agent, env.observation_space.shape)
+    if not isinstance(env.action_space, Discrete):
+        agent = with_log_std(agent, outputs)
+    return normalized(agent, shape) if normalize else agent
 
 
 def check_fit(env: Env, agent: ActorCritic, dist: Distribution) -> None:
     """Refuses an agent that cannot see the observations, or does not fit the actions.
 
     Raises:
-        ValueError: says what it gave for one observation, and what would be right.
+        ValueError: says what it gave for two observations, and what would be right.
     """
-    params = make_params(agent.init(0), normalizer=agent.normalizer())
-    space = env.observation_space
-    observation = torch.zeros(2, *space.shape, dtype=torch.uint8 if space.dtype == "uint8" else torch.float32)
+    params, space = make_params(agent.init(0), normalizer=agent.normalizer()), env.observation_space
+    dtype = torch.uint8 if space.dtype == "uint8" else torch.float32
     try:
-        outputs, value = agent.both(params.to_dict(), observation)
+        outputs, value = agent.both(params.to_dict(), torch.zeros(2, *space.shape, dtype=dtype))
     except RuntimeError as error:
+        shape = ", ".join(map(str, ("B", *space.shape)))
         raise ValueError(
-            f"the agent cannot be applied to observations [B, {', '.join(map(str, space.shape))}] "
-            f"of {env.name}: {error}"
+            f"the agent cannot see observations [{shape}] of {env.name}: {error}"
         ) from error
     needed = dist.num_outputs(action_size(env.action_space))
     if tuple(outputs.shape) != (2, needed):
@@ -66,4 +119,39 @@ def check_fit(env: Env, agent: ActorCritic, dist: Distribution) -> None:
             f"{env.action_space} of {env.name} they are (2, {needed})"
         )
     if tuple(value.shape) != (2,):
-        raise ValueError(f"for two observations the critic gives values of shape {tuple(value.shape)}, not (2,)")
+        raise ValueError(
+            f"for two observations the critic gives {tuple(value.shape)} values, not (2,)"
+        )
+
+
+def check_ranges(config: Any) -> None:
+    """Refuses hyper-parameters that are out of their ranges, by their names.
+
+    Raises:
+        ValueError: names the field, what it was and what would be right.
+    """
+    for name, value in vars(config).items():
+        low, high, strict = RANGES.get(name, (None, None, False))
+        if low is None:
+            continue
+        if isinstance(low, int) and (isinstance(value, bool) or not isinstance(value, int)):
+            raise ValueError(f"{name} is an integer, not {value!r}")
+        if (
+            value < low
+            or (strict and value == low)
+            or (high is not None and value > high)
+            or value != value
+        ):
+            bounds = f"above {low:g}" if strict else f"at least {low:g}"
+            bounds = f"within {low:g} and {high:g}" if high is not None else bounds
+            raise ValueError(f"{name} is {bounds}, not {value}")
+
+
+RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have integer bounds
+    **dict.fromkeys(("num_steps", "num_epochs", "num_minibatches"), (1, None, False)),
+    **dict.fromkeys(("gamma", "lambda_"), (0.0, 1.0, False)),
+    **dict.fromkeys(("learning_rate", "clip_eps", "max_grad_norm"), (0.0, None, True)),
+    **dict.fromkeys(("adam_eps", "rmsprop_eps", "clip_rho", "clip_c"), (0.0, None, True)),
+    **dict.fromkeys(("value_coef", "entropy_coef"), (0.0, None, False)),
+    "anneal_updates": (0, None, False),
+}

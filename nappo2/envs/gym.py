@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Discrete, Space
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector.utils import concatenate, create_empty_array
 from torch import Tensor
 
 from nappo2.envs.env import Env, Outcome, check_spaces
@@ -44,7 +45,7 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
     to_action = _to_action(action_space, num_envs)
 
     def reset(seed):
-        envs = SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+        envs = _Vector([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
         seeds = [s % 2**31 for s in split(seed, num_envs)]
         observation, _ = _explained(lambda: envs.reset(seed=seeds), name, envs)
         return GymState(name, envs), _to_tensor(observation)
@@ -59,10 +60,28 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
             reached = observation.clone()
             for i in (terminated | truncated).nonzero()[0]:
                 reached[i] = _to_tensor(np.asarray(info["final_obs"][i]))
-        rewards, flags = torch.from_numpy(reward).float(), map(torch.from_numpy, (terminated, truncated))
+        rewards, flags = (
+            torch.from_numpy(reward).float(),
+            map(torch.from_numpy, (terminated, truncated)),
+        )
         return state, observation, Outcome(reached, rewards, *flags)
 
     return Env(reset, step, observation_space, action_space, num_envs, name)
+
+
+class _Vector(SyncVectorEnv):
+    """Keeps a copy of what an episode ended with: an environment may reuse the array in its reset."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._env_obs = list(self._observations)  # so that None is what an environment gave
+
+    def _add_info(self, infos, info, i):
+        if "final_obs" in info:
+            space = self.single_observation_space
+            kept = concatenate(space, [info["final_obs"]], create_empty_array(space, 1))[0]
+            info = {**info, "final_obs": kept}
+        return super()._add_info(infos, info, i)
 
 
 def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.Env], str]:
@@ -70,7 +89,9 @@ def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.En
     if callable(env):
         return (lambda: env(**kwargs)), getattr(env, "__name__", repr(env))
     if not isinstance(env, str):
-        raise ValueError(f"an environment is a Gymnasium id or a function that makes one, not {env!r}")
+        raise ValueError(
+            f"an environment is a Gymnasium id or a function that makes one, not {env!r}"
+        )
     return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
 
 
@@ -118,5 +139,3 @@ def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], np.ndarray]:
         return (centre + reach * action.numpy().reshape(shape).clip(-1, 1)).astype(space.dtype)
 
     return scaled
-
-

@@ -27,27 +27,29 @@ def pybullet(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """
     if env_id not in PYBULLET:
         raise ValueError(f"PyBullet has no {env_id!r}; it has {', '.join(PYBULLET)}")
-    with silent_stdout():
+    with silent(1, 2):  # it announces its build
         env = from_gym(f"pybullet_envs_gymnasium:{env_id}", num_envs, **kwargs)
 
     def reset(seed):
-        with silent_stdout():
+        with silent(1):
             return env.reset(seed)
 
     return env._replace(reset=reset)
 
 
 @contextmanager
-def silent_stdout() -> Iterator[None]:
+def silent(*descriptors: int) -> Iterator[None]:
     """Keeps what C code prints off the standard output, whose last line is the result of a run."""
     libc = ctypes.CDLL(None)
     libc.fflush(None)
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    kept, nowhere = [os.dup(fd) for fd in descriptors], os.open(os.devnull, os.O_WRONLY)
+    for fd in descriptors:
+        os.dup2(nowhere, fd)
     try:
         yield
     finally:
         libc.fflush(None)  # while it still goes nowhere
-        os.dup2(kept, 1)
-        os.close(kept)
+        for fd, copy in zip(descriptors, kept, strict=True):
+            os.dup2(copy, fd)
+            os.close(copy)
         os.close(nowhere)

@@ -31,7 +31,9 @@ def moments(x: Tensor) -> Tensor:
     """The moments of ``x`` [T, B, ...], as [3, ...]."""
     x = x.double()
     total = x.sum((0, 1))
-    return torch.stack([torch.full_like(total, x.shape[0] * x.shape[1]), total, x.square().sum((0, 1))])
+    return torch.stack(
+        [torch.full_like(total, x.shape[0] * x.shape[1]), total, x.square().sum((0, 1))]
+    )
 
 
 def absorb(normalizer: TensorDict, found: Mapping[str, Tensor]) -> TensorDict:

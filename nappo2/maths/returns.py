@@ -53,6 +53,40 @@ def gae(
     return lambda_advantage(td_error, gamma * lambda_ * ~done)
 
 
+def vtrace(
+    log_ratio: Real,
+    reward: Real,
+    value: Real,
+    next_value: Real,
+    terminated: Flag,
+    done: Flag,
+    gamma: float | Tensor,
+    lambda_: float | Tensor = 1.0,
+    clip_rho: float = 1.0,
+    clip_c: float = 1.0,
+) -> tuple[Real, Real]:
+    """V-trace targets and advantages (Espeholt et al., https://arxiv.org/abs/1802.01561, eq. 1).
+
+    Args:
+        log_ratio: log pi(a|s) - log mu(a|s) of the learner's policy pi and the collector's
+            policy mu, [T, B].
+        reward, value, next_value, terminated, done, gamma: as for ``gae``.
+        lambda_: scales the trace-cutting coefficients (their remark 2).
+        clip_rho: bound on the ratios that scale the TD errors.
+        clip_c: bound on the ratios that cut the traces.
+
+    Returns:
+        Value targets and policy-gradient advantages, each [T, B].
+    """
+    ratio = log_ratio.exp()
+    rho, c = ratio.clamp(max=clip_rho), lambda_ * ratio.clamp(max=clip_c)
+    td_error = rho * (reward + gamma * next_value * ~terminated - value)
+    target = value + lambda_advantage(td_error, gamma * c * ~done)
+    next_target = torch.cat([target[1:], next_value[-1:]]).where(~done, next_value)
+    advantage = rho * (reward + gamma * next_target * ~terminated - value)
+    return target, advantage
+
+
 def discounted(
     reward: Real, next_value: Real, terminated: Flag, done: Flag, gamma: float | Tensor
 ) -> Real:

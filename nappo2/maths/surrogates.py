@@ -1,4 +1,7 @@
-"""The formulas of PPO (Schulman et al., https://arxiv.org/abs/1707.06347), on tensors of any one shape."""
+"""The formulas of on-policy losses, on tensors of any one shape; equations are those of PPO's paper.
+
+Schulman et al., https://arxiv.org/abs/1707.06347.
+"""
 
 import torch
 from torch import Tensor
@@ -9,6 +12,11 @@ def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_eps: Tensor | f
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - clip_eps, 1 + clip_eps)
     return torch.minimum(ratio * advantage, clipped * advantage).mean()
+
+
+def policy_gradient(log_prob: Tensor, advantage: Tensor) -> Tensor:
+    """What has the policy's gradient (Williams, 1992); to be maximised."""
+    return (log_prob * advantage).mean()
 
 
 def squared_error(value: Tensor, target: Tensor) -> Tensor:
@@ -27,9 +35,10 @@ def clipped_squared_error(
     return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
 
 
-def standardize(x: Tensor) -> Tensor:
-    """``x``, with mean 0 and (unbiased) standard deviation 1."""
-    return (x - x.mean()) / (x.std() + 1e-8)
+def standardize(x: Tensor, counted: Tensor | None = None) -> Tensor:
+    """``x``, so that ``counted``, or all of it, has mean 0 and (unbiased) standard deviation 1."""
+    counted = x if counted is None else counted
+    return (x - counted.mean()) / (counted.std() + 1e-8)
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:

@@ -45,7 +45,9 @@ def actor_critic(actor: Network, critic: Network) -> ActorCritic:
     def value(params, x):
         return critic.apply(params["weights"]["critic"], x).squeeze(-1)
 
-    return ActorCritic(init, outputs, value, lambda params, x: (outputs(params, x), value(params, x)))
+    return ActorCritic(
+        init, outputs, value, lambda params, x: (outputs(params, x), value(params, x))
+    )
 
 
 def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> ActorCritic:

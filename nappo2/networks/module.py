@@ -48,7 +48,9 @@ def _made(make: Callable[[], Module], seed: int) -> Module:
         torch.default_generator.manual_seed(seed)
         module = make() if callable(make) else make
     if not isinstance(module, Module):
-        raise ValueError(f"from_module takes a torch.nn.Module, or a function that makes one, not {module!r}")
+        raise ValueError(
+            f"from_module takes a torch.nn.Module, or a function that makes one, not {module!r}"
+        )
     return module
 
 

@@ -52,7 +52,7 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
 
 
 class AdamState(NamedTuple):
-    count: Tensor  # []
+    count: Tensor  # [], float64, as 1 - b2 has few digits in float32
     mu: Tensor
     nu: Tensor
 
@@ -62,7 +62,8 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTrans
 
     def init(vector):
         zeros = torch.zeros_like(vector)
-        return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
+        count = torch.zeros((), dtype=torch.float64, device=vector.device)
+        return AdamState(count, zeros, zeros.clone())
 
     def update(grads, state, hyper):
         count = state.count + 1

@@ -1,28 +1,158 @@
-"""Nappo's training schemes, as cuts of one pipeline.
+"""Nappo's seven training schemes, as cuts of one pipeline.
 
-3cs     collect | gradients | update          everything central, as PPO and SAC were published
+    3cs      collect                            | gradients                           | update
+    3ds      collect                            | gradients | all_reduce              | update | workers(n)
+    2dacs    collect                            | gradients | workers(n)              | update
+    2daca    collect                            | gradients | workers(n, wait_for=1)  | update
+    da2cs    collect | workers(n, wait_for=1)   | gradients                           | update
+    dadacs   collect | workers(n, wait_for=1)   | gradients | workers(m)              | update
+    dadaca   collect | workers(n, wait_for=1)   | gradients | workers(m, wait_for=1)  | update
+
+The letters are the operations in the order collection, gradients, update: c for central, d for
+distributed over workers; s for synchronous, a for asynchronous; a digit n says that the next n
+operations share the pair and one process. What is left of a cut runs on its workers.
 """
 
-from nappo2.pipeline import Pipeline
+import warnings
+
+from nappo2.pipeline import Pipeline, positive
+from nappo2.schemes.backend import Backend, serial
+from nappo2.schemes.reduction import all_reduce
 from nappo2.schemes.stages import Stages
+from nappo2.schemes.workers import workers
 
 
-def centralised(stages: Stages) -> Pipeline:
-    """3cs: collection, gradients and update in one process, one after the other."""
+def central(stages: Stages) -> Pipeline:
+    """3cs: all in one process, one after the other, as PPO and SAC were published."""
     return stages.collect | stages.prepare | stages.learn
 
 
-SCHEMES = {"3cs": centralised}
+def decentralised_update(
+    stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
+    preempt: float | None = None,
+) -> Pipeline:  # fmt: skip
+    """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357)."""
+    replica = _gradients(stages) | all_reduce | stages.update
+    return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
 
 
-def scheme(name: str, stages: Stages) -> Pipeline:
+def synchronous_gradients(
+    stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
+    preempt: float | None = None,
+) -> Pipeline:  # fmt: skip
+    """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server)."""
+    cut = workers(learners, wait_for, preempt=preempt, on=on, name="learners")
+    return _gradients(stages) | cut | stages.update
+
+
+def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = serial) -> Pipeline:
+    """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
+    return _gradients(stages) | workers(learners, 1, on=on, name="learners") | stages.update
+
+
+def asynchronous_collection(
+    stages: Stages, collectors: int, *, on: Backend = serial, ahead: int = 0
+) -> Pipeline:
+    """da2cs: a central learner of whichever rollout comes first (IMPALA, https://arxiv.org/abs/1802.01561)."""
+    return _collected(stages, collectors, on, ahead) | stages.prepare | stages.learn
+
+
+def asynchronous_collection_synchronous_gradients(
+    stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+) -> Pipeline:
+    """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid)."""
+    each = shared(collectors, learners)
+    line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
+    return line | workers(learners, on=on, name="learners") | stages.update
+
+
+def asynchronous_collection_and_gradients(
+    stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+) -> Pipeline:
+    """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila)."""
+    each = shared(collectors, learners)
+    line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
+    return line | workers(learners, 1, on=on, name="learners") | stages.update
+
+
+def _gradients(stages: Stages) -> Pipeline:
+    return stages.collect | stages.prepare | stages.batches | stages.gradients
+
+
+def _collected(stages: Stages, collectors: int, on: Backend, ahead: int) -> Pipeline:
+    if not stages.takes_stale:
+        raise ValueError(
+            f"{stages.name} has no importance ratios, so its rollouts cannot come from an asynchronous "
+            "cut after collect, whose params are older; ppo and impala have them, and 3cs, 3ds, 2dacs "
+            f"and 2daca have no such cut, so {stages.name} goes with these"
+        )
+    return stages.collect | workers(collectors, 1, ahead, on=on, name="collectors")
+
+
+def shared(collectors: int, learners: int) -> int:
+    """How many collectors each learner has, of so many in all: at least one."""
+    positive(collectors=collectors, learners=learners)
+    each = max(1, collectors // learners)
+    if each * learners != collectors:
+        warnings.warn(
+            f"{collectors} collectors cannot be shared evenly by {learners} learners; each has {each}, "
+            f"so there are {each * learners}",
+            stacklevel=4,
+        )
+    return each
+
+
+NAMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
+
+
+def scheme(
+    name: str,
+    stages: Stages,
+    *,
+    collectors: int = 2,
+    learners: int = 2,
+    on: Backend = serial,
+    ahead: int = 0,
+    wait_for: int | None = None,
+    preempt: float | None = None,
+) -> Pipeline:
     """The named scheme of a recipe's stages.
 
+    Args:
+        name: one of the seven.
+        stages: what a recipe, such as ``ppo(env)``, makes.
+        collectors: how many there are in all, where collection has a cut of its own; learners
+            share them evenly.
+        learners: how many compute gradients, where these are distributed.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        ahead: how many rollouts a collector may begin before its last one was taken.
+        wait_for: in 3ds and 2dacs: of how many learners a step waits for.
+        preempt: in 3ds and 2dacs: the share of a rollout with which the others stop then.
+
     Raises:
-        ValueError: if there is no such scheme.
+        ValueError: if there is no such scheme, or it does not go with the recipe.
     """
-    if name not in SCHEMES:
-        raise ValueError(f"no scheme is called {name!r}; there is {', '.join(SCHEMES)}")
     if not isinstance(stages, Stages):
-        raise ValueError(f"a scheme cuts the Stages that a recipe, such as ppo(env), makes, not {stages!r}")
-    return SCHEMES[name](stages)
+        raise ValueError(
+            f"a scheme cuts the Stages that a recipe, such as ppo(env), makes, not {stages!r}"
+        )
+    match name:
+        case "3cs":
+            return central(stages)
+        case "3ds":
+            return decentralised_update(stages, learners, on=on, wait_for=wait_for, preempt=preempt)
+        case "2dacs":
+            return synchronous_gradients(
+                stages, learners, on=on, wait_for=wait_for, preempt=preempt
+            )
+        case "2daca":
+            return asynchronous_gradients(stages, learners, on=on)
+        case "da2cs":
+            return asynchronous_collection(stages, collectors, on=on, ahead=ahead)
+        case "dadacs":
+            make = asynchronous_collection_synchronous_gradients
+        case "dadaca":
+            make = asynchronous_collection_and_gradients
+        case _:
+            raise ValueError(f"no scheme is called {name!r}; there are {', '.join(NAMES)}")
+    return make(stages, collectors, learners, on=on, ahead=ahead)

@@ -22,6 +22,8 @@ class Stages(NamedTuple):
             step; for the schemes that cut nothing between them.
         policy: how the collectors act.
         greedy: how an evaluation acts.
+        name: of the recipe.
+        takes_stale: whether its rollouts may come of older params than those that learn.
     """
 
     init: Callable[[int], Params]
@@ -33,3 +35,5 @@ class Stages(NamedTuple):
     learn: Transform
     policy: Policy
     greedy: Policy
+    name: str = "recipe"
+    takes_stale: bool = True

@@ -17,14 +17,24 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
 
-    trained = [(row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")]
-    tested = [(row["env_steps"], row["evaluation_return"]) for row in rows if _has(row, "evaluation_return")]
+    trained = [
+        (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
+    ]
+    tested = [
+        (row["env_steps"], row["evaluation_return"])
+        for row in rows
+        if _has(row, "evaluation_return")
+    ]
     if not trained:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=title, xlabel="env steps", ylabel="episode return")
-    axes.plot(*zip(*trained, strict=True), color="#1f5fa8", label="training, mean of the last 100 episodes")
+    axes.plot(
+        *zip(*trained, strict=True),
+        color="#1f5fa8",
+        label="training, mean of the last 100 episodes",
+    )
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color="#c8551b", label="evaluation")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")

@@ -1,10 +1,11 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
-from nappo2.stages.advantages import discounted, gae, standardized
+from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
 from nappo2.stages.learn import learn
 from nappo2.stages.minibatches import MinibatchState, minibatches
+from nappo2.stages.place import placed
 from nappo2.stages.update import scheduled, update
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "gradients",
     "learn",
     "minibatches",
+    "placed",
     "scheduled",
     "standardized",
     "update",
+    "vtrace",
 ]

@@ -10,6 +10,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.maths import returns
+from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import standardize
 from nappo2.networks import ActorCritic
@@ -36,6 +37,34 @@ def gae(agent: ActorCritic, lambda_: float = 0.95) -> Transform:
 
 
 @stage
+def vtrace(
+    agent: ActorCritic, dist: Distribution, clip_rho: float = 1.0, clip_c: float = 1.0
+) -> Transform:
+    """V-trace, for rollouts of policies that lag behind (https://arxiv.org/abs/1802.01561).
+
+    Values and log-probabilities are computed anew, with the params of the stage that runs it.
+
+    Raises:
+        ValueError: if a clip is not above 0.
+    """
+    if not (clip_rho > 0 and clip_c > 0):
+        raise ValueError(f"clip_rho and clip_c are above 0, not {clip_rho} and {clip_c}")
+
+    @torch.no_grad()
+    def fn(params, rollout):
+        plain = params.to_dict()
+        seen = evaluated(agent, plain, rollout)
+        outputs = agent.actor(plain, rollout["observation"])
+        log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
+        target, advantage = returns.vtrace(
+            log_ratio, **seen, gamma=plain["hyper"]["gamma"], clip_rho=clip_rho, clip_c=clip_c
+        )
+        return estimated(rollout, seen["value"], advantage, target)
+
+    return mapped(fn)
+
+
+@stage
 def discounted(agent: ActorCritic) -> Transform:
     """Discounted returns, less the values as a baseline (the original's ``OnPolicyBuffer``)."""
 
@@ -54,7 +83,9 @@ def standardized() -> Transform:
     """Advantages of mean 0 and standard deviation 1 over the whole rollout."""
 
     def fn(params, rollout):
-        return rollout.copy().update({"advantage": standardize(rollout["advantage"])})
+        advantage = rollout["advantage"]
+        counted = advantage[rollout["mask"]] if "mask" in rollout.keys() else advantage
+        return rollout.copy().update({"advantage": standardize(advantage, counted)})
 
     return mapped(fn)
 
@@ -75,5 +106,3 @@ def estimated(rollout: TensorDict, value, advantage, target) -> TensorDict:
     """The rollout with these keys more."""
     added = {"state_value": value, "advantage": advantage, "value_target": target}
     return rollout.copy().update(added)
-
-

@@ -16,6 +16,7 @@ from nappo2.pipeline import Pipeline, positive, stage
 from nappo2.policies import Policy
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.stop import current_stop
 
 
 class CollectState(NamedTuple):
@@ -34,9 +35,9 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
 
     Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
     ``next``, ``observation`` (the one reached, before any reset), ``reward``, ``terminated``,
-    ``truncated`` and ``done``. Nothing in them is normalised. The report counts env steps and
-    the seconds inside of ``env.step``, and has the finished episodes, and the moments of
-    observations and discounted returns that ``params["normalizer"]`` asks for.
+    ``truncated`` and ``done``. Nothing in them is normalised, and all is on the CPU. The report
+    counts env steps and the seconds inside of ``env.step``, and has the finished episodes, and
+    the moments of observations and discounted returns that ``params["normalizer"]`` asks for.
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1; in a step, if an observation or a reward
@@ -53,7 +54,8 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
 
     @torch.no_grad()
     def step(params, states):
-        state, plain = states["collect"], params.to_dict()
+        state, params = states["collect"], params.cpu()
+        plain = params.to_dict()
         seed, key = split(state.seed)
         state, rollout, seconds = interact(env, policy.act, num_steps, plain, state, generator(key))
         check_finite(env.name, rollout)
@@ -61,6 +63,8 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
         rollout["next"]["done"] = done
         rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
+        if len(done) < num_steps:
+            rollout["mask"] = torch.ones_like(done)  # says that it was cut short
         state, report = account(params, rollout, state._replace(seed=seed))
         report = count(report, simulator_seconds=seconds)
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
@@ -73,10 +77,11 @@ def interact(
 ) -> tuple[CollectState, dict, float]:
     """Acts ``num_steps`` times, writing what happens into rows of preallocated tensors.
 
-    Returns the state afterwards, the rollout, and the seconds inside of ``env.step``.
+    Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout,
+    and the seconds inside of ``env.step``.
     """
     env_state, observation, memory = state[:3]
-    rows, seconds = None, 0.0
+    rows, seconds, stop = None, 0.0, current_stop()
     for t in range(num_steps):
         action, memory = act(params, observation, memory, rng)
         start = perf_counter()
@@ -89,6 +94,10 @@ def interact(
         for row, x in zip(rows[t], happened, strict=True):
             row.copy_(x)
         observation = following
+        if stop.asked((t + 1) / num_steps):
+            columns = [column[: t + 1] for column in columns]
+            break
+    stop.arrived()
     observations, actions, *reached = columns
     rollout = {"observation": observations, "action": actions}
     rollout["next"] = dict(zip(Outcome._fields, reached, strict=True))
@@ -122,5 +131,7 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
         sums["return_moments"] = moments(so_far)
         discounted = so_far[-1] * alive
-    state = state._replace(score=score[-1] * alive, length=length[-1] * alive, discounted=discounted)
+    state = state._replace(
+        score=score[-1] * alive, length=length[-1] * alive, discounted=discounted
+    )
     return state, Report({}, sums, {"return": score[done], "length": length[done]})

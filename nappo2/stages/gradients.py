@@ -14,7 +14,7 @@ from nappo2.reports import note
 
 @stage
 def gradients(loss: Loss) -> Transform:
-    """Turns batches into gradients: ``weights``, one vector, and the ``version`` they belong to.
+    """Turns batches into gradients: ``weights``, one vector, of a ``version`` and so many ``samples``.
 
     Raises:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
@@ -27,7 +27,12 @@ def gradients(loss: Loss) -> Transform:
             grad, means = value_and_grad(loss, params.to_dict(), vector, unravel, batch)
             lag = (params["version"] - batch["params_version"]).float().mean()
             report = note(report, batch.numel(), **means, collection_lag=lag)
-            return state, TensorDict(weights=grad, version=params["version"]), report
+            samples = torch.tensor(batch.numel())
+            return (
+                state,
+                TensorDict(weights=grad, version=params["version"], samples=samples),
+                report,
+            )
 
         return Pipeline(source.init, step)
 

@@ -1,6 +1,6 @@
 """A whole rollout's minibatches in one step: ``minibatches | gradients | update | unroll``, fused."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,20 @@ from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import note
 from nappo2.seeds import generator, split
 from nappo2.stages.gradients import check_loss
-from nappo2.stages.minibatches import flattened, no_minibatches, selected, shuffled
+from nappo2.stages.minibatches import (
+    flattened,
+    minibatch_sizes,
+    no_minibatches,
+    selected,
+    shuffled,
+)
 from nappo2.stages.update import moved
 
 
 @stage
-def learn(loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int) -> Transform:
+def learn(
+    loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int
+) -> Transform:
     """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
 
     Raises:
@@ -29,18 +37,22 @@ def learn(loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_mi
 
     def transform(source):
         def init(params, seed):
-            own = {"minibatches": no_minibatches(seed), "update": optimizer.init(ravel(params["weights"])[0])}
+            own = {
+                "minibatches": no_minibatches(seed),
+                "update": optimizer.init(ravel(params["weights"])[0]),
+            }
             return source.init(params, seed) | own
 
         @torch.no_grad()
         def step(params, state):
             inner, rollout, report = source.step(params, state)
             seed, key = split(state["minibatches"].seed)
-            flat = flattened(rollout)
-            orders = shuffled(len(flat), num_epochs, num_minibatches, generator(key))
+            flat, sizes = flattened(rollout), minibatch_sizes(rollout, num_minibatches)
+            orders = shuffled(len(flat), num_epochs, generator(key))
             age = (params["version"] - flat["params_version"]).float().mean()
             batch = flat.exclude("params_version").to_dict()
-            weights, own, means = epochs(loss, optimizer, params, state["update"], batch, orders)
+            passes = (parts(selected(batch, order), sizes) for order in orders)
+            weights, own, means = epochs(loss, optimizer, params, state["update"], passes)
             normalizer, report = moved(params["normalizer"], report)
             num_updates = num_epochs * num_minibatches
             version = params["version"] + num_updates
@@ -59,10 +71,9 @@ def epochs(
     optimizer: GradientTransformation,
     params: TensorDict,
     state: Any,
-    batch: Mapping,
-    orders: Tensor,
+    passes: Iterable[Sequence[Mapping]],
 ) -> tuple[TensorDict, Any, dict[str, Tensor]]:
-    """Minibatch after minibatch: the weights and the optimizer's state afterwards, and all means.
+    """Pass after pass, minibatch after minibatch: the weights, the optimizer's state, and all means.
 
     The weights are leaves that look at one vector, which is moved in place, so that nothing is
     taken apart or put together from minibatch to minibatch but the gradient.
@@ -70,9 +81,8 @@ def epochs(
     vector, paths, leaves = _leaves(params["weights"])
     plain = params.to_dict() | {"weights": nested(paths, leaves)}
     seen = []
-    for order in orders:
-        epoch = _parts(selected(batch, order.view(-1)), len(order))
-        for minibatch in epoch:
+    for minibatches in passes:
+        for minibatch in minibatches:
             grad, means = _gradient(loss, plain, leaves, minibatch)
             updates, state = optimizer.update(grad, state, plain["hyper"])
             vector.add_(updates)
@@ -99,11 +109,10 @@ def _gradient(
     return vector, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
 
 
-def _parts(batch: Mapping, num: int) -> list[dict]:
-    """``num`` equal parts of a batch, as views."""
-    split_leaves = {
-        key: x.chunk(num) if isinstance(x, Tensor) else _parts(x, num) for key, x in batch.items()
+def parts(batch: Mapping, sizes: Sequence[int]) -> list[dict]:
+    """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
+    found = {
+        key: x.split(sizes) if isinstance(x, Tensor) else parts(x, sizes)
+        for key, x in batch.items()
     }
-    return [{key: parts[i] for key, parts in split_leaves.items()} for i in range(num)]
-
-
+    return [{key: x[i] for key, x in found.items()} for i in range(len(sizes))]

@@ -36,9 +36,9 @@ def minibatches(num_epochs: int, num_minibatches: int) -> Transform:
             if not waiting:
                 state, rollout, report = source.step(params, state)
                 seed, key = split(seed)
-                flat = flattened(rollout)
-                orders = shuffled(len(flat), num_epochs, num_minibatches, generator(key))
-                waiting = tuple((flat, part) for order in orders for part in order)
+                flat, sizes = flattened(rollout), minibatch_sizes(rollout, num_minibatches)
+                orders = shuffled(len(flat), num_epochs, generator(key))
+                waiting = tuple((flat, part) for order in orders for part in order.split(sizes))
             (flat, part), *waiting = waiting
             now, later = (Report(), report) if waiting else (report, Report())
             own = MinibatchState(tuple(waiting), later, seed)
@@ -55,16 +55,32 @@ def no_minibatches(seed: int) -> MinibatchState:
 
 
 def flattened(rollout: TensorDict) -> TensorDict:
-    """The transitions of a rollout [T, B] as [T * B], without what was reached."""
-    return rollout.exclude("next").reshape(-1)
+    """The transitions of a rollout [T, B] as [T * B], without what was reached or is masked."""
+    flat = rollout.exclude("next", "mask").reshape(-1)
+    if "mask" not in rollout.keys():
+        return flat
+    return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
 
 
-def shuffled(size: int, num_epochs: int, num_minibatches: int, rng: torch.Generator) -> Tensor:
-    """The indices of each minibatch of each epoch, [epochs, minibatches, size / minibatches]."""
-    if size % num_minibatches:
-        raise ValueError(f"{num_minibatches} minibatches do not divide a rollout of {size} transitions")
-    orders = [torch.randperm(size, generator=rng) for _ in range(num_epochs)]
-    return torch.stack(orders).view(num_epochs, num_minibatches, -1)
+def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
+    """The sizes of a pass's minibatches: equal ones, but where a rollout was cut short.
+
+    Of such a one there are as many, though their sizes differ by one: workers that meet at each
+    gradient take as many gradients.
+    """
+    mask = rollout.get("mask", None)
+    size = rollout.numel() if mask is None else int(mask.sum())
+    least, rest = divmod(size, num_minibatches)
+    if least == 0 or (rest and mask is None):
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
+        )
+    return [least + 1] * rest + [least] * (num_minibatches - rest)
+
+
+def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
+    """The order of the transitions in each epoch, [num_epochs, size]."""
+    return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
 
 
 def take(batch: TensorDict, index: Tensor) -> TensorDict:

@@ -28,7 +28,11 @@ def update(optimizer: GradientTransformation) -> Transform:
             lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
             weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
-            return inner | {"update": own}, params, note(report, 1, gradient_lag=lag, grad_norm=norm)
+            return (
+                inner | {"update": own},
+                params,
+                note(report, 1, gradient_lag=lag, grad_norm=norm),
+            )
 
         return Pipeline(init, step)
 

@@ -4,6 +4,8 @@
 loss is the same, formula by formula.
 """
 
+import sys
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
 import torch
@@ -14,37 +16,42 @@ from nappo2 import losses, optim
 from nappo2.maths.distributions import normal
 from nappo2.networks import actor_critic, mlp, with_log_std
 from nappo2.params import make_params
-from nappo2.stages.learn import epochs
-from nappo2.stages.minibatches import shuffled
+from nappo2.pipeline import Pipeline
+from nappo2.reports import Report
+from nappo2.stages import learn
+from tests.benchmarks.figures import figure, interleaved, report
 
 SIZE, NUM_EPOCHS, NUM_MINIBATCHES = 2048, 2, 32
 HYPER = {"learning_rate": 3e-4, "gamma": 0.99, "clip_eps": 0.2, "entropy_coef": 0.0}
 
 
-def batch() -> dict:
+def rollout() -> TensorDict:
     rng = torch.Generator().manual_seed(0)
-    return {
-        "observation": torch.randn(SIZE, 26, generator=rng),
-        "action": torch.randn(SIZE, 6, generator=rng),
-        "action_log_prob": torch.randn(SIZE, generator=rng) - 8,
-        "advantage": torch.randn(SIZE, generator=rng),
-        "value_target": torch.randn(SIZE, generator=rng),
-    }
+    made = TensorDict(
+        observation=torch.randn(SIZE, 26, generator=rng),
+        action=torch.randn(SIZE, 6, generator=rng),
+        action_log_prob=torch.randn(SIZE, generator=rng) - 8,
+        advantage=torch.randn(SIZE, generator=rng),
+        value_target=torch.randn(SIZE, generator=rng),
+        params_version=torch.zeros(SIZE, dtype=torch.int64),
+        batch_size=SIZE,
+    )
+    return made.reshape(256, 8)
 
 
-def ours():
+def ours() -> Callable[[], None]:
     """A function that takes all minibatches of some epochs."""
     agent = with_log_std(actor_critic(mlp(26, 64, 64, 6), mlp(26, 64, 64, 1)), 6)
-    loss = losses.ppo(agent, normal())
     optimizer = optim.chain(optim.clip_by_global_norm(0.5), optim.adam(eps=1e-5))
-    params, data = make_params(agent.init(0), **HYPER), batch()
-    vector = torch.cat([x.reshape(-1) for x in params["weights"].values(True, True)])
-    state = optimizer.init(vector)
+    same = rollout()
+    source = Pipeline(lambda params, seed: {}, lambda params, state: (state, same, Report()))
+    pipeline = source | learn(losses.ppo(agent, normal()), optimizer, NUM_EPOCHS, NUM_MINIBATCHES)
+    params = make_params(agent.init(0), **HYPER)
+    state = pipeline.init(params, 0)
 
-    @torch.no_grad()
     def run():
-        orders = shuffled(SIZE, NUM_EPOCHS, NUM_MINIBATCHES, torch.Generator().manual_seed(0))
-        epochs(loss, optimizer, params, state, data, orders)
+        nonlocal params, state
+        state, params, _ = pipeline.step(params, state)
 
     return run
 
@@ -63,50 +70,45 @@ class Module(nn.Module):
         return torch.cat([mean, self.log_std.expand_as(mean)], -1), self.critic(x).squeeze(-1)
 
 
-def theirs():
+def theirs() -> Callable[[], None]:
     """The same with a module, its backward and torch's optimiser."""
-    module, data = Module(), TensorDict(batch(), batch_size=SIZE).to_dict()
+    module, data = Module(), rollout().reshape(-1).exclude("params_version").to_dict()
     optimizer = torch.optim.Adam(module.parameters(), lr=3e-4, eps=1e-5)
     agent = actor_critic(mlp(1, 1), mlp(1, 1))._replace(both=lambda params, x: module(x))
     loss = losses.ppo(agent, normal())
     params = {"hyper": {name: torch.tensor(x) for name, x in HYPER.items()}}
 
     def run():
-        orders = shuffled(SIZE, NUM_EPOCHS, NUM_MINIBATCHES, torch.Generator().manual_seed(0))
-        for part in orders.flatten(0, 1):
-            minibatch = {key: x[part] for key, x in data.items()}
-            value, _ = loss(params, minibatch)
-            optimizer.zero_grad()
-            value.backward()
-            nn.utils.clip_grad_norm_(module.parameters(), 0.5)
-            optimizer.step()
+        for _ in range(NUM_EPOCHS):
+            for part in torch.randperm(SIZE).chunk(NUM_MINIBATCHES):
+                minibatch = {key: x[part] for key, x in data.items()}
+                value, _ = loss(params, minibatch)
+                optimizer.zero_grad()
+                value.backward()
+                nn.utils.clip_grad_norm_(module.parameters(), 0.5)
+                optimizer.step()
 
     return run
 
 
-def seconds(run) -> float:
-    start = perf_counter()
-    run()
-    return perf_counter() - start
+def seconds(run: Callable[[], None]) -> Iterator[float]:
+    """The seconds of each minibatch."""
+    while True:
+        start = perf_counter()
+        run()
+        yield (perf_counter() - start) / (NUM_EPOCHS * NUM_MINIBATCHES)
 
 
-def main(rounds: int = 15) -> dict:
-    torch.set_num_threads(1)
-    runs = {"learn": ours(), "module": theirs()}
-    times = {name: [] for name in runs}
-    for _ in range(rounds + 2):
-        for name, run in runs.items():
-            times[name].append(seconds(run) / (NUM_EPOCHS * NUM_MINIBATCHES))
-    medians = {name: torch.tensor(found[2:]).median().item() for name, found in times.items()}
-    return {
-        "figure": "PPO minibatch, eager: module / learn",
-        "ratio": round(medians["module"] / medians["learn"], 3),
-        "microseconds": {name: round(1e6 * x, 1) for name, x in medians.items()},
-        "at_least": 1.25,
-    }
+def measure(rounds: int = 25) -> list[dict]:
+    taken = interleaved(rounds, learn=seconds(ours()), module=seconds(theirs()))
+    fused, module = taken.values()
+    ratios = (b / a for a, b in zip(fused, module, strict=True))
+    return [
+        figure("PPO minibatch, eager: module / learn", ratios, at_least=1.25),
+        figure("PPO minibatch, eager: learn", (1e6 * x for x in fused), "us"),
+        figure("PPO minibatch, eager: module", (1e6 * x for x in module), "us"),
+    ]
 
 
 if __name__ == "__main__":
-    import json
-
-    print(json.dumps(main()))
+    sys.exit(report(measure))

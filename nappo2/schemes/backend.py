@@ -1,0 +1,121 @@
+"""Where workers are: a record of functions, and the one that has them in this process."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from nappo2.pipeline import Pipeline
+from nappo2.schemes.crew import in_turns
+from nappo2.stages.stop import Stop, stopped_by
+
+
+class Backend(NamedTuple):
+    """A place for workers.
+
+    Attributes:
+        spawn: ``(pipeline, params, seeds, arrivals) -> workers``; they start at once, and their
+            errors show in ``ask`` or ``get``. ``arrivals`` is (how many, share) for workers that
+            meet, and None otherwise: when so many are at the end of their rollouts, the others
+            stop with that share.
+        put: ``params -> handle``, for any number of workers.
+        call: ``(worker, handle) -> ref`` of a step's ``(item, report)``.
+        ask: ``(worker, fn) -> result``, where ``fn: (pipeline, state) -> (pipeline, state, result)``.
+        preempt: ``(refs, share)``: has these calls stop collecting with that share of a rollout.
+        wait: ``(refs, num) -> refs``, the first ``num`` to be ready, in order of their calls.
+        get: ``refs -> results``, each what a step gave, or ``Lost``.
+        regroup: ``workers``: has them meet again, after one was replaced.
+        stop: ``workers``: ends them.
+        max_restarts: failures in a row after which a worker is given up.
+        remote: whether results travel, so that ``get`` takes time.
+    """
+
+    spawn: Callable
+    put: Callable
+    call: Callable
+    ask: Callable
+    preempt: Callable
+    wait: Callable
+    get: Callable
+    regroup: Callable
+    stop: Callable
+    max_restarts: int = 0
+    remote: bool = False
+
+
+class Lost(NamedTuple):
+    """What became of a call whose worker is to be replaced.
+
+    Attributes:
+        error: why.
+        died: whether its process is gone; otherwise it raised ``error``.
+    """
+
+    error: BaseException
+    died: bool
+
+
+class Parted(RuntimeError):
+    """Raised in a worker whose group lost another one."""
+
+
+class Worker:
+    """Remembers the state of a pipeline from step to step."""
+
+    def start(self, pipeline: Pipeline, params: Any, seed: int) -> "Worker":
+        self.pipeline, self.state = pipeline, pipeline.init(params, seed)
+        return self
+
+    def step(self, params: Any) -> tuple:
+        self.state, *result = self.pipeline.step(params, self.state)
+        return tuple(result)
+
+    def ask(self, fn: Callable) -> Any:
+        self.pipeline, self.state, result = fn(self.pipeline, self.state)
+        return result
+
+
+class Call:
+    """A step of a worker in this process, which is taken when its result is wanted."""
+
+    def __init__(self, worker: Worker, params: Any):
+        self.worker, self.params, self.share = worker, params, None
+
+    def __call__(self) -> tuple:
+        asked = Stop(lambda share: share >= self.share, lambda: None)
+        with nullcontext() if self.share is None else stopped_by(asked):
+            return self.worker.step(self.params)
+
+
+def reduces(pipeline: Pipeline) -> bool:
+    """Whether the workers of a cut of ``pipeline`` meet within a step."""
+    return any(stage.kind == "_all_reduce" for stage in pipeline.stages)
+
+
+def _preempt(calls, share):
+    for call in calls:
+        call.share = share
+
+
+def _get(calls):
+    meet = len(calls) > 1 and all(reduces(call.worker.pipeline) for call in calls)
+    return in_turns(calls) if meet else [call() for call in calls]
+
+
+serial = Backend(
+    spawn=lambda pipeline, params, seeds, arrivals: [
+        Worker().start(pipeline, params, seed) for seed in seeds
+    ],
+    put=lambda params: params,
+    call=Call,
+    ask=lambda worker, fn: worker.ask(fn),
+    preempt=_preempt,
+    wait=lambda calls, num: calls[:num],
+    get=_get,
+    regroup=lambda workers: None,
+    stop=lambda workers: None,
+)
+"""Workers in this process, by turns and in order: asynchrony that can be replayed.
+
+Errors are raised where they happen, so that a debugger stops there. Workers that are preempted
+stop as early as they may.
+"""

@@ -1,0 +1,82 @@
+"""What comes out of a cut: the items of its workers, joined to one."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+
+def merge(items: Sequence[TensorDict]) -> TensorDict:
+    """Joins rollouts along B, and averages gradients and params.
+
+    Gradients that come of different amounts of ``samples`` are weighted by these. Rollouts that
+    were cut short are padded to the longest, and masked.
+    """
+    if items[0].batch_dims:
+        return torch.cat(padded(items), -1)
+    if len(items) == 1:
+        return items[0]
+    if "samples" in items[0].keys():
+        return averaged_gradients(items)
+    return items[0].apply(lambda *leaves: average(leaves), *items[1:])
+
+
+def average(leaves: Sequence[Tensor]) -> Tensor:
+    """What is equal stays (a mean would round it), floats are averaged, of integers the largest counts."""
+    if all(torch.equal(leaf, leaves[0]) for leaf in leaves[1:]):
+        return leaves[0]
+    if leaves[0].is_floating_point():
+        return reduce(torch.add, leaves) / len(leaves)
+    return reduce(torch.maximum, leaves)
+
+
+def averaged_gradients(items: Sequence[TensorDict]) -> TensorDict:
+    """The mean gradient, weighted by samples; of versions the oldest, as its lag is the largest."""
+    weights, samples = zip(*((item["weights"], item["samples"]) for item in items), strict=True)
+    return TensorDict(
+        weights=weighted_sum(weights, samples) / weighted_size(samples),
+        version=reduce(torch.minimum, [item["version"] for item in items]),
+        samples=reduce(torch.add, samples),
+    )
+
+
+def weighted_sum(parts: Sequence[Tensor], samples: Sequence[Tensor]) -> Tensor:
+    """The sum of parts; where amounts differ, each times its samples."""
+    if all(torch.equal(n, samples[0]) for n in samples[1:]):
+        return reduce(torch.add, parts)  # unrounded, so that equal amounts are a plain mean
+    return reduce(torch.add, [part * n for part, n in zip(parts, samples, strict=True)])
+
+
+def weighted_size(samples: Sequence[Tensor]) -> Tensor | int:
+    """What ``weighted_sum`` is divided by."""
+    if all(torch.equal(n, samples[0]) for n in samples[1:]):
+        return len(samples)
+    return reduce(torch.add, samples)
+
+
+def padded(rollouts: Sequence[TensorDict]) -> list[TensorDict]:
+    """Rollouts [T, B] of one length: shorter ones are truncated at their true end, padded and masked."""
+    longest = max(len(rollout) for rollout in rollouts)
+    if not any("mask" in rollout.keys() or len(rollout) < longest for rollout in rollouts):
+        return list(rollouts)
+    return [_padded(rollout, longest - len(rollout)) for rollout in rollouts]
+
+
+def _padded(rollout: TensorDict, missing: int) -> TensorDict:
+    rollout = rollout.copy().update({"mask": torch.ones_like(rollout["next", "done"])})
+    if not missing:
+        return rollout
+    rollout["next"] = _truncated(rollout["next"])
+    nothing = rollout[-1:].expand(missing, *rollout.batch_size[1:]).clone()
+    nothing["mask"] = torch.zeros_like(nothing["mask"])
+    return torch.cat([rollout, nothing])
+
+
+def _truncated(reached: TensorDict) -> TensorDict:
+    """A copy whose episodes end at its last row, though its states still have a value there."""
+    flags = {key: reached[key].clone() for key in ("truncated", "done")}
+    flags["truncated"][-1] = ~reached["terminated"][-1]
+    flags["done"][-1] = True
+    return reached.copy().update(flags)

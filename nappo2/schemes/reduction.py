@@ -1,0 +1,68 @@
+"""The reduction of a decentralised update."""
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.reports import Report, count
+from nappo2.schemes.crew import crew
+from nappo2.schemes.merging import averaged_gradients
+
+
+@stage
+def _all_reduce(name: str = "all_reduce") -> Transform:
+    def transform(source):
+        def step(params, state):
+            state, grads, report = source.step(params, state)
+            members = crew()
+            if members.size == 1:
+                return state, grads, report
+            gathered = members.gather(packed(params, grads, report))
+            found = [unpacked(vector, params, grads) for vector in gathered]
+            mean = averaged_gradients([grads for grads, _ in found])
+            total = {name: sum(moments[name] for _, moments in found) for name in found[0][1]}
+            return state, mean, count(report, **total)
+
+        return Pipeline(source.init, step)
+
+    return transform
+
+
+all_reduce = _all_reduce()
+"""Averages gradients over the workers of the enclosing cut, as ``jax.lax.pmean`` does, and adds moments.
+
+Everything travels as one vector, and is added in the order of the workers, so that any backend
+gives the same numbers.
+"""
+
+
+def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:
+    """Gradient, samples and moments (0 where the report has none) as one float32 vector, bit by bit."""
+    moments = [
+        torch.as_tensor(report.sums.get(name, torch.zeros_like(zeros)))
+        for name, zeros in counted(params).items()
+    ]
+    doubles = [grads["samples"].double().view(1), *(x.reshape(-1) for x in moments)]
+    return torch.cat([grads["weights"], torch.cat(doubles).to(grads.device).view(torch.float32)])
+
+
+def unpacked(vector: Tensor, params: Params, grads: TensorDict) -> tuple[TensorDict, dict]:
+    """What ``packed`` has put together."""
+    size, names = len(grads["weights"]), counted(params)
+    weights, rest = vector[:size], vector[size:].clone().view(torch.float64)
+    samples, *parts = rest.split([1, *(x.numel() for x in names.values())])
+    shaped = {
+        name: part.view(x.shape) for (name, x), part in zip(names.items(), parts, strict=True)
+    }
+    return (
+        TensorDict(weights=weights, version=grads["version"], samples=samples[0].long()),
+        shaped,
+    )
+
+
+def counted(params: Params) -> dict[str, Tensor]:
+    """The moments that are counted, by their names in reports."""
+    found = params["normalizer"].items()
+    return {f"{name}_moments": x["moments"] for name, x in found if "moments" in x.keys()}

@@ -1,0 +1,133 @@
+"""The cut: everything upstream runs on workers, and what they yield is merged.
+
+A training scheme says where the pipeline is cut, and how many of a cut's
+workers each step waits for.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from nappo2.pipeline import Pipeline, Transform, keep, positive, stage
+from nappo2.reports import count, join
+from nappo2.schemes.backend import Backend, reduces, serial
+from nappo2.schemes.merging import merge
+from nappo2.schemes.rounds import Member, Round
+from nappo2.seeds import fold_in
+
+
+class WorkersState(NamedTuple):
+    members: tuple[Member, ...]
+    pending: dict[Any, int]  # ref -> index of the member, in order of the calls
+    delivered: bool  # whether any worker has ever
+    backend: Backend
+
+    def adopt(self, old: Any) -> "WorkersState":
+        """Worker i goes on from the state of worker i; if nothing was cut, worker 0 from ``old``."""
+        cut = hasattr(old, "members")
+        found = [old.ask(i) for i in range(len(old.members))] if cut else [old]
+        for member, kept in zip(self.members, found, strict=False):
+            self.backend.ask(member.worker, _keeping(kept))
+        return self
+
+    def ask(self, i: int) -> Any:
+        """The state of worker ``i``."""
+        return self.backend.ask(self.members[i].worker, lambda pipe, state: (pipe, state, state))
+
+    def stop(self) -> None:
+        """Ends the workers."""
+        self.backend.stop([m.worker for m in self.members if m.worker is not None])
+
+
+def _keeping(kept: Any) -> Callable:
+    return lambda pipe, state: (pipe, keep(state, kept), None)
+
+
+@stage
+def workers(
+    num_workers: int,
+    wait_for: int | None = None,
+    ahead: int = 0,
+    preempt: float | None = None,
+    on: Backend = serial,
+    name: str = "workers",
+) -> Transform:
+    """Runs the pipeline up to here on ``num_workers`` workers, and merges what they yield.
+
+    A step hands its params to every worker that has room, waits for the first ``wait_for``
+    results in the order of their calls, and merges them: rollouts along B, gradients and params
+    by their means, reports by joining. To wait for all is synchronous, for one asynchronous.
+    Worker i starts from ``fold_in(seed, i)``; one that is lost is replaced, with the newest
+    params and a fresh seed.
+
+    Args:
+        num_workers: how many there are.
+        wait_for: how many results make a step; None for all of them.
+        ahead: how many steps a worker may begin before its last result was taken.
+        preempt: if not None, a step takes the results of all, but when ``wait_for`` are there,
+            the others stop collecting with this share of a rollout.
+        on: where the workers are: ``serial``, or ``on_ray(...)``.
+        name: of the stage.
+
+    Raises:
+        ValueError: for counts that do not go together.
+    """
+    positive(num_workers=num_workers)
+    wait_for = num_workers if wait_for is None else wait_for
+    if (
+        isinstance(wait_for, bool)
+        or not isinstance(wait_for, int)
+        or not 1 <= wait_for <= num_workers
+    ):
+        raise ValueError(f"cannot wait for {wait_for} of {num_workers} workers")
+    if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 0:
+        raise ValueError(f"ahead is an integer of at least 0, not {ahead!r}")
+    if preempt is not None and not 0 < preempt <= 1:
+        raise ValueError(f"preempt is a share of a rollout, above 0 and at most 1, not {preempt}")
+
+    def transform(source):
+        meet = reduces(source) and num_workers > 1
+        if meet and ahead:
+            raise ValueError("workers that meet in all_reduce cannot be ahead of each other")
+        if meet and wait_for < num_workers and preempt is None:
+            raise ValueError(
+                f"workers that meet in all_reduce cannot wait for {wait_for} of {num_workers}; "
+                "preempt=0.5 lets the others stop early"
+            )
+        arrivals = (wait_for, preempt) if meet and preempt is not None else None
+
+        def spawn(params, seeds):
+            return on.spawn(source, params, seeds, arrivals)
+
+        def init(params, seed):
+            seeds = [fold_in(seed, i) for i in range(num_workers)]
+            members = tuple(map(Member, spawn(params, seeds), seeds))
+            for member in members:
+                on.ask(member.worker, _nothing)  # so that what fails at its start is raised here
+            return {name: WorkersState(members, {}, False, on)}
+
+        def step(params, state):
+            members, pending, delivered, _ = state[name]
+            round = Round(source, on, spawn, params, members, pending, delivered)
+            round.call_all(1 + ahead)
+            if preempt is not None and not meet:
+                on.preempt(round.late(wait_for), preempt)
+            results = round.results(wait_for if preempt is None else num_workers)
+            start = perf_counter()
+            items, reports = zip(*results, strict=True)
+            item, report = merge(items), join(reports)
+            counted = {
+                f"{name}_wait_seconds": round.waited,
+                f"{name}_transfer_seconds": round.moved + perf_counter() - start,
+                "restarts": report.sums.get("restarts", 0) + round.restarts,
+            }
+            own = WorkersState(tuple(round.members), round.pending, round.delivered, on)
+            return {name: own}, item, count(report, **counted)
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def _nothing(pipeline, state):
+    return pipeline, state, None

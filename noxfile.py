@@ -1,0 +1,34 @@
+"""``nox`` runs the tests; ``nox -s learning``, ``bench`` and ``lint`` the rest."""
+
+import nox
+
+nox.options.sessions = ["tests"]
+
+
+@nox.session
+def tests(session):
+    """All tests but whole learning runs and what is timed."""
+    session.install(".[test]")
+    session.run("pytest", "-q", *session.posargs)
+
+
+@nox.session
+def learning(session):
+    """Whole learning runs, minutes each; ``nox -s learning -- -s`` shows their figures."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-m", "learning", *session.posargs)
+
+
+@nox.session
+def bench(session):
+    """What is timed: ``nox -s bench -- locomotion`` for one of them."""
+    session.install(".[test,bench]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def lint(session):
+    """Layout and faults that can be seen without running."""
+    session.install("ruff")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")

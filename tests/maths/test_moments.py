@@ -1,0 +1,118 @@
+"""Running moments: that they add up, and what is done with them."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nappo2.maths.moments import (
+    absorb,
+    frozen,
+    moments,
+    no_moments,
+    normalize,
+    scale_reward,
+    statistics,
+)
+
+
+def some(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_moments_by_hand():
+    """1, 2, 3 and 4: four numbers, which sum to 10, and their squares to 30."""
+    assert moments(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [4, 10, 30]
+
+
+@given(st.integers(0, 2**32), st.integers(2, 20), st.integers(2, 8), st.integers(1, 99))
+@settings(deadline=None)
+def test_moments_of_parts_add_up_to_those_of_the_whole(seed, num_steps, num_envs, cut):
+    """Cut in time, as rollouts are, and in environments, as workers are."""
+    x = some(num_steps, num_envs, 3, seed=seed)
+    whole = moments(x)
+    for parts in (x.tensor_split([cut % num_steps]), x.tensor_split([cut % num_envs], dim=1)):
+        torch.testing.assert_close(sum(map(moments, parts)), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_statistics_are_torchs_mean_and_std():
+    """Also where the mean is far from 0: a thousand numbers each around 1, 100 and -1000."""
+    x = some(100, 10, 3) + torch.tensor([1.0, 100.0, -1000.0])
+    found = statistics(moments(x))
+    flat = x.double().reshape(-1, 3)
+    torch.testing.assert_close(found["mean"], flat.mean(0).float())
+    torch.testing.assert_close(found["std"], flat.std(0, correction=0).float())
+    normal = normalize(found, x)
+    torch.testing.assert_close(normal.mean((0, 1)), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(normal.std((0, 1)), torch.ones(3), atol=1e-3, rtol=0)
+
+
+def test_moments_are_kept_in_float64_and_applied_in_float32():
+    """2^24 ones and one more are counted, of which float32 would lose the last."""
+    found = statistics(torch.tensor([2.0**24, 2.0**24, 2.0**24], dtype=torch.float64))
+    found = statistics(found["moments"] + moments(torch.ones(1, 1)))
+    assert found["moments"][0].item() == 2**24 + 1
+    assert found["moments"].dtype == torch.float64
+    assert found["mean"].dtype == found["std"].dtype == torch.float32
+
+
+def test_by_a_normalizer_that_has_seen_nothing_nothing_is_changed():
+    normalizer, x = no_moments(**{"observation": (3,), "return": ()}), some(5, 2, 3)
+    assert torch.equal(normalize(normalizer["observation"], x), x)
+    assert torch.equal(scale_reward(normalizer, x[..., 0]), x[..., 0])
+    assert normalizer["observation"]["moments"].shape == (3, 3)
+
+
+def test_a_single_number_has_no_spread_to_scale_by():
+    assert statistics(moments(torch.tensor([[7.0]])))["std"].item() == 1
+
+
+def test_a_normalizer_absorbs_what_is_found():
+    """Zeros, then twos: mean 1, standard deviation 1."""
+    normalizer = no_moments(observation=(2,))
+    for value in (0.0, 2.0):
+        normalizer = absorb(normalizer, {"observation": moments(torch.full((4, 3, 2), value))})
+    stats = normalizer["observation"]
+    assert stats["mean"].tolist() == [1, 1]
+    torch.testing.assert_close(stats["std"], torch.ones(2))
+    assert stats["moments"][0].tolist() == [24, 24]
+
+
+def test_absorbing_changes_no_argument():
+    before = no_moments(observation=(2,))
+    absorb(before, {"observation": moments(some(4, 3, 2))})
+    assert before["observation"]["moments"].count_nonzero() == 0
+
+
+def test_only_what_the_normalizer_names_is_absorbed():
+    after = absorb(no_moments(observation=(2,)), {"return": moments(some(4, 3))})
+    assert set(after.keys()) == {"observation"}
+    assert after["observation"]["moments"].count_nonzero() == 0
+
+
+def test_what_is_frozen_normalises_but_does_not_move(same):
+    found = {"observation": moments(some(4, 3, 2)), "return": moments(some(4, 3))}
+    live = absorb(no_moments(**{"observation": (2,), "return": ()}), found)
+    still = frozen(live)
+    assert same(absorb(still, found), still)
+    x = some(5, 2, seed=1)
+    assert torch.equal(normalize(still["observation"], x), normalize(live["observation"], x))
+    assert "moments" in live["observation"].keys()
+
+
+def test_normalize_by_hand():
+    """In standard deviations of 2 from a mean of 1, but no more than 10."""
+    stats = {"mean": torch.tensor(1.0), "std": torch.tensor(2.0)}
+    found = normalize(stats, torch.tensor([1.0, 5.0, -1.0, 1000.0, -1000.0]))
+    assert found.tolist() == [0, 2, -1, 10, -10]
+
+
+def test_rewards_are_scaled_and_not_shifted():
+    """By the standard deviation of returns, 2, whatever their mean, and within 10."""
+    stats = {"return": {"mean": torch.tensor(100.0), "std": torch.tensor(2.0)}}
+    assert scale_reward(stats, torch.tensor([0.0, 3.0, 50.0, -50.0])).tolist() == [0, 1.5, 10, -10]
+
+
+@pytest.mark.parametrize("normalizer", [{}, {"observation": {}}])
+def test_rewards_stay_as_they_are_where_no_returns_are_counted(normalizer):
+    assert scale_reward(normalizer, torch.tensor([50.0])).tolist() == [50]

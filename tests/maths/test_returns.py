@@ -1,0 +1,215 @@
+"""Returns and advantages, checked by hand, by their laws, and against TorchRL."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensordict import TensorDict
+from tensordict.nn import TensorDictModule
+from torchrl.objectives.value import GAE
+from torchrl.objectives.value.functional import (
+    generalized_advantage_estimate,
+    td1_return_estimate,
+    vec_generalized_advantage_estimate,
+)
+
+from nappo2.interop import to_torchrl
+from nappo2.maths.returns import backwards, discounted, gae, running
+
+NO, YES = torch.tensor([[False]]), torch.tensor([[True]])
+
+
+def column(*values):
+    """[T, 1]"""
+    return torch.tensor(values)[:, None]
+
+
+def never(*shape):
+    return torch.zeros(shape, dtype=torch.bool)
+
+
+def random_rollout(seed, num_steps=33, num_envs=3, dtype=torch.float64):
+    """Numbers of a normal distribution; one step in ten is terminal, one in ten is truncated."""
+    rng = torch.Generator().manual_seed(seed)
+    real = {
+        name: torch.randn(num_steps, num_envs, generator=rng, dtype=dtype)
+        for name in ("reward", "value", "next_value")
+    }
+    dice = torch.rand(num_steps, num_envs, generator=rng)
+    return real | {"terminated": dice < 0.1, "done": dice < 0.2}
+
+
+rollouts = st.builds(random_rollout, st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 3))
+shares = st.floats(0, 1)
+
+
+def without_value(rollout):
+    return {name: x for name, x in rollout.items() if name != "value"}
+
+
+def test_gae_by_hand():
+    """Two steps, gamma 1/2, lambda 1/2: delta = [1 + 2/2 - 4, 1 + 8/2 - 2] = [-2, 3]."""
+    advantage = gae(
+        column(1.0, 1.0), column(4.0, 2.0), column(2.0, 8.0), never(2, 1), never(2, 1), 0.5, 0.5
+    )
+    assert advantage.flatten().tolist() == [-2 + 3 / 4, 3]
+
+
+def test_discounted_by_hand():
+    """Gamma 1/2: what follows the last reward 4 is worth 8, so [1 + 6/2, 2 + 8/2, 4 + 8/2]."""
+    found = discounted(column(1.0, 2.0, 4.0), column(0.0, 0.0, 8.0), never(3, 1), never(3, 1), 0.5)
+    assert found.flatten().tolist() == [4, 6, 8]
+
+
+def test_discounted_bootstraps_at_a_truncation_within():
+    """The episode is cut off after its first step, where 6 stands for the rest."""
+    cut = column(True, False)
+    found = discounted(column(1.0, 2.0), column(6.0, 8.0), never(2, 1), cut, 0.5)
+    assert found.flatten().tolist() == [1 + 6 / 2, 2 + 8 / 2]
+
+
+def test_termination_forgets_the_future_and_truncation_keeps_its_value():
+    """One step, reward 1, after which 10 is expected, gamma 1/2."""
+    reward, value, following = column(1.0), column(0.0), column(10.0)
+    assert gae(reward, value, following, YES, YES, 0.5, 0.9).item() == 1
+    assert gae(reward, value, following, NO, YES, 0.5, 0.9).item() == 6
+    assert discounted(reward, following, YES, YES, 0.5).item() == 1
+    assert discounted(reward, following, NO, YES, 0.5).item() == 6
+
+
+@given(rollouts, st.integers(0, 39))
+@settings(deadline=None)
+def test_episodes_do_not_mix(rollout, t):
+    """What happens after an episode's end changes nothing before it, to the last bit."""
+    t = t % len(rollout["reward"])
+    ended = rollout | {"done": rollout["done"].clone()}
+    ended["done"][t] = True
+    other = ended | {name: ended[name].clone() for name in ("reward", "value", "next_value")}
+    for name in ("reward", "value", "next_value"):
+        other[name][t + 1 :] += 100
+    a, b = gae(**ended, gamma=0.9, lambda_=0.8), gae(**other, gamma=0.9, lambda_=0.8)
+    assert torch.equal(a[: t + 1], b[: t + 1])
+    a, b = (discounted(**without_value(x), gamma=0.9) for x in (ended, other))
+    assert torch.equal(a[: t + 1], b[: t + 1])
+
+
+@given(rollouts, shares)
+@settings(deadline=None)
+def test_doubling_is_a_loop(rollout, discount):
+    x, c = rollout["reward"], discount * (~rollout["done"]).double()
+    expected, y = torch.empty_like(x), torch.zeros_like(x[0])
+    for t in reversed(range(len(x))):
+        expected[t] = y = x[t] + c[t] * y
+    torch.testing.assert_close(backwards(x, c), expected, rtol=1e-12, atol=1e-12)
+
+
+@given(rollouts, shares, shares, st.floats(-10, 10))
+@settings(deadline=None)
+def test_advantages_are_linear_in_rewards_and_values(rollout, gamma, lambda_, scale):
+    flags = {name: rollout.pop(name) for name in ("terminated", "done")}
+    scaled = gae(
+        **{name: scale * x for name, x in rollout.items()}, **flags, gamma=gamma, lambda_=lambda_
+    )
+    once = gae(**rollout, **flags, gamma=gamma, lambda_=lambda_)
+    torch.testing.assert_close(scaled, scale * once)
+
+
+@given(rollouts, shares)
+@settings(deadline=None)
+def test_gae_with_lambda_zero_is_the_td_error(rollout, gamma):
+    following = torch.where(rollout["terminated"], 0, rollout["next_value"])
+    td_error = rollout["reward"] + gamma * following - rollout["value"]
+    torch.testing.assert_close(gae(**rollout, gamma=gamma, lambda_=0.0), td_error)
+
+
+@given(rollouts, shares)
+@settings(deadline=None)
+def test_gae_with_lambda_one_is_the_discounted_return_less_the_value(rollout, gamma):
+    """Values within telescope, if both rows that mention V(s[t + 1]) have the same number.
+
+    The discounts are float32, as gamma is where it is a tensor.
+    """
+    within = torch.cat([rollout["value"][1:], rollout["next_value"][-1:]])
+    rollout["next_value"] = torch.where(rollout["done"], rollout["next_value"], within)
+    advantage = gae(**rollout, gamma=gamma, lambda_=1.0)
+    target = discounted(**without_value(rollout), gamma=gamma)
+    torch.testing.assert_close(advantage + rollout["value"], target, rtol=1e-5, atol=1e-5)
+
+
+def test_running_by_hand():
+    """Gamma 1/2, 8 before; the episode ends after the second step, whose sum it still has."""
+    found = running(
+        column(1.0, 1.0, 3.0, 1.0), column(False, True, False, False), torch.tensor([8.0]), 0.5
+    )
+    assert found.flatten().tolist() == [1 + 4, 1 + 2.5, 3, 1 + 1.5]
+
+
+@given(rollouts, shares, st.integers(1, 39))
+@settings(deadline=None)
+def test_running_goes_on_from_rollout_to_rollout(rollout, gamma, t):
+    """Two halves, the second from where the first ended, are the whole."""
+    reward, done = rollout["reward"], rollout["done"]
+    t = t % len(reward)
+    before = torch.zeros_like(reward[0])
+    whole = running(reward, done, before, gamma)
+    halves = [running(reward[:t], done[:t], before, gamma)] if t else []
+    if t:
+        before = halves[0][-1] * ~done[t - 1]
+    halves.append(running(reward[t:], done[t:], before, gamma))
+    torch.testing.assert_close(torch.cat(halves), whole)
+
+
+def in_torchrl(seed):
+    """A rollout of nappo2's, float32, and the arguments that TorchRL's estimators take of it."""
+    ours = random_rollout(seed, 50, 4, torch.float32)
+    reached = {
+        "reward": ours["reward"],
+        "terminated": ours["terminated"],
+        "truncated": ours["done"] & ~ours["terminated"],
+        "done": ours["done"],
+        "state_value": ours["next_value"],
+    }
+    batch = TensorDict(next=reached, state_value=ours["value"], batch_size=ours["done"].shape)
+    theirs = to_torchrl(batch)
+    following = theirs["next"]
+    arguments = {
+        "next_state_value": following["state_value"],
+        "reward": following["reward"],
+        "done": following["done"],
+        "terminated": following["terminated"],
+    }
+    assert following["terminated"].any() and following["truncated"].any()
+    return ours, theirs["state_value"], arguments
+
+
+def test_gae_is_torchrls():
+    ours, value, arguments = in_torchrl(0)
+    expected = gae(**ours, gamma=0.97, lambda_=0.9)
+    for estimate in (generalized_advantage_estimate, vec_generalized_advantage_estimate):
+        advantage, target = estimate(0.97, 0.9, value, **arguments)
+        found = advantage[..., 0].T
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(target[..., 0].T, expected + ours["value"], rtol=1e-5, atol=1e-5)
+
+
+def test_discounted_is_torchrls_td1_return():
+    ours, _, arguments = in_torchrl(1)
+    theirs = td1_return_estimate(0.97, **arguments)[..., 0].T
+    expected = discounted(**without_value(ours), gamma=0.97)
+    torch.testing.assert_close(theirs, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_torchrls_estimator_reads_a_rollout():
+    """Their module ``GAE``, which finds rewards and flags by name, on observations that it values."""
+    rng = torch.Generator().manual_seed(2)
+    seen, reached = torch.randn(2, 50, 4, 3, generator=rng)
+    critic = torch.nn.Linear(3, 1)
+    ours = random_rollout(3, 50, 4, torch.float32)
+    with torch.no_grad():
+        ours |= {"value": critic(seen).squeeze(-1), "next_value": critic(reached).squeeze(-1)}
+    following = {name: ours[name] for name in ("reward", "terminated", "done")}
+    following |= {"truncated": ours["done"] & ~ours["terminated"], "observation": reached}
+    rollout = TensorDict(observation=seen, next=following, batch_size=(50, 4))
+    network = TensorDictModule(critic, in_keys=["observation"], out_keys=["state_value"])
+    found = GAE(gamma=0.97, lmbda=0.9, value_network=network)(to_torchrl(rollout))
+    expected = gae(**ours, gamma=0.97, lambda_=0.9)
+    torch.testing.assert_close(found["advantage"][..., 0].T, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,136 @@
+"""Rollouts: what is in them, and what their reports say."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from nappo2 import PPO, distributions, envs, frozen, ppo
+from nappo2.maths.moments import absorb, normalize
+from nappo2.params import replaced
+
+STAGES = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
+SOURCE, PARAMS = STAGES.collect, STAGES.init(0)
+
+
+def rollouts(num, params=PARAMS):
+    state, found = SOURCE.init(params, 0), []
+    for _ in range(num):
+        state, *result = SOURCE.step(params, state)
+        found.append(result)
+    return found
+
+
+def test_what_was_reached_is_what_is_acted_on_next_unless_an_episode_ended():
+    rollout, _ = rollouts(4)[3]
+    on = ~rollout["next", "done"][:-1]
+    assert on.any() and not on.all()
+    reached, following = rollout["next", "observation"][:-1], rollout["observation"][1:]
+    assert (reached[on] == following[on]).all() and (reached[~on] != following[~on]).all()
+
+
+def test_log_probs_and_versions_are_those_of_the_params_that_acted():
+    rollout, _ = rollouts(1)[0]
+    assert (rollout["action_log_prob"] == STAGES.policy.log_prob(PARAMS, rollout)).all()
+    assert rollout["params_version"].shape == (16, 3) and (rollout["params_version"] == 0).all()
+
+
+def test_scores_go_on_from_rollout_to_rollout():
+    """A step of CartPole is worth 1, so returns are lengths."""
+    reports = [report for _, report in rollouts(20)]
+    lengths = torch.cat([report.episodes["length"] for report in reports])
+    assert (lengths == torch.cat([report.episodes["return"] for report in reports])).all()
+    assert lengths.max() > 16 and 20 * 48 - 3 * 100 < lengths.sum() <= 20 * 48
+
+
+def test_moments_are_those_of_all_raw_observations():
+    normalizer, found = PARAMS["normalizer"], rollouts(5)
+    for _, report in found:
+        normalizer = absorb(normalizer, {"observation": report.sums["observation_moments"]})
+    seen = torch.cat([rollout["observation"] for rollout, _ in found]).reshape(-1, 4)
+    torch.testing.assert_close(
+        normalizer["observation", "mean"], seen.mean(0), atol=1e-5, rtol=1e-4
+    )
+    shown = normalize(normalizer["observation"], seen)
+    torch.testing.assert_close(shown.std(0, correction=0), torch.ones(4), atol=1e-3, rtol=0)
+
+
+def test_moments_of_discounted_returns_go_on_too():
+    """Rewards of 1 and gamma 0.9: within an episode 1, 1.9, 2.71, ..., below 10."""
+    first, second = (report.sums["return_moments"] for _, report in rollouts(2))
+    so_far, expected = torch.zeros(3).double(), torch.zeros(2).double()
+    for rollout, _ in rollouts(2):
+        found = []
+        for done in rollout["next", "done"]:
+            so_far = so_far * 0.9 + 1
+            found.append(so_far)
+            so_far = so_far * ~done
+        expected = expected + torch.stack(
+            [torch.stack(found).sum(), torch.stack(found).square().sum()]
+        )
+    assert first[0] + second[0] == 2 * 48
+    torch.testing.assert_close((first + second)[1:], expected, atol=1e-3, rtol=1e-5)
+
+
+def test_what_is_frozen_is_not_counted():
+    still = replaced(PARAMS, normalizer=frozen(PARAMS["normalizer"]))
+    _, report = rollouts(1, still)[0]
+    assert not [name for name in report.sums if name.endswith("_moments")]
+
+
+def test_equal_seeds_give_equal_rollouts_and_others_do_not(same):
+    one, other = (SOURCE.step(PARAMS, SOURCE.init(PARAMS, seed))[1] for seed in (5, 5))
+    third = SOURCE.step(PARAMS, SOURCE.init(PARAMS, 6))[1]
+    assert same(one, other) and not torch.equal(one["observation"], third["observation"])
+
+
+class Broken(gymnasium.Env):
+    """Gives something that is not finite at its third step."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, key="observation", value=np.nan):
+        self.key, self.value, self.time = key, value, 0
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.time += 1
+        bad = self.value if self.time == 3 else 0.0
+        observation = np.array([0, bad if self.key == "observation" else 0], np.float32)
+        return observation, bad if self.key == "reward" else 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("key", ["observation", "reward"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_with_its_place(key, value):
+    env = envs.from_gym(Broken, 2, key=key, value=value)
+    stages = ppo(env, PPO(num_steps=4, num_minibatches=1))
+    params = stages.init(0)
+    message = f"environment 0 of Broken gave a {key} that is not finite, at step 2"
+    with pytest.raises(ValueError, match=message):
+        stages.collect.step(params, stages.collect.init(params, 0))
+
+
+def test_the_action_recorded_is_the_one_sampled_though_the_environment_clips_it():
+    """With a standard deviation of e, many actions are beyond 1; their log-prob is theirs."""
+    stages = ppo(envs.pendulum(8), PPO(num_steps=32, num_minibatches=1))
+    params = stages.init(0)
+    params["weights", "log_std"] += 1
+    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    assert rollout["action"].abs().max() > 2
+    mean = stages.greedy.act(params, rollout["observation"], (), None)[0]
+    expected = torch.distributions.Normal(mean, torch.e).log_prob(rollout["action"]).sum(-1)
+    torch.testing.assert_close(rollout["action_log_prob"], expected)
+
+
+def test_another_distribution_fits_in():
+    """The tanh-normal stays within (-1, 1)."""
+    env = envs.pendulum(2)
+    stages = ppo(env, PPO(num_steps=8, num_minibatches=1), dist=distributions.tanh_normal())
+    params = stages.init(0)
+    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    assert rollout["action"].abs().max() < 1 and rollout["action_log_prob"].isfinite().all()

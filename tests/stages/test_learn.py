@@ -1,0 +1,136 @@
+"""One step for a whole rollout, and the pipe of which it is the sum."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nappo2 import PPO, envs, from_module, mlp, networks, optim, ppo, unroll
+from nappo2.stages import gradients, scheduled, update
+
+CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
+
+
+def stages(**changes):
+    return ppo(envs.pendulum(2), replace(CONFIG, **changes))
+
+
+def train(pipe, params, num_steps=3):
+    state, reports = pipe.init(params, 1), []
+    for _ in range(num_steps):
+        state, params, report = pipe.step(params, state)
+        reports.append(report)
+    return params, reports
+
+
+def composed(**changes):
+    s = stages(**changes)
+    pipe = s.collect | s.prepare | s.batches | s.gradients | s.update | unroll(8)
+    return train(pipe, s.init(0))
+
+
+def fused(**changes):
+    s = stages(**changes)
+    return train(s.collect | s.prepare | s.learn, s.init(0))
+
+
+VARIANTS = {
+    "as it is": {},
+    "not normalised": {"normalize": False},
+    "clipped value, standardised rollout": {"clip_value": True, "standardize_rollout": True},
+    "annealed": {"anneal_updates": 20},
+}
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_learning_in_one_step_is_learning_in_many(changes, same):
+    """To the last bit, normaliser, schedules and all."""
+    params, reports = fused(**changes)
+    expected, their_reports = composed(**changes)
+    assert same(params, expected) and params["version"] == 24
+    for ours, theirs in zip(reports, their_reports, strict=True):
+        assert set(ours.means) == set(theirs.means)
+        for name, mean in ours.means.items():
+            torch.testing.assert_close(mean.value, theirs.means[name].value, atol=1e-5, rtol=1e-4)
+        assert ours.sums["env_steps"] == theirs.sums["env_steps"] == 64
+
+
+def test_equal_seeds_give_equal_params(same):
+    assert same(fused()[0], fused()[0])
+
+
+def test_hyper_parameters_are_read_from_params(same):
+    """Without a learning rate nothing is learnt."""
+    s = stages()
+    params = s.init(0)
+    params["hyper", "learning_rate"] = torch.tensor(0.0)
+    learnt, _ = train(s.collect | s.prepare | s.learn, params)
+    assert same(learnt["weights"], params["weights"])
+
+
+def test_schedules_stand_still_within_a_rollout():
+    """20 updates to 0, 8 per rollout: after three rollouts of 8 the rate is 0, after one 12/20."""
+    s = stages(anneal_updates=20)
+    pipe, params = s.collect | s.prepare | s.batches | s.gradients | s.update, s.init(0)
+    state, rates = pipe.init(params, 1), []
+    for _ in range(24):
+        state, params, _ = pipe.step(params, state)
+        rates.append(round(float(params["hyper", "learning_rate"]) / 3e-4, 4))
+    assert rates == [1] * 7 + [0.6] * 8 + [0.2] * 8 + [0]
+
+
+def test_an_unknown_hyper_parameter_cannot_be_scheduled():
+    s = stages()
+    pipe = s.collect | s.prepare | s.learn | scheduled(learning_rat=optim.constant(1.0))
+    with pytest.raises(ValueError, match="no hyper-parameter is called 'learning_rat'"):
+        train(pipe, s.init(0), 1)
+
+
+def test_losses_that_cannot_be_differentiated_are_refused():
+    s = stages()
+    rollouts = s.collect | s.prepare | s.batches
+    for loss, message in [
+        (lambda params, batch: (batch["advantage"], {}), "a loss gives"),
+        (lambda params, batch: (batch["advantage"].mean(), {}), "depends on no weight"),
+    ]:
+        pipe = rollouts | gradients(loss) | update(optim.sgd())
+        with pytest.raises(ValueError, match=message):
+            train(pipe, s.init(0), 1)
+
+
+def test_minibatches_that_do_not_divide_the_rollout_are_refused():
+    with pytest.raises(
+        ValueError, match="7 minibatches do not divide a rollout of 2 environments x 32"
+    ):
+        stages(num_minibatches=7)
+
+
+def test_a_module_learns_as_the_network_it_equals(same):
+    """One linear layer as nn.Linear, and as a perceptron."""
+    linear = torch.nn.Linear(3, 1)
+    critics = from_module(linear), mlp(3, 1)
+    actor, found = mlp(3, 8, 1), []
+    for critic in critics:
+        agent = networks.with_log_std(networks.actor_critic(actor, critic), 1)
+        s = ppo(envs.pendulum(2), CONFIG, agent=agent)
+        params = s.init(0)
+        layer = params["weights", "critic"]
+        layer = layer["0"] if "0" in layer.keys() else layer
+        layer.update(
+            {"weight": linear.weight.detach().clone(), "bias": linear.bias.detach().clone()}
+        )
+        learnt, _ = train(s.collect | s.prepare | s.learn, params)
+        found.append(learnt["weights", "actor"])
+    assert same(*found)
+
+
+def test_a_weight_that_no_loss_reads_stays():
+    """Its gradient is 0, in the fused form as in the composed one."""
+    s = stages()
+    params = s.init(0)
+    params["weights", "unused"] = torch.ones(2)
+    learnt, _ = train(s.collect | s.prepare | s.learn, params, 1)
+    assert learnt["weights", "unused"].tolist() == [1, 1]
+    pipe = s.collect | s.prepare | s.batches | s.gradients | s.update
+    learnt, _ = train(pipe, params, 1)
+    assert learnt["weights", "unused"].tolist() == [1, 1]

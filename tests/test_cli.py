@@ -1,0 +1,132 @@
+"""The command line, as somebody at a terminal meets it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SHORT = [
+    "--env",
+    "torch/CartPole-v1",
+    "--num-envs",
+    "2",
+    "--num-steps",
+    "32",
+    "--num-minibatches",
+    "2",
+]
+
+
+def nappo2(*args, cwd):
+    command = [sys.executable, "-m", "nappo2.cli", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_a_run_ends_with_one_line_of_json_and_leaves_its_files(tmp_path):
+    done = nappo2(
+        "train", "ppo", *SHORT, "--total-steps", 256, "--seed", 3, "--log-dir", "x", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert {k: result[k] for k in ("algorithm", "env", "scheme", "seed", "env_steps", "log_dir")} == {
+        "algorithm": "ppo", "env": "torch/CartPole-v1", "scheme": "3cs", "seed": 3, "env_steps": 256,
+        "log_dir": "x",
+    }  # fmt: skip
+    assert (
+        result["updates"] == 256 // 64 * 20 * 2
+        and 0 < result["simulator_seconds"] < result["seconds"]
+    )
+    left = sorted(p.name for p in (tmp_path / "x").iterdir())
+    assert left == ["curve.png", "metrics.csv", "params.npz", "run.json"]
+    assert json.loads((tmp_path / "x" / "run.json").read_text())["config"]["num_steps"] == 32
+    assert "256/256" in done.stderr
+
+
+def test_bullet_prints_nothing_else(tmp_path):
+    args = ["--num-envs", 1, "--num-steps", 16, "--num-minibatches", 1, "--total-steps", 16]
+    done = nappo2("train", *args, "--evaluate-every", 16, "--evaluation-episodes", 1, cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 1 and "bullet" not in done.stderr, done.stderr
+    result = json.loads(done.stdout)
+    assert result["env"] == "HalfCheetahBulletEnv-v0" and result["episode_return"] is None
+
+
+WRONG = {
+    "train --env Nowhere-v0": "no environment can be made of 'Nowhere-v0'",
+    "train --env NowhereBulletEnv-v0": "no environment can be made of",
+    "train --env Blackjack-v1": "has observations in Tuple",
+    "train --scheme 9xs": "no scheme is called '9xs'; there are 3cs, 3ds,",
+    "train ppoo": "no recipe is called 'ppoo'; there is ppo",
+    "train --preset nothing": "ppo has no preset 'nothing'; there is cartpole",
+    "train --num-minibatches 7 --env torch/CartPole-v1": "7 minibatches do not divide a rollout",
+    "train --num-envs -2": "num_envs is an integer of at least 1, not -2",
+    "train --total-steps 0": "total_steps is an integer of at least 1, not 0",
+    "train --gamma 1.5": "gamma is within 0 and 1, not 1.5",
+    "train --learning-rate -1": "learning_rate is above 0, not -1.0",
+    "train --seed -1 --env torch/CartPole-v1": "a seed is an integer of at least 0, not -1",
+    "train --log-dir file --env torch/CartPole-v1": "log_dir is a directory; file is a file",
+    "train --num-steps many": "many",
+    "fly": "no command is called 'fly'; there is train",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_bad_input_is_a_sentence_and_exit_code_2(line, tmp_path, monkeypatch, capsys):
+    from nappo2.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as stopped:
+        main(line.split())
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2 and "Traceback" not in printed.err
+    assert WRONG[line] in printed.err + printed.out
+
+
+def test_help_explains_itself(capsys):
+    from nappo2.cli import main
+
+    main([])
+    assert "nappo2 train" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "ppo", "--help"])
+    printed = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "--clip-eps" in printed and "how far a probability ratio may move" in printed
+
+
+def test_control_c_keeps_what_was_learnt(tmp_path):
+    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, "--total-steps", "100000000"]
+    with subprocess.Popen(
+        [*command, "--log-dir", "x"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        metrics = tmp_path / "x" / "metrics.csv"
+        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
+        start = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        printed, _ = run.communicate(timeout=60)
+        assert time.monotonic() - start < 5
+    result = json.loads(printed.splitlines()[-1])
+    assert run.returncode == 130 and result["interrupted"] and result["env_steps"] >= 3 * 64
+    assert (tmp_path / "x" / "params.npz").exists() and (tmp_path / "x" / "curve.png").exists()
+
+
+def until(condition, seconds=60):
+    """Waits for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_importing_nappo2_imports_nothing_heavy():
+    heavy = ["ray", "torchrl", "pybullet", "matplotlib", "tyro"]
+    code = f"import nappo2, sys; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,185 @@
+"""The loop, as something one holds in hand."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from nappo2 import PPO, Learner, envs, evaluate, load_params, ppo, scheme
+from nappo2.metrics import read_csv
+
+STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
+
+
+def learner(**options):
+    options = {"target_steps": 320, "progress": False} | options
+    return Learner(scheme("3cs", STAGES), STAGES.init(0), **options)
+
+
+def test_a_run_is_as_many_steps_as_it_takes():
+    """64 env steps and 4 updates per step: 320 take five."""
+    run = learner()
+    rows = list(run)
+    assert [row["env_steps"] for row in rows] == [64, 128, 192, 256, 320]
+    assert [row["updates"] for row in rows] == [4, 8, 12, 16, 20]
+    assert run.done() and run.metrics == rows and not run.interrupted
+    assert list(run) == []
+
+
+def test_steps_one_by_one_are_the_loop(same):
+    one, other = learner(), learner()
+    while not one.done():
+        one.step()
+    assert len(list(other)) == 5 and same(one.params, other.params)
+
+
+def test_a_hyper_parameter_that_is_set_holds_from_the_next_step(same):
+    run = learner()
+    run.step()
+    before = run.params
+    run.set(learning_rate=0.0)
+    run.step()
+    assert same(run.params["weights"], before["weights"])
+    with pytest.raises(
+        ValueError, match="these can be set: clip_eps, entropy_coef, gamma, learning_rate"
+    ):
+        run.set(learning_rat=0.1)
+
+
+def test_what_a_run_leaves(tmp_path, same):
+    run = learner(log_dir=tmp_path / "run")
+    list(run)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "curve.png",
+        "metrics.csv",
+        "params.npz",
+    ]
+    assert same(load_params(tmp_path / "run" / "params.npz"), run.params)
+    rows = read_csv(tmp_path / "run" / "metrics.csv")
+    assert len(rows) == 5 and rows[-1].keys() == run.metrics[-1].keys()
+    assert rows[-1]["episode_return"] == pytest.approx(run.metrics[-1]["episode_return"])
+    assert (tmp_path / "run" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_an_earlier_run_is_set_aside(tmp_path):
+    for _ in range(3):
+        list(learner(log_dir=tmp_path, target_steps=64))
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["curve.png", "earlier-1", "earlier-2", "metrics.csv", "params.npz"]
+    assert len(read_csv(tmp_path / "earlier-2" / "metrics.csv")) == 1
+
+
+def test_evaluations_come_every_so_many_env_steps():
+    """After 128, 256 of 320 steps, by the greedy policy, on environments of their own."""
+    env = envs.cartpole(3, time_limit=20)
+    run = learner(evaluate=lambda p: evaluate(env, STAGES.greedy, p, 4), evaluate_every=128)
+    list(run)
+    found = {
+        row["env_steps"]: row["evaluation_return"]
+        for row in run.metrics
+        if "evaluation_return" in row
+    }
+    assert list(found) == [128, 256] and all(5 < x <= 20 for x in found.values())
+
+
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = learner(log_dir=tmp_path, tensorboard=True)
+    list(run)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    losses = [(e.step, e.value) for e in events.Scalars("loss")]
+    assert losses == [(row["env_steps"], pytest.approx(row["loss"])) for row in run.metrics]
+
+
+def test_an_interrupt_ends_the_loop_after_the_step_and_it_goes_on_in_the_next(same):
+    run, rows = learner(), []
+    for row in run:
+        rows.append(row)
+        if len(rows) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+    assert run.interrupted and run.env_steps == 128
+    rows += list(run)
+    assert run.done() and not run.interrupted and same(run.params, _whole())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _whole():
+    run = learner()
+    list(run)
+    return run.params
+
+
+def test_a_second_interrupt_aborts(tmp_path):
+    run = learner(log_dir=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (tmp_path / "params.npz").exists()
+
+
+def test_a_loop_in_another_thread_is_not_interrupted():
+    run = learner()
+    thread = threading.Thread(target=lambda: list(run))
+    thread.start()
+    thread.join()
+    assert run.done()
+
+
+def test_looking_at_a_learner_starts_nothing(capsys):
+    run = learner()
+    assert "at 0 env steps, 0 updates" in repr(run)
+    list(run)
+    run.print_info()
+    assert capsys.readouterr().out.startswith("320 env steps, 20 updates, ")
+
+
+def test_bad_input_is_refused_where_it_is_given(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for options, message in [
+        ({"target_steps": -5}, "target_steps is an integer of at least 1, not -5"),
+        ({"log_dir": file}, "is a file"),
+        ({"log_dir": file / "below"}, "cannot be made"),
+        ({"seed": -1}, "a seed is an integer of at least 0, not -1"),
+        ({"seed": None}, "a seed is an integer of at least 0, not None"),
+        ({"tensorboard": True}, "TensorBoard needs a log_dir"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            learner(**options)
+    with pytest.raises(ValueError, match="a Learner takes the steps of a pipeline"):
+        Learner(STAGES.prepare, STAGES.init(0))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_a_damaged_file_is_named(tmp_path, kept):
+    path = learner().save_model(tmp_path / "params.npz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    with pytest.raises(ValueError, match=r"params.npz holds no params of nappo2, or is damaged"):
+        load_params(path)
+
+
+def test_a_file_of_pickles_is_not_executed(tmp_path):
+    import numpy as np
+
+    class Canary:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    np.savez(tmp_path / "params.npz", weights=np.array([Canary()], dtype=object))
+    with pytest.raises(ValueError, match="holds no params"):
+        load_params(tmp_path / "params.npz")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_params_survive_the_disk_in_order(tmp_path):
+    """The order of the leaves is that of the vector of weights."""
+    from nappo2 import ravel
+
+    run = learner()
+    loaded = load_params(run.save_model(tmp_path / "p.npz"))
+    assert torch.equal(ravel(loaded["weights"])[0], ravel(run.params["weights"])[0])
