@@ -57,6 +57,7 @@ def evaluate(
             if len(found[i]) < quota[i]:
                 found[i].append((score[i].item(), length[i].item()))
         score, length = score * ~done, length * ~done
+    env.close(state)
     returns, lengths = torch.tensor([episode for episodes in found for episode in episodes]).unbind(
         -1
     )

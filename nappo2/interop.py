@@ -6,7 +6,7 @@ COLUMNS = ("reward", "terminated", "truncated", "done", "advantage", "value_targ
 
 
 def to_torchrl(batch: TensorDict) -> TensorDict:
-    """The batch as TorchRL lays it out (https://docs.pytorch.org/rl): time last, scalars as columns.
+    """Lays a batch out as TorchRL does (https://docs.pytorch.org/rl): [B, T], numbers as columns.
 
     The keys are TorchRL's already. What has one number per transition and is listed in
     ``COLUMNS``, at the root or under ``next``, gets a trailing dimension of 1; all else stays as

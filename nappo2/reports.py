@@ -45,8 +45,8 @@ def _is_vector(x: Tensor | float) -> bool:
 
 def join(reports: Sequence[Report]) -> Report:
     """One report of many: weighted means, sums, concatenations."""
-    if len(reports) == 1:
-        return reports[0]
+    if len(reports) <= 1:
+        return reports[0] if reports else Report()
     means, sums, episodes = (_gather(parts) for parts in zip(*reports, strict=True))
     return Report(
         {name: _mean(found) for name, found in means.items()},

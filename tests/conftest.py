@@ -1,10 +1,10 @@
-"""What all tests share. Shapes in the types of ``nappo2.maths`` are checked while they run."""
+"""What all tests share. Shapes in the types of ``maths.returns`` are checked while they run."""
 
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook("nappo2.maths", "beartype.beartype")
+install_import_hook("nappo2.maths.returns", "beartype.beartype")
 
 torch.set_num_threads(1)
 
@@ -24,3 +24,24 @@ def _same(a, b):
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     return a.dtype == b.dtype and torch.equal(a, b)
+
+
+@pytest.fixture(scope="session")
+def ray_instance():
+    """One Ray for all tests; nothing of it is left afterwards."""
+    import os
+
+    os.environ["RAY_AUTH_MODE"] = "token"
+    import ray
+
+    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def on_ray(ray_instance):
+    """Workers in processes of their own."""
+    from nappo2 import on_ray
+
+    return on_ray

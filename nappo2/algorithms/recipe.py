@@ -9,7 +9,7 @@ from gymnasium.spaces import Discrete
 from nappo2.envs import Env, action_size, check_spaces
 from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
-from nappo2.networks import ActorCritic, actor_critic, mlp, normalized, with_log_std
+from nappo2.networks import ActorCritic, actor_critic, flattening, mlp, normalized, with_log_std
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
@@ -91,7 +91,10 @@ def perceptrons(
     check_spaces(env.name, env.observation_space, env.action_space)
     shape = env.observation_space.shape
     inputs, outputs = torch.Size(shape).numel(), action_size(env.action_space)
-    agent = actor_critic(mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1))
+    networks = mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1)
+    if len(shape) != 1 or env.observation_space.dtype == "uint8":
+        networks = [flattening(network, len(shape)) for network in networks]
+    agent = actor_critic(*networks)
     if not isinstance(env.action_space, Discrete):
         agent = with_log_std(agent, outputs)
     return normalized(agent, shape) if normalize else agent

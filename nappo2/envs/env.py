@@ -39,6 +39,7 @@ class Env(NamedTuple):
         action_space: of one environment, a Box (of any bounds) or Discrete.
         num_envs: B.
         name: what messages call it.
+        close: ``state -> None``: frees what the state holds outside of this process's memory.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -47,6 +48,7 @@ class Env(NamedTuple):
     action_space: Space
     num_envs: int
     name: str = "env"
+    close: Callable[[Any], None] = lambda state: None
 
 
 def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:

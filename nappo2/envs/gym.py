@@ -60,13 +60,13 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
             reached = observation.clone()
             for i in (terminated | truncated).nonzero()[0]:
                 reached[i] = _to_tensor(np.asarray(info["final_obs"][i]))
-        rewards, flags = (
-            torch.from_numpy(reward).float(),
-            map(torch.from_numpy, (terminated, truncated)),
-        )
-        return state, observation, Outcome(reached, rewards, *flags)
+        reward, *flags = map(torch.from_numpy, (reward, terminated, truncated))
+        return state, observation, Outcome(reached, reward.float(), *flags)
 
-    return Env(reset, step, observation_space, action_space, num_envs, name)
+    def close(state):
+        state.envs.close()
+
+    return Env(reset, step, observation_space, action_space, num_envs, name, close)
 
 
 class _Vector(SyncVectorEnv):

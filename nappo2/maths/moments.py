@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def no_moments(**shapes: tuple[int, ...]) -> TensorDict:
-    """A normalizer that has seen nothing yet, by which nothing is changed."""
+    """A normalizer that has seen nothing yet, by which nothing within the limit of 10 is changed."""
     nothing = {name: torch.zeros(3, *shape, dtype=torch.float64) for name, shape in shapes.items()}
     return TensorDict({name: statistics(zeros) for name, zeros in nothing.items()})
 

@@ -8,7 +8,7 @@ from nappo2.networks.actor_critic import (
     shared_actor_critic,
     with_log_std,
 )
-from nappo2.networks.mlp import mlp, orthogonal
+from nappo2.networks.mlp import flattening, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network
 
@@ -17,6 +17,7 @@ __all__ = [
     "Apply",
     "Network",
     "actor_critic",
+    "flattening",
     "from_module",
     "mlp",
     "normalized",

@@ -25,8 +25,7 @@ def mlp(
 ) -> Network:
     """A perceptron with orthogonal weights and biases of 0, linear at its end.
 
-    Observations of any rank are flattened: ``x`` is [..., *shape], where shape has
-    ``sizes[0]`` entries in all.
+    ``x`` is [..., sizes[0]]; ``flattening`` makes it so of what has a higher rank.
 
     Args:
         *sizes: of the input, the hidden layers and the output.
@@ -58,3 +57,13 @@ def mlp(
         return x
 
     return Network(init, apply)
+
+
+def flattening(network: Network, rank: int) -> Network:
+    """A network of the last ``rank`` dimensions of ``x`` as one, and of integers as floats."""
+
+    def apply(weights, x):
+        x = x if x.is_floating_point() else x.float()
+        return network.apply(weights, x.reshape(*x.shape[: x.ndim - rank], -1))
+
+    return Network(network.init, apply)

@@ -16,28 +16,29 @@ def from_module(module: Module | Callable[[], Module]) -> Network:
 
     A module brings its weights: they are those that it has now, whatever the seed. A function
     that makes modules is called under each seed, so different seeds give different weights.
-    Buffers (masks, tables, statistics of batch norm) are constants, not optimised and the same
-    for every seed, and the module runs in evaluation mode: a loss draws nothing, and a network
-    changes nothing.
+    Buffers (masks, tables, statistics of batch norm) and parameters that require no gradient are
+    constants, not optimised and the same for every seed, and the module runs in evaluation mode:
+    a loss draws nothing, and a network changes nothing.
 
     Args:
-        module: of one tensor, whose parameters are all of floating point.
+        module: a function of one tensor.
 
     Raises:
         ValueError: if it is neither a module nor makes one.
     """
-    make = (lambda: module) if isinstance(module, Module) else module
-    skeleton = deepcopy(_made(make, 0)).eval()
-    buffers = dict(skeleton.named_buffers())
+    skeleton = deepcopy(module if isinstance(module, Module) else _made(module, 0)).eval()
+    make = (lambda: skeleton) if isinstance(module, Module) else module
+    constants = {name: p for name, p in skeleton.named_parameters() if not p.requires_grad}
+    constants |= dict(skeleton.named_buffers())
+    names = [name for name, p in skeleton.named_parameters() if p.requires_grad]
 
     def init(seed):
-        named = _made(make, seed).named_parameters()
-        weights = {tuple(name.split(".")): p.detach().clone() for name, p in named}
-        return TensorDict({}).update(TensorDict(weights))
+        found = dict(_made(make, seed).named_parameters())
+        return TensorDict({tuple(name.split(".")): found[name].detach().clone() for name in names})
 
     def apply(weights, x):
-        flat = {name: _leaf(weights, name.split(".")) for name, _ in skeleton.named_parameters()}
-        return functional_call(skeleton, flat | buffers, (x,))
+        flat = {name: _leaf(weights, name.split(".")) for name in names}
+        return functional_call(skeleton, flat | constants, (x,))
 
     return Network(init, apply)
 
@@ -46,10 +47,10 @@ def _made(make: Callable[[], Module], seed: int) -> Module:
     """What ``make`` makes under ``seed``; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        module = make() if callable(make) else make
+        module = make() if callable(make) else None
     if not isinstance(module, Module):
         raise ValueError(
-            f"from_module takes a torch.nn.Module, or a function that makes one, not {module!r}"
+            f"from_module takes a torch.nn.Module, or a function that makes one, not {module or make!r}"
         )
     return module
 

@@ -62,17 +62,16 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTrans
 
     def init(vector):
         zeros = torch.zeros_like(vector)
-        count = torch.zeros((), dtype=torch.float64, device=vector.device)
-        return AdamState(count, zeros, zeros.clone())
+        return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
 
     def update(grads, state, hyper):
-        count = state.count + 1
-        mu = state.mu.lerp(grads, 1 - b1)
-        nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
-        # as torch.optim.Adam orders it: both corrections are scalars
-        denominator = nu.sqrt() / (1 - b2**count).sqrt() + eps
-        step_size = hyper["learning_rate"] / (1 - b1**count)
-        return (mu / denominator) * -step_size, AdamState(count, mu, nu)
+        # torch's fused kernel moves params of 0 in place, so that they are the updates
+        updates, count, mu, nu = torch.zeros_like(grads), *(x.clone() for x in state)
+        torch._fused_adam_(
+            [updates], [grads], [mu], [nu], [], [count.add_(1)], lr=hyper["learning_rate"],
+            beta1=b1, beta2=b2, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
+        )  # fmt: skip
+        return updates, AdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
 

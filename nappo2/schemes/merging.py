@@ -15,7 +15,7 @@ def merge(items: Sequence[TensorDict]) -> TensorDict:
     were cut short are padded to the longest, and masked.
     """
     if items[0].batch_dims:
-        return torch.cat(padded(items), -1)
+        return torch.cat(padded(items) if items[0].batch_dims == 2 else list(items), -1)
     if len(items) == 1:
         return items[0]
     if "samples" in items[0].keys():

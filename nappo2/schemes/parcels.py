@@ -14,8 +14,9 @@ from torch import Tensor
 
 from nappo2.params import Params, _unravel, ravel, walk
 
-# what arrives is read-only, and nothing writes to it
-warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+with warnings.catch_warnings():  # torch says once that arrays are read-only, as all that arrive are
+    warnings.simplefilter("ignore")
+    torch.from_numpy(np.frombuffer(b"read", np.uint8))
 
 
 class Parcel(NamedTuple):

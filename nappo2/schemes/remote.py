@@ -14,7 +14,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")  # before ray reads it
 import ray
 import torch
 from ray import cloudpickle
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from torch import distributed
 
 from nappo2.pipeline import Pipeline
@@ -26,6 +26,7 @@ from nappo2.stages.stop import Stop, stopped_by
 
 log = logging.getLogger("nappo2")
 PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
+START_SECONDS = 60.0  # in which it has made its environments
 
 
 class Actor(Worker):
@@ -133,7 +134,7 @@ class Ref(NamedTuple):
     object: ray.ObjectRef
     actor: Any
     call: int
-    since: float  # by time.monotonic
+    since: float  # by time.monotonic, when the deadline begins to count
 
 
 class Handle:
@@ -201,7 +202,7 @@ def on_ray(
             regroup(staff)
         handle = put(params)
         for worker, seed in zip(staff, seeds, strict=True):
-            worker.started = worker.actor.start.remote(data, handle, seed)
+            worker.actor.start.remote(data, handle, seed)
         return staff
 
     def put(params):
@@ -214,14 +215,18 @@ def on_ray(
 
     def call(worker, handle):
         worker.calls += 1
-        ref = worker.actor.step.remote(handle)
-        return Ref(ref, worker.actor, worker.calls, monotonic())
+        begin = monotonic() + START_SECONDS * (worker.calls == 1)
+        return Ref(worker.actor.step.remote(handle), worker.actor, worker.calls, begin)
 
     def ask(worker, fn):
+        answer = worker.actor.ask.remote(cloudpickle.dumps(fn))
         try:
-            return unpack(ray.get(worker.actor.ask.remote(cloudpickle.dumps(fn)), timeout=deadline))
+            return unpack(ray.get(answer, timeout=START_SECONDS + deadline))
         except RayTaskError as error:
             raise error.cause from error
+        except GetTimeoutError as error:
+            seconds = START_SECONDS + deadline
+            raise TimeoutError(f"a worker did not answer within {seconds:g} s") from error
 
     def preempt(refs, share):
         for ref in refs:

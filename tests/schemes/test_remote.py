@@ -1,0 +1,221 @@
+"""Workers in processes of their own: the same numbers, and none of their faults ends a run."""
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from nappo2 import PPO, Learner, adopt, envs, gradients, join, ppo, scheme, workers
+from nappo2.schemes.remote import actors_of
+from tests.schemes.faulty import faulty, pids
+from tests.schemes.test_schemes import CONFIG, STAGES, train
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
+def test_ray_computes_what_one_process_computes(name, on_ray, same):
+    """Bit for bit, with two workers."""
+    params, reports = train(name, on=on_ray())
+    expected, their_reports = train(name)
+    assert same(params, expected)
+    assert join(reports).sums["env_steps"] == join(their_reports).sums["env_steps"]
+
+
+def test_a_run_moves_to_ray_and_back(on_ray, same):
+    """With one learner, as if nothing had happened."""
+    whole, distributed = scheme("3cs", STAGES), scheme("2dacs", STAGES, learners=1, on=on_ray())
+    params = STAGES.init(0)
+    state = whole.init(params, 1)
+    for pipe, num_steps in ((whole, 2), (distributed, 2 * 4), (whole, 2)):
+        state = adopt(pipe, state, params, 99)
+        for _ in range(num_steps):
+            state, params, _ = pipe.step(params, state)
+    assert same(params, train("3cs")[0])
+
+
+def test_actors_own_actors_and_say_where_time_goes(on_ray):
+    pipe = scheme("dadacs", STAGES, collectors=2, learners=2, on=on_ray())
+    assert actors_of(pipe, 1) == 1 + 2 + 2
+    params, reports = train("dadacs", 8, collectors=2, on=on_ray())
+    assert params["version"] == 8 and reports[-1].means["gradient_lag"].value == 0
+    total = join(reports)
+    assert total.sums["env_steps"] % 16 == 0 and total.sums["restarts"] == 0
+    for part in ("collect", "collectors_wait", "gradients", "learners_transfer", "update"):
+        assert total.sums[f"{part}_seconds"] > 0
+
+
+def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray):
+    pipe, params = STAGES.collect | workers(2, on=on_ray()), STAGES.init(0)
+    here = STAGES.collect | workers(2)
+    _, rollout, _ = pipe.step(params, pipe.init(params, 1))
+    _, expected, _ = here.step(params, here.init(params, 1))
+    assert torch.equal(rollout["observation"], expected["observation"])
+
+
+# --- what goes wrong
+
+
+def learner_of(folder, name, on, **options):
+    env = faulty(folder)
+    stages = ppo(env, CONFIG)
+    options = {"collectors": 2, "learners": 2} | options
+    pipe = scheme(name, stages, on=on, **options)
+    return Learner(pipe, stages.init(0), 1, 10**9, progress=False)
+
+
+def steps_until(learner, condition, seconds=60):
+    """Steps until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        learner.step()
+        assert time.monotonic() < end, "it never came"
+
+
+@pytest.mark.parametrize("fault", ["raise", "exit", "hang", "kill"])
+def test_a_collector_that_is_lost_is_replaced(fault, on_ray, tmp_path):
+    """Within 30 s, while the other goes on; every step that was delivered is counted once."""
+    learner = learner_of(tmp_path, "da2cs", on_ray(deadline=3.0))
+    steps_until(learner, lambda: learner.env_steps >= 160)
+    start = time.monotonic()
+    if fault == "kill":
+        os.kill(min(pids(tmp_path)), signal.SIGKILL)
+    else:
+        (tmp_path / fault).write_text("")
+    steps_until(learner, lambda: learner.sums["restarts"] >= 1 and len(pids(tmp_path)) == 2)
+    assert time.monotonic() - start < 30
+    steps_until(learner, lambda: learner.state["collectors"].members[0].failures == 0)
+    counted = learner.params["normalizer", "observation", "moments"][0, 0]
+    assert learner.env_steps == counted and learner.sums["restarts"] == 1
+    learner.close()
+
+
+@pytest.mark.parametrize("name", ["2dacs", "3ds", "dadacs"])
+def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
+    """Also in 3ds, where the others keep the optimiser's state and regroup; versions only grow."""
+    learner = learner_of(tmp_path, name, on_ray())
+    steps_until(learner, lambda: learner.env_steps >= 160)
+    version = learner.params["version"]
+    victims = pids(tmp_path) if name != "dadacs" else _learners(learner)
+    os.kill(min(victims), signal.SIGKILL)
+    steps_until(learner, lambda: learner.sums["restarts"] >= 1)
+    after = learner.params["version"]
+    steps_until(learner, lambda: learner.params["version"] >= after + 8)
+    assert version <= after
+    counted = learner.params["normalizer", "observation", "moments"][0, 0]
+    assert learner.env_steps == counted
+    learner.close()
+
+
+def _learners(learner):
+    ask = learner.state["learners"].backend.ask
+    return {
+        ask(member.worker, lambda pipe, state: (pipe, state, os.getpid()))
+        for member in learner.state["learners"].members
+    }
+
+
+def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
+    """With the original error, and that of the worker as its cause."""
+    (tmp_path / "always").write_text("")
+    learner = learner_of(tmp_path, "da2cs", on_ray())
+    with pytest.raises(ZeroDivisionError, match="the simulator broke") as raised:
+        learner.step()
+    assert "faulty.py" in str(raised.value.__cause__)
+    learner.close()
+
+
+def test_a_crash_loop_ends_with_its_cause(on_ray, tmp_path):
+    learner = learner_of(tmp_path, "2dacs", on_ray(max_restarts=2))
+    steps_until(learner, lambda: learner.env_steps >= 64)
+    (tmp_path / "always").write_text("")
+    with pytest.raises(RuntimeError, match="was lost 3 times in a row") as raised:
+        steps_until(learner, lambda: False)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    learner.close()
+
+
+def test_what_fails_at_its_start_is_raised_there(on_ray):
+    def reset(seed):
+        raise FileNotFoundError("no such simulator")
+
+    stages = ppo(envs.cartpole(2)._replace(reset=reset), CONFIG)
+    pipe = scheme("da2cs", stages, on=on_ray())
+    with pytest.raises(FileNotFoundError, match="no such simulator"):
+        pipe.init(stages.init(0), 0)
+
+
+def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
+    lock = __import__("threading").Lock()
+
+    def loss(params, batch):
+        with lock:
+            return batch["advantage"].mean(), {}
+
+    line = (
+        STAGES.collect | STAGES.prepare | STAGES.batches | gradients(loss) | workers(2, on=on_ray())
+    )
+    with pytest.raises(
+        ValueError, match=r"pipeline\.step.*\.loss\.lock cannot be sent to a worker"
+    ):
+        line.init(STAGES.init(0), 0)
+
+
+def test_what_is_large_by_accident_is_named_too(on_ray):
+    table = torch.zeros(1_000_000)
+
+    def loss(params, batch):
+        return (batch["advantage"] * table[0]).mean(), {}
+
+    line = (
+        STAGES.collect | STAGES.prepare | STAGES.batches | gradients(loss) | workers(2, on=on_ray())
+    )
+    with pytest.raises(ValueError, match=r"\.loss\.table takes 4\.\d MB"):
+        line.init(STAGES.init(0), 0)
+
+
+def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
+    monkeypatch.setattr("nappo2.schemes.remote.PLACE_SECONDS", 1.0)
+    pipe = scheme("2dacs", STAGES, learners=2, on=on_ray(num_cpus=100))
+    with pytest.raises(RuntimeError, match="2 workers find no place: they need 200 CPU, and"):
+        pipe.init(STAGES.init(0), 0)
+
+
+def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
+    """One of two learners sleeps 20 ms a step; with half its rollout it is let go. In both forms."""
+
+    def slow_second():
+        env = envs.cartpole(2)
+
+        def reset(seed):
+            state, observation = env.reset(seed)
+            return (state, seed == SLOW), observation
+
+        def step(pair, action):
+            state, slow = pair
+            time.sleep(0.02 * slow)
+            state, *rest = env.step(state, action)
+            return (state, slow), *rest
+
+        return env._replace(reset=reset, step=step)
+
+    from nappo2 import fold_in, split
+
+    SLOW = split(fold_in(fold_in(1, 1), "collect"), 3)[0]  # of the second worker
+    config = PPO(num_steps=40, num_epochs=1, num_minibatches=2, hidden=(8,))
+    for name in ("2dacs", "3ds"):
+        stages = ppo(slow_second(), config)
+        pipe = scheme(name, stages, learners=2, wait_for=1, preempt=0.5, on=on_ray())
+        params, state, counts = stages.init(0), None, []
+        state = pipe.init(params, 1)
+        for _ in range(6):
+            state, params, report = pipe.step(params, state)
+            counts.append(int(report.sums.get("env_steps", 0)))
+        assert counts[0] == counts[2] == counts[4] == 0
+        assert all(80 + 40 <= n < 80 + 60 for n in counts[1::2]), (
+            counts
+        )  # 2 x 40, and 2 x 20 at least
+        assert params["normalizer", "observation", "moments"][0, 0] == sum(counts)
+        state["learners"].stop()

@@ -1,0 +1,265 @@
+"""A scheme decides where work is done, and not what is computed."""
+
+import pytest
+import torch
+
+from nappo2 import (
+    A2C,
+    PPO,
+    Impala,
+    a2c,
+    adopt,
+    all_reduce,
+    envs,
+    impala,
+    join,
+    ppo,
+    scheme,
+    unroll,
+    vpg,
+    workers,
+)
+from nappo2.algorithms import VPG
+from nappo2.schemes import NAMES
+
+K = 4
+CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
+STAGES = ppo(envs.cartpole(2), CONFIG)
+
+
+def train(name, num_updates=24, stages=STAGES, **options):
+    """Params after at least ``num_updates`` updates, and all reports."""
+    pipe, params = scheme(name, stages, **options), stages.init(0)
+    state, reports = pipe.init(params, 1), []
+    while params["version"] < num_updates:
+        state, params, report = pipe.step(params, state)
+        reports.append(report)
+    return params, reports
+
+
+TABLE = {
+    "3cs": "collect | placed | gae | learn",
+    "3ds": "collect | placed | gae | minibatches | gradients | all_reduce | update | learners(n)",
+    "2dacs": "collect | placed | gae | minibatches | gradients | learners(n) | update",
+    "2daca": "collect | placed | gae | minibatches | gradients | learners(n, wait_for=1) | update",
+    "da2cs": "collect | collectors(n, wait_for=1) | placed | gae | learn",
+    "dadacs": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
+    " | learners(n) | update",
+    "dadaca": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
+    " | learners(n, wait_for=1) | update",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scheme_shows_where_it_is_cut(name):
+    """As in the table of the design, with the parts of the recipe between."""
+    shown = repr(scheme(name, STAGES, collectors=6, learners=2)).replace("num_workers=2", "n")
+    shown = shown.replace("num_workers=3", "n").replace("num_workers=6", "n")
+    for part in ("(num_steps=8)", "(num_epochs=2, num_minibatches=2)", "(lambda_=0.95)"):
+        shown = shown.replace(part, "")
+    assert shown == TABLE[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_scheme_is_reproducible(name, same):
+    assert same(train(name)[0], train(name)[0])
+
+
+@pytest.mark.parametrize("name", ["2dacs", "2daca", "3ds"])
+def test_one_learner_equals_none(name, same):
+    assert same(train(name, learners=1)[0], train("3cs")[0])
+
+
+@pytest.mark.parametrize("name", ["dadacs", "dadaca"])
+def test_one_learner_with_collectors_is_a_central_one(name, same):
+    assert same(train(name, learners=1, collectors=3)[0], train("da2cs", collectors=3)[0])
+
+
+def test_one_collector_equals_none(same):
+    assert same(train("da2cs", collectors=1)[0], train("3cs")[0])
+
+
+@pytest.mark.parametrize("learners", [2, 3])
+def test_a_decentralised_update_is_a_central_one(learners, same):
+    """3ds equals 2dacs, normaliser and all, as the gradients are added in one order."""
+    assert same(train("3ds", learners=learners)[0], train("2dacs", learners=learners)[0])
+
+
+LAGS = {  # of collection and gradients, with c collectors per learner and l learners
+    "3cs": lambda c, l: ((1.5, 1.5), (0, 0)),  # the mean of 0 to 3, as learn takes them in one step
+    "2dacs": lambda c, l: ((0, K - 1), (0, 0)),
+    "3ds": lambda c, l: ((0, K - 1), (0, 0)),
+    "da2cs": lambda c, l: (((c * l - 1) * K + 1.5,) * 2, (0, 0)),
+    "dadacs": lambda c, l: (((c - 1) * K, c * K - 1), (0, 0)),
+    "2daca": lambda c, l: ((0, (K - 1) * l), (l - 1, l - 1)),
+    "dadaca": lambda c, l: (((c - 1) * K * l, (c - 1) * K * l + (K - 1) * l), (l - 1, l - 1)),
+}
+
+
+def lags(name, **options):
+    _, reports = train(name, num_updates=120, **options)
+    found = []
+    for key in ("collection_lag", "gradient_lag"):
+        lag = [float(report.means[key].value) for report in reports[len(reports) // 2 :]]
+        found.append((min(lag), max(lag)))
+    return tuple(found)
+
+
+@pytest.mark.parametrize("name", LAGS)
+@pytest.mark.parametrize(("c", "l"), [(2, 2), (3, 2), (2, 3)])
+def test_lags_are_those_of_the_table(name, c, l):
+    assert lags(name, collectors=c * l, learners=l) == LAGS[name](c, l)
+
+
+def test_being_ahead_is_as_more_collectors_for_the_lag():
+    """With one step ahead, 2 collectors lag as 4 do."""
+    assert lags("da2cs", collectors=2, ahead=1) == lags("da2cs", collectors=4)
+
+
+def test_synchronous_sampling_is_a_cut_that_waits_for_all():
+    """Two workers of two environments make rollouts of four, whose seeds differ."""
+    pipe, params = STAGES.collect | workers(2), STAGES.init(0)
+    _, rollout, report = pipe.step(params, pipe.init(params, 1))
+    assert rollout.batch_size == (8, 4) and report.sums["env_steps"] == 32
+    assert not torch.equal(rollout["observation"][:, :2], rollout["observation"][:, 2:])
+
+
+def test_local_sgd_keeps_versions_and_statistics():
+    """Three rollouts of four updates on each of two workers, whose params are averaged."""
+    s = STAGES
+    pipe = s.collect | s.prepare | s.learn | unroll(3) | workers(2)
+    params, state = s.init(0), None
+    state = pipe.init(params, 1)
+    for _ in range(2):
+        state, params, report = pipe.step(params, state)
+    assert params["version"] == 2 * 3 * K and report.sums["env_steps"] == 2 * 3 * 16
+    assert (params["normalizer", "observation", "std"] < 1.5).all()
+
+
+@pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
+def test_a_run_goes_on_under_another_scheme(old, new, same):
+    """With one learner, as if nothing had happened."""
+    params = STAGES.init(0)
+    for i, name in enumerate((old, new)):
+        pipe = scheme(name, STAGES, learners=1)
+        state = pipe.init(params, 1) if i == 0 else adopt(pipe, state, params, 99)
+        while params["version"] < 12 * (i + 1):
+            state, params, _ = pipe.step(params, state)
+    assert same(params, train("3cs")[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_env_step_is_counted_once(name):
+    """What the params' moments have counted is what the reports say was collected."""
+    params, reports = train(name, 40, collectors=2)
+    counted = params["normalizer", "observation", "moments"][0, 0]
+    assert counted == join(reports).sums["env_steps"] > 0
+
+
+def preempting(**options):
+    options = {"learners": 3, "wait_for": 2, "preempt": 0.5} | options
+    return train("2dacs", 16, **options)
+
+
+def test_who_is_preempted_stops_at_its_share_and_all_steps_are_counted():
+    """Of 3 learners 2 collect 8 steps of 2 environments, one 4: 40 for every 4 updates."""
+    params, reports = preempting()
+    assert params["version"] == 16
+    steps = [report.sums.get("env_steps", 0) for report in reports]
+    assert steps == [0, 0, 0, 40] * 4
+    assert params["normalizer", "observation", "moments"][0, 0] == 4 * 40
+
+
+def test_gradients_of_fewer_samples_weigh_less():
+    """8 + 8 + 4 samples: the mean of the losses is that over the 20."""
+    _, reports = preempting()
+    assert [report.means["loss"].weight for report in reports] == [20] * 16
+
+
+def test_a_rollout_that_was_cut_short_is_padded_and_masked():
+    """The other's 8 steps stay; the 4 that are missing are masked and bootstrap from the fourth."""
+    pipe, params = STAGES.collect | workers(2, wait_for=1, preempt=0.5), STAGES.init(0)
+    learnt = pipe | STAGES.prepare
+    _, rollout, report = learnt.step(params, learnt.init(params, 1))
+    assert rollout["mask"].sum(0).tolist() == [8, 8, 4, 4] and report.sums["env_steps"] == 24
+    assert rollout["next", "done"][3, 2:].all()
+    assert (rollout["next", "truncated"] ^ rollout["next", "terminated"])[3, 2:].all()
+
+    def alone(params, seed):
+        source = STAGES.collect | STAGES.prepare
+        return source.step(params, source.init(params, seed))[1]
+
+    from nappo2 import fold_in
+
+    whole = alone(params, fold_in(1, 1))
+    assert torch.equal(rollout["observation"][:4, 2:], whole["observation"][:4])
+    batches = learnt | STAGES.batches
+    state, sizes = batches.init(params, 1), []
+    for _ in range(4):
+        state, minibatch, _ = batches.step(params, state)
+        sizes.append(len(minibatch))
+    assert sizes == [12] * 4
+
+
+def test_minibatches_of_a_short_rollout_are_as_many():
+    """A rollout of 5 x 2 in 4 minibatches: 3, 3, 2, 2."""
+    stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=4, hidden=(8,)))
+    pipe = stages.collect | stages.prepare | stages.batches | workers(2, 1, preempt=0.6)
+    params = stages.init(0)
+    state, sizes = pipe.init(params, 1), []
+    for _ in range(4):
+        state, batch, _ = pipe.step(params, state)
+        sizes.append(len(batch) - 4)
+    assert sizes == [3, 3, 2, 2]
+
+
+@pytest.mark.parametrize(("recipe", "config"), [(impala, Impala()), (a2c, A2C()), (vpg, VPG())])
+@pytest.mark.parametrize("name", NAMES)
+def test_other_recipes_run_in_the_schemes_that_go_with_them(name, recipe, config):
+    stages = recipe(envs.cartpole(2), config)
+    if name.startswith("da") and recipe is not impala:
+        with pytest.raises(ValueError, match=f"{recipe.__name__} has no importance ratios"):
+            train(name, 4, stages)
+        return
+    _, reports = train(name, 4, stages)
+    assert torch.isfinite(reports[-1].means["loss"].value)
+
+
+def test_misfits_are_one_sentence():
+    for options, message in [
+        ({"learners": 0}, "num_workers is an integer of at least 1, not 0"),
+        ({"wait_for": 3}, "cannot wait for 3 of 2 workers"),
+        ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            scheme("2dacs", STAGES, **options)
+    with pytest.raises(ValueError, match="ahead is an integer of at least 0, not -1"):
+        scheme("da2cs", STAGES, ahead=-1)
+    with pytest.raises(ValueError, match="workers that meet in all_reduce cannot wait for 1 of 2"):
+        scheme("3ds", STAGES, wait_for=1)
+    with pytest.raises(ValueError, match="no scheme is called 'dadac'; there are 3cs, 3ds, 2dacs"):
+        scheme("dadac", STAGES)
+    with pytest.raises(ValueError, match="a scheme cuts the Stages that a recipe"):
+        scheme("3cs", STAGES.collect)
+
+
+def test_learners_have_a_collector_each_at_least():
+    """The original's README asks for 2 collectors and 6 learners."""
+    with pytest.warns(UserWarning, match="each has 1, so there are 6"):
+        pipe = scheme("dadacs", STAGES, collectors=2, learners=6)
+    assert pipe.stages[1].arguments["num_workers"] == 1
+
+
+def test_an_error_in_one_process_is_raised_where_it_happens():
+    """Also where workers take turns, and the others wait to be asked."""
+
+    def broken(params, batch):
+        raise ZeroDivisionError("in the loss")
+
+    from nappo2 import gradients
+
+    line = STAGES.collect | STAGES.prepare | STAGES.batches | gradients(broken)
+    for pipe in (line | workers(2), line | all_reduce | STAGES.update | workers(2)):
+        params = STAGES.init(0)
+        with pytest.raises(ZeroDivisionError, match="in the loss"):
+            pipe.step(params, pipe.init(params, 0))
