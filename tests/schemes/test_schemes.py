@@ -139,13 +139,16 @@ def test_local_sgd_keeps_versions_and_statistics():
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened."""
-    params = STAGES.init(0)
-    for i, name in enumerate((old, new)):
-        pipe = scheme(name, STAGES, learners=1)
-        state = pipe.init(params, 1) if i == 0 else adopt(pipe, state, params, 99)
-        while params["version"] < 12 * (i + 1):
-            state, params, _ = pipe.step(params, state)
+    first, second = (scheme(name, STAGES, learners=1) for name in (old, new))
+    params, state = steps(first, STAGES.init(0), first.init(STAGES.init(0), 1), 12)
+    params, _ = steps(second, params, adopt(second, state, params, 99), 24)
     assert same(params, train("3cs")[0])
+
+
+def steps(pipe, params, state, num_updates):
+    while params["version"] < num_updates:
+        state, params, _ = pipe.step(params, state)
+    return params, state
 
 
 @pytest.mark.parametrize("name", NAMES)
