@@ -1,5 +1,9 @@
 """What all tests share. Shapes in the types of ``maths.returns`` are checked while they run."""
 
+import os
+
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, whoever imports it first
+
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -29,12 +33,15 @@ def _same(a, b):
 @pytest.fixture(scope="session")
 def ray_instance():
     """One Ray for all tests; nothing of it is left afterwards."""
-    import os
-
-    os.environ["RAY_AUTH_MODE"] = "token"
     import ray
 
-    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    ray.init(
+        address="local",
+        num_cpus=8,
+        include_dashboard=False,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
     yield ray
     ray.shutdown()
 

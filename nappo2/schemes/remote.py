@@ -3,13 +3,15 @@
 import logging
 import os
 import socket
+import sys
 import warnings
 from datetime import timedelta
 from functools import partial
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-os.environ.setdefault("RAY_AUTH_MODE", "token")  # before ray reads it
+if "ray" not in sys.modules:  # which reads this once, when it is imported
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 import ray
 import torch
@@ -340,6 +342,7 @@ def start_ray(num_actors: int, logs: bool) -> None:
             stacklevel=7,
         )
     ray.init(
+        address="local",  # and no other that may run on this machine
         num_cpus=num_actors,
         include_dashboard=False,
         log_to_driver=logs,

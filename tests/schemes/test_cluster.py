@@ -1,0 +1,56 @@
+"""Three nodes on one machine."""
+
+import time
+
+import pytest
+
+from nappo2 import Learner, ppo, workers
+from tests.schemes.faulty import faulty, pids
+from tests.schemes.test_schemes import CONFIG
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
+
+
+def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):
+    """dadacs, with two learners on the first node and collectors on the others."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from nappo2 import on_ray
+
+    assert not ray.is_initialized()
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
+    )
+    nodes = [cluster.add_node(num_cpus=2, resources={"far": 2}) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        stages = ppo(faulty(tmp_path), CONFIG)
+        pipe = two_levels(stages, near=on_ray(), far=on_ray(resources={"far": 0.5}))
+        learner = Learner(pipe, stages.init(0), 1, 10**9, progress=False)
+        until(learner, lambda: learner.env_steps >= 160)
+        before = pids(tmp_path)
+        cluster.remove_node(nodes[0])
+        until(learner, lambda: len(pids(tmp_path) - before) >= 1, seconds=120)
+        steps = learner.env_steps
+        until(learner, lambda: learner.env_steps >= steps + 160)
+        counted = learner.params["normalizer", "observation", "moments"][0, 0]
+        assert learner.env_steps == counted and learner.sums["restarts"] >= 1
+        learner.close()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def two_levels(stages, near, far):
+    """dadacs, with its learners and collectors in different places."""
+    line = stages.collect | workers(1, 1, on=far, name="collectors") | stages.prepare
+    line = line | stages.batches | stages.gradients
+    return line | workers(2, on=near, name="learners") | stages.update
+
+
+def until(learner, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        learner.step()
+        assert time.monotonic() < end, "it never came"
