@@ -1,4 +1,4 @@
-"""``nox`` runs the tests; ``nox -s learning``, ``bench`` and ``lint`` the rest."""
+"""``nox`` runs the tests; ``nox -s learning``, ``faults``, ``bench`` and ``lint`` the rest."""
 
 import nox
 
@@ -17,6 +17,13 @@ def learning(session):
     """Whole learning runs, minutes each; ``nox -s learning -- -s`` shows their figures."""
     session.install(".[test]")
     session.run("pytest", "-q", "-m", "learning", *session.posargs)
+
+
+@nox.session
+def faults(session):
+    """What goes wrong, at length."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-m", "faults", *session.posargs)
 
 
 @nox.session

@@ -80,11 +80,8 @@ class Learner:
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
         self.log_dir = None if log_dir is None else _prepared(Path(log_dir))
         self.state = pipeline.init(params, seed)
-        self.target_steps, self.evaluate, self.evaluate_every = (
-            target_steps,
-            evaluate,
-            evaluate_every,
-        )
+        self.target_steps = target_steps
+        self.evaluate, self.evaluate_every = evaluate, evaluate_every
         self.env_steps, self.seconds, self.interrupted = 0, 0.0, False
         self.sums: dict[str, float] = {}
         self.metrics: list[Row] = []
@@ -102,8 +99,13 @@ class Learner:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()
         with torch_threads(self._threads):
-            self.state, self.params, report = self.pipeline.step(self.params, self.state)
-        elapsed = perf_counter() - start
+            self.state, params, report = self.pipeline.step(self.params, self.state)
+        if "hyper" not in params.keys():
+            raise ValueError(
+                f"a Learner's pipeline ends with update or learn, whose items are params; this one "
+                f"is {self.pipeline!r}"
+            )
+        self.params, elapsed = params, perf_counter() - start
         self.seconds += elapsed
         self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
         if report.sums.get("env_steps"):

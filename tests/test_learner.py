@@ -150,6 +150,8 @@ def test_bad_input_is_refused_where_it_is_given(tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             learner(**options)
+    with pytest.raises(ValueError, match="pipeline ends with update or learn"):
+        Learner(STAGES.collect | STAGES.prepare, STAGES.init(0)).step()
     with pytest.raises(ValueError, match="a Learner takes the steps of a pipeline"):
         Learner(STAGES.prepare, STAGES.init(0))
 

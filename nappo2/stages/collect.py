@@ -107,12 +107,12 @@ def interact(
 def check_finite(name: str, rollout: dict) -> None:
     """Refuses observations and rewards that are not finite, and says where they came from."""
     reached = rollout["next"]
-    for key in ("observation", "reward"):
+    for key, what in (("observation", "an observation"), ("reward", "a reward")):
         x = reached[key]
         if x.is_floating_point() and not x.isfinite().all():
             t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
             raise ValueError(
-                f"environment {b} of {name} gave a {key} that is not finite, at step {t} of the "
+                f"environment {b} of {name} gave {what} that is not finite, at step {t} of the "
                 f"rollout: {x[t, b].tolist()}"
             )
 

@@ -6,7 +6,10 @@ Each runs in a process of its own; the exit code is 1 if a bound is not kept.
 import subprocess
 import sys
 
-NAMES = ("minibatch", "collecting", "locomotion")
+NAMES = (
+    *("minibatch", "collecting", "locomotion"),
+    *("distributed", "sleeping", "straggler", "transfer"),
+)
 
 
 def main(names: list[str]) -> int:

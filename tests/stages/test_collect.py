@@ -110,7 +110,7 @@ def test_what_is_not_finite_is_refused_with_its_place(key, value):
     env = envs.from_gym(Broken, 2, key=key, value=value)
     stages = ppo(env, PPO(num_steps=4, num_minibatches=1))
     params = stages.init(0)
-    message = f"environment 0 of Broken gave a {key} that is not finite, at step 2"
+    message = f"environment 0 of Broken gave an? {key} that is not finite, at step 2"
     with pytest.raises(ValueError, match=message):
         stages.collect.step(params, stages.collect.init(params, 0))
 

@@ -1,0 +1,70 @@
+"""Many collectors whose environments sleep 5 ms per step: what is left of their number.
+
+da2cs on Ray, one environment per collector; beside it, the environment alone. Simulators that
+wait share cores, so that what nappo2 costs per step and per rollout is what can be seen.
+"""
+
+import sys
+from collections.abc import Iterator
+from time import perf_counter, sleep
+
+import torch
+
+from nappo2 import envs
+from nappo2.algorithms import PPO, ppo
+from nappo2.envs import Env
+from nappo2.learner import Learner
+from nappo2.schemes import on_ray, scheme
+from tests.benchmarks.distributed import rates_of_cut
+from tests.benchmarks.figures import figure, interleaved, report
+
+SECONDS = 0.005
+CONFIG = PPO(num_steps=100, num_epochs=1, num_minibatches=1, hidden=(8,))
+
+
+def sleeping() -> Env:
+    """One CartPole, whose steps take 5 ms more."""
+    env = envs.cartpole(1)
+
+    def step(state, action):
+        sleep(SECONDS)
+        return env.step(state, action)
+
+    return env._replace(step=step)
+
+
+def bare(num_steps: int = 200) -> Iterator[float]:
+    """Steps/s of one such environment, and nothing around it."""
+    env, actions = sleeping(), torch.arange(num_steps)[:, None] % 2
+    state, _ = env.reset(0)
+    while True:
+        start = perf_counter()
+        for action in actions:
+            state, _, _ = env.step(state, action)
+        yield num_steps / (perf_counter() - start)
+
+
+def many(collectors: int, rounds: int) -> tuple[tuple[float, ...], list[float]]:
+    """Env steps/s of so many collectors, and their ratios to so many environments alone."""
+    stages = ppo(sleeping(), CONFIG)
+    pipe = scheme("da2cs", stages, collectors=collectors, ahead=1, on=on_ray())
+    learner = Learner(pipe, stages.init(0), target_steps=10**9)
+    turns = {"cut": rates_of_cut(learner, 4 * collectors), "alone": bare()}
+    cut, alone = interleaved(rounds, warmup=1, **turns).values()
+    learner.close()
+    return cut, [a / (collectors * b) for a, b in zip(cut, alone, strict=True)]
+
+
+def measure(rounds: int = 15) -> list[dict]:
+    some, share = many(16, rounds)
+    more, share_of_more = many(32, rounds)
+    return [
+        figure("env steps/s: 16 sleeping collectors / 16 x alone", share, at_least=0.85),
+        figure("env steps/s: 16 sleeping collectors", some, "1/s"),
+        figure("env steps/s: 32 sleeping collectors / 32 x alone", share_of_more),
+        figure("env steps/s: 32 sleeping collectors", more, "1/s"),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(report(measure))

@@ -1,0 +1,67 @@
+"""A synchronous cut of 8 sleeping collectors, one of them 10 times slower, with and without preemption.
+
+With it, a step waits for 7, and the last one stops with a quarter of its rollout. Env steps are
+those of the reports, in which what pads a rollout is none.
+"""
+
+import sys
+from collections.abc import Iterator
+from time import perf_counter, sleep
+
+from nappo2 import envs
+from nappo2.algorithms import ppo
+from nappo2.envs import Env
+from nappo2.schemes import Stages, on_ray, workers
+from nappo2.seeds import fold_in, split
+from tests.benchmarks.figures import figure, interleaved, report
+from tests.benchmarks.sleeping import CONFIG, SECONDS
+
+COLLECTORS, SLOWER, SEED = 8, 10, 1
+SLOW = split(fold_in(fold_in(SEED, COLLECTORS - 1), "collect"), 3)[0]  # of the last one's reset
+
+
+def straggling() -> Env:
+    """One CartPole, whose steps take 5 ms more, and 50 ms where it is reset with ``SLOW``."""
+    env = envs.cartpole(1)
+
+    def reset(seed):
+        state, observation = env.reset(seed)
+        return (state, SECONDS * (SLOWER if seed == SLOW else 1)), observation
+
+    def step(pair, action):
+        state, seconds = pair
+        sleep(seconds)
+        state, *rest = env.step(state, action)
+        return (state, seconds), *rest
+
+    return env._replace(reset=reset, step=step)
+
+
+def rates(stages: Stages, **patience) -> Iterator[float]:
+    """Env steps/s of each step of the cut."""
+    pipe, params = stages.collect | workers(COLLECTORS, **patience), stages.init(0)
+    state = pipe.init(params, SEED)
+    try:
+        while True:
+            start = perf_counter()
+            state, _, found = pipe.step(params, state)
+            yield found.sums["env_steps"] / (perf_counter() - start)
+    finally:
+        state["workers"].stop()
+
+
+def measure(rounds: int = 10) -> list[dict]:
+    stages, on = ppo(straggling(), CONFIG), on_ray(num_cpus=0.5)  # so that both have room
+    early = rates(stages, wait_for=COLLECTORS - 1, preempt=0.25, on=on)
+    taken = interleaved(rounds, warmup=1, early=early, late=rates(stages, on=on))
+    early, late = taken.values()
+    ratios = (a / b for a, b in zip(early, late, strict=True))
+    return [
+        figure("env steps/s with a straggler: preempted / waited for", ratios, at_least=3),
+        figure("env steps/s with a straggler: preempted", early, "1/s"),
+        figure("env steps/s with a straggler: waited for", late, "1/s"),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(report(measure))

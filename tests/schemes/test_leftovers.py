@@ -1,0 +1,100 @@
+"""Nothing is left: after a run on Ray, after Ctrl-C, after an error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import SHORT, until
+
+pytestmark = pytest.mark.timeout(180)
+MARK = "NAPPO2_TEST_MARK"
+
+
+def start(folder, *args):
+    """A run on Ray, all of whose processes carry a mark in their environment."""
+    command = [
+        sys.executable,
+        "-m",
+        "nappo2.cli",
+        "train",
+        "ppo",
+        *SHORT,
+        "--backend",
+        "ray",
+        *args,
+    ]
+    return subprocess.Popen(
+        [*command, "--log-dir", "x"],
+        cwd=folder,
+        env=os.environ | {MARK: folder.name},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def marked(folder) -> list[str]:
+    """The processes that carry the mark."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={folder.name}".encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:  # gone, or somebody else's
+            continue
+    return found
+
+
+def test_a_run_leaves_no_process(tmp_path):
+    with start(tmp_path, "--scheme", "dadacs", "--total-steps", "256") as run:
+        printed, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, errors
+    result = json.loads(printed.splitlines()[-1])
+    assert result["restarts"] == 0 and result["gradient_lag"] == 0
+    until(lambda: not marked(tmp_path))
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
+    """Ctrl-C within 5 s, with what was learnt; a driver that is killed takes its workers along."""
+    with start(tmp_path, "--scheme", "da2cs", "--total-steps", "100000000") as run:
+        metrics = tmp_path / "x" / "metrics.csv"
+        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
+        assert len(marked(tmp_path)) > 3
+        begun = time.monotonic()
+        run.send_signal(ending)
+        printed, errors = run.communicate(timeout=60)
+        assert time.monotonic() - begun < 5
+    if ending == signal.SIGINT:
+        assert run.returncode == 130, errors
+        assert json.loads(printed.splitlines()[-1])["interrupted"]
+        assert (tmp_path / "x" / "params.npz").exists()
+    until(lambda: not marked(tmp_path))
+
+
+def test_an_error_leaves_no_process(tmp_path):
+    """The environment is refused on the worker, by its own sentence."""
+    code = """
+import os, gymnasium, numpy as np
+from nappo2 import *
+class Broken(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+    def reset(self, seed=None, options=None): return np.zeros(2, np.float32), {}
+    def step(self, action): return np.full(2, np.nan, np.float32), 0.0, False, False, {}
+stages = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
+list(Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=False))
+"""
+    env = os.environ | {MARK: tmp_path.name}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 1
+    assert "environment 0 of Broken gave an observation that is not finite" in found.stderr
+    until(lambda: not marked(tmp_path))
