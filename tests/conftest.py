@@ -37,7 +37,7 @@ def ray_instance():
 
     ray.init(
         address="local",
-        num_cpus=8,
+        num_cpus=5,
         include_dashboard=False,
         log_to_driver=False,
         _node_ip_address="127.0.0.1",

@@ -1,27 +1,46 @@
 """Recipes: algorithms as stages, each with a frozen configuration, and presets of these."""
 
 from nappo2.algorithms.a2c import A2C, VPG, a2c, vpg
+from nappo2.algorithms.dqn import DQN, double_dqn, dqn
 from nappo2.algorithms.impala import Impala, impala
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.presets import PRESETS, Preset, preset, preset_for
 from nappo2.algorithms.recipe import perceptrons, suited
+from nappo2.algorithms.sac import SAC, sac
+from nappo2.algorithms.td3 import TD3, td3
 
-RECIPES = {"ppo": ppo, "impala": impala, "a2c": a2c, "vpg": vpg}
+RECIPES = {
+    "ppo": ppo,
+    "impala": impala,
+    "a2c": a2c,
+    "vpg": vpg,
+    "sac": sac,
+    "td3": td3,
+    "dqn": dqn,
+    "double_dqn": double_dqn,
+}
 
 __all__ = [
     "A2C",
+    "DQN",
     "PPO",
     "PRESETS",
     "RECIPES",
+    "SAC",
+    "TD3",
     "VPG",
     "Impala",
     "Preset",
     "a2c",
+    "double_dqn",
+    "dqn",
     "impala",
     "perceptrons",
     "ppo",
     "preset",
     "preset_for",
+    "sac",
     "suited",
+    "td3",
     "vpg",
 ]

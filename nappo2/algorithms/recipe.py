@@ -156,5 +156,9 @@ RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have 
     **dict.fromkeys(("learning_rate", "clip_eps", "max_grad_norm"), (0.0, None, True)),
     **dict.fromkeys(("adam_eps", "rmsprop_eps", "clip_rho", "clip_c"), (0.0, None, True)),
     **dict.fromkeys(("value_coef", "entropy_coef"), (0.0, None, False)),
-    "anneal_updates": (0, None, False),
+    **dict.fromkeys(("capacity", "batch_size", "policy_delay"), (1, None, False)),
+    **dict.fromkeys(("anneal_updates", "start_steps", "exploration_updates"), (0, None, False)),
+    **dict.fromkeys(("update_ratio", "target_step_size", "initial_alpha"), (0.0, None, True)),
+    **dict.fromkeys(("noise_std", "noise_limit", "exploration_std"), (0.0, None, False)),
+    "epsilon": (0.0, 1.0, False),
 }

@@ -1,7 +1,22 @@
 """Losses: functions ``(params, batch) -> (loss, means)``."""
 
 from nappo2.losses.a2c import a2c
+from nappo2.losses.dqn import double_dqn, dqn
 from nappo2.losses.loss import Loss
 from nappo2.losses.ppo import ValueLoss, clipped_value_loss, plain_value_loss, ppo
+from nappo2.losses.sac import discrete_sac, sac
+from nappo2.losses.td3 import td3
 
-__all__ = ["Loss", "ValueLoss", "a2c", "clipped_value_loss", "plain_value_loss", "ppo"]
+__all__ = [
+    "Loss",
+    "ValueLoss",
+    "a2c",
+    "clipped_value_loss",
+    "discrete_sac",
+    "double_dqn",
+    "dqn",
+    "plain_value_loss",
+    "ppo",
+    "sac",
+    "td3",
+]

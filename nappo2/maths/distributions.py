@@ -70,19 +70,16 @@ def normal() -> Distribution:
     return Distribution(sample, mode, log_prob, entropy, num_outputs=lambda size: 2 * size)
 
 
-def tanh_normal(
-    min_log_std: float = -20.0, max_log_std: float = 2.0, limit: float = 1 - 1e-6
-) -> Distribution:
+MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # of a tanh-normal, as in SAC
+
+
+def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     """A diagonal normal, squashed to (-1, 1) (Haarnoja et al., https://arxiv.org/abs/1812.05905, C).
 
-    Log standard deviations are clamped to what is given; actions to ``limit``, so that their
+    Log standard deviations are clamped to [-20, 2]; actions to ``limit``, so that their
     log-probability is finite. The entropy is that of the normal, an upper bound.
     """
     unsquashed = normal()
-
-    def bounded(outputs):
-        mean, log_std = outputs.chunk(2, -1)
-        return torch.cat([mean, log_std.clamp(min_log_std, max_log_std)], -1)
 
     def sample(outputs, generator):
         return unsquashed.sample(bounded(outputs), generator).tanh()
@@ -98,6 +95,19 @@ def tanh_normal(
         return unsquashed.entropy(bounded(outputs))
 
     return Distribution(sample, mode, log_prob, entropy, unsquashed.num_outputs)
+
+
+def bounded(outputs: Tensor) -> Tensor:
+    """The outputs of a tanh-normal, whose log standard deviations are clamped."""
+    mean, log_std = outputs.chunk(2, -1)
+    return torch.cat([mean, log_std.clamp(MIN_LOG_STD, MAX_LOG_STD)], -1)
+
+
+def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The reparametrised action of a tanh-normal, made of normal noise, and its log-probability."""
+    mean, log_std = bounded(outputs).chunk(2, -1)
+    before = mean + log_std.exp() * noise
+    return before.tanh(), normal_log_prob(noise, log_std) - log_slope(before).sum(-1)
 
 
 def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:

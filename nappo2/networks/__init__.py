@@ -11,17 +11,27 @@ from nappo2.networks.actor_critic import (
 from nappo2.networks.mlp import flattening, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network
+from nappo2.networks.twin_critic import (
+    ActorCritics,
+    discrete_twin_critics,
+    twin_critics,
+    with_temperature,
+)
 
 __all__ = [
     "ActorCritic",
+    "ActorCritics",
     "Apply",
     "Network",
     "actor_critic",
+    "discrete_twin_critics",
     "flattening",
     "from_module",
     "mlp",
     "normalized",
     "orthogonal",
     "shared_actor_critic",
+    "twin_critics",
     "with_log_std",
+    "with_temperature",
 ]

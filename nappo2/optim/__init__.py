@@ -6,6 +6,8 @@ from nappo2.optim.transformations import (
     adam,
     chain,
     clip_by_global_norm,
+    every,
+    partition,
     rmsprop,
     sgd,
 )
@@ -17,7 +19,9 @@ __all__ = [
     "chain",
     "clip_by_global_norm",
     "constant",
+    "every",
     "linear",
+    "partition",
     "rmsprop",
     "sgd",
 ]

@@ -94,3 +94,42 @@ def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> GradientTransformation:
         return -hyper["learning_rate"] * grads / (nu.sqrt() + eps), nu
 
     return GradientTransformation(torch.zeros_like, update)
+
+
+class EveryState(NamedTuple):
+    count: Tensor  # []
+    inner: Any
+
+
+def every(num: int, transformation: GradientTransformation) -> GradientTransformation:
+    """Transforms each ``num``-th gradient, and changes nothing in between."""
+
+    def init(vector):
+        return EveryState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
+
+    def update(grads, state, hyper):
+        count = state.count + 1
+        if count % num:
+            return torch.zeros_like(grads), EveryState(count, state.inner)
+        updates, inner = transformation.update(grads, state.inner, hyper)
+        return updates, EveryState(count, inner)
+
+    return GradientTransformation(init, update)
+
+
+def partition(
+    *parts: tuple[tuple[int, int], GradientTransformation],
+) -> GradientTransformation:
+    """Transforms each part (from, to) of the vector by its own; together they are all of it."""
+
+    def init(vector):
+        return tuple(t.init(vector[start:end]) for (start, end), t in parts)
+
+    def update(grads, state, hyper):
+        updates, states = torch.zeros_like(grads), []
+        for ((start, end), t), inner in zip(parts, state, strict=True):
+            updates[start:end], inner = t.update(grads[start:end], inner, hyper)
+            states.append(inner)
+        return updates, tuple(states)
+
+    return GradientTransformation(init, update)

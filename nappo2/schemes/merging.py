@@ -14,10 +14,10 @@ def merge(items: Sequence[TensorDict]) -> TensorDict:
     Gradients that come of different amounts of ``samples`` are weighted by these. Rollouts that
     were cut short are padded to the longest, and masked.
     """
-    if items[0].batch_dims:
-        return torch.cat(padded(items) if items[0].batch_dims == 2 else list(items), -1)
     if len(items) == 1:
         return items[0]
+    if items[0].batch_dims:
+        return torch.cat(padded(items) if items[0].batch_dims == 2 else list(items), -1)
     if "samples" in items[0].keys():
         return averaged_gradients(items)
     return items[0].apply(lambda *leaves: average(leaves), *items[1:])

@@ -32,7 +32,7 @@ def decentralised_update(
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357)."""
-    replica = _gradients(stages) | all_reduce | stages.update
+    replica = _gradients(_shared(stages, learners)) | all_reduce | stages.update
     return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
 
 
@@ -42,12 +42,13 @@ def synchronous_gradients(
 ) -> Pipeline:  # fmt: skip
     """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server)."""
     cut = workers(learners, wait_for, preempt=preempt, on=on, name="learners")
-    return _gradients(stages) | cut | stages.update
+    return _gradients(_shared(stages, learners)) | cut | stages.update
 
 
 def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = serial) -> Pipeline:
     """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
-    return _gradients(stages) | workers(learners, 1, on=on, name="learners") | stages.update
+    cut = workers(learners, 1, on=on, name="learners")
+    return _gradients(_shared(stages, learners)) | cut | stages.update
 
 
 def asynchronous_collection(
@@ -61,7 +62,7 @@ def asynchronous_collection_synchronous_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid)."""
-    each = shared(collectors, learners)
+    each, stages = shared(collectors, learners), _shared(stages, learners)
     line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
     return line | workers(learners, on=on, name="learners") | stages.update
 
@@ -70,9 +71,14 @@ def asynchronous_collection_and_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila)."""
-    each = shared(collectors, learners)
+    each, stages = shared(collectors, learners), _shared(stages, learners)
     line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
     return line | workers(learners, 1, on=on, name="learners") | stages.update
+
+
+def _shared(stages: Stages, num: int) -> Stages:
+    """The stages of one of so many workers with replays of their own."""
+    return stages.share(num) if stages.share and num > 1 else stages
 
 
 def _gradients(stages: Stages) -> Pipeline:

@@ -5,19 +5,27 @@ from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
 from nappo2.stages.learn import learn
 from nappo2.stages.minibatches import MinibatchState, minibatches
+from nappo2.stages.noise import noise, normal_noise
 from nappo2.stages.place import placed
+from nappo2.stages.polyak import polyak
+from nappo2.stages.replay import ReplayState, replay
 from nappo2.stages.update import scheduled, update
 
 __all__ = [
     "CollectState",
     "MinibatchState",
+    "ReplayState",
     "collect",
     "discounted",
     "gae",
     "gradients",
     "learn",
     "minibatches",
+    "noise",
+    "normal_noise",
     "placed",
+    "polyak",
+    "replay",
     "scheduled",
     "standardized",
     "update",

@@ -5,14 +5,14 @@ wait share cores, so that what nappo2 costs per step and per rollout is what can
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter, sleep
 
 import torch
 
 from nappo2 import envs
 from nappo2.algorithms import PPO, ppo
-from nappo2.envs import Env
+from nappo2.envs import Env, Outcome
 from nappo2.learner import Learner
 from nappo2.schemes import on_ray, scheme
 from tests.benchmarks.distributed import rates_of_cut
@@ -22,24 +22,26 @@ SECONDS = 0.005
 CONFIG = PPO(num_steps=100, num_epochs=1, num_minibatches=1, hidden=(8,))
 
 
-def sleeping() -> Env:
-    """One CartPole, whose steps take 5 ms more."""
-    env = envs.cartpole(1)
+def sleeping(seconds: Callable[[int], float] = lambda seed: SECONDS) -> Env:
+    """One environment of CartPole's spaces that only sleeps, ``seed -> seconds`` per step."""
+    observation, never = torch.zeros(1, 4), torch.zeros(1, dtype=torch.bool)
+    outcome = Outcome(observation, torch.ones(1), never, never)
 
-    def step(state, action):
-        sleep(SECONDS)
-        return env.step(state, action)
+    def step(seconds, action):
+        sleep(seconds)
+        return seconds, observation, outcome
 
-    return env._replace(step=step)
+    spaces = envs.cartpole(1)[2:4]
+    return Env(lambda seed: (seconds(seed), observation), step, *spaces, 1, "sleeping")
 
 
 def bare(num_steps: int = 200) -> Iterator[float]:
     """Steps/s of one such environment, and nothing around it."""
-    env, actions = sleeping(), torch.arange(num_steps)[:, None] % 2
+    env, action = sleeping(), torch.zeros(1, dtype=torch.int64)
     state, _ = env.reset(0)
     while True:
         start = perf_counter()
-        for action in actions:
+        for _ in range(num_steps):
             state, _, _ = env.step(state, action)
         yield num_steps / (perf_counter() - start)
 

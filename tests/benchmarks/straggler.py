@@ -6,35 +6,16 @@ those of the reports, in which what pads a rollout is none.
 
 import sys
 from collections.abc import Iterator
-from time import perf_counter, sleep
+from time import perf_counter
 
-from nappo2 import envs
 from nappo2.algorithms import ppo
-from nappo2.envs import Env
 from nappo2.schemes import Stages, on_ray, workers
 from nappo2.seeds import fold_in, split
 from tests.benchmarks.figures import figure, interleaved, report
-from tests.benchmarks.sleeping import CONFIG, SECONDS
+from tests.benchmarks.sleeping import CONFIG, SECONDS, sleeping
 
 COLLECTORS, SLOWER, SEED = 8, 10, 1
 SLOW = split(fold_in(fold_in(SEED, COLLECTORS - 1), "collect"), 3)[0]  # of the last one's reset
-
-
-def straggling() -> Env:
-    """One CartPole, whose steps take 5 ms more, and 50 ms where it is reset with ``SLOW``."""
-    env = envs.cartpole(1)
-
-    def reset(seed):
-        state, observation = env.reset(seed)
-        return (state, SECONDS * (SLOWER if seed == SLOW else 1)), observation
-
-    def step(pair, action):
-        state, seconds = pair
-        sleep(seconds)
-        state, *rest = env.step(state, action)
-        return (state, seconds), *rest
-
-    return env._replace(reset=reset, step=step)
 
 
 def rates(stages: Stages, **patience) -> Iterator[float]:
@@ -51,7 +32,8 @@ def rates(stages: Stages, **patience) -> Iterator[float]:
 
 
 def measure(rounds: int = 10) -> list[dict]:
-    stages, on = ppo(straggling(), CONFIG), on_ray(num_cpus=0.5)  # so that both have room
+    env = sleeping(lambda seed: SECONDS * (SLOWER if seed == SLOW else 1))
+    stages, on = ppo(env, CONFIG), on_ray(num_cpus=0.5)  # so that there is room for both
     early = rates(stages, wait_for=COLLECTORS - 1, preempt=0.25, on=on)
     taken = interleaved(rounds, warmup=1, early=early, late=rates(stages, on=on))
     early, late = taken.values()

@@ -83,7 +83,7 @@ def test_the_log_probability_of_an_action_at_the_edge_is_finite(edge, log_std):
 def test_log_standard_deviations_are_clamped():
     action = torch.tensor([0.5])
     far, at_limit = torch.tensor([0.0, 9.0]), torch.tensor([0.0, 2.0])
-    dist = tanh_normal(max_log_std=2.0)
+    dist = tanh_normal()
     assert dist.log_prob(far, action) == dist.log_prob(at_limit, action)
     assert dist.entropy(far) == dist.entropy(at_limit)
 

@@ -1,0 +1,104 @@
+"""Deep Q-learning, and double Q-learning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from gymnasium.spaces import Discrete
+from tensordict import TensorDict
+
+from nappo2 import losses, optim
+from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.recipe import check_ranges
+from nappo2.envs import Env, action_size, check_spaces
+from nappo2.networks import Network, mlp
+from nappo2.policies import best, epsilon_greedy, uniform_at_first
+from nappo2.schemes import Stages
+
+
+@dataclass(frozen=True)
+class DQN:
+    """Hyper-parameters of Q-learning for small problems.
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        target_step_size: of the target towards the network, per update.
+        epsilon: the last probability of a uniform action.
+        exploration_updates: in which that probability falls to ``epsilon`` from 1.
+        max_grad_norm: to which gradients are clipped.
+        hidden: sizes of the hidden layers.
+    """
+
+    num_steps: int = 4
+    capacity: int = 100_000
+    batch_size: int = 128
+    update_ratio: float = 0.25
+    start_steps: int = 1_000
+    learning_rate: float = 1e-3
+    gamma: float = 0.99
+    target_step_size: float = 0.01
+    epsilon: float = 0.05
+    exploration_updates: int = 2_000
+    max_grad_norm: float = 10.0
+    hidden: tuple[int, ...] = (128, 128)
+
+    def __post_init__(self):
+        check_ranges(self)
+
+
+def dqn(env: Env, config: DQN = DQN(), *, q: Network | None = None) -> Stages:
+    """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
+
+    Args:
+        env: where the collectors act, with discrete actions.
+        config: the hyper-parameters.
+        q: of observations to the values of all actions; None for a ReLU perceptron.
+
+    Raises:
+        ValueError: if the actions are not discrete.
+    """
+    return _q_learning("dqn", losses.dqn, env, config, q)
+
+
+def double_dqn(env: Env, config: DQN = DQN(), *, q: Network | None = None) -> Stages:
+    """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
+
+    Arguments and errors are those of ``dqn``.
+    """
+    return _q_learning("double_dqn", losses.double_dqn, env, config, q)
+
+
+def _q_learning(name: str, loss: Callable, env: Env, c: DQN, q: Network | None) -> Stages:
+    check_spaces(env.name, env.observation_space, env.action_space)
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(
+            f"{name} values each of n actions, and {env.name} has {env.action_space}; sac and td3 "
+            "go with continuous actions"
+        )
+    inputs, n = torch.Size(env.observation_space.shape).numel(), action_size(env.action_space)
+    q = q or mlp(inputs, *c.hidden, n, activation=torch.relu)
+
+    def values(weights, x):
+        return q.apply(weights["q"], x)
+
+    def online(params, x):
+        return values(params["weights"], x)
+
+    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    return off_policy(
+        name,
+        env,
+        c,
+        init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
+        policy=uniform_at_first(epsilon_greedy(online, falling), n),
+        greedy=best(online),
+        loss=loss(values),
+        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        share=lambda num: _q_learning(name, loss, env, replace(c, **divided(c, num)), q),
+    )

@@ -1,0 +1,101 @@
+"""Soft actor-critic."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from gymnasium.spaces import Discrete
+
+from nappo2 import losses, optim
+from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.recipe import check_ranges
+from nappo2.envs import Env, action_size, check_spaces
+from nappo2.maths.distributions import categorical, tanh_normal
+from nappo2.networks import (
+    ActorCritics,
+    discrete_twin_critics,
+    mlp,
+    twin_critics,
+    with_temperature,
+)
+from nappo2.pipeline import compose
+from nappo2.policies import greedy, stochastic, uniform_at_first
+from nappo2.schemes import Stages
+from nappo2.stages import noise, normal_noise
+
+
+@dataclass(frozen=True)
+class SAC:
+    """Hyper-parameters of Haarnoja et al. (https://arxiv.org/abs/1812.05905).
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam, for actor, critics and temperature.
+        gamma: discount per step.
+        target_step_size: of the targets towards the critics, per update.
+        initial_alpha: the first temperature.
+        target_entropy_share: of -A for A-dimensional actions, of log n for n discrete ones.
+        hidden: sizes of the hidden layers.
+    """
+
+    num_steps: int = 1
+    capacity: int = 1_000_000
+    batch_size: int = 256
+    update_ratio: float = 1.0
+    start_steps: int = 10_000
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    target_step_size: float = 0.005
+    initial_alpha: float = 1.0
+    target_entropy_share: float = 1.0
+    hidden: tuple[int, ...] = (256, 256)
+
+    def __post_init__(self):
+        check_ranges(self)
+
+
+def sac(env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None) -> Stages:
+    """Soft actor-critic with twin critics and a temperature that is learnt.
+
+    For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).
+
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ReLU perceptrons of the right sizes; otherwise with a ``log_alpha``.
+    """
+    check_spaces(env.name, env.observation_space, env.action_space)
+    c, size = config, action_size(env.action_space)
+    discrete = isinstance(env.action_space, Discrete)
+    dist = categorical() if discrete else tanh_normal()
+    agent = agent or soft_perceptrons(env, c.hidden, c.initial_alpha)
+    goal = c.target_entropy_share * (math.log(size) if discrete else -size)
+    loss = losses.discrete_sac if discrete else losses.sac
+    return off_policy(
+        "sac",
+        env,
+        c,
+        init=first_params(agent.init, c, "critics"),
+        policy=uniform_at_first(stochastic(agent.actor, dist), size if discrete else None),
+        greedy=greedy(agent.actor, dist),
+        loss=loss(agent, target_entropy=goal),
+        optimizer=optim.adam(),
+        noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
+        share=lambda num: sac(env, replace(c, **divided(c, num)), agent=agent),
+    )
+
+
+def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
+    """ReLU perceptrons for an actor and two critics, and the temperature."""
+    inputs = torch.Size(env.observation_space.shape).numel()
+    size = action_size(env.action_space)
+    if isinstance(env.action_space, Discrete):
+        networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
+        return with_temperature(discrete_twin_critics(*networks), alpha)
+    actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
+    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
+    return with_temperature(twin_critics(actor, critic), alpha)

@@ -1,0 +1,108 @@
+"""Twin delayed deep deterministic policy gradients."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from gymnasium.spaces import Box
+
+from nappo2 import losses, optim
+from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.recipe import check_ranges
+from nappo2.envs import Env, action_size, check_spaces
+from nappo2.networks import ActorCritics, Network, mlp, twin_critics
+from nappo2.params import walk
+from nappo2.policies import deterministic, uniform_at_first, with_noise
+from nappo2.schemes import Stages
+from nappo2.stages import noise, normal_noise
+
+
+@dataclass(frozen=True)
+class TD3:
+    """Hyper-parameters of Fujimoto et al. (https://arxiv.org/abs/1802.09477).
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        target_step_size: of the targets, per update.
+        exploration_std: of the noise on actions when collecting.
+        noise_std: of the noise on the target's actions.
+        noise_limit: to which that is clipped.
+        policy_delay: updates of the critics per update of the actor.
+        hidden: sizes of the hidden layers.
+    """
+
+    num_steps: int = 1
+    capacity: int = 1_000_000
+    batch_size: int = 256
+    update_ratio: float = 1.0
+    start_steps: int = 10_000
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    target_step_size: float = 0.005
+    exploration_std: float = 0.1
+    noise_std: float = 0.2
+    noise_limit: float = 0.5
+    policy_delay: int = 2
+    hidden: tuple[int, ...] = (256, 256)
+
+    def __post_init__(self):
+        check_ranges(self)
+
+
+def td3(env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None) -> Stages:
+    """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
+
+    The actor moves at every ``policy_delay``-th update; the targets move at each.
+
+    Args:
+        env: where the collectors act, with continuous actions.
+        config: the hyper-parameters.
+        agent: an actor of actions in [-1, 1] and two critics; None for ReLU perceptrons.
+
+    Raises:
+        ValueError: if the actions are not continuous.
+    """
+    check_spaces(env.name, env.observation_space, env.action_space)
+    if not isinstance(env.action_space, Box):
+        raise ValueError(
+            f"td3 has continuous actions, and {env.name} has {env.action_space}; dqn, double_dqn and "
+            "sac go with discrete actions"
+        )
+    c, size = config, action_size(env.action_space)
+    agent = agent or deterministic_perceptrons(env, c.hidden)
+    return off_policy(
+        "td3",
+        env,
+        c,
+        init=first_params(agent.init, c, "actor", "critics"),
+        policy=uniform_at_first(with_noise(agent.actor, c.exploration_std)),
+        greedy=deterministic(agent.actor),
+        loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
+        optimizer=optim.partition(
+            (_sizes(agent, "actor"), optim.every(c.policy_delay, optim.adam())),
+            (_sizes(agent, "critics"), optim.adam()),
+        ),
+        noise=noise(normal_noise("next_noise", size=size)),
+        share=lambda num: td3(env, replace(c, **divided(c, num)), agent=agent),
+    )
+
+
+def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics:
+    """ReLU perceptrons for an actor in [-1, 1] and two critics."""
+    inputs = torch.Size(env.observation_space.shape).numel()
+    size = action_size(env.action_space)
+    inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
+    actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
+    return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu))
+
+
+def _sizes(agent: ActorCritics, branch: str) -> tuple[int, int]:
+    """Where a branch of the weights is in their vector: from, to."""
+    leaves = [(path[0], leaf.numel()) for path, leaf in walk(agent.init(0))]
+    start = sum(n for name, n in leaves[: [name for name, _ in leaves].index(branch)])
+    return start, start + sum(n for name, n in leaves if name == branch)

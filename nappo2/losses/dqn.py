@@ -1,0 +1,51 @@
+"""Q-learning with a target network."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from nappo2.losses.loss import Loss
+from nappo2.maths.values import of_action, td_target
+
+Q = Callable[[Mapping, Tensor], Tensor]
+
+
+def dqn(q: Q) -> Loss:
+    """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
+
+    Reads, of a batch [N], ``observation``, ``action`` and ``next``; of params ``target`` and
+    ``gamma``. The error is Huber's.
+
+    Args:
+        q: ``(weights, observation) -> values`` of all n actions, [N, n].
+    """
+
+    def next_value(params, observation):
+        return q(params["target"], observation).max(-1).values
+
+    return _td_loss(q, next_value)
+
+
+def double_dqn(q: Q) -> Loss:
+    """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461): ``dqn``, whose next
+    action is the online network's choice, and whose value is the target's."""
+
+    def next_value(params, observation):
+        best = q(params["weights"], observation).argmax(-1)
+        return of_action(q(params["target"], observation), best)
+
+    return _td_loss(q, next_value)
+
+
+def _td_loss(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Loss:
+    def loss(params, batch):
+        reached, gamma = batch["next"], params["hyper"]["gamma"]
+        with torch.no_grad():
+            following = next_value(params, reached["observation"])
+            y = td_target(reached["reward"], following, reached["terminated"], gamma)
+        value = of_action(q(params["weights"], batch["observation"]), batch["action"])
+        return smooth_l1_loss(value, y), {"value": value.mean()}
+
+    return loss

@@ -1,0 +1,35 @@
+"""The formulas of off-policy losses: what a value is moved towards."""
+
+from torch import Tensor
+
+
+def td_target(
+    reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: Tensor | float
+) -> Tensor:
+    """``r + gamma V(s')``, where s' is not terminal."""
+    return reward + gamma * next_value * ~terminated
+
+
+def soft_value(value: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor:
+    """``Q - alpha log pi`` (Haarnoja et al., https://arxiv.org/abs/1812.05905, eq. 3)."""
+    return value - alpha * log_prob
+
+
+def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float) -> Tensor:
+    """The same, in expectation over all actions (Christodoulou, https://arxiv.org/abs/1910.07207)."""
+    return (log_probs.exp() * soft_value(values, log_probs, alpha)).sum(-1)
+
+
+def of_action(values: Tensor, action: Tensor) -> Tensor:
+    """The value [...] of one of the actions that ``values`` [..., n] are of."""
+    return values.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def smoothed(action: Tensor, noise: Tensor, std: float, limit: float) -> Tensor:
+    """An action with clipped noise (TD3: Fujimoto et al., https://arxiv.org/abs/1802.09477, eq. 14)."""
+    return (action + (std * noise).clamp(-limit, limit)).clamp(-1, 1)
+
+
+def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean; with importance weights of prioritised replay, that of ``weight * x``."""
+    return x.mean() if weight is None else (weight * x).mean()

@@ -1,0 +1,23 @@
+"""Targets that follow the weights."""
+
+from nappo2.params import replaced
+from nappo2.pipeline import Transform, mapped, stage
+
+
+@stage
+def polyak(step_size: float) -> Transform:
+    """Moves ``params["target"]`` towards the weights of the same names (Polyak & Juditsky, 1992).
+
+    As ``optax.incremental_update``: a step of 0.005 is the original's ``polyak=0.995``.
+
+    Raises:
+        ValueError: if ``step_size`` is not above 0 and at most 1.
+    """
+    if not 0 < step_size <= 1:
+        raise ValueError(f"step_size is above 0 and at most 1, not {step_size}")
+
+    def fn(_, params):
+        online = params["weights"].select(*params["target"].keys())
+        return replaced(params, target=params["target"].lerp(online, step_size))
+
+    return mapped(fn)

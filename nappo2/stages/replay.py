@@ -1,0 +1,118 @@
+"""Reuse of transitions, off-policy: a ring of them, from which batches are sampled."""
+
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.params import walk
+from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.reports import Report, join
+from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.minibatches import take
+
+
+class ReplayState(NamedTuple):
+    ring: TensorDict | None  # [capacity], written in place; None before the first rollout
+    count: int  # transitions stored so far
+    owed: float  # batches left before the source's next step
+    report: Report  # of rollouts whose last batch is yet to come
+    seed: int
+
+
+@stage
+def replay(
+    capacity: int, batch_size: int, update_ratio: float = 1.0, start_steps: int = 0
+) -> Transform:
+    """Stores each rollout in a ring, then samples batches [batch_size] of it (Lin, 1992).
+
+    Args:
+        capacity: transitions in the ring; older ones are overwritten.
+        batch_size: transitions in a batch, drawn with replacement.
+        update_ratio: batches per transition that was stored; fractions are carried over.
+        start_steps: transitions before the first batch.
+
+    Raises:
+        ValueError: for counts that are not at least 1, or a ratio that is not above 0; in the
+            first step, if the ring would not fit into the memory that is available.
+    """
+    positive(capacity=capacity, batch_size=batch_size)
+    if not update_ratio > 0:
+        raise ValueError(f"update_ratio is above 0, not {update_ratio}")
+
+    def transform(source):
+        def init(params, seed):
+            own = ReplayState(None, 0, 0.0, Report(), fold_in(seed, "replay"))
+            return source.init(params, seed) | {"replay": own}
+
+        def step(params, state):
+            ring, count, owed, report, seed = state["replay"]
+            while owed < 1:
+                state, rollout, new = source.step(params, state)
+                flat, report = stored(rollout), join([report, new])
+                ring = allocated(flat, capacity) if ring is None else ring
+                write(ring, count, flat)
+                count += len(flat)
+                owed += update_ratio * len(flat) if count >= start_steps else 0
+            seed, key = split(seed)
+            size = min(count, capacity)
+            batch = take(ring, torch.randint(size, (batch_size,), generator=generator(key)))
+            now, later = (report, Report()) if owed < 2 else (Report(), report)
+            own = ReplayState(ring, count, owed - 1, later, seed)
+            return state | {"replay": own}, batch, now
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def stored(rollout: TensorDict) -> TensorDict:
+    """The transitions of a rollout [T, B], [T * B], but those that are masked."""
+    flat = rollout.exclude("mask").reshape(-1)
+    if "mask" not in rollout.keys():
+        return flat
+    return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
+
+
+def allocated(flat: TensorDict, capacity: int) -> TensorDict:
+    """An empty ring for transitions like these.
+
+    Raises:
+        ValueError: if it takes more memory than there is; names both.
+    """
+    needed = capacity * bytes_each(flat)
+    there = available_memory()
+    if needed > there:
+        raise ValueError(
+            f"a replay of {capacity:,} transitions takes {needed / 1e9:.1f} GB, and {there / 1e9:.1f} GB "
+            f"are available; {int(capacity * there / needed):,} would fit"
+        )
+    return flat[:1].apply(
+        lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
+    )
+
+
+def bytes_each(flat: TensorDict) -> int:
+    """The bytes of one transition."""
+    return sum(x[0].numel() * x.element_size() for _, x in walk(flat))
+
+
+def available_memory() -> float:
+    """Bytes that could be allocated, as the kernel estimates them."""
+    try:
+        with open("/proc/meminfo") as file:
+            found = dict(line.split(":") for line in file)
+        return 1024 * float(found["MemAvailable"].split()[0])
+    except (OSError, KeyError):  # not on Linux
+        return float("inf")
+
+
+def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
+    """Writes transitions behind the ``count`` that were written before, in place."""
+    capacity = len(ring)
+    flat = flat[-capacity:]
+    start = count % capacity
+    first = min(len(flat), capacity - start)
+    for (_, row), (_, x) in zip(walk(ring), walk(flat), strict=True):
+        row[start : start + first] = x[:first]
+        row[: len(flat) - first] = x[first:]
