@@ -44,7 +44,7 @@ def evaluate(
     positive(num_episodes=num_episodes)
     env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)
     state, observation = env.reset(env_seed)
-    size, plain, rng = len(observation), params.to_dict(), generator(key)
+    size, plain, rng = env.num_envs, params.to_dict(), generator(key)
     memory = policy.init(size, memory_seed)
     quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
     score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]

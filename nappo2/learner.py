@@ -2,14 +2,11 @@
 
 import os
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-
-import torch
-from tqdm.auto import tqdm
 
 from nappo2.checkpoint import save_params
 from nappo2.evaluate import Evaluation
@@ -19,6 +16,7 @@ from nappo2.params import Params, with_hyper
 from nappo2.pipeline import Pipeline, positive
 from nappo2.reports import Report, flat, join
 from nappo2.seeds import check_seed
+from nappo2.threads import torch_threads
 
 FILES = ("metrics.csv", "params.npz", "curve.png", "run.json", "tensorboard")
 
@@ -139,7 +137,7 @@ class Learner:
 
     def print_info(self) -> None:
         """Prints where the run stands, in a line."""
-        tqdm.write(self._info())
+        print(self._info())
 
     def save_model(self, path: str | Path | None = None) -> Path:
         """Writes the params, to ``log_dir/params.npz`` if no path is given; returns where.
@@ -213,7 +211,10 @@ class Learner:
     def _mean(self, i: int) -> float:
         return sum(episode[i] for episode in self._episodes) / len(self._episodes)
 
-    def _bar(self) -> tqdm:
+    def _bar(self):
+        with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
         visible = {None: None, True: False, False: True}[
             self._progress
         ]  # tqdm's None: on a terminal
@@ -230,17 +231,6 @@ class Learner:
         row = self.metrics[-1] if self.metrics else {}
         line = f"{self.env_steps:,} env steps, {int(self.params['version']):,} updates{rate}"
         return ", ".join(filter(None, [line, _shown(row)]))
-
-
-@contextmanager
-def torch_threads(num: int) -> Iterator[None]:
-    """Within, torch uses ``num`` threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(num)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _shown(row: Row) -> str:

@@ -10,8 +10,8 @@ from tensordict import TensorDict
 from nappo2 import losses, optim
 from nappo2.algorithms.off_policy import divided, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces
-from nappo2.networks import Network, mlp
+from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.networks import Network, mlp, unchanged, with_goal
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
 from nappo2.schemes import Stages
 
@@ -81,11 +81,12 @@ def _q_learning(name: str, loss: Callable, env: Env, c: DQN, q: Network | None) 
             f"{name} values each of n actions, and {env.name} has {env.action_space}; sac and td3 "
             "go with continuous actions"
         )
-    inputs, n = torch.Size(env.observation_space.shape).numel(), action_size(env.action_space)
+    inputs, n = observation_size(env.observation_space), action_size(env.action_space)
+    view = with_goal if has_goals(env.observation_space) else unchanged
     q = q or mlp(inputs, *c.hidden, n, activation=torch.relu)
 
     def values(weights, x):
-        return q.apply(weights["q"], x)
+        return q.apply(weights["q"], view(x))
 
     def online(params, x):
         return values(params["weights"], x)

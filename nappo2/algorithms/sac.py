@@ -9,13 +9,15 @@ from gymnasium.spaces import Discrete
 from nappo2 import losses, optim
 from nappo2.algorithms.off_policy import divided, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
 from nappo2.networks import (
     ActorCritics,
     discrete_twin_critics,
     mlp,
     twin_critics,
+    unchanged,
+    with_goal,
     with_temperature,
 )
 from nappo2.pipeline import compose
@@ -91,11 +93,11 @@ def sac(env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None) -> 
 
 def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
     """ReLU perceptrons for an actor and two critics, and the temperature."""
-    inputs = torch.Size(env.observation_space.shape).numel()
-    size = action_size(env.action_space)
+    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
+    view = with_goal if has_goals(env.observation_space) else unchanged
     if isinstance(env.action_space, Discrete):
         networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
-        return with_temperature(discrete_twin_critics(*networks), alpha)
+        return with_temperature(discrete_twin_critics(*networks, view), alpha)
     actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
     critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return with_temperature(twin_critics(actor, critic), alpha)
+    return with_temperature(twin_critics(actor, critic, view), alpha)

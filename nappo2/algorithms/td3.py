@@ -8,8 +8,8 @@ from gymnasium.spaces import Box
 from nappo2 import losses, optim
 from nappo2.algorithms.off_policy import divided, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces
-from nappo2.networks import ActorCritics, Network, mlp, twin_critics
+from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.networks import ActorCritics, Network, mlp, twin_critics, unchanged, with_goal
 from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
 from nappo2.schemes import Stages
@@ -94,11 +94,11 @@ def td3(env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None) -> 
 
 def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics:
     """ReLU perceptrons for an actor in [-1, 1] and two critics."""
-    inputs = torch.Size(env.observation_space.shape).numel()
-    size = action_size(env.action_space)
+    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
+    view = with_goal if has_goals(env.observation_space) else unchanged
     inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
     actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
-    return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu))
+    return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)
 
 
 def _sizes(agent: ActorCritics, branch: str) -> tuple[int, int]:

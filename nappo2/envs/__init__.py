@@ -1,7 +1,15 @@
 """Environments as pairs of functions ``(reset, step)`` on batches."""
 
+from nappo2.envs.bit_flipping import bit_flipping, bits_reached, bits_reward
 from nappo2.envs.cartpole import cartpole
-from nappo2.envs.env import Env, Outcome, action_size, check_spaces
+from nappo2.envs.env import (
+    Env,
+    Outcome,
+    action_size,
+    check_spaces,
+    has_goals,
+    observation_size,
+)
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.gym import from_gym
 from nappo2.envs.pendulum import pendulum
@@ -14,10 +22,15 @@ __all__ = [
     "Env",
     "Outcome",
     "action_size",
+    "bit_flipping",
+    "bits_reached",
+    "bits_reward",
     "cartpole",
     "check_spaces",
     "from_gym",
+    "has_goals",
     "make",
+    "observation_size",
     "pendulum",
     "physics_env",
     "pybullet",

@@ -4,11 +4,14 @@ Continuous actions are in [-1, 1] in each dimension, [B, A]; an environment clip
 that, and scales them to its own bounds. Discrete actions are integers from 0, [B].
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, Space
 from torch import Tensor
+
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
 class Outcome(NamedTuple):
@@ -35,7 +38,7 @@ class Env(NamedTuple):
         step: ``(state, action) -> (state, observation, outcome)``. An episode
             that ends is reset at once: ``observation`` is the one to act on,
             ``outcome.observation`` the one that was reached.
-        observation_space: of one environment, a Box.
+        observation_space: of one environment, a Box, or a Dict of GOAL_KEYS.
         action_space: of one environment, a Box (of any bounds) or Discrete.
         num_envs: B.
         name: what messages call it.
@@ -57,10 +60,10 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
     Raises:
         NotImplementedError: names the space, and where to look.
     """
-    if not isinstance(observation_space, Box):
+    if not isinstance(observation_space, Box) and not has_goals(observation_space):
         raise NotImplementedError(
-            f"{name} has observations in {observation_space}; nappo2 takes a Box. "
-            "gymnasium.wrappers.FlattenObservation turns most spaces into one"
+            f"{name} has observations in {observation_space}; nappo2 takes a Box, or a Dict of "
+            f"{', '.join(GOAL_KEYS)}. gymnasium.wrappers.FlattenObservation turns most spaces into a Box"
         )
     if not isinstance(action_space, (Box, Discrete)):
         raise NotImplementedError(
@@ -69,11 +72,22 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
         )
 
 
+def has_goals(space: Space) -> bool:
+    """Whether observations are those of a goal environment, three boxes."""
+    if not isinstance(space, Dict) or set(space.spaces) != set(GOAL_KEYS):
+        return False
+    return all(isinstance(box, Box) for box in space.spaces.values())
+
+
+def observation_size(space: Space) -> int:
+    """How many numbers a policy sees: of a goal environment, the observation and the goal."""
+    if has_goals(space):
+        return observation_size(space["observation"]) + observation_size(space["desired_goal"])
+    return math.prod(space.shape)
+
+
 def action_size(space: Space) -> int:
     """How many actions there are to choose from, or how many dimensions an action has."""
     if isinstance(space, Discrete):
         return int(space.n)
-    size = 1
-    for length in space.shape:
-        size *= length
-    return size
+    return math.prod(space.shape)

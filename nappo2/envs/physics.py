@@ -52,7 +52,8 @@ def physics_env(
         if done.any():
             seed, key = split(seed)
             fresh = start(num_envs, generator(key)).to(reached.device)
-            physics = torch.where(done[:, None], fresh, reached)
+            over = done.view(-1, *[1] * (reached.ndim - 1))
+            physics = torch.where(over, fresh, reached)
             observation = observe(physics)
         return PhysicsState(physics, time * ~done, seed), observation, outcome
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from nappo2.losses.loss import Loss
-from nappo2.maths.values import of_action, td_target
+from nappo2.losses.target import target
+from nappo2.maths.values import of_action
 
 Q = Callable[[Mapping, Tensor], Tensor]
 
@@ -41,10 +42,9 @@ def double_dqn(q: Q) -> Loss:
 
 def _td_loss(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Loss:
     def loss(params, batch):
-        reached, gamma = batch["next"], params["hyper"]["gamma"]
+        reached = batch["next"]
         with torch.no_grad():
-            following = next_value(params, reached["observation"])
-            y = td_target(reached["reward"], following, reached["terminated"], gamma)
+            y = target(params, reached, next_value(params, reached["observation"]))
         value = of_action(q(params["weights"], batch["observation"]), batch["action"])
         return smooth_l1_loss(value, y), {"value": value.mean()}
 

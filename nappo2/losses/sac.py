@@ -3,9 +3,10 @@
 import torch
 
 from nappo2.losses.loss import Loss
+from nappo2.losses.target import target as target_of
 from nappo2.maths.distributions import squash
 from nappo2.maths.surrogates import squared_error
-from nappo2.maths.values import expected_soft_value, of_action, soft_value, td_target
+from nappo2.maths.values import expected_soft_value, of_action, soft_value
 from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
 
@@ -27,7 +28,7 @@ def sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         action, log_prob = squash(agent.actor(params, reached["observation"]), batch["next_noise"])
         critics = params["target"]["critics"]
         value = torch.minimum(*agent.critics(critics, reached["observation"], action))
-        return _target(params, reached, soft_value(value, log_prob, alpha))
+        return target_of(params, reached, soft_value(value, log_prob, alpha))
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]
@@ -62,7 +63,7 @@ def discrete_sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         reached = batch["next"]
         log_probs = agent.actor(params, reached["observation"]).log_softmax(-1)
         values = torch.minimum(*agent.critics(params["target"]["critics"], reached["observation"]))
-        return _target(params, reached, expected_soft_value(values, log_probs, alpha))
+        return target_of(params, reached, expected_soft_value(values, log_probs, alpha))
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]
@@ -82,11 +83,6 @@ def discrete_sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         )
 
     return loss
-
-
-def _target(params, reached, next_value):
-    gamma = params["hyper"]["gamma"]
-    return td_target(reached["reward"], next_value, reached["terminated"], gamma)
 
 
 def _means(critic, actor, temperature, alpha, value, entropy):

@@ -3,8 +3,9 @@
 import torch
 
 from nappo2.losses.loss import Loss
+from nappo2.losses.target import target as target_of
 from nappo2.maths.surrogates import squared_error
-from nappo2.maths.values import smoothed, td_target
+from nappo2.maths.values import smoothed
 from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
 
@@ -39,6 +40,6 @@ def td3(agent: ActorCritics, *, noise_std: float = 0.2, noise_limit: float = 0.5
         action = smoothed(action, noise, noise_std, noise_limit)
         critics = params["target"]["critics"]
         value = torch.minimum(*agent.critics(critics, reached["observation"], action))
-        return td_target(reached["reward"], value, reached["terminated"], params["hyper"]["gamma"])
+        return target_of(params, reached, value)
 
     return loss

@@ -15,6 +15,8 @@ from nappo2.networks.twin_critic import (
     ActorCritics,
     discrete_twin_critics,
     twin_critics,
+    unchanged,
+    with_goal,
     with_temperature,
 )
 
@@ -32,6 +34,8 @@ __all__ = [
     "orthogonal",
     "shared_actor_critic",
     "twin_critics",
+    "unchanged",
+    "with_goal",
     "with_log_std",
     "with_temperature",
 ]

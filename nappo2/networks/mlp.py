@@ -10,11 +10,13 @@ from torch.nn.functional import linear
 from nappo2.networks.network import Network
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
+from nappo2.threads import torch_threads
 
 
 def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
     """An orthogonal matrix, scaled by ``gain`` (Saxe et al., https://arxiv.org/abs/1312.6120)."""
-    return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
+    with torch_threads(1):  # another number of threads gives other bits
+        return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
 
 
 def mlp(

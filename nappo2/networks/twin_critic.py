@@ -1,7 +1,7 @@
 """Actors with two critics of actions, for continuous and for discrete ones."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
@@ -30,23 +30,44 @@ class ActorCritics(NamedTuple):
     normalizer: Callable[[], TensorDict] = TensorDict
 
 
-def twin_critics(actor: Network, critic: Network) -> ActorCritics:
-    """An actor of continuous actions and two critics of (observation, action)."""
+def unchanged(observation: Tensor) -> Tensor:
+    """All of an observation."""
+    return observation
+
+
+def with_goal(observation: Mapping) -> Tensor:
+    """The observation of a goal environment, and beside it the goal."""
+    return torch.cat([observation["observation"], observation["desired_goal"]], -1)
+
+
+def twin_critics(
+    actor: Network, critic: Network, view: Callable[[Any], Tensor] = unchanged
+) -> ActorCritics:
+    """An actor of continuous actions and two critics of (observation, action).
+
+    Args:
+        actor: of what is seen.
+        critic: of what is seen and an action, side by side.
+        view: what is seen of an observation, such as ``with_goal``.
+    """
 
     def critics(weights, x, action):
-        both = torch.cat([x, action], -1)
+        both = torch.cat([view(x), action], -1)
         return tuple(critic.apply(weights[name], both).squeeze(-1) for name in ("first", "second"))
 
-    return ActorCritics(_initialiser(actor, critic), _actor(actor), critics)
+    return ActorCritics(_initialiser(actor, critic), _actor(actor, view), critics)
 
 
-def discrete_twin_critics(actor: Network, critic: Network) -> ActorCritics:
-    """An actor of discrete actions and two critics that value all of them."""
+def discrete_twin_critics(
+    actor: Network, critic: Network, view: Callable[[Any], Tensor] = unchanged
+) -> ActorCritics:
+    """An actor of discrete actions and two critics that value all of them; arguments as above."""
 
     def critics(weights, x):
-        return tuple(critic.apply(weights[name], x) for name in ("first", "second"))
+        seen = view(x)
+        return tuple(critic.apply(weights[name], seen) for name in ("first", "second"))
 
-    return ActorCritics(_initialiser(actor, critic), _actor(actor), critics)
+    return ActorCritics(_initialiser(actor, critic), _actor(actor, view), critics)
 
 
 def _initialiser(actor, critic):
@@ -58,8 +79,8 @@ def _initialiser(actor, critic):
     return init
 
 
-def _actor(actor):
-    return lambda params, x: actor.apply(params["weights"]["actor"], x)
+def _actor(actor, view):
+    return lambda params, x: actor.apply(params["weights"]["actor"], view(x))
 
 
 def with_temperature(agent: ActorCritics, initial: float = 1.0) -> ActorCritics:

@@ -102,7 +102,13 @@ class EveryState(NamedTuple):
 
 
 def every(num: int, transformation: GradientTransformation) -> GradientTransformation:
-    """Transforms each ``num``-th gradient, and changes nothing in between."""
+    """Transforms each ``num``-th gradient, and changes nothing in between.
+
+    Raises:
+        ValueError: if ``num`` is not at least 1.
+    """
+    if num < 1:
+        raise ValueError(f"num is at least 1, not {num}")
 
     def init(vector):
         return EveryState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
@@ -120,9 +126,16 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
 def partition(
     *parts: tuple[tuple[int, int], GradientTransformation],
 ) -> GradientTransformation:
-    """Transforms each part (from, to) of the vector by its own; together they are all of it."""
+    """Transforms each part (from, to) of the vector by its own; together they are all of it.
+
+    Raises:
+        ValueError: in ``init``, if a weight is in no part, or in two.
+    """
 
     def init(vector):
+        spans = sorted(span for span, _ in parts)
+        if [0, *(end for _, end in spans)] != [*(start for start, _ in spans), len(vector)]:
+            raise ValueError(f"the parts {spans} are not all of {len(vector)} weights, each once")
         return tuple(t.init(vector[start:end]) for (start, end), t in parts)
 
     def update(grads, state, hyper):

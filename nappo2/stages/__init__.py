@@ -3,8 +3,10 @@
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
+from nappo2.stages.hindsight import episode, final, future, hindsight
 from nappo2.stages.learn import learn
 from nappo2.stages.minibatches import MinibatchState, minibatches
+from nappo2.stages.n_step import n_step
 from nappo2.stages.noise import noise, normal_noise
 from nappo2.stages.place import placed
 from nappo2.stages.polyak import polyak
@@ -17,10 +19,15 @@ __all__ = [
     "ReplayState",
     "collect",
     "discounted",
+    "episode",
+    "final",
+    "future",
     "gae",
     "gradients",
+    "hindsight",
     "learn",
     "minibatches",
+    "n_step",
     "noise",
     "normal_noise",
     "placed",

@@ -21,7 +21,7 @@ from nappo2.stages.stop import current_stop
 
 class CollectState(NamedTuple):
     env: Any
-    observation: Tensor  # [B, ...]
+    observation: Any  # [B, ...], or a dictionary of such
     memory: Any
     score: Tensor  # [B], the return of each episode so far
     length: Tensor  # [B], its steps so far
@@ -48,8 +48,8 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
     def init(params, seed):
         env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
         env_state, observation = env.reset(env_seed)
-        zeros = torch.zeros(len(observation))
-        memory = policy.init(len(observation), memory_seed)
+        zeros = torch.zeros(env.num_envs)
+        memory = policy.init(env.num_envs, memory_seed)
         return {"collect": CollectState(env_state, observation, memory, zeros, zeros, zeros, seed)}
 
     @torch.no_grad()
@@ -87,7 +87,7 @@ def interact(
         start = perf_counter()
         env_state, following, outcome = env.step(env_state, action)
         seconds += perf_counter() - start
-        happened = (observation, action, *outcome)
+        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:])
         if rows is None:
             columns = [torch.empty((num_steps, *x.shape), dtype=x.dtype) for x in happened]
             rows = list(zip(*(column.unbind() for column in columns), strict=True))
@@ -98,23 +98,36 @@ def interact(
             columns = [column[: t + 1] for column in columns]
             break
     stop.arrived()
-    observations, actions, *reached = columns
-    rollout = {"observation": observations, "action": actions}
+    num = len(leaves(observation))
+    reached = (like(observation, columns[num + 1 : -3]), *columns[-3:])
+    rollout = {"observation": like(observation, columns[:num]), "action": columns[num]}
     rollout["next"] = dict(zip(Outcome._fields, reached, strict=True))
     return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds
+
+
+def leaves(observation: Tensor | dict) -> tuple[Tensor, ...]:
+    """The tensors of an observation, which is one, or a dictionary of some."""
+    return (observation,) if isinstance(observation, Tensor) else tuple(observation.values())
+
+
+def like(observation: Tensor | dict, columns: list[Tensor]) -> Tensor | dict:
+    """Columns in the form of an observation."""
+    if isinstance(observation, Tensor):
+        return columns[0]
+    return dict(zip(observation, columns, strict=True))
 
 
 def check_finite(name: str, rollout: dict) -> None:
     """Refuses observations and rewards that are not finite, and says where they came from."""
     reached = rollout["next"]
     for key, what in (("observation", "an observation"), ("reward", "a reward")):
-        x = reached[key]
-        if x.is_floating_point() and not x.isfinite().all():
-            t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
-            raise ValueError(
-                f"environment {b} of {name} gave {what} that is not finite, at step {t} of the "
-                f"rollout: {x[t, b].tolist()}"
-            )
+        for x in leaves(reached[key]):
+            if x.is_floating_point() and not x.isfinite().all():
+                t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
+                raise ValueError(
+                    f"environment {b} of {name} gave {what} that is not finite, at step {t} of "
+                    f"the rollout: {x[t, b].tolist()}"
+                )
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:

@@ -15,6 +15,7 @@ from nappo2.stages.minibatches import take
 class ReplayState(NamedTuple):
     ring: TensorDict | None  # [capacity], written in place; None before the first rollout
     count: int  # transitions stored so far
+    env_steps: int  # that were taken for them
     owed: float  # batches left before the source's next step
     report: Report  # of rollouts whose last batch is yet to come
     seed: int
@@ -29,8 +30,8 @@ def replay(
     Args:
         capacity: transitions in the ring; older ones are overwritten.
         batch_size: transitions in a batch, drawn with replacement.
-        update_ratio: batches per transition that was stored; fractions are carried over.
-        start_steps: transitions before the first batch.
+        update_ratio: batches per env step; fractions are carried over.
+        start_steps: env steps before the first batch.
 
     Raises:
         ValueError: for counts that are not at least 1, or a ratio that is not above 0; in the
@@ -42,23 +43,24 @@ def replay(
 
     def transform(source):
         def init(params, seed):
-            own = ReplayState(None, 0, 0.0, Report(), fold_in(seed, "replay"))
+            own = ReplayState(None, 0, 0, 0.0, Report(), fold_in(seed, "replay"))
             return source.init(params, seed) | {"replay": own}
 
         def step(params, state):
-            ring, count, owed, report, seed = state["replay"]
+            ring, count, env_steps, owed, report, seed = state["replay"]
             while owed < 1:
                 state, rollout, new = source.step(params, state)
                 flat, report = stored(rollout), join([report, new])
                 ring = allocated(flat, capacity) if ring is None else ring
                 write(ring, count, flat)
-                count += len(flat)
-                owed += update_ratio * len(flat) if count >= start_steps else 0
+                count, fresh = count + len(flat), int(new.sums.get("env_steps", len(flat)))
+                env_steps += fresh  # which hindsight, unlike transitions, makes no more of
+                owed += update_ratio * fresh if env_steps >= start_steps else 0
             seed, key = split(seed)
-            size = min(count, capacity)
+            size = min(count, len(ring))  # which may be another's that was adopted
             batch = take(ring, torch.randint(size, (batch_size,), generator=generator(key)))
             now, later = (report, Report()) if owed < 2 else (Report(), report)
-            own = ReplayState(ring, count, owed - 1, later, seed)
+            own = ReplayState(ring, count, env_steps, owed - 1, later, seed)
             return state | {"replay": own}, batch, now
 
         return Pipeline(init, step)
@@ -110,9 +112,10 @@ def available_memory() -> float:
 def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
     """Writes transitions behind the ``count`` that were written before, in place."""
     capacity = len(ring)
-    flat = flat[-capacity:]
-    start = count % capacity
+    skipped, flat = max(0, len(flat) - capacity), flat[-capacity:]
+    start = (count + skipped) % capacity  # as if they had all been written
     first = min(len(flat), capacity - start)
-    for (_, row), (_, x) in zip(walk(ring), walk(flat), strict=True):
+    for path, x in walk(flat):
+        row = ring[path]
         row[start : start + first] = x[:first]
         row[: len(flat) - first] = x[first:]

@@ -1,0 +1,133 @@
+"""Hindsight: what an episode reached, as if it had been the goal."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.reports import join
+from nappo2.seeds import fold_in, generator, split
+
+Relabel = Callable[[int, torch.Generator], Tensor]
+"""``(length, generator) -> [length, k]``: the steps whose achieved goals are taken for each step."""
+
+
+def future(k: int = 4) -> Relabel:
+    """Goals that were reached at, or after, the step: ``k`` for each (their section 4.5)."""
+    positive(k=k)
+
+    def relabel(length, rng):
+        step = torch.arange(length)[:, None]
+        share = torch.rand(length, k, generator=rng)
+        return step + (share * (length - step)).long().clamp(max=length - 1 - step)
+
+    return relabel
+
+
+def final() -> Relabel:
+    """The goal that was reached at the end."""
+    return lambda length, rng: torch.full((length, 1), length - 1)
+
+
+def episode(k: int = 4) -> Relabel:
+    """Goals that were reached anywhere in the episode: ``k`` for each step."""
+    positive(k=k)
+    return lambda length, rng: torch.randint(length, (length, k), generator=rng)
+
+
+class HindsightState(NamedTuple):
+    unfinished: tuple[TensorDict, ...] | None  # of each environment, the episode so far, [t]
+    seed: int
+
+
+@stage
+def hindsight(
+    reward: Callable[[Tensor, Tensor], Tensor],
+    relabel: Relabel = future(4),
+    terminated: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Transform:
+    """Adds to each episode copies of its transitions with goals that it reached.
+
+    (Andrychowicz et al., https://arxiv.org/abs/1707.01495.) Rollouts [T, B] become transitions
+    [N] of the episodes that ended, so it stands where an environment keeps its column: right
+    of ``collect``, left of any cut. Observations are ``observation``, ``achieved_goal`` and
+    ``desired_goal``.
+
+    Args:
+        reward: ``(achieved, desired) -> reward``, on tensors [..., G].
+        relabel: which goals: ``future(k)``, ``final()`` or ``episode(k)``.
+        terminated: whether a step that achieved this ends the episode; None for what did.
+
+    Raises:
+        ValueError: in a step, if observations have no goals.
+    """
+
+    def transform(source):
+        def init(params, seed):
+            own = HindsightState(None, fold_in(seed, "hindsight"))
+            return source.init(params, seed) | {"hindsight": own}
+
+        def step(params, state):
+            (unfinished, seed), reports, ended = state["hindsight"], [], []
+            seed, key = split(seed)
+            rng = generator(key)
+            while not ended:
+                state, rollout, report = source.step(params, state)
+                check_goals(rollout)
+                reports.append(report)
+                ended, unfinished = episodes(rollout, unfinished)
+            found = [relabelled(x, reward, relabel, terminated, rng) for x in ended]
+            own = HindsightState(unfinished, seed)
+            return state | {"hindsight": own}, torch.cat(found), join(reports)
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def check_goals(rollout: TensorDict) -> None:
+    """Refuses observations that have no goals."""
+    seen = rollout["observation"]
+    if isinstance(seen, Tensor) or not {"achieved_goal", "desired_goal"} <= set(seen.keys()):
+        raise ValueError(
+            "hindsight takes observations of {observation, achieved_goal, desired_goal}, as a "
+            "goal environment has them"
+        )
+
+
+def episodes(
+    rollout: TensorDict, unfinished: tuple[TensorDict, ...] | None
+) -> tuple[list[TensorDict], tuple[TensorDict, ...]]:
+    """The episodes [t] that ended in a rollout, and what is left of each environment."""
+    ended, left = [], []
+    for b in range(rollout.batch_size[1]):
+        column = rollout[:, b]
+        if "mask" in rollout.keys():
+            column = column[column["mask"]].exclude("mask")
+        if unfinished is not None:
+            column = torch.cat([unfinished[b], column])
+        ends = (column["next", "done"].nonzero().flatten() + 1).tolist()
+        lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        *whole, rest = column.split([*lengths, len(column) - sum(lengths)])
+        ended += whole
+        left.append(rest.clone())
+    return ended, tuple(left)
+
+
+def relabelled(
+    episode: TensorDict, reward: Callable, relabel: Relabel, terminated: Callable | None, rng
+) -> TensorDict:
+    """The transitions of an episode, and behind them those with other goals."""
+    chosen = relabel(len(episode), rng)  # [t, k]
+    goals = episode["next", "observation", "achieved_goal"][chosen]
+    copies = episode.unsqueeze(1).expand(*chosen.shape).clone()
+    copies["observation", "desired_goal"] = goals
+    copies["next", "observation", "desired_goal"] = goals
+    reached = copies["next", "observation", "achieved_goal"]
+    copies["next", "reward"] = reward(reached, goals)
+    if terminated is not None:
+        copies["next", "terminated"] = terminated(reached, goals)
+    return torch.cat([episode, copies.reshape(-1)])

@@ -1,0 +1,263 @@
+"""Off-policy recipes under the seven schemes: replay right of a collection, one of each learner.
+
+Two pendulums take a step each per rollout, so a rollout is 2 transitions.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from nappo2 import adopt, envs, join, scheme
+from nappo2.algorithms import DQN, SAC, TD3, double_dqn, dqn, sac, td3
+from nappo2.schemes import NAMES
+
+SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
+CONFIG = SAC(**SMALL)
+AVERAGING = ("3ds", "2dacs", "dadacs")  # whose updates are of all learners' gradients
+ASYNCHRONOUS = ("2daca", "dadaca")  # whose updates are of one of them
+
+every_scheme = pytest.mark.parametrize("name", NAMES)
+
+
+@cache
+def stages(**changes):
+    return sac(envs.pendulum(2), replace(CONFIG, **changes))
+
+
+def run(name, num_updates, recipe, **options):
+    """State, params and report of each step; a step is an update here, in every scheme."""
+    pipe, params = scheme(name, recipe, **options), recipe.init(0)
+    state = pipe.init(params, 1)
+    for version in range(1, num_updates + 1):
+        state, params, report = pipe.step(params, state)
+        assert params["version"] == version
+        yield state, params, report
+
+
+def train(name, num_updates=30, recipe=None, **options):
+    """The params after each update, and its report."""
+    found = [found[1:] for found in run(name, num_updates, recipe or stages(), **options)]
+    return tuple(zip(*found, strict=True))
+
+
+trained = cache(train)
+
+
+def differs(a, b):
+    """Whether any leaf of two trees of the same names does."""
+    ours, theirs = a.flatten_keys(), b.flatten_keys()
+    return any((ours[key] != theirs[key]).any() for key in ours.keys())
+
+
+@every_scheme
+def test_sac_learns_in_every_scheme(name):
+    """All that is to move does, and it is finite."""
+    (*_, params), reports = trained(name)
+    first = stages().init(0)
+    for report in reports:
+        assert all(mean.value.isfinite() for mean in report.means.values())
+    for branch in ("actor", "critics"):
+        assert differs(params["weights", branch], first["weights", branch])
+    assert differs(params["target"], first["target"])
+    assert differs(params["target"], params["weights"].select("critics"))
+    assert params["weights", "log_alpha"] != first["weights", "log_alpha"] == 0
+
+
+@every_scheme
+def test_one_temperature_is_learnt_and_all_learners_use_it(name):
+    """What a gradient took for alpha is that of the params it was computed with, ``gradient_lag`` ago.
+
+    So no learner has one of its own, and the one that is returned is the one that moves.
+    """
+    found, reports = trained(name)
+    alphas = [params["weights", "log_alpha"].exp().item() for params in (stages().init(0), *found)]
+    lags = [int(report.means["gradient_lag"].value) for report in reports]
+    used = [report.means["alpha"].value.item() for report in reports]
+    assert used == pytest.approx([alphas[i - lag] for i, lag in enumerate(lags)], rel=1e-6)
+    assert len(set(alphas)) == 31
+    assert lags == ([0] + [1] * 29 if name in ASYNCHRONOUS else [0] * 30)
+
+
+@every_scheme
+def test_every_scheme_is_reproducible(name, same):
+    assert same(train(name)[0][-1], trained(name)[0][-1])
+
+
+@pytest.mark.parametrize("learners", [2, 3])
+def test_a_decentralised_update_is_a_central_one(learners, same):
+    """3ds equals 2dacs, targets, temperature and all, though each replica moves its own."""
+    one, other = (trained(name, learners=learners)[0][-1] for name in ("3ds", "2dacs"))
+    assert same(one, other)
+    assert differs(one, trained("3cs")[0][-1])
+
+
+@pytest.mark.parametrize("name", ["2dacs", "2daca", "3ds"])
+def test_one_learner_equals_none(name, same):
+    assert same(trained(name, learners=1)[0][-1], trained("3cs")[0][-1])
+
+
+@pytest.mark.parametrize("name", ["dadacs", "dadaca"])
+def test_one_learner_with_collectors_is_a_central_one(name, same):
+    one, other = trained(name, learners=1, collectors=3), trained("da2cs", collectors=3)
+    assert same(one[0][-1], other[0][-1])
+
+
+def test_one_collector_equals_none(same):
+    assert same(trained("da2cs", collectors=1)[0][-1], trained("3cs")[0][-1])
+
+
+@pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
+def test_a_run_goes_on_under_another_scheme(old, new, same):
+    """With one learner, as if nothing had happened, replay and all."""
+    first, second = (scheme(name, stages(), learners=1) for name in (old, new))
+    params = stages().init(0)
+    state = first.init(params, 1)
+    for _ in range(15):
+        state, params, _ = first.step(params, state)
+    state = adopt(second, state, params, 99)
+    for _ in range(15):
+        state, params, _ = second.step(params, state)
+    assert same(params, trained("3cs")[0][-1])
+
+
+FIRST = {"3cs": 40, "da2cs": 40, "3ds": 42, "2dacs": 42, "dadacs": 42, "2daca": 14, "dadaca": 14}
+
+
+@every_scheme
+def test_the_start_is_so_many_env_steps_in_all(name):
+    """40 for one replay. Each of three learners waits for 14, a third that is rounded up, so they
+    have 42; where one makes an update, for its own 14, and all three have made one with 42."""
+    recipe = stages(update_ratio=0.5)  # a batch per rollout, with which it is reported
+    _, reports = train(name, 3, recipe, learners=3, collectors=3)
+    assert reports[0].sums["env_steps"] == FIRST[name]
+    if name in ASYNCHRONOUS:
+        assert [report.sums["env_steps"] for report in reports] == [14, 14, 14]
+
+
+@pytest.mark.parametrize(("start_steps", "each"), [(0, 2), (4, 2), (6, 4), (7, 4), (9, 6)])
+def test_a_learner_waits_for_whole_rollouts_of_its_share(start_steps, each):
+    """Of two: shares of 0, 2, 3, 4 and 5 transitions are had with 1, 1, 2, 2 and 3 rollouts of 2."""
+    recipe = stages(update_ratio=0.5, start_steps=start_steps)
+    _, (report,) = train("2dacs", 1, recipe, learners=2)
+    assert report.sums["env_steps"] == 2 * each
+
+
+BEFORE = {"da2cs": 2150, "dadacs": 2100, "dadaca": 2100}  # in the others 2000
+
+
+@every_scheme
+def test_the_start_is_uniform(name):
+    """All that params of version 0 collected: 2000 transitions, and of 4 collectors the rollouts of
+    50 that are under way at a learner's first gradient: 3 of 4, or 1 of 2 for each of two learners.
+
+    Uniform actions have a mean square of 1/3 (of variance 4/45); those of the first policy, 0.39.
+    """
+    recipe = stages(start_steps=2000, capacity=10_000, num_steps=25, update_ratio=0.02)
+    *_, (state, _, _) = run(name, 12, recipe, learners=2, collectors=4)
+    held = torch.cat(list(rings_of(name, state)))
+    action = held["action"][held["params_version"] == 0]
+    assert len(action) == BEFORE.get(name, 2000) < len(held)
+    assert abs(action.square().mean() - 1 / 3) < 5 * (4 / 45 / 2000) ** 0.5
+
+
+def rings_of(name, state):
+    """The part of each replay that is written."""
+    many = name in (*AVERAGING, *ASYNCHRONOUS)
+    states = [state["learners"].ask(i) for i in range(2)] if many else [state]
+    for inner in states:
+        yield inner["replay"].ring[: inner["replay"].count]
+
+
+@pytest.mark.parametrize(
+    ("learners", "capacity", "start_steps"), [(1, 1000, 40), (2, 500, 20), (3, 334, 14)]
+)
+@pytest.mark.parametrize("name", [*AVERAGING, *ASYNCHRONOUS])
+def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start_steps):
+    """Evenly, and rounded up; each has a ring of that length."""
+    pipe = scheme(name, stages(), learners=learners, collectors=learners)
+    (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
+    assert (shown["capacity"], shown["start_steps"]) == (capacity, start_steps)
+    params = stages().init(0)
+    state, _, _ = pipe.step(params, pipe.init(params, 1))
+    assert len(state["learners"].ask(0)["replay"].ring) == capacity
+
+
+@pytest.mark.parametrize("name", ["3cs", "da2cs"])
+def test_one_replay_has_all_of_them(name):
+    pipe = scheme(name, stages(), learners=2, collectors=2)
+    (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
+    assert (shown["capacity"], shown["start_steps"]) == (1000, 40)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+@every_scheme
+def test_updates_per_transition(name, ratio):
+    """``update_ratio``, and of it a half where an update is the mean of two learners' gradients."""
+    recipe = stages(update_ratio=ratio, start_steps=0)
+    _, reports = train(name, 48, recipe, learners=2)
+    env_steps = join(reports[24:]).sums["env_steps"]
+    assert 24 / env_steps == (ratio / 2 if name in AVERAGING else ratio)
+
+
+@every_scheme
+def test_every_env_step_is_counted_once(name):
+    """What reports say is what the replays hold, when no batch is owed."""
+    found = list(run(name, 10, stages(update_ratio=0.5), learners=2, collectors=2))
+    reports, held = [report for *_, report in found], rings_of(name, found[-1][0])
+    assert join(reports).sums["env_steps"] == sum(map(len, held)) > 40
+
+
+RECIPES = {
+    "dqn": lambda: dqn(envs.cartpole(2), DQN(**SMALL, update_ratio=0.5)),
+    "double_dqn": lambda: double_dqn(envs.cartpole(2), DQN(**SMALL, update_ratio=0.5)),
+    "td3": lambda: td3(envs.pendulum(2), TD3(**SMALL)),
+    "discrete sac": lambda: sac(envs.cartpole(2), CONFIG),
+}
+
+
+@pytest.mark.parametrize("name", ["3cs", "da2cs", "2dacs"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_other_recipes_run_where_sac_does(name, recipe):
+    made = RECIPES[recipe]()
+    (*_, params), reports = train(name, 10, made)
+    first = made.init(0)
+    assert all(mean.value.isfinite() for report in reports for mean in report.means.values())
+    assert differs(params["weights"], first["weights"])
+    assert differs(params["target"], first["target"])
+    assert join(reports).sums["env_steps"] >= 40
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dqn(envs.pendulum(1)), "dqn values each of n actions, and pendulum has Box"),
+        (lambda: double_dqn(envs.pendulum(1)), "double_dqn values each of n actions, and pendulum"),
+        (
+            lambda: td3(envs.cartpole(1)),
+            r"td3 has continuous actions, and cartpole has Discrete\(2\); dqn, double_dqn and sac go",
+        ),
+    ],
+)
+def test_actions_that_do_not_fit_are_refused_in_one_sentence(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (lambda: SAC(capacity=0), "capacity is at least 1, not 0"),
+        (lambda: SAC(start_steps=-1), "start_steps is at least 0, not -1"),
+        (lambda: SAC(update_ratio=0.0), "update_ratio is above 0, not 0.0"),
+        (lambda: SAC(initial_alpha=0.0), "initial_alpha is above 0, not 0.0"),
+        (lambda: TD3(policy_delay=0), "policy_delay is at least 1, not 0"),
+        (lambda: TD3(exploration_std=-0.1), "exploration_std is at least 0, not -0.1"),
+        (lambda: DQN(epsilon=1.5), "epsilon is within 0 and 1, not 1.5"),
+        (lambda: DQN(batch_size=2.5), "batch_size is an integer, not 2.5"),
+    ],
+)
+def test_hyper_parameters_out_of_their_ranges_are_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        config()
