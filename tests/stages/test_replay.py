@@ -309,10 +309,14 @@ def test_a_stage_of_noise_draws_by_its_name():
         batches | drawing() | drawing()
 
 
-def test_noise_changes_no_batch_but_a_copy():
-    """The ring has no noise."""
-    *_, (state, batch, _) = steps(numbered((4, 2)) | replay(20, 8) | drawing(), 3)
-    assert "noise" in batch.keys() and "noise" not in state["replay"].ring.keys()
+def test_noise_is_added_to_a_copy():
+    """A source that hands on the same item each time keeps it as it was."""
+    item = TensorDict(number=torch.zeros(4), batch_size=(4,))
+    source = Pipeline(lambda params, seed: {}, lambda params, state: (state, item, Report()))
+    ((_, batch, _),) = steps(source | drawing(), 1)
+    assert set(batch.keys()) == {"number", "noise", "next_noise"} and list(item.keys()) == [
+        "number"
+    ]
 
 
 def following(step_size, online, target):
