@@ -8,6 +8,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from nappo2.losses.loss import Loss
 from nappo2.losses.target import target
+from nappo2.maths.surrogates import weighted_mean
 from nappo2.maths.values import of_action
 
 Q = Callable[[Mapping, Tensor], Tensor]
@@ -46,6 +47,7 @@ def _td_loss(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Loss:
         with torch.no_grad():
             y = target(params, reached, next_value(params, reached["observation"]))
         value = of_action(q(params["weights"], batch["observation"]), batch["action"])
-        return smooth_l1_loss(value, y), {"value": value.mean()}
+        error = smooth_l1_loss(value, y, reduction="none")
+        return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
 
     return loss

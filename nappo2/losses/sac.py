@@ -36,7 +36,8 @@ def sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         with torch.no_grad():
             y = target(params, batch, alpha)
         first, second = agent.critics(weights["critics"], observation, batch["action"])
-        critic = squared_error(first, y) + squared_error(second, y)
+        weight = batch.get("importance", None)
+        critic = squared_error(first, y, weight) + squared_error(second, y, weight)
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
         still = stop_gradient(weights["critics"])
         value = torch.minimum(*agent.critics(still, observation, action))
@@ -71,8 +72,9 @@ def discrete_sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         with torch.no_grad():
             y = target(params, batch, alpha)
         first, second = agent.critics(weights["critics"], observation)
-        critic = squared_error(of_action(first, batch["action"]), y)
-        critic = critic + squared_error(of_action(second, batch["action"]), y)
+        weight, action = batch.get("importance", None), batch["action"]
+        critic = squared_error(of_action(first, action), y, weight)
+        critic = critic + squared_error(of_action(second, action), y, weight)
         log_probs = agent.actor(params, observation).log_softmax(-1)
         values = torch.minimum(first, second).detach()
         actor = -expected_soft_value(values, log_probs, alpha).mean()

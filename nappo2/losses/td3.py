@@ -27,7 +27,8 @@ def td3(agent: ActorCritics, *, noise_std: float = 0.2, noise_limit: float = 0.5
         with torch.no_grad():
             y = target(params, reached, batch["next_noise"])
         first, second = agent.critics(weights["critics"], observation, batch["action"])
-        critic = squared_error(first, y) + squared_error(second, y)
+        weight = batch.get("importance", None)
+        critic = squared_error(first, y, weight) + squared_error(second, y, weight)
         still = stop_gradient(weights["critics"])
         value, _ = agent.critics(still, observation, agent.actor(params, observation))
         actor = -value.mean()

@@ -19,9 +19,14 @@ def policy_gradient(log_prob: Tensor, advantage: Tensor) -> Tensor:
     return (log_prob * advantage).mean()
 
 
-def squared_error(value: Tensor, target: Tensor) -> Tensor:
-    """``(value - target)^2 / 2``, on average."""
-    return 0.5 * (value - target).square().mean()
+def squared_error(value: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """``(value - target)^2 / 2``, on average; ``weight`` is the importance of each."""
+    return weighted_mean(0.5 * (value - target).square(), weight)
+
+
+def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean; with importance weights of prioritised replay, that of ``weight * x``."""
+    return x.mean() if weight is None else (weight * x).mean()
 
 
 def clipped_squared_error(

@@ -28,8 +28,3 @@ def of_action(values: Tensor, action: Tensor) -> Tensor:
 def smoothed(action: Tensor, noise: Tensor, std: float, limit: float) -> Tensor:
     """An action with clipped noise (TD3: Fujimoto et al., https://arxiv.org/abs/1802.09477, eq. 14)."""
     return (action + (std * noise).clamp(-limit, limit)).clamp(-1, 1)
-
-
-def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
-    """The mean; with importance weights of prioritised replay, that of ``weight * x``."""
-    return x.mean() if weight is None else (weight * x).mean()

@@ -10,6 +10,7 @@ from nappo2.stages.n_step import n_step
 from nappo2.stages.noise import noise, normal_noise
 from nappo2.stages.place import placed
 from nappo2.stages.polyak import polyak
+from nappo2.stages.prioritized import prioritized_replay
 from nappo2.stages.replay import ReplayState, replay
 from nappo2.stages.update import scheduled, update
 
@@ -32,6 +33,7 @@ __all__ = [
     "normal_noise",
     "placed",
     "polyak",
+    "prioritized_replay",
     "replay",
     "scheduled",
     "standardized",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from tensordict import TensorDict
 
-from nappo2.params import walk
+from nappo2.params import Params, walk
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import Report, join
 from nappo2.seeds import fold_in, generator, split
@@ -37,35 +37,65 @@ def replay(
         ValueError: for counts that are not at least 1, or a ratio that is not above 0; in the
             first step, if the ring would not fit into the memory that is available.
     """
-    positive(capacity=capacity, batch_size=batch_size)
-    if not update_ratio > 0:
-        raise ValueError(f"update_ratio is above 0, not {update_ratio}")
+    check_replay(capacity, batch_size, update_ratio)
 
     def transform(source):
         def init(params, seed):
-            own = ReplayState(None, 0, 0, 0.0, Report(), fold_in(seed, "replay"))
-            return source.init(params, seed) | {"replay": own}
+            return source.init(params, seed) | {"replay": empty(fold_in(seed, "replay"))}
 
         def step(params, state):
-            ring, count, env_steps, owed, report, seed = state["replay"]
-            while owed < 1:
-                state, rollout, new = source.step(params, state)
-                flat, report = stored(rollout), join([report, new])
-                ring = allocated(flat, capacity) if ring is None else ring
-                write(ring, count, flat)
-                count, fresh = count + len(flat), int(new.sums.get("env_steps", len(flat)))
-                env_steps += fresh  # which hindsight, unlike transitions, makes no more of
-                owed += update_ratio * fresh if env_steps >= start_steps else 0
-            seed, key = split(seed)
-            size = min(count, len(ring))  # which may be another's that was adopted
-            batch = take(ring, torch.randint(size, (batch_size,), generator=generator(key)))
-            now, later = (report, Report()) if owed < 2 else (Report(), report)
-            own = ReplayState(ring, count, env_steps, owed - 1, later, seed)
-            return state | {"replay": own}, batch, now
+            state, own = filled(
+                source, params, state, state["replay"], capacity, update_ratio, start_steps
+            )
+            seed, key = split(own.seed)
+            size = min(own.count, len(own.ring))  # one that was adopted has a length of its own
+            index = torch.randint(size, (batch_size,), generator=generator(key))
+            own, report = spent(own._replace(seed=seed))
+            return state | {"replay": own}, take(own.ring, index), report
 
         return Pipeline(init, step)
 
     return transform
+
+
+def check_replay(capacity: int, batch_size: int, update_ratio: float) -> None:
+    """Refuses what no replay can have."""
+    positive(capacity=capacity, batch_size=batch_size)
+    if not update_ratio > 0:
+        raise ValueError(f"update_ratio is above 0, not {update_ratio}")
+
+
+def empty(seed: int) -> ReplayState:
+    """The state before any rollout."""
+    return ReplayState(None, 0, 0, 0.0, Report(), seed)
+
+
+def filled(
+    source: Pipeline,
+    params: Params,
+    state: dict,
+    own: ReplayState,
+    capacity: int,
+    update_ratio: float,
+    start_steps: int,
+) -> tuple[dict, ReplayState]:
+    """The states once a batch is due: until then the source is stepped, and what comes is stored."""
+    ring, count, env_steps, owed, report, seed = own
+    while owed < 1:
+        state, rollout, new = source.step(params, state)
+        flat, report = stored(rollout), join([report, new])
+        ring = allocated(flat, capacity) if ring is None else ring
+        write(ring, count, flat)
+        count, fresh = count + len(flat), int(new.sums.get("env_steps", len(flat)))
+        env_steps += fresh  # which hindsight, unlike transitions, makes no more of
+        owed += update_ratio * fresh if env_steps >= start_steps else 0
+    return state, ReplayState(ring, count, env_steps, owed, report, seed)
+
+
+def spent(own: ReplayState) -> tuple[ReplayState, Report]:
+    """The state after a batch, and the report, if it was the last that is due."""
+    now, later = (own.report, Report()) if own.owed < 2 else (Report(), own.report)
+    return own._replace(owed=own.owed - 1, report=later), now
 
 
 def stored(rollout: TensorDict) -> TensorDict:

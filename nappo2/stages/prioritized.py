@@ -1,0 +1,127 @@
+"""Prioritised replay: transitions are sampled as often as they surprise."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.minibatches import take
+from nappo2.stages.replay import check_replay, empty, filled, spent
+
+Priority = Callable[[Mapping, Mapping], Tensor]
+"""``(params, batch) -> [N]``: how much each transition surprises, such as its absolute TD error."""
+
+
+class Priorities(NamedTuple):
+    """Powers of priorities, in blocks, so that sampling looks at two short rows and not at all.
+
+    Attributes:
+        values: [blocks, width], written in place.
+        sums: [blocks], of the values.
+        highest: which new transitions have.
+    """
+
+    values: Tensor
+    sums: Tensor
+    highest: Tensor
+
+
+@stage
+def prioritized_replay(
+    capacity: int,
+    batch_size: int,
+    priority: Priority,
+    update_ratio: float = 1.0,
+    start_steps: int = 0,
+    alpha: float = 0.6,
+    beta: float = 0.4,
+) -> Transform:
+    """Replay in proportion to ``priority ** alpha`` (Schaul et al., https://arxiv.org/abs/1511.05952).
+
+    Batches have ``importance`` [N], the weights that make up for it, and keep the largest at 1.
+    New transitions have the highest priority so far; those that are sampled are given a new one
+    then, with the params of the stage, so that nothing has to flow back from a loss.
+
+    Args:
+        capacity, batch_size, update_ratio, start_steps: as for ``replay``.
+        priority: how much a transition surprises.
+        alpha: 0 is uniform, 1 in full proportion.
+        beta: how much of the bias the weights make up for, 1 for all of it.
+
+    Raises:
+        ValueError: as ``replay`` does, and if ``alpha`` or ``beta`` is not within 0 and 1.
+    """
+    check_replay(capacity, batch_size, update_ratio)
+    for what, value in (("alpha", alpha), ("beta", beta)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{what} is within 0 and 1, not {value}")
+
+    def transform(source):
+        def init(params, seed):
+            own = {"replay": empty(fold_in(seed, "replay")), "priorities": none(capacity)}
+            return source.init(params, seed) | own
+
+        @torch.no_grad()
+        def step(params, state):
+            before, priorities = state["replay"].count, state["priorities"]
+            state, own = filled(
+                source, params, state, state["replay"], capacity, update_ratio, start_steps
+            )
+            new = torch.arange(max(before, own.count - capacity), own.count) % capacity
+            priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
+            seed, key = split(own.seed)
+            index, chance = sampled(priorities, batch_size, generator(key))
+            batch = take(own.ring, index)
+            surprise = priority(params.to_dict(), batch).abs().cpu() + 1e-6
+            priorities = assigned(priorities, index, surprise.double() ** alpha)
+            batch["importance"] = importance(chance, min(own.count, capacity), beta)
+            own, report = spent(own._replace(seed=seed))
+            return state | {"replay": own, "priorities": priorities}, batch, report
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def none(capacity: int) -> Priorities:
+    """Priorities of nothing yet."""
+    width = max(1, int(capacity**0.5))
+    blocks = -(-capacity // width)
+    zeros = torch.zeros(blocks, width, dtype=torch.float64)
+    return Priorities(zeros, zeros.sum(1), torch.ones((), dtype=torch.float64))
+
+
+def assigned(priorities: Priorities, index: Tensor, values: Tensor) -> Priorities:
+    """Priorities with these values at ``index``, in place."""
+    table, sums, highest = priorities
+    if not len(index):
+        return priorities
+    table.view(-1)[index] = values.double()
+    blocks = (index // table.shape[1]).unique()
+    sums[blocks] = table[blocks].sum(1)
+    return Priorities(table, sums, torch.maximum(highest, values.max().double()))
+
+
+def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Indices [num] in proportion to their priorities, one of each of ``num`` equal parts, and chances."""
+    table, sums, _ = priorities
+    edges = sums.cumsum(0)
+    target = (
+        (torch.arange(num) + torch.rand(num, generator=rng, dtype=torch.float64)) / num * edges[-1]
+    )
+    block = torch.searchsorted(edges, target, right=True).clamp(max=len(sums) - 1)
+    rows = table[block].cumsum(1)
+    inner = (target - (edges[block] - sums[block])).clamp(min=0)
+    place = torch.searchsorted(rows, inner[:, None], right=True).squeeze(1)
+    last = (table[block] > 0).long().cumsum(1).argmax(1)  # rounding must not lead beyond it
+    index = block * table.shape[1] + torch.minimum(place, last)
+    return index, table.view(-1)[index] / edges[-1]
+
+
+def importance(chance: Tensor, size: int, beta: float) -> Tensor:
+    """``(1 / (size * chance)) ** beta``, relative to the largest (their section 3.4)."""
+    weight = (size * chance) ** -beta
+    return (weight / weight.max()).float()
