@@ -35,16 +35,16 @@ class DQN:
         hidden: sizes of the hidden layers.
     """
 
-    num_steps: int = 4
+    num_steps: int = 8
     capacity: int = 100_000
     batch_size: int = 128
-    update_ratio: float = 0.25
+    update_ratio: float = 0.5
     start_steps: int = 1_000
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     gamma: float = 0.99
     target_step_size: float = 0.01
     epsilon: float = 0.05
-    exploration_updates: int = 2_000
+    exploration_updates: int = 3_000
     max_grad_norm: float = 10.0
     hidden: tuple[int, ...] = (128, 128)
 

@@ -4,8 +4,11 @@ from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
 from nappo2.algorithms.a2c import A2C, VPG
+from nappo2.algorithms.dqn import DQN
 from nappo2.algorithms.impala import Impala
 from nappo2.algorithms.ppo import PPO
+from nappo2.algorithms.sac import SAC
+from nappo2.algorithms.td3 import TD3
 
 
 class Preset(NamedTuple):
@@ -68,6 +71,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
             PPO(num_steps=2048),
             "Schulman et al. 2017: one environment, 2,048 steps; normalised",
         ),
+        "asynchronous": Preset(
+            "",
+            4,
+            300_000,
+            PPO(num_steps=128, num_minibatches=8),
+            "shorter rollouts lag less: 4 x 128 steps per collector, minibatches of 64",
+        ),
         "default": Preset(
             "*", 8, 300_000, PPO(), "the classic MuJoCo configuration in 8 x 256 steps, normalised"
         ),
@@ -79,6 +89,30 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "a2c": {
         "cartpole": Preset("*CartPole-v1", 8, 200_000, A2C(), "rl-zoo3, measured here"),
         "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "not measured"),
+    },
+    "sac": {
+        "pendulum": Preset(
+            "*Pendulum-v1",
+            1,
+            20_000,
+            SAC(capacity=20_000, start_steps=1_000, learning_rate=1e-3),
+            "measured here on one seed",
+        ),
+        "default": Preset("*", 1, 1_000_000, SAC(), "Haarnoja et al. 2018; not measured here"),
+    },
+    "td3": {
+        "pendulum": Preset(
+            "*Pendulum-v1",
+            1,
+            20_000,
+            TD3(capacity=20_000, start_steps=1_000, learning_rate=1e-3),
+            "measured here on one seed",
+        ),
+        "default": Preset("*", 1, 1_000_000, TD3(), "Fujimoto et al. 2018; not measured here"),
+    },
+    "dqn": {"default": Preset("*", 4, 50_000, DQN(), "not measured here")},
+    "double_dqn": {
+        "default": Preset("*", 4, 50_000, DQN(), "CartPole-v1, measured here on one seed")
     },
     "vpg": {
         "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "measured here"),

@@ -177,7 +177,7 @@ def test_what_is_large_by_accident_is_named_too(on_ray):
 
 
 def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
-    monkeypatch.setattr("nappo2.schemes.remote.PLACE_SECONDS", 1.0)
+    monkeypatch.setattr("nappo2.schemes.remote.cluster.PLACE_SECONDS", 1.0)
     pipe = scheme("2dacs", STAGES, learners=2, on=on_ray(num_cpus=100))
     with pytest.raises(RuntimeError, match="2 workers find no place: they need 200 CPU, and"):
         pipe.init(STAGES.init(0), 0)

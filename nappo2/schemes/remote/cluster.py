@@ -1,0 +1,73 @@
+"""Ray itself: started where it does not run, and looked at for room."""
+
+import logging
+import os
+import warnings
+from time import monotonic, sleep
+
+import ray
+
+from nappo2.pipeline import Pipeline
+
+PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
+
+
+def actors_of(pipeline: Pipeline, num: int) -> int:
+    """How many actors ``num`` workers of a pipeline are, with those that these own."""
+    total = times = num
+    for stage in reversed(pipeline.stages):
+        if stage.kind == "workers" and stage.arguments["on"].remote:
+            times *= stage.arguments["num_workers"]
+            total += times
+    return total
+
+
+_started_here = False
+
+
+def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> None:
+    """Starts Ray on this machine, unless it runs, and waits until it has room for so many actors.
+
+    One that nappo2 has started, and that has nothing to do, is made larger.
+
+    Raises:
+        RuntimeError: after 20 s, with what is needed and what there is.
+    """
+    if not ray.is_initialized():
+        start_ray(num_actors, logs)
+    end, all_needs = monotonic() + PLACE_SECONDS, {k: x * num_actors for k, x in needs.items() if x}
+    while True:
+        whole, free = ray.cluster_resources(), ray.available_resources()
+        if all(free.get(name, 0) >= x for name, x in all_needs.items()):
+            return
+        if _started_here and whole.get("CPU") == free.get("CPU") and whole["CPU"] < num_actors:
+            ray.shutdown()
+            start_ray(num_actors, logs)
+        elif monotonic() > end:
+            there = ", ".join(f"{free.get(k, 0):g} of {whole.get(k, 0):g} {k}" for k in all_needs)
+            wanted = ", ".join(f"{x:g} {name}" for name, x in all_needs.items())
+            raise RuntimeError(
+                f"{num_actors} workers find no place: they need {wanted}, and {there} are free; the "
+                "workers of a Learner that is no longer needed go with learner.close()"
+            )
+        sleep(0.05)
+
+
+def start_ray(num_actors: int, logs: bool) -> None:
+    """Starts Ray on the loopback, quietly, with token authentication."""
+    global _started_here
+    cores = os.cpu_count() or 1
+    if num_actors > cores:
+        warnings.warn(
+            f"{num_actors} workers share {cores} cores: they take turns, and are no faster for their number",
+            stacklevel=7,
+        )
+    ray.init(
+        address="local",  # and no other that may run on this machine
+        num_cpus=num_actors,
+        include_dashboard=False,
+        log_to_driver=logs,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+    )
+    _started_here = True
