@@ -10,10 +10,11 @@ from torchrl.objectives.value.functional import (
     generalized_advantage_estimate,
     td1_return_estimate,
     vec_generalized_advantage_estimate,
+    vtrace_advantage_estimate,
 )
 
 from nappo2.interop import to_torchrl
-from nappo2.maths.returns import backwards, discounted, gae, running
+from nappo2.maths.returns import backwards, discounted, gae, running, vtrace
 
 NO, YES = torch.tensor([[False]]), torch.tensor([[True]])
 
@@ -211,3 +212,52 @@ def test_torchrls_estimator_reads_a_rollout():
     found = GAE(gamma=0.97, lmbda=0.9, value_network=network)(to_torchrl(rollout))
     expected = gae(**ours, gamma=0.97, lambda_=0.9)
     torch.testing.assert_close(found["advantage"][..., 0].T, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_vtrace_by_hand():
+    """Ratios 2 and 1/2, bounds 1: deltas 1 (1 + 2 - 1) = 2 and (4 + 0 - 2) / 2 = 1, then 2 + 1 = 3.
+
+    The advantage of the first step is 1 + (2 + 1) - 1 = 3, of the second (4 - 2) / 2 = 1.
+    """
+    log_ratio = column(2.0, 0.5).log()
+    reward, value, next_value = column(1.0, 4.0), column(1.0, 2.0), column(2.0, 0.0)
+    target, advantage = vtrace(
+        log_ratio, reward, value, next_value, never(2, 1), never(2, 1), gamma=1.0
+    )
+    assert target[:, 0].tolist() == [1 + 3, 2 + 1]
+    assert advantage[:, 0].tolist() == [3, 1]
+
+
+@given(rollouts, shares)
+def test_vtrace_without_lag_is_gae(rollout, gamma):
+    """With equal policies, and any lambda, which is 1 if it is not said."""
+    same_policy = torch.zeros_like(rollout["reward"])
+    for lambda_ in (1.0, 0.5):
+        target, _ = vtrace(same_policy, **rollout, gamma=gamma, lambda_=lambda_)
+        expected = rollout["value"] + gae(**rollout, gamma=gamma, lambda_=lambda_)
+        torch.testing.assert_close(target, expected)
+
+
+@given(rollouts, st.integers(0, 99), st.floats(0.1, 3.0), st.floats(0.1, 3.0))
+def test_vtrace_is_torchrls(rollout, seed, clip_rho, clip_c):
+    """At terminations and truncations too, whatever the bounds."""
+    rng = torch.Generator().manual_seed(seed)
+    log_ratio = torch.randn(rollout["reward"].shape, generator=rng, dtype=torch.float64) * 0.5
+    target, advantage = vtrace(
+        log_ratio, **rollout, gamma=torch.tensor(0.9).double(), clip_rho=clip_rho, clip_c=clip_c
+    )
+    theirs = {name: x.t()[..., None] for name, x in rollout.items()}
+    expected, values = vtrace_advantage_estimate(
+        torch.tensor(0.9).double(),
+        log_ratio.t()[..., None],
+        torch.zeros_like(log_ratio).t()[..., None],
+        theirs["value"],
+        theirs["next_value"],
+        theirs["reward"],
+        theirs["done"],
+        theirs["terminated"],
+        rho_thresh=torch.tensor(clip_rho).double(),
+        c_thresh=torch.tensor(clip_c).double(),
+    )
+    torch.testing.assert_close(advantage, expected.squeeze(-1).t(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(target, values.squeeze(-1).t(), atol=1e-5, rtol=1e-5)
