@@ -71,7 +71,10 @@ class Actor(Worker):
         self.asked = (call, share)
 
     def _received(self, params: Any) -> Any:
-        return unpack(params).to(self.device)
+        found = unpack(params)
+        if self.device == "cpu":
+            return found  # to(), which rebuilds the tree, would take longer than unpack
+        return found.to(self.device)
 
     def _check(self) -> None:
         if self.error is not None:

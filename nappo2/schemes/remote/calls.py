@@ -52,7 +52,7 @@ def get(refs: list[Ref], deadline: float) -> list:
 
 
 def _result(ref: Ref, deadline: float) -> Any:
-    ready, _ = ray.wait([ref.object], timeout=0)
+    ready, _ = ray.wait([ref.object], timeout=0, fetch_local=False)  # it may be on another node
     if not ready:
         return Lost(TimeoutError(f"a step took more than {deadline} s"), died=True)
     try:
