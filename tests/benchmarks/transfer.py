@@ -1,7 +1,7 @@
 """A rollout of 13.6 MB from an actor to this process: as nappo2 sends it, and as Ray does by itself.
 
-In two forms, frames of 84 x 84 bytes and vectors of 26 floats. A turn is one call of an actor that
-has the rollout already, until it is a TensorDict here: for nappo2, one that looks at shared memory.
+In two forms, frames of 84 x 84 bytes and vectors of 26 floats. A turn is one step of a worker
+that has the rollout already, until it is a TensorDict here.
 """
 
 import sys
@@ -12,9 +12,14 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.schemes.parcels import pack, unpack
-from nappo2.schemes.remote.cluster import start_ray
+from nappo2.params import make_params
+from nappo2.pipeline import Pipeline
+from nappo2.reports import Report
+from nappo2.schemes import on_ray
+from nappo2.schemes.backend import Worker
 from tests.benchmarks.figures import figure, interleaved, report
+
+PARAMS = make_params({"bias": torch.zeros(1)})
 
 
 def frames() -> TensorDict:
@@ -41,18 +46,33 @@ def rollout(observation: Tensor, action: Tensor) -> TensorDict:
     )
 
 
-class Sender:
-    """An actor that has a rollout, and returns it in one form or the other."""
+def sender(make: Callable[[], TensorDict]) -> Pipeline:
+    """A pipeline whose item is always the same."""
+    return Pipeline(
+        init=lambda params, seed: {"item": make()},
+        step=lambda params, state: (state, state["item"], Report()),
+    )
 
-    def __init__(self, make: Callable[[], TensorDict]):
-        torch.set_num_threads(1)
-        self.rollout = make()
 
-    def packed(self):
-        return pack(self.rollout)
+def through_nappo2(pipe: Pipeline) -> Callable[[], TensorDict]:
+    on = on_ray(num_cpus=0)  # so that there is room for all
+    (worker,) = on.spawn(pipe, PARAMS, [0], None)
+    handle = on.put(PARAMS)
 
-    def unaided(self):
-        return self.rollout
+    def receive():
+        ((item, _),) = on.get(on.wait([on.call(worker, handle)], 1))
+        return item
+
+    return receive
+
+
+def through_ray(pipe: Pipeline) -> Callable[[], TensorDict]:
+    """The same without parcels."""
+    import ray  # only now, as nappo2 has Ray ask for a token when it imports it first
+
+    worker = ray.remote(Worker).remote()
+    worker.start.remote(pipe, None, 0)
+    return lambda: ray.get(worker.step.remote(None))[0]
 
 
 def milliseconds(receive: Callable[[], TensorDict]) -> Iterator[float]:
@@ -63,15 +83,10 @@ def milliseconds(receive: Callable[[], TensorDict]) -> Iterator[float]:
 
 
 def compared(make: Callable[[], TensorDict], rounds: int) -> list[dict]:
-    import ray  # after nappo2 has, which has it ask for a token
-
-    sender, name = ray.remote(Sender).remote(make), f"a rollout of {make.__name__} from an actor"
-    turns = {
-        "nappo2": milliseconds(lambda: unpack(ray.get(sender.packed.remote()))),
-        "ray": milliseconds(lambda: ray.get(sender.unaided.remote())),
-    }
-    warmup = 200  # Ray frees memory once per second only, and what is new is slow at first
-    mine, plain = interleaved(rounds, warmup, **turns).values()
+    pipe, name = sender(make), f"a rollout of {make.__name__} from an actor"
+    turns = {"nappo2": through_nappo2(pipe), "ray": through_ray(pipe)}
+    turns = {key: milliseconds(receive) for key, receive in turns.items()}
+    mine, plain = interleaved(rounds, warmup=200, **turns).values()
     ratios = (b / a for a, b in zip(mine, plain, strict=True))
     return [
         figure(f"{name}: Ray / nappo2", ratios, at_least=4),
@@ -81,7 +96,6 @@ def compared(make: Callable[[], TensorDict], rounds: int) -> list[dict]:
 
 
 def measure(rounds: int = 100) -> list[dict]:
-    start_ray(1, logs=False)
     return compared(frames, rounds) + compared(vectors, rounds)
 
 
