@@ -1,10 +1,8 @@
-"""The command line: ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``."""
+"""``nappo2 train``."""
 
 import json
 import math
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -12,17 +10,6 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 Config = TypeVar("Config")
-
-HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
-
-usage:
-  nappo2 train                     PPO on HalfCheetahBulletEnv-v0, 300,000 steps: the main job
-  nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
-  nappo2 train impala --env CartPole-v1 --scheme dadacs --collectors 2 --learners 2 --backend ray
-  nappo2 train ppo --help          all options, with their defaults
-
-A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
-standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
 
 
 @dataclass(frozen=True)
@@ -74,22 +61,7 @@ class Train(Generic[Config]):
     threads: int = 1
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; bad input is one sentence on the standard error, and exit code 2."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        print(HELP)
-        return
-    try:
-        if argv[0] != "train":
-            raise ValueError(f"no command is called {argv[0]!r}; there is train")
-        sys.exit(train(argv[1:]))
-    except (ValueError, NotImplementedError) as error:
-        print(f"nappo2: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def train(argv: list[str]) -> int:
+def run(argv: list[str]) -> int:
     """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C."""
     algorithm = argv.pop(0) if argv and not argv[0].startswith("-") else "ppo"
     options = parse(algorithm, argv)
@@ -219,7 +191,3 @@ def result(algorithm: str, options: Train, learner) -> dict:
         "interrupted": learner.interrupted,
         "log_dir": str(learner.log_dir),
     }
-
-
-if __name__ == "__main__":
-    main()

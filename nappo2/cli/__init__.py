@@ -1,0 +1,33 @@
+"""The command line: ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``. Each command has a file."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = ("train",)
+
+HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
+
+usage:
+  nappo2 train                     PPO on HalfCheetahBulletEnv-v0, 300,000 steps: the main job
+  nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
+  nappo2 train impala --env CartPole-v1 --scheme dadacs --collectors 2 --learners 2 --backend ray
+  nappo2 train ppo --help          all options, with their defaults
+
+A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
+standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command; bad input is one sentence on the standard error, and exit code 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP)
+        return
+    try:
+        if argv[0] not in COMMANDS:
+            raise ValueError(f"no command is called {argv[0]!r}; there is {', '.join(COMMANDS)}")
+        sys.exit(import_module(f"nappo2.cli.{argv[0]}").run(argv[1:]))
+    except (ValueError, NotImplementedError) as error:
+        print(f"nappo2: {error}", file=sys.stderr)
+        sys.exit(2)

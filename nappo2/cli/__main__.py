@@ -1,0 +1,5 @@
+"""``python -m nappo2.cli``."""
+
+from nappo2.cli import main
+
+main()
