@@ -35,6 +35,7 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.reports import Report, join
 from nappo2.schemes import Stages, all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
+from nappo2.show import first, look
 from nappo2.stages import (
     collect,
     discounted,
@@ -85,6 +86,7 @@ __all__ = [
     "each",
     "envs",
     "evaluate",
+    "first",
     "fold_in",
     "from_module",
     "frozen",
@@ -97,6 +99,7 @@ __all__ = [
     "join",
     "learn",
     "load_params",
+    "look",
     "losses",
     "make_params",
     "minibatches",

@@ -93,6 +93,11 @@ class Learner:
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"
 
+    def _repr_html_(self):
+        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
+
+        return look(self)._repr_html_()
+
     def step(self) -> Row:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()

@@ -64,6 +64,11 @@ class Pipeline(NamedTuple):
     def __repr__(self):
         return " | ".join(map(repr, self.stages))
 
+    def _repr_html_(self):
+        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
+
+        return look(self)._repr_html_()
+
 
 Transform = Callable[[Pipeline], Pipeline]
 

@@ -1,0 +1,273 @@
+"""A pipeline as a drawing: its line of stages, where it is cut, and how params come back.
+
+What stands left of a cut runs on its workers, so that a cut is drawn as a frame around all of it;
+frames nest as cuts do. Nothing is run: the drawing is made of ``pipeline.stages`` alone.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+from nappo2.pipeline import Pipeline, Stage
+from nappo2.show.markup import MONO, SANS, element
+
+CHARACTER = 7.3  # of 12 px monospace, in px
+LETTER = 5.8  # of 10.5 px sans, in px, at most
+BLUE, ORANGE, GREEN, GREY = "#3b82c4", "#d9762b", "#2a9d8f", "#808890"
+COLOURS = {
+    "collect": BLUE,
+    "gradients": ORANGE,
+    "_all_reduce": ORANGE,
+    "learn": GREEN,
+    "update": GREEN,
+    "workers": GREY,
+}
+BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
+
+
+class Cut(NamedTuple):
+    """A cut, as it is said in words.
+
+    Attributes:
+        name: of the stage.
+        num: of workers.
+        where: they are.
+        waits: for how many of them a step waits.
+        further: ahead and preemption, or nothing.
+        all: whether for all.
+    """
+
+    name: str
+    num: int
+    where: str
+    waits: str
+    further: str
+    all: bool
+
+
+def cut_of(stage: Stage) -> Cut:
+    """What a ``workers`` stage does."""
+    given = stage.arguments
+    num, ahead, preempt = given["num_workers"], given["ahead"], given["preempt"]
+    wait_for = num if given["wait_for"] is None else given["wait_for"]
+    where = "in processes of Ray" if given["on"].remote else "in this process"
+    waits = f"all {num}" if wait_for == num else f"{wait_for} of {num}"
+    further = [f"{ahead} ahead"] if ahead else []
+    further += [f"rest at {preempt:.0%}"] if preempt is not None else []
+    return Cut(stage.name, num, where, waits, ", ".join(further), wait_for == num)
+
+
+def diagram(pipeline: Pipeline) -> str:
+    """The drawing, as inline SVG."""
+    return Drawing(pipeline.stages).svg()
+
+
+class Box(NamedTuple):
+    x: float
+    width: float
+    stage: Stage
+
+
+class Frame(NamedTuple):
+    """Around what runs on the workers of a cut.
+
+    Attributes:
+        right: its right edge; its left one follows from how deep it is.
+        own: where the part begins that no inner frame has.
+        depth: 0 for the outermost.
+    """
+
+    right: float
+    own: float
+    depth: int
+    cut: Cut
+
+
+class Drawing:
+    """Places boxes from left to right, and frames around them."""
+
+    def __init__(self, stages: Sequence[Stage]):
+        cuts = [stage for stage in stages if stage.kind == "workers"]
+        self.depths = len(cuts)
+        self.boxes: list[Box] = []
+        self.frames: list[Frame] = []
+        x = own = 2.0 + self.depths * PAD
+        for stage in stages:
+            if stage.kind == "workers":
+                cut, depth = cut_of(stage), self.depths - 1 - len(self.frames)
+                x = self.widened(x - GAP + PAD, _least(cut) + depth * PAD)
+                self.frames.append(Frame(x, own, depth, cut))
+                x += stacked(cut) + _gate(cut)
+                own = x
+            else:
+                width = max(52.0, CHARACTER * len(stage.name) + 16, LETTER * len(words(stage)) + 14)
+                self.boxes.append(Box(x, width, stage))
+                x += width + GAP
+        self.end = x - GAP if stages[-1].kind != "workers" else x
+        self.top = 4.0 + self.depths * TITLE
+        self.bottom = self.top + BOX
+        self.floor = self.bottom + self.depths * (PAD - 2) + 30
+        self.returns = any(box.stage.kind in ("update", "learn") for box in self.boxes)
+        self.width = self.end + 26.0
+        self.height = self.floor + 18 if self.returns else self.floor - 16
+
+    def widened(self, right: float, least: float) -> float:
+        """The right edge of a frame that is to be ``least`` wide; the boxes in it are centred."""
+        slack = max(0.0, least - right)
+        if len(self.frames) == 0:
+            self.boxes = [box._replace(x=box.x + slack / 2) for box in self.boxes]
+        return right + slack
+
+    def svg(self) -> str:
+        parts = [self.frame(frame) for frame in reversed(self.frames)]
+        parts += [self.box(box) for box in self.boxes]
+        parts += self.arrows() + [self.gate(frame) for frame in self.frames] + self.params()
+        return element(
+            "svg",
+            "".join(parts),
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {self.width:.0f} {self.height:.0f}",
+            width=f"{self.width:.0f}",
+            role="img",
+            font_family=SANS,
+            style=f"max-width:100%;height:auto;min-width:{0.7 * self.width:.0f}px;color:inherit",
+        )
+
+    def box(self, box: Box) -> str:
+        colour, said = COLOURS.get(box.stage.kind, GREY), words(box.stage)
+        middle, y = box.x + box.width / 2, self.top + (19 if said else 26)
+        edge = {"stroke": colour, "stroke_width": 1.5, "fill": colour, "fill_opacity": "0.13"}
+        shape = element("rect", x=box.x, y=self.top, width=box.width, height=BOX, rx=6, **edge)
+        name = text(middle, y, box.stage.name, size=12, anchor="middle", font=MONO, weight=600)
+        return shape + name + (text(middle, y + 16, said, anchor="middle", faint=True))
+
+    def frame(self, frame: Frame) -> str:
+        left, deep = 2.0 + frame.depth * PAD, frame.depth
+        top, bottom = 3.0 + deep * TITLE, self.bottom + (self.depths - deep) * (PAD - 2)
+        size = {"width": frame.right - left, "height": bottom - top, "rx": 9, "fill": "none"}
+        line = {"stroke": "currentColor", "stroke_opacity": "0.55"}
+        if not frame.cut.all:
+            line["stroke_dasharray"] = "5 3"
+        behind = [
+            element("path", d=_card(left, top, frame.right, bottom, CARD * i), fill="none", **line)
+            for i in range(1, min(frame.cut.num, 3))
+        ]
+        title = f"{frame.cut.num} {frame.cut.name}"
+        said = text(left + 9, top + 14, title, size=11.5, weight=600) + text(
+            left + 9 + 7.4 * len(title) + 6, top + 14, frame.cut.where, faint=True
+        )
+        return element("rect", x=left, y=top, **size, **line) + "".join(behind) + said
+
+    def gate(self, frame: Frame) -> str:
+        """The arrow out of a frame: with a bar where it waits for all."""
+        start, cut = frame.right + stacked(frame.cut), frame.cut
+        end, y = start + _gate(cut), self.top + BOX / 2
+        middle = (start + end) / 2 - 2
+        bar = {"stroke": "currentColor", "stroke_width": 4 if cut.all else 1.5}
+        if not cut.all:
+            bar["stroke_dasharray"] = "3 3"
+        parts = [
+            element("line", x1=start + 4, y1=y - 15, x2=start + 4, y2=y + 15, **bar),
+            arrow(start + 6, y, end - 2, y),
+            text(middle, y - 21, "waits for", anchor="middle", faint=True),
+            text(middle, y - 8, cut.waits, anchor="middle", weight=600),
+        ]
+        for i, said in enumerate(filter(None, cut.further.split(", "))):
+            parts.append(text(middle, y + 14 + 12 * i, said, anchor="middle", faint=True))
+        return "".join(parts)
+
+    def arrows(self) -> list[str]:
+        """Between boxes that no cut parts, and out of the last one."""
+        y = self.top + BOX / 2
+        neighbours = zip(self.boxes, self.boxes[1:], strict=False)
+        return [
+            arrow(a.x + a.width + 2, y, b.x - 2, y)
+            for a, b in neighbours
+            if abs(a.x + a.width + GAP - b.x) < 0.1
+        ]
+
+    def params(self) -> list[str]:
+        """From the end of the line back to each frame, or to the first box."""
+        y, floor = self.top + BOX / 2, self.floor
+        out, end = self.end, self.end + 12.0
+        line = {"stroke": GREEN, "stroke_width": 1.5, "fill": "none"}
+        targets = [
+            ((frame.own + frame.right) / 2, self.bottom + (self.depths - frame.depth) * (PAD - 2))
+            for frame in self.frames
+        ]
+        if not targets:
+            targets = [(self.boxes[0].x + self.boxes[0].width / 2, self.bottom)]
+        if not self.returns:
+            return []
+        left = min(x for x, _ in targets)
+        bow = f"M{out:.0f} {y:.0f} H{end:.0f} V{floor:.0f} H{left:.0f}"
+        back = [element("path", d=bow, **line)]
+        back += [arrow(x, floor, x, bottom + 2, GREEN) for x, bottom in targets]
+        return [*back, text(end - 8, floor + 13, "params", anchor="end", colour=GREEN)]
+
+
+def _least(cut: Cut) -> float:
+    """What the title of a frame takes."""
+    return 2.0 + 9 + 7.4 * len(f"{cut.num} {cut.name}") + 6 + LETTER * len(cut.where) + 9
+
+
+def stacked(cut: Cut) -> float:
+    """How far the workers behind the first one look out."""
+    return CARD * (min(cut.num, 3) - 1)
+
+
+def _gate(cut: Cut) -> float:
+    said = ["waits for", cut.waits, *cut.further.split(", ")]
+    return 14 + LETTER * max(map(len, said))
+
+
+def _card(left: float, top: float, right: float, bottom: float, by: float) -> str:
+    """The edges of a frame behind another one, ``by`` to the right and below."""
+    return (
+        f"M{right + by:.0f} {top + by + 5:.0f} V{bottom + by - 9:.0f} "
+        f"a9 9 0 0 1 -9 9 H{left + by + 9:.0f}"
+    )
+
+
+def words(stage: Stage) -> str:
+    """What a stage was called with, as far as it is a number."""
+    numbers = {
+        name: value
+        for name, value in stage.arguments.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value
+    }
+    match stage.kind:
+        case "collect":
+            env = stage.arguments["env"]
+            return f"{numbers['num_steps']} steps of {env.num_envs}"
+        case "minibatches" | "learn":
+            return f"{numbers['num_epochs']} x {numbers['num_minibatches']} batches"
+        case "_all_reduce":
+            return "mean of all"
+    said = [f"{name.replace('num_', '').strip('_')} {value:g}" for name, value in numbers.items()]
+    return ", ".join(said[:1])
+
+
+def text(
+    x: float, y: float, said: str, *, size: float = 10.5, anchor: str = "start", weight: int = 400,
+    font: str = "", faint: bool = False, colour: str = "currentColor",
+) -> str:  # fmt: skip
+    """A piece of text."""
+    if not said:
+        return ""
+    given = {"x": x, "y": y, "font_size": size, "text_anchor": anchor, "fill": colour}
+    given |= {"font_weight": weight} if weight != 400 else {}
+    given |= {"font_family": font} if font else {}
+    given |= {"fill_opacity": "0.72"} if faint else {}
+    return element("text", escape(said), **given)
+
+
+def arrow(x1: float, y1: float, x2: float, y2: float, colour: str = "currentColor") -> str:
+    """A line with a head at its end."""
+    if x1 == x2:
+        sign = 1 if y2 > y1 else -1
+        head = f"M{x2 - 3.5:.1f} {y2 - 6 * sign:.1f} L{x2:.1f} {y2:.1f} L{x2 + 3.5:.1f} {y2 - 6 * sign:.1f}"
+    else:
+        head = f"M{x2 - 6:.1f} {y2 - 3.5:.1f} L{x2:.1f} {y2:.1f} L{x2 - 6:.1f} {y2 + 3.5:.1f}"
+    line = {"stroke": colour, "stroke_width": 1.5, "fill": "none"}
+    return element("path", d=f"M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f} {head}", **line)

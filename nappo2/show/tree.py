@@ -1,0 +1,88 @@
+"""Params, states and rollouts as trees: shapes, dtypes, sizes, and whether all is finite."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+MOST = 10_000_000  # numbers in a tensor that is looked into, as looking takes no time
+
+
+class Leaf(NamedTuple):
+    """A line of a tree.
+
+    Attributes:
+        path: names from the root.
+        shape, dtype: of a tensor; what else it is, and nothing.
+        size: in bytes.
+        value: the number, or the mean and the range of them, or whether any is not finite.
+    """
+
+    path: tuple[str, ...]
+    shape: str
+    dtype: str
+    size: int
+    value: str
+
+    @property
+    def finite(self) -> bool:
+        return "not finite" not in self.value
+
+
+def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """The leaves of a tree of mappings, NamedTuples, tuples and tensors; no worker is asked."""
+    if isinstance(tree, Tensor):
+        yield Leaf(path, str(list(tree.shape)), str(tree.dtype)[6:], tree.nbytes, summary(tree))
+    elif hasattr(tree, "members") and hasattr(tree, "pending"):
+        said = f"{len(tree.members)} workers, {len(tree.pending)} calls under way"
+        yield Leaf(path, said, "", 0, "")
+    elif isinstance(tree, Mapping) or hasattr(tree, "batch_size"):
+        for name, child in tree.items():
+            yield from leaves(child, (*path, str(name)))
+    elif isinstance(tree, (tuple, list)):
+        names = getattr(tree, "_fields", range(len(tree)))
+        for name, child in zip(names, tree, strict=True):
+            yield from leaves(child, (*path, str(name)))
+    else:
+        plain = isinstance(tree, (int, float, str, bool, type(None)))
+        yield Leaf(path, type(tree).__name__, "", 0, str(tree)[:40] if plain else "")
+
+
+def summary(x: Tensor) -> str:
+    """What is in a tensor, in a few words."""
+    if x.numel() == 0 or x.numel() > MOST:
+        return ""
+    if x.numel() == 1:
+        return f"{x.item():.4g}" + ("" if x.isfinite().all() else ", not finite")
+    if x.dtype == torch.bool:
+        return f"{int(x.sum()):,} of {x.numel():,} true"
+    bad = int((~x.isfinite()).sum())
+    if bad:
+        return f"{bad:,} of {x.numel():,} are not finite"
+    low, high = x.amin().item(), x.amax().item()
+    return f"{x.double().mean().item():.3g} in [{low:.3g}, {high:.3g}]"
+
+
+def lines(found: list[Leaf]) -> list[tuple[str, str, str, str, str]]:
+    """Leaves as columns of text, below the branches that they are on; one leaf a line."""
+    rows, before = [], ()
+    for leaf in found:
+        *branch, name = leaf.path or ("",)
+        shared = 0
+        while shared < min(len(branch), len(before)) and branch[shared] == before[shared]:
+            shared += 1
+        rows += [("  " * i + branch[i], "", "", "", "") for i in range(shared, len(branch))]
+        size = in_bytes(leaf.size) if leaf.size else ""
+        rows.append(("  " * len(branch) + name, leaf.shape, leaf.dtype, size, leaf.value))
+        before = branch
+    return rows
+
+
+def in_bytes(size: float) -> str:
+    """A size with its unit."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
