@@ -8,9 +8,16 @@ from nappo2.networks.actor_critic import (
     shared_actor_critic,
     with_log_std,
 )
+from nappo2.networks.cell import Cell, beside, gru, lstm, seeing, unroll
 from nappo2.networks.mlp import flattening, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network
+from nappo2.networks.recurrent import (
+    Agent,
+    RecurrentActorCritic,
+    recurrent_actor_critic,
+    separate_recurrent_actor_critic,
+)
 from nappo2.networks.twin_critic import (
     ActorCritics,
     discrete_twin_critics,
@@ -23,18 +30,28 @@ from nappo2.networks.twin_critic import (
 __all__ = [
     "ActorCritic",
     "ActorCritics",
+    "Agent",
     "Apply",
+    "Cell",
     "Network",
+    "RecurrentActorCritic",
     "actor_critic",
+    "beside",
     "discrete_twin_critics",
     "flattening",
     "from_module",
+    "gru",
+    "lstm",
     "mlp",
     "normalized",
     "orthogonal",
+    "recurrent_actor_critic",
+    "seeing",
+    "separate_recurrent_actor_critic",
     "shared_actor_critic",
     "twin_critics",
     "unchanged",
+    "unroll",
     "with_goal",
     "with_log_std",
     "with_temperature",

@@ -1,6 +1,7 @@
 """Actors and critics that learn together."""
 
 from collections.abc import Callable, Mapping
+from functools import singledispatch
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,17 @@ class ActorCritic(NamedTuple):
     critic: Apply
     both: Callable[[Mapping, Tensor], tuple[Tensor, Tensor]]
     normalizer: Callable[[], TensorDict] = TensorDict
+
+    def begin(self, params: Mapping, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """The actor's outputs and the values of observations with which episodes begin."""
+        return self.both(params, observation)
+
+    def read(self, params: Mapping, rollout: Mapping) -> tuple["ActorCritic", Mapping]:
+        """What acts and values, and the rollout or batch whose observations it sees: as they are.
+
+        (A recurrent agent puts memories in their place.)
+        """
+        return self, rollout
 
 
 def actor_critic(actor: Network, critic: Network) -> ActorCritic:
@@ -69,6 +81,7 @@ def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> Acto
     )
 
 
+@singledispatch
 def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> ActorCritic:
     """Appends log standard deviations to the actor's means, which no observation changes."""
 
@@ -87,6 +100,7 @@ def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> 
     )
 
 
+@singledispatch
 def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
     """Shows the agent observations [..., *shape] with mean 0 and variance 1, and has rewards scaled.
 
