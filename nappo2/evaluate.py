@@ -58,6 +58,7 @@ def evaluate(
         state, observation, outcome = env.step(state, action)
         score, length = score + outcome.reward, length + 1
         done = outcome.terminated | outcome.truncated
+        memory = policy.reset(memory, done, rng)
         for i in done.nonzero().flatten().tolist():
             if len(found[i]) < quota[i]:
                 found[i].append((score[i].item(), length[i].item()))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from nappo2.losses.loss import Loss
+from nappo2.losses.transitions import transitions
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import (
     approx_kl,
@@ -14,7 +15,7 @@ from nappo2.maths.surrogates import (
     squared_error,
     standardize,
 )
-from nappo2.networks import ActorCritic
+from nappo2.networks import Agent
 
 ValueLoss = Callable[[Mapping, Mapping, Tensor], Tensor]
 
@@ -31,7 +32,7 @@ def clipped_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor
 
 
 def ppo(
-    agent: ActorCritic,
+    agent: Agent,
     dist: Distribution,
     *,
     value_coef: float = 0.5,
@@ -41,7 +42,8 @@ def ppo(
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
 
     Reads ``observation``, ``action``, ``action_log_prob``, ``advantage`` and ``value_target`` of
-    a batch [N], and ``clip_eps`` and ``entropy_coef`` of ``params["hyper"]``.
+    a batch [N], or of sequences [T, N] for a recurrent agent, and ``clip_eps`` and
+    ``entropy_coef`` of ``params["hyper"]``.
 
     Args:
         value_coef: weight of the value's loss, which is half a squared error.
@@ -50,8 +52,8 @@ def ppo(
     """
 
     def loss(params, batch):
-        hyper = params["hyper"]
-        outputs, value = agent.both(params, batch["observation"])
+        hyper, (heads, batch) = params["hyper"], transitions(agent, params, batch)
+        outputs, value = heads.both(params, batch["observation"])
         log_ratio = dist.log_prob(outputs, batch["action"]) - batch["action_log_prob"]
         policy = -clipped_surrogate(log_ratio, scale(batch["advantage"]), hyper["clip_eps"])
         error = value_loss(params, batch, value)

@@ -8,6 +8,7 @@ from nappo2.policies.exploration import (
     with_noise,
 )
 from nappo2.policies.policy import Policy, greedy, memoryless, stochastic
+from nappo2.policies.recurrent import recurrent, recurrent_greedy
 
 __all__ = [
     "Policy",
@@ -16,6 +17,8 @@ __all__ = [
     "epsilon_greedy",
     "greedy",
     "memoryless",
+    "recurrent",
+    "recurrent_greedy",
     "stochastic",
     "uniform_at_first",
     "with_noise",

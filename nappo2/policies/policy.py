@@ -11,17 +11,22 @@ from nappo2.networks import Apply
 
 
 class Policy(NamedTuple):
-    """Three functions.
+    """How to act, and how probable that was; of a policy with a memory also how it forgets.
 
     Attributes:
         init: ``(num_envs, seed) -> memory``, () where nothing is remembered.
         act: ``(params, observation, memory, generator) -> (action, memory)``, once per step.
         log_prob: ``(params, rollout) -> log_prob``, [T, B], once per rollout.
+        reset: ``(memory, done, generator) -> memory``, fresh where an episode ended, after a step.
+        recorded: ``memory -> (tensor [B, ...],)``, which rollouts have as the key ``memory``:
+            what acting began with; () if nothing of it is needed again.
     """
 
     init: Callable[[int, int], Any]
     act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
     log_prob: Callable[[Mapping, Mapping], Tensor]
+    reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
+    recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
 
 
 def memoryless(num_envs: int, seed: int) -> tuple:

@@ -4,8 +4,8 @@ from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
 from nappo2.stages.hindsight import episode, final, future, hindsight
-from nappo2.stages.learn import learn
-from nappo2.stages.minibatches import MinibatchState, minibatches
+from nappo2.stages.learn import learn, learn_sequences
+from nappo2.stages.minibatches import MinibatchState, minibatches, sequences
 from nappo2.stages.n_step import n_step
 from nappo2.stages.noise import noise, normal_noise
 from nappo2.stages.place import placed
@@ -27,6 +27,7 @@ __all__ = [
     "gradients",
     "hindsight",
     "learn",
+    "learn_sequences",
     "minibatches",
     "n_step",
     "noise",
@@ -36,6 +37,7 @@ __all__ = [
     "prioritized_replay",
     "replay",
     "scheduled",
+    "sequences",
     "standardized",
     "update",
     "vtrace",

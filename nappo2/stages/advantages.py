@@ -1,7 +1,8 @@
 """Advantage estimation, as transforms of rollouts.
 
 Each adds ``state_value``, ``advantage`` and ``value_target``, [T, B], with the params of the
-stage that runs it: on a learner, those are fresher than the params that collected.
+stage that runs it: on a learner, those are fresher than the params that collected. Those of a
+recurrent agent are unrolled from the memory recorded at t=0.
 """
 
 from collections.abc import Mapping
@@ -13,12 +14,13 @@ from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import standardize
-from nappo2.networks import ActorCritic
+from nappo2.networks import ActorCritic, Agent
+from nappo2.params import Params
 from nappo2.pipeline import Transform, mapped, stage
 
 
 @stage
-def gae(agent: ActorCritic, lambda_: float = 0.95) -> Transform:
+def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
     """Generalised advantage estimation (Schulman et al., https://arxiv.org/abs/1506.02438).
 
     Raises:
@@ -29,7 +31,7 @@ def gae(agent: ActorCritic, lambda_: float = 0.95) -> Transform:
 
     @torch.no_grad()
     def fn(params, rollout):
-        seen = evaluated(agent, params.to_dict(), rollout)
+        seen = evaluated(*_read(agent, params, rollout))
         advantage = returns.gae(**seen, gamma=params["hyper", "gamma"], lambda_=lambda_)
         return estimated(rollout, seen["value"], advantage, advantage + seen["value"])
 
@@ -38,7 +40,7 @@ def gae(agent: ActorCritic, lambda_: float = 0.95) -> Transform:
 
 @stage
 def vtrace(
-    agent: ActorCritic, dist: Distribution, clip_rho: float = 1.0, clip_c: float = 1.0
+    agent: Agent, dist: Distribution, clip_rho: float = 1.0, clip_c: float = 1.0
 ) -> Transform:
     """V-trace, for rollouts of policies that lag behind (https://arxiv.org/abs/1802.01561).
 
@@ -52,9 +54,9 @@ def vtrace(
 
     @torch.no_grad()
     def fn(params, rollout):
-        plain = params.to_dict()
-        seen = evaluated(agent, plain, rollout)
-        outputs = agent.actor(plain, rollout["observation"])
+        heads, plain, view = _read(agent, params, rollout)
+        seen = evaluated(heads, plain, view)
+        outputs = heads.actor(plain, view["observation"])
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
             log_ratio, **seen, gamma=plain["hyper"]["gamma"], clip_rho=clip_rho, clip_c=clip_c
@@ -65,12 +67,12 @@ def vtrace(
 
 
 @stage
-def discounted(agent: ActorCritic) -> Transform:
+def discounted(agent: Agent) -> Transform:
     """Discounted returns, less the values as a baseline (the original's ``OnPolicyBuffer``)."""
 
     @torch.no_grad()
     def fn(params, rollout):
-        seen = evaluated(agent, params.to_dict(), rollout)
+        seen = evaluated(*_read(agent, params, rollout))
         value = seen.pop("value")
         target = returns.discounted(**seen, gamma=params["hyper", "gamma"])
         return estimated(rollout, value, target - value, target)
@@ -90,7 +92,13 @@ def standardized() -> Transform:
     return mapped(fn)
 
 
-def evaluated(agent: ActorCritic, params: Mapping, rollout: TensorDict) -> dict:
+def _read(agent: Agent, params: Params, rollout: TensorDict) -> tuple[ActorCritic, dict, Mapping]:
+    plain = params.to_dict()
+    heads, seen = agent.read(plain, rollout)
+    return heads, plain, seen
+
+
+def evaluated(agent: ActorCritic, params: Mapping, rollout: Mapping) -> dict:
     """What an advantage is estimated from: scaled rewards, values and flags, each [T, B]."""
     reached = rollout["next"]
     return {

@@ -1,6 +1,5 @@
 """Sources: pipelines of rollouts."""
 
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -35,9 +34,11 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
 
     Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
     ``next``, ``observation`` (the one reached, before any reset), ``reward``, ``terminated``,
-    ``truncated`` and ``done``. Nothing in them is normalised, and all is on the CPU. The report
-    counts env steps and the seconds inside of ``env.step``, and has the finished episodes, and
-    the moments of observations and discounted returns that ``params["normalizer"]`` asks for.
+    ``truncated`` and ``done``; of a policy that remembers also ``memory``, what acting began with
+    at each step, and ``is_init``, whether an episode began there. Nothing in them is normalised,
+    and all is on the CPU. The report counts env steps and the seconds inside of ``env.step``, and
+    has the finished episodes, and the moments of observations and discounted returns that
+    ``params["normalizer"]`` asks for.
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1; in a step, if an observation or a reward
@@ -57,10 +58,12 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
         state, params = states["collect"], params.cpu()
         plain = params.to_dict()
         seed, key = split(state.seed)
-        state, rollout, seconds = interact(env, policy.act, num_steps, plain, state, generator(key))
+        state, rollout, seconds = interact(env, policy, num_steps, plain, state, generator(key))
         check_finite(env.name, rollout)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
+        if "memory" in rollout:
+            rollout["is_init"] = torch.cat([state.length[None] == 0, done[:-1]])
         rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
         if len(done) < num_steps:
@@ -73,7 +76,12 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
 
 
 def interact(
-    env: Env, act: Callable, num_steps: int, params: dict, state: CollectState, rng: torch.Generator
+    env: Env,
+    policy: Policy,
+    num_steps: int,
+    params: dict,
+    state: CollectState,
+    rng: torch.Generator,
 ) -> tuple[CollectState, dict, float]:
     """Acts ``num_steps`` times, writing what happens into rows of preallocated tensors.
 
@@ -81,13 +89,18 @@ def interact(
     and the seconds inside of ``env.step``.
     """
     env_state, observation, memory = state[:3]
+    act, remembers, kept = policy.act, not nothing(memory), ()
     rows, seconds, stop = None, 0.0, current_stop()
     for t in range(num_steps):
+        if remembers:
+            kept = policy.recorded(memory)
         action, memory = act(params, observation, memory, rng)
         start = perf_counter()
         env_state, following, outcome = env.step(env_state, action)
         seconds += perf_counter() - start
-        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:])
+        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:], *kept)
+        if remembers:
+            memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
         if rows is None:
             columns = [torch.empty((num_steps, *x.shape), dtype=x.dtype) for x in happened]
             rows = list(zip(*(column.unbind() for column in columns), strict=True))
@@ -99,10 +112,18 @@ def interact(
             break
     stop.arrived()
     num = len(leaves(observation))
-    reached = (like(observation, columns[num + 1 : -3]), *columns[-3:])
-    rollout = {"observation": like(observation, columns[:num]), "action": columns[num]}
+    action, *reached, reward, terminated, truncated = columns[num : 2 * num + 4]
+    rollout = {"observation": like(observation, columns[:num]), "action": action}
+    reached = (like(observation, reached), reward, terminated, truncated)
     rollout["next"] = dict(zip(Outcome._fields, reached, strict=True))
+    if kept:
+        (rollout["memory"],) = columns[2 * num + 4 :]
     return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds
+
+
+def nothing(memory: Any) -> bool:
+    """Whether a memory is that of a policy which has none."""
+    return isinstance(memory, tuple) and not memory
 
 
 def leaves(observation: Tensor | dict) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.losses import Loss
-from nappo2.params import ravel
+from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import note
 
@@ -25,9 +25,9 @@ def gradients(loss: Loss) -> Transform:
             state, batch, report = source.step(params, state)
             vector, unravel = ravel(params["weights"])
             grad, means = value_and_grad(loss, params.to_dict(), vector, unravel, batch)
-            lag = (params["version"] - batch["params_version"]).float().mean()
-            report = note(report, batch.numel(), **means, collection_lag=lag)
-            samples = torch.tensor(batch.numel())
+            size, lag = counted(batch), mean_age(params, batch)
+            report = note(report, size, **means, collection_lag=lag)
+            samples = torch.tensor(size)
             return (
                 state,
                 TensorDict(weights=grad, version=params["version"], samples=samples),
@@ -37,6 +37,17 @@ def gradients(loss: Loss) -> Transform:
         return Pipeline(source.init, step)
 
     return transform
+
+
+def counted(batch: TensorDict) -> int:
+    """How many transitions of a batch are not masked."""
+    return int(batch["mask"].sum()) if "mask" in batch.keys() else batch.numel()
+
+
+def mean_age(params: Params, batch: TensorDict) -> Tensor:
+    """By how many versions the params that collected a batch lag behind, on average."""
+    age = (params["version"] - batch["params_version"]).float()
+    return (age[batch["mask"]] if "mask" in batch.keys() else age).mean()
 
 
 @torch.enable_grad()  # whoever pulls may compute without

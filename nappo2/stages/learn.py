@@ -13,10 +13,11 @@ from nappo2.params import nested, ravel, replaced, walk
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import note
 from nappo2.seeds import generator, split
-from nappo2.stages.gradients import check_loss
+from nappo2.stages.gradients import check_loss, counted, mean_age
 from nappo2.stages.minibatches import (
-    flattened,
-    minibatch_sizes,
+    SEQUENCES,
+    TRANSITIONS,
+    Pieces,
     no_minibatches,
     selected,
     shuffled,
@@ -33,12 +34,35 @@ def learn(
     Raises:
         ValueError: as ``minibatches`` and ``gradients`` do.
     """
+    return learning(TRANSITIONS, loss, optimizer, num_epochs, num_minibatches)
+
+
+@stage
+def learn_sequences(
+    loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int
+) -> Transform:
+    """``sequences | gradients | update | unroll``, fused, as ``learn`` is.
+
+    Raises:
+        ValueError: as ``sequences`` and ``gradients`` do.
+    """
+    return learning(SEQUENCES, loss, optimizer, num_epochs, num_minibatches)
+
+
+def learning(
+    pieces: Pieces,
+    loss: Loss,
+    optimizer: GradientTransformation,
+    num_epochs: int,
+    num_minibatches: int,
+) -> Transform:
+    """Gradients and updates of all pieces of a rollout; the bare transform."""
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
 
     def transform(source):
         def init(params, seed):
             own = {
-                "minibatches": no_minibatches(seed),
+                pieces.name: no_minibatches(pieces, seed),
                 "update": optimizer.init(ravel(params["weights"])[0]),
             }
             return source.init(params, seed) | own
@@ -46,20 +70,22 @@ def learn(
         @torch.no_grad()
         def step(params, state):
             inner, rollout, report = source.step(params, state)
-            seed, key = split(state["minibatches"].seed)
-            flat, sizes = flattened(rollout), minibatch_sizes(rollout, num_minibatches)
-            orders = shuffled(len(flat), num_epochs, generator(key))
-            age = (params["version"] - flat["params_version"]).float().mean()
-            batch = flat.exclude("params_version").to_dict()
-            passes = (parts(selected(batch, order), sizes) for order in orders)
+            seed, key = split(state[pieces.name].seed)
+            batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
+            orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
+            age = mean_age(params, batch)
+            size, batch = counted(batch), batch.exclude("params_version").to_dict()
+            passes = (
+                parts(selected(batch, order, pieces.dim), sizes, pieces.dim) for order in orders
+            )
             weights, own, means = epochs(loss, optimizer, params, state["update"], passes)
             normalizer, report = moved(params["normalizer"], report)
             num_updates = num_epochs * num_minibatches
             version = params["version"] + num_updates
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
             means |= {"collection_lag": age + (num_updates - 1) / 2, "gradient_lag": 0 * age}
-            own = {"update": own, "minibatches": state["minibatches"]._replace(seed=seed)}
-            return inner | own, params, note(report, orders.numel(), **means)
+            own = {"update": own, pieces.name: state[pieces.name]._replace(seed=seed)}
+            return inner | own, params, note(report, num_epochs * size, **means)
 
         return Pipeline(init, step)
 
@@ -109,10 +135,15 @@ def _gradient(
     return vector, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
 
 
-def parts(batch: Mapping, sizes: Sequence[int]) -> list[dict]:
+def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:
     """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
     found = {
-        key: x.split(sizes) if isinstance(x, Tensor) else parts(x, sizes)
+        key: _cut(x, sizes, dim) if isinstance(x, Tensor) else parts(x, sizes, dim)
         for key, x in batch.items()
     }
     return [{key: x[i] for key, x in found.items()} for i in range(len(sizes))]
+
+
+def _cut(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
+    """Contiguous, as strides may change the order of a sum."""
+    return [part.contiguous() for part in x.split(sizes, dim)]

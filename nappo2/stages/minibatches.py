@@ -1,5 +1,6 @@
 """Reuse of rollouts, as a transform that steps its source only when it needs more."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -12,9 +13,25 @@ from nappo2.seeds import fold_in, generator, split
 
 
 class MinibatchState(NamedTuple):
-    waiting: tuple[tuple[TensorDict, Tensor], ...]  # a flat rollout, and the indices of a minibatch
+    waiting: tuple[tuple[TensorDict, Tensor], ...]  # a batch, and the indices of a minibatch
     report: Report  # of the rollout, handed on with its last minibatch
     seed: int
+
+
+class Pieces(NamedTuple):
+    """Of what a rollout's minibatches are made.
+
+    Attributes:
+        name: under which a stage keeps its state.
+        of: ``rollout -> batch``, which the pieces are parts of.
+        sizes: ``(rollout, num_minibatches) -> sizes``, of a pass's minibatches.
+        dim: of the batch, along which it is cut.
+    """
+
+    name: str
+    of: Callable[[TensorDict], TensorDict]
+    sizes: Callable[[TensorDict, int], list[int]]
+    dim: int
 
 
 @stage
@@ -25,33 +42,52 @@ def minibatches(num_epochs: int, num_minibatches: int) -> Transform:
         ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
             the rollout.
     """
+    return passes(TRANSITIONS, num_epochs, num_minibatches)
+
+
+@stage
+def sequences(num_epochs: int, num_minibatches: int) -> Transform:
+    """``minibatches`` of whole sequences, [T, B / num_minibatches], for agents that remember.
+
+    Each begins with the ``memory`` that was recorded at t=0. What is masked stays, as what comes
+    after it does not depend on it, and losses leave it out.
+
+    Raises:
+        ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
+            the environments.
+    """
+    return passes(SEQUENCES, num_epochs, num_minibatches)
+
+
+def passes(pieces: Pieces, num_epochs: int, num_minibatches: int) -> Transform:
+    """Passes over each rollout, in shuffled pieces; the bare transform."""
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
 
     def transform(source):
         def init(params, seed):
-            return source.init(params, seed) | {"minibatches": no_minibatches(seed)}
+            return source.init(params, seed) | {pieces.name: no_minibatches(pieces, seed)}
 
         def step(params, state):
-            waiting, report, seed = state["minibatches"]
+            waiting, report, seed = state[pieces.name]
             if not waiting:
                 state, rollout, report = source.step(params, state)
                 seed, key = split(seed)
-                flat, sizes = flattened(rollout), minibatch_sizes(rollout, num_minibatches)
-                orders = shuffled(len(flat), num_epochs, generator(key))
-                waiting = tuple((flat, part) for order in orders for part in order.split(sizes))
-            (flat, part), *waiting = waiting
+                batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
+                orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
+                waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
+            (batch, part), *waiting = waiting
             now, later = (Report(), report) if waiting else (report, Report())
             own = MinibatchState(tuple(waiting), later, seed)
-            return state | {"minibatches": own}, take(flat, part), now
+            return state | {pieces.name: own}, take(batch, part, pieces.dim), now
 
         return Pipeline(init, step)
 
     return transform
 
 
-def no_minibatches(seed: int) -> MinibatchState:
+def no_minibatches(pieces: Pieces, seed: int) -> MinibatchState:
     """The state before any rollout."""
-    return MinibatchState((), Report(), fold_in(seed, "minibatches"))
+    return MinibatchState((), Report(), fold_in(seed, pieces.name))
 
 
 def flattened(rollout: TensorDict) -> TensorDict:
@@ -78,19 +114,34 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     return [least + 1] * rest + [least] * (num_minibatches - rest)
 
 
+def sequence_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
+    """The sizes of a pass's minibatches of sequences."""
+    size = rollout.batch_size[1]
+    if size % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches of whole sequences do not divide {size} environments"
+        )
+    return [size // num_minibatches] * num_minibatches
+
+
+TRANSITIONS = Pieces("minibatches", flattened, minibatch_sizes, 0)
+SEQUENCES = Pieces("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
+
+
 def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
-    """The order of the transitions in each epoch, [num_epochs, size]."""
+    """The order of the pieces in each epoch, [num_epochs, size]."""
     return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
 
 
-def take(batch: TensorDict, index: Tensor) -> TensorDict:
-    """``batch[index]``, at a fifth of its price."""
-    return TensorDict(selected(batch, index), batch_size=index.shape)
+def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
+    """``batch[index]``, or ``batch[:, index]``, at a fifth of its price."""
+    shape = (*batch.shape[:dim], len(index))
+    return TensorDict(selected(batch, index, dim), batch_size=shape)
 
 
-def selected(batch, index: Tensor) -> dict:
+def selected(batch, index: Tensor, dim: int = 0) -> dict:
     """The entries at ``index`` of all leaves, as a plain dictionary."""
     return {
-        key: x.index_select(0, index) if isinstance(x, Tensor) else selected(x, index)
+        key: x.index_select(dim, index) if isinstance(x, Tensor) else selected(x, index, dim)
         for key, x in batch.items()
     }
