@@ -6,6 +6,7 @@ from nappo2.algorithms.impala import Impala, impala
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.presets import PRESETS, Preset, preset, preset_for
 from nappo2.algorithms.recipe import perceptrons, suited
+from nappo2.algorithms.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
 from nappo2.algorithms.sac import SAC, sac
 from nappo2.algorithms.td3 import TD3, td3
 
@@ -18,6 +19,8 @@ RECIPES = {
     "td3": td3,
     "dqn": dqn,
     "double_dqn": double_dqn,
+    "recurrent_ppo": recurrent_ppo,
+    "recurrent_impala": recurrent_impala,
 }
 
 __all__ = [
@@ -39,6 +42,9 @@ __all__ = [
     "ppo",
     "preset",
     "preset_for",
+    "recurrent_impala",
+    "recurrent_perceptrons",
+    "recurrent_ppo",
     "sac",
     "suited",
     "td3",

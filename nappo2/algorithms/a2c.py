@@ -6,7 +6,7 @@ from nappo2 import losses, optim
 from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
-from nappo2.networks import ActorCritic
+from nappo2.networks import Agent
 from nappo2.schemes import Stages
 from nappo2.stages import discounted, gae
 
@@ -49,7 +49,7 @@ def a2c(
     env: Env,
     config: A2C = A2C(),
     *,
-    agent: ActorCritic | None = None,
+    agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Stages:
     """Advantage actor-critic; in 2daca it is A3C (https://arxiv.org/abs/1602.01783).
@@ -106,7 +106,7 @@ def vpg(
     env: Env,
     config: VPG = VPG(),
     *,
-    agent: ActorCritic | None = None,
+    agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Stages:
     """The policy gradient of discounted returns less a value (REINFORCE with a baseline; Williams, 1992).

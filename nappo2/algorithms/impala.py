@@ -6,7 +6,7 @@ from nappo2 import losses, optim
 from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
-from nappo2.networks import ActorCritic
+from nappo2.networks import Agent
 from nappo2.schemes import Stages
 from nappo2.stages import vtrace
 
@@ -49,7 +49,7 @@ def impala(
     env: Env,
     config: Impala = Impala(),
     *,
-    agent: ActorCritic | None = None,
+    agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Stages:
     """Actor-critic with V-trace (Espeholt et al., https://arxiv.org/abs/1802.01561).

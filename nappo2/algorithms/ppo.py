@@ -7,7 +7,7 @@ from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perc
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
-from nappo2.networks import ActorCritic
+from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
 from nappo2.schemes import Stages
 from nappo2.stages import gae, scheduled, standardized
@@ -61,7 +61,7 @@ def ppo(
     env: Env,
     config: PPO = PPO(),
     *,
-    agent: ActorCritic | None = None,
+    agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Stages:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).

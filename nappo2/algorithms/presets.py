@@ -114,6 +114,31 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "double_dqn": {
         "default": Preset("*", 4, 50_000, DQN(), "CartPole-v1, measured here on one seed")
     },
+    "recurrent_ppo": {
+        "cartpole": Preset(
+            "*CartPole-v1",
+            8,
+            300_000,
+            PPO(
+                num_steps=64,
+                num_epochs=10,
+                num_minibatches=1,
+                learning_rate=1e-3,
+                gamma=0.98,
+                lambda_=0.9,
+            ),
+            "measured here, without velocities",
+        ),
+        "default": Preset(
+            "*", 8, 1_000_000, PPO(num_steps=128, num_minibatches=4), "not measured here"
+        ),
+    },
+    "recurrent_impala": {
+        "cartpole": Preset(
+            "*CartPole-v1", 8, 300_000, Impala(normalize=True), "measured here, without velocities"
+        ),
+        "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured here"),
+    },
     "vpg": {
         "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "measured here"),
         "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "not measured"),

@@ -1,7 +1,7 @@
 """What the recipes share: first params, agents of the right sizes, and checks of what fits."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium.spaces import Discrete
@@ -9,19 +9,37 @@ from gymnasium.spaces import Discrete
 from nappo2.envs import Env, action_size, check_spaces
 from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
-from nappo2.networks import ActorCritic, actor_critic, flattening, mlp, normalized, with_log_std
+from nappo2.networks import (
+    ActorCritic,
+    Agent,
+    RecurrentActorCritic,
+    actor_critic,
+    flattening,
+    mlp,
+    normalized,
+    with_log_std,
+)
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.policies import greedy, stochastic
+from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic
 from nappo2.schemes import Stages
-from nappo2.stages import collect, gradients, learn, minibatches, placed, update
+from nappo2.stages import (
+    collect,
+    gradients,
+    learn,
+    learn_sequences,
+    minibatches,
+    placed,
+    sequences,
+    update,
+)
 
 
 def on_policy(
     name: str,
     env: Env,
-    agent: ActorCritic,
+    agent: Agent,
     dist: Distribution,
     *,
     init: Callable[[int], Params],
@@ -39,26 +57,82 @@ def on_policy(
     Raises:
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
     """
-    if env.num_envs * num_steps % num_minibatches:
-        raise ValueError(
-            f"{num_minibatches} minibatches do not divide a rollout of {env.num_envs} environments "
-            f"x {num_steps} steps"
-        )
+    way = way_of(agent)
+    way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
-    policy = stochastic(agent.actor, dist)
+    policy = way.policy(agent, dist)
     return Stages(
         init=init,
         collect=collect(env, policy, num_steps),
         prepare=compose(placed(), prepare),
-        batches=minibatches(num_epochs, num_minibatches),
+        batches=way.batches(num_epochs, num_minibatches),
         gradients=gradients(loss),
         update=compose(update(optimizer), afterwards),
-        learn=compose(learn(loss, optimizer, num_epochs, num_minibatches), afterwards),
+        learn=compose(way.learn(loss, optimizer, num_epochs, num_minibatches), afterwards),
         policy=policy,
-        greedy=greedy(agent.actor, dist),
+        greedy=way.greedy(agent, dist),
         name=name,
         takes_stale=takes_stale,
     )
+
+
+class Way(NamedTuple):
+    """How an agent acts and learns on-policy.
+
+    Attributes:
+        policy: ``(agent, dist) -> Policy`` of the collectors.
+        greedy: the same of an evaluation.
+        batches: ``(num_epochs, num_minibatches) -> transform``.
+        learn: ``(loss, optimizer, num_epochs, num_minibatches) -> transform``.
+        check_division: of ``(num_envs, num_steps, num_minibatches)``.
+    """
+
+    policy: Callable[..., Policy]
+    greedy: Callable[..., Policy]
+    batches: Callable[[int, int], Transform]
+    learn: Callable[..., Transform]
+    check_division: Callable[[int, int, int], None]
+
+
+def _transitions_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
+    if num_envs * num_steps % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {num_envs} environments "
+            f"x {num_steps} steps"
+        )
+
+
+def _sequences_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
+    if num_envs % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches of whole sequences do not divide {num_envs} environments"
+        )
+
+
+WAYS: dict[type, Way] = {
+    ActorCritic: Way(
+        lambda agent, dist: stochastic(agent.actor, dist),
+        lambda agent, dist: greedy(agent.actor, dist),
+        minibatches,
+        learn,
+        _transitions_divide,
+    ),
+    RecurrentActorCritic: Way(
+        recurrent, recurrent_greedy, sequences, learn_sequences, _sequences_divide
+    ),
+}
+
+
+def way_of(agent: Agent) -> Way:
+    """How an agent acts and learns.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if type(agent) not in WAYS:
+        known = " or ".join(kind.__name__ for kind in WAYS)
+        raise ValueError(f"an agent is an {known}, not {agent!r}")
+    return WAYS[type(agent)]
 
 
 def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
@@ -100,7 +174,7 @@ def perceptrons(
     return normalized(agent, shape) if normalize else agent
 
 
-def check_fit(env: Env, agent: ActorCritic, dist: Distribution) -> None:
+def check_fit(env: Env, agent: Agent, dist: Distribution) -> None:
     """Refuses an agent that cannot see the observations, or does not fit the actions.
 
     Raises:
@@ -109,7 +183,7 @@ def check_fit(env: Env, agent: ActorCritic, dist: Distribution) -> None:
     params, space = make_params(agent.init(0), normalizer=agent.normalizer()), env.observation_space
     dtype = torch.uint8 if space.dtype == "uint8" else torch.float32
     try:
-        outputs, value = agent.both(params.to_dict(), torch.zeros(2, *space.shape, dtype=dtype))
+        outputs, value = agent.begin(params.to_dict(), torch.zeros(2, *space.shape, dtype=dtype))
     except RuntimeError as error:
         shape = ", ".join(map(str, ("B", *space.shape)))
         raise ValueError(

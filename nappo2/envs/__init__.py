@@ -12,6 +12,7 @@ from nappo2.envs.env import (
 )
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.gym import from_gym
+from nappo2.envs.observing import masked_cartpole, observing
 from nappo2.envs.pendulum import pendulum
 from nappo2.envs.physics import physics_env
 from nappo2.envs.pybullet import PYBULLET, pybullet
@@ -30,7 +31,9 @@ __all__ = [
     "from_gym",
     "has_goals",
     "make",
+    "masked_cartpole",
     "observation_size",
+    "observing",
     "pendulum",
     "physics_env",
     "pybullet",

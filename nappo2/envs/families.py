@@ -5,10 +5,15 @@ from typing import Any
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.envs.observing import masked_cartpole
 from nappo2.envs.pendulum import pendulum
 from nappo2.envs.pybullet import PYBULLET, pybullet
 
-TORCH = {"torch/CartPole-v1": cartpole, "torch/Pendulum-v1": pendulum}
+TORCH = {
+    "torch/CartPole-v1": cartpole,
+    "torch/MaskedCartPole-v1": masked_cartpole,
+    "torch/Pendulum-v1": pendulum,
+}
 
 
 def make(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
