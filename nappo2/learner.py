@@ -11,9 +11,9 @@ from time import perf_counter
 from nappo2.checkpoint import save_params
 from nappo2.evaluate import Evaluation
 from nappo2.interrupts import interruptible
-from nappo2.metrics import CsvFile, Row
+from nappo2.metrics import CsvFile, Metrics, Row
 from nappo2.params import Params, with_hyper
-from nappo2.pipeline import Pipeline, positive
+from nappo2.pipeline import Pipeline, adopt, check_pipeline, positive
 from nappo2.reports import Report, flat, join
 from nappo2.seeds import check_seed
 from nappo2.threads import torch_threads
@@ -71,8 +71,7 @@ class Learner:
                 that is a file.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
-        if not isinstance(pipeline, Pipeline):
-            raise ValueError(f"a Learner takes the steps of a pipeline, not of {pipeline!r}")
+        check_pipeline(pipeline)
         if tensorboard and log_dir is None:
             raise ValueError("TensorBoard needs a log_dir to write to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
@@ -82,7 +81,7 @@ class Learner:
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
         self.env_steps, self.seconds, self.interrupted = 0, 0.0, False
         self.sums: dict[str, float] = {}
-        self.metrics: list[Row] = []
+        self.metrics = Metrics()
         self._episodes = deque(maxlen=100)
         self._unlogged: list[Report] = []
         self._next_evaluation = evaluate_every
@@ -131,6 +130,26 @@ class Learner:
                 self.interrupted = interrupted()
             finally:
                 self.save()
+
+    def run(self) -> "Learner":
+        """Runs until ``target_steps`` or an interrupt; returns itself, to be looked at."""
+        for _ in self:
+            pass
+        return self
+
+    def adopt(self, pipeline: Pipeline) -> "Learner":
+        """Goes on with another pipeline: a changed stage, or another scheme of the same recipe.
+
+        Params, metrics, and the states of stages that have the same name and structure stay.
+        Workers of a cut of the same name and size receive the new pipeline and keep what they
+        remember; others are ended, or started. Steps that are under way are dropped, and not counted.
+
+        Raises:
+            ValueError: if it is no pipeline.
+        """
+        self.state = adopt(check_pipeline(pipeline), self.state, self.params, self.seed)
+        self.pipeline = pipeline
+        return self
 
     def set(self, **hyper: float) -> None:
         """Changes hyper-parameters from the next step on, on every worker.

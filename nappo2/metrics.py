@@ -7,6 +7,27 @@ from typing import Any
 Row = dict[str, Any]
 
 
+class Metrics(list):
+    """Rows, the oldest first: a list, which shows itself as a table."""
+
+    def to_pandas(self):
+        """A pandas DataFrame, by env steps; what a row lacks is NaN.
+
+        Raises:
+            ImportError: without pandas; says how to install it.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("a DataFrame needs pandas: pip install 'nappo2[stats]'") from error
+        return pandas.DataFrame(list(self))
+
+    def _repr_html_(self):
+        from nappo2.show import look  # a table, for whoever looks at it in a notebook
+
+        return look(self)._repr_html_()
+
+
 class CsvFile:
     """Rows on disk, each written at once. Columns that turn up later are added to all rows."""
 

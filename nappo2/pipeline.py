@@ -177,12 +177,31 @@ def unroll(num_steps: int) -> Transform:
 
 
 def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) -> dict[str, Any]:
-    """The state in which ``pipeline`` goes on from ``state``.
+    """The state in which ``pipeline`` goes on from ``state``, which is consumed.
 
     Keeps the states of stages that have the same name and structure, and
-    initialises the others.
+    initialises the others. A cut that fits keeps its workers, which adopt what is left
+    of it; other workers are asked for their states, and ended.
     """
-    return keep(pipeline.init(params, seed), state)
+    state = {name: cut if _fits(cut, pipeline) else cut.ended() for name, cut in state.items()}
+    token = _offered.set(state)
+    try:
+        fresh = pipeline.init(params, seed)
+    finally:
+        _offered.reset(token)
+    return keep(fresh, state)
+
+
+_offered: ContextVar[dict[str, Any]] = ContextVar("offered")  # the state that is being adopted
+
+
+def offered(name: str) -> Any:
+    """What the cut ``name`` may go on with, within an adoption; None otherwise."""
+    return _offered.get({}).get(name)
+
+
+def _fits(value: Any, pipeline: Pipeline) -> bool:
+    return not hasattr(value, "fits") or value.fits(pipeline)
 
 
 def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +209,8 @@ def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
 
     The state of a cut adopts by itself (``adopt``), and tells what is in its workers (``ask``).
     """
-    inner = [cut.ask(0) for cut in old.values() if hasattr(cut, "ask")]
+    lacking = any(name not in old and not hasattr(x, "adopt") for name, x in fresh.items())
+    inner = [cut.ask(0) for cut in old.values() if lacking and hasattr(cut, "ask")]
     known = {name: value for state in (*inner, old) for name, value in state.items()}
     return {
         name: _keep(value, old.get(name, old), known.get(name)) for name, value in fresh.items()
@@ -225,3 +245,10 @@ def positive(**counts: int) -> None:
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} is an integer of at least 1, not {value!r}")
+
+
+def check_pipeline(pipeline: Any) -> Pipeline:
+    """``pipeline``, if it is one; by its fields, as a class that was reloaded is another one."""
+    if getattr(pipeline, "_fields", None) != Pipeline._fields:
+        raise ValueError(f"a Learner takes the steps of a pipeline, not of {pipeline!r}")
+    return pipeline

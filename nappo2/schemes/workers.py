@@ -4,11 +4,11 @@ A training scheme says where the pipeline is cut, and how many of a cut's
 workers each step waits for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from nappo2.pipeline import Pipeline, Transform, keep, positive, stage
+from nappo2.pipeline import Pipeline, Stage, Transform, adopt, keep, offered, positive, stage
 from nappo2.reports import count, join
 from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.merging import merge
@@ -21,9 +21,28 @@ class WorkersState(NamedTuple):
     pending: dict[Any, int]  # ref -> index of the member, in order of the calls
     delivered: bool  # whether any worker has ever
     backend: Backend
+    kind: tuple = ()  # of what workers these are, as far as it was settled when they began
+
+    def fits(self, pipeline: Pipeline) -> bool:
+        """Whether these can be the workers of the last cut of ``pipeline``."""
+        cuts = [i for i, stage in enumerate(pipeline.stages) if stage.kind == "workers"]
+        if not cuts:
+            return False
+        return self.kind == kind_of(
+            pipeline.stages[: cuts[-1]], pipeline.stages[cuts[-1]].arguments
+        )
+
+    def ended(self) -> "Ended":
+        """What these remember; they are no more."""
+        alive = [member.worker is not None for member in self.members]
+        found = Ended(tuple(self.ask(i) if there else {} for i, there in enumerate(alive)))
+        self.stop()
+        return found
 
     def adopt(self, old: Any) -> "WorkersState":
         """Worker i goes on from the state of worker i; if nothing was cut, worker 0 from ``old``."""
+        if getattr(old, "members", None) is self.members:
+            return self
         cut = hasattr(old, "members")
         found = [old.ask(i) for i in range(len(old.members))] if cut else [old]
         for member, kept in zip(self.members, found, strict=False):
@@ -37,6 +56,28 @@ class WorkersState(NamedTuple):
     def stop(self) -> None:
         """Ends the workers."""
         self.backend.stop([m.worker for m in self.members if m.worker is not None])
+
+
+class Ended(NamedTuple):
+    """The states of workers that are no more."""
+
+    members: tuple[dict[str, Any], ...]
+
+    def ask(self, i: int) -> dict[str, Any]:
+        """The state of worker ``i``."""
+        return self.members[i]
+
+
+def kind_of(source: Sequence[Stage], cut: Mapping[str, Any]) -> tuple:
+    """What is settled when the workers of a cut begin, and cannot be changed."""
+    meet = any(stage.kind == "_all_reduce" for stage in source)
+    waits_for = cut["num_workers"] if cut["wait_for"] is None else cut["wait_for"]
+    arrivals = (waits_for, cut["preempt"]) if meet else None
+    return cut["name"], cut["num_workers"], cut["on"].remote, arrivals
+
+
+def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
+    return lambda _, state: (pipeline, adopt(pipeline, state, params, seed), None)
 
 
 def _keeping(kept: Any) -> Callable:
@@ -87,6 +128,8 @@ def workers(
 
     def transform(source):
         meet = reduces(source) and num_workers > 1
+        given = {"num_workers": num_workers, "wait_for": wait_for, "preempt": preempt}
+        kind = kind_of(source.stages, given | {"on": on, "name": name})
         if meet and ahead:
             raise ValueError("workers that meet in all_reduce cannot be ahead of each other")
         if meet and wait_for < num_workers and preempt is None:
@@ -101,13 +144,19 @@ def workers(
 
         def init(params, seed):
             seeds = [fold_in(seed, i) for i in range(num_workers)]
+            old = offered(name)
+            if hasattr(old, "backend"):  # else there are none, or none that fit
+                for member, its in zip(old.members, seeds, strict=True):
+                    if member.worker is not None:
+                        on.ask(member.worker, _adopting(source, params, its))
+                return {name: WorkersState(old.members, {}, True, on, kind)}
             members = tuple(map(Member, spawn(params, seeds), seeds))
             for member in members:
                 on.ask(member.worker, _nothing)  # so that what fails at its start is raised here
-            return {name: WorkersState(members, {}, False, on)}
+            return {name: WorkersState(members, {}, False, on, kind)}
 
         def step(params, state):
-            members, pending, delivered, _ = state[name]
+            members, pending, delivered, *_ = state[name]
             round = Round(source, on, spawn, params, members, pending, delivered)
             round.call_all(1 + ahead)
             if preempt is not None and not meet:
@@ -121,7 +170,7 @@ def workers(
                 f"{name}_transfer_seconds": round.moved + perf_counter() - start,
                 "restarts": report.sums.get("restarts", 0) + round.restarts,
             }
-            own = WorkersState(tuple(round.members), round.pending, round.delivered, on)
+            own = WorkersState(tuple(round.members), round.pending, round.delivered, on, kind)
             return {name: own}, item, count(report, **counted)
 
         return Pipeline(init, step)

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, adopt, envs, gradients, join, ppo, scheme, workers
+from nappo2 import PPO, Learner, adopt, envs, gradients, join, minibatches, ppo, scheme, workers
 from nappo2.schemes.remote import actors_of
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG, STAGES, train
@@ -219,3 +219,22 @@ def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
         )  # 2 x 40, and 2 x 20 at least
         assert params["normalizer", "observation", "moments"][0, 0] == sum(counts)
         state["learners"].stop()
+
+
+def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
+    """The same processes go on with the same episodes, with one minibatch instead of two."""
+    on = on_ray()
+    run = Learner(scheme("2dacs", STAGES, on=on), STAGES.init(0), progress=False)
+    run.step()
+    cut = run.state["learners"]
+    before = [cut.ask(i)["collect"].length.tolist() for i in range(2)]
+    changed = STAGES.collect | STAGES.prepare | minibatches(1, 1) | STAGES.gradients
+    run.adopt(changed | workers(2, on=on, name="learners") | STAGES.update)
+    cut, old = run.state["learners"], cut
+    assert [m.worker for m in cut.members] == [m.worker for m in old.members]
+    assert [cut.ask(i)["collect"].length.tolist() for i in range(2)] == before
+    for _ in range(5):
+        run.step()
+    assert [row["env_steps"] for row in run.metrics] == [32, 64, 96]  # of 4, 1 and 1 updates
+    assert [row["updates"] for row in run.metrics] == [4, 5, 6]
+    run.close()

@@ -7,6 +7,7 @@ from nappo2 import (
     A2C,
     PPO,
     Impala,
+    Learner,
     a2c,
     adopt,
     all_reduce,
@@ -266,3 +267,33 @@ def test_an_error_in_one_process_is_raised_where_it_happens():
         params = STAGES.init(0)
         with pytest.raises(ZeroDivisionError, match="in the loss"):
             pipe.step(params, pipe.init(params, 0))
+
+
+def test_workers_of_a_cut_that_fits_adopt_what_is_left_of_it():
+    """They go on with their episodes: under other losses, waiting for others, in another scheme."""
+    run = Learner(scheme("2dacs", STAGES), STAGES.init(0), progress=False)
+    run.step()
+    members = run.state["learners"].members
+    lengths = [m.worker.state["collect"].length for m in members]
+    for name in ("2daca", "2dacs"):
+        run.adopt(scheme(name, STAGES))
+        assert run.state["learners"].members is members
+    assert [m.worker.state["collect"].length for m in members] == lengths
+    run.adopt(scheme("dadacs", STAGES))
+    assert run.state["learners"].members is members
+    inner = [m.worker.state["collectors"].members[0].worker.state for m in members]
+    assert all((x["collect"].length == n).all() for x, n in zip(inner, lengths, strict=True))
+    steps_before, version = run.env_steps, int(run.params["version"])
+    run.step()
+    assert run.params["version"] == version + 1 and run.env_steps >= steps_before
+
+
+@pytest.mark.parametrize("new", ["3cs", "da2cs", "2daca", "3ds"])
+def test_a_learner_goes_on_under_another_scheme(new):
+    """The params and the rows that it has stay, and new ones follow."""
+    run = Learner(scheme("3cs", STAGES), STAGES.init(0), target_steps=64, progress=False).run()
+    rows, version = list(run.metrics), run.params["version"]
+    run.target_steps = 128
+    run.adopt(scheme(new, STAGES)).run()
+    assert run.metrics[: len(rows)] == rows and run.env_steps >= 128
+    assert run.params["version"] > version and run.done()
