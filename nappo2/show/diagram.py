@@ -4,7 +4,7 @@ What stands left of a cut runs on its workers, so that a cut is drawn as a frame
 frames nest as cuts do. Nothing is run: the drawing is made of ``pipeline.stages`` alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -118,13 +118,17 @@ class Drawing:
             self.boxes = [box._replace(x=box.x + slack / 2) for box in self.boxes]
         return right + slack
 
-    def svg(self) -> str:
+    def parts(self) -> str:
         parts = [self.frame(frame) for frame in reversed(self.frames)]
         parts += [self.box(box) for box in self.boxes]
-        parts += self.arrows() + [self.gate(frame) for frame in self.frames] + self.params()
+        return "".join(
+            parts + self.arrows() + [self.gate(frame) for frame in self.frames] + self.params()
+        )
+
+    def svg(self) -> str:
         return element(
             "svg",
-            "".join(parts),
+            self.parts(),
             xmlns="http://www.w3.org/2000/svg",
             viewBox=f"0 0 {self.width:.0f} {self.height:.0f}",
             width=f"{self.width:.0f}",
@@ -271,3 +275,25 @@ def arrow(x1: float, y1: float, x2: float, y2: float, colour: str = "currentColo
         head = f"M{x2 - 6:.1f} {y2 - 3.5:.1f} L{x2:.1f} {y2:.1f} L{x2 - 6:.1f} {y2 + 3.5:.1f}"
     line = {"stroke": colour, "stroke_width": 1.5, "fill": "none"}
     return element("path", d=f"M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f} {head}", **line)
+
+
+STYLE = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}"
+
+
+def picture(pipelines: Mapping[str, Pipeline]) -> str:
+    """Drawings below each other, each beside its name, as an SVG that is a file of its own.
+
+    It follows the reader's preference of light or dark.
+    """
+    left = 16.0 + 8 * max(map(len, pipelines)) if len(pipelines) > 1 else 0.0
+    y, width, parts = 0.0, 0.0, []
+    for name, pipeline in pipelines.items():
+        drawn = Drawing(pipeline.stages)
+        inner = f'<g transform="translate({left:.0f} {y:.0f})">{drawn.parts()}</g>'
+        said = text(0, y + drawn.top + BOX / 2 + 4, name, size=13, weight=700, font=MONO)
+        parts.append((said if left else "") + inner)
+        y, width = y + drawn.height + 8, max(width, left + drawn.width)
+    size = {"viewBox": f"0 0 {width:.0f} {y:.0f}", "width": f"{width:.0f}"}
+    size |= {"height": f"{y:.0f}", "style": "max-width:100%"}
+    inner = f"<style>{STYLE}</style>" + "".join(parts)
+    return element("svg", inner, xmlns="http://www.w3.org/2000/svg", font_family=SANS, **size)
