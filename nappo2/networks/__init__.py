@@ -9,7 +9,8 @@ from nappo2.networks.actor_critic import (
     with_log_std,
 )
 from nappo2.networks.cell import Cell, beside, gru, lstm, seeing, unroll
-from nappo2.networks.mlp import flattening, mlp, orthogonal
+from nappo2.networks.cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks.mlp import flattening, linear, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network
 from nappo2.networks.recurrent import (
@@ -18,6 +19,8 @@ from nappo2.networks.recurrent import (
     recurrent_actor_critic,
     separate_recurrent_actor_critic,
 )
+from nappo2.networks.residual import fixup_cnn, impala_cnn
+from nappo2.networks.sequential import layer_norm, sequential
 from nappo2.networks.twin_critic import (
     ActorCritics,
     discrete_twin_critics,
@@ -28,6 +31,8 @@ from nappo2.networks.twin_critic import (
 )
 
 __all__ = [
+    "MNIH",
+    "YOUNG",
     "ActorCritic",
     "ActorCritics",
     "Agent",
@@ -37,10 +42,17 @@ __all__ = [
     "RecurrentActorCritic",
     "actor_critic",
     "beside",
+    "cnn",
+    "convolution",
     "discrete_twin_critics",
+    "fixup_cnn",
     "flattening",
     "from_module",
     "gru",
+    "images",
+    "impala_cnn",
+    "layer_norm",
+    "linear",
     "lstm",
     "mlp",
     "normalized",
@@ -48,6 +60,7 @@ __all__ = [
     "recurrent_actor_critic",
     "seeing",
     "separate_recurrent_actor_critic",
+    "sequential",
     "shared_actor_critic",
     "twin_critics",
     "unchanged",

@@ -1,11 +1,11 @@
-"""Perceptrons."""
+"""Linear layers, and perceptrons made of them."""
 
 from collections.abc import Callable
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn import functional
 
 from nappo2.networks.network import Network
 from nappo2.pipeline import positive
@@ -17,6 +17,19 @@ def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
     """An orthogonal matrix, scaled by ``gain`` (Saxe et al., https://arxiv.org/abs/1312.6120)."""
     with torch_threads(1):  # another number of threads gives other bits
         return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
+
+
+def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
+    """A linear layer with orthogonal weights and biases of 0, [..., inputs] to [..., outputs]."""
+
+    def init(seed):
+        weight = orthogonal((outputs, inputs), gain, seed)
+        return TensorDict(weight=weight, bias=torch.zeros(outputs))
+
+    def apply(weights, x):
+        return functional.linear(x, weights["weight"], weights["bias"])
+
+    return Network(init, apply)
 
 
 def mlp(
@@ -41,21 +54,17 @@ def mlp(
     if len(sizes) < 2:
         raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
     positive(**{f"size {i}": size for i, size in enumerate(sizes)})
-    shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
-    gains = [gain] * (len(shapes) - 1) + [final_gain]
-    names = [str(i) for i in range(len(shapes))]
-
-    def layer(shape, gain, seed):
-        return TensorDict(weight=orthogonal(shape, gain, seed), bias=torch.zeros(shape[0]))
+    gains = [gain] * (len(sizes) - 2) + [final_gain]
+    layers = {str(i): linear(sizes[i], sizes[i + 1], gains[i]) for i in range(len(gains))}
 
     def init(seed):
-        specs = zip(names, shapes, gains, split(seed, len(shapes)), strict=True)
-        return TensorDict({name: layer(*spec) for name, *spec in specs})
+        seeds = zip(layers.items(), split(seed, len(layers)), strict=True)
+        return TensorDict({name: layer.init(its) for (name, layer), its in seeds})
 
     def apply(weights, x):
-        for name in names:
+        for name, layer in layers.items():
             x = x if name == "0" else activation(x)
-            x = linear(x, weights[name]["weight"], weights[name]["bias"])
+            x = layer.apply(weights[name], x)
         return x
 
     return Network(init, apply)
