@@ -14,10 +14,13 @@ from nappo2.envs import (
     PYBULLET,
     Env,
     Outcome,
+    acrobot,
     action_size,
     cartpole,
+    catch,
     from_gym,
     make,
+    mountain_car,
     pendulum,
     physics_env,
     pybullet,
@@ -129,7 +132,7 @@ def follow(env, env_id, num_steps, act):
                 state.physics[i] = torch.as_tensor(theirs[i].unwrapped.state)
 
 
-def assert_alike(pairs):
+def assert_alike(pairs, atol=1e-5):
     """Returns how many steps terminated and truncated episodes."""
     ends = torch.zeros(2)
     for ours, theirs in pairs:
@@ -139,7 +142,7 @@ def assert_alike(pairs):
             torch.testing.assert_close(
                 x,
                 getattr(theirs, name).float(),
-                atol=1e-5,
+                atol=atol,
                 rtol=0,
                 msg=lambda m, n=name: f"{n}: {m}",
             )
@@ -203,8 +206,86 @@ def test_a_pendulum_moves_as_gymnasiums_does():
     assert assert_alike(follow(pendulum(3), "Pendulum-v1", 500, act)) == [0, 2 * 3]
 
 
+def test_a_mountain_car_moves_as_gymnasiums_does():
+    """Pushed to where it moves, it gets to the top within 200 steps; at random it is cut off."""
+    rng = np.random.default_rng(0)
+
+    def act(seen):
+        action = np.where(seen[:, 1] < 0, 0, 2)
+        action[2:] = rng.integers(3, size=2)
+        return action, action
+
+    arrived, cut = assert_alike(follow(mountain_car(4), "MountainCar-v0", 500, act))
+    assert arrived >= 4 and cut == 4
+
+
+def test_an_acrobot_moves_as_gymnasiums_does():
+    """Pumped, the first two get the tip up again and again; the others stay below for 500 steps.
+
+    Two links are chaotic: what differs in the last bit of float64 may grow to 6e-5.
+    """
+
+    def act(seen):
+        action = np.where(seen[:, 5] < 0, 0, 2)
+        action[2:] = 1
+        return action, action
+
+    above, cut = assert_alike(follow(acrobot(4), "Acrobot-v1", 500, act), atol=1e-4)
+    assert above >= 4 and cut == 2
+
+
+def test_a_step_of_an_acrobot_is_gymnasiums_to_the_last_digits():
+    """From anywhere, as fast as it may be."""
+    rng, theirs = np.random.default_rng(0), gymnasium.make("Acrobot-v1")
+    env, high = acrobot(50), np.array([math.pi, math.pi, 4 * math.pi, 9 * math.pi])
+    physics, actions = rng.uniform(-high, high, (50, 4)), rng.integers(3, size=50)
+    state = env.reset(0)[0]._replace(physics=torch.as_tensor(physics))
+    state, _, outcome = env.step(state, torch.as_tensor(actions))
+    theirs.reset()
+    for i, ended in enumerate(outcome.terminated):
+        theirs.unwrapped.state = physics[i]
+        _, reward, terminated, *_ = theirs.step(actions[i])
+        assert ended == terminated and outcome.reward[i] == reward
+        if not terminated:
+            np.testing.assert_allclose(state.physics[i], theirs.unwrapped.state, atol=1e-11)
+
+
+def test_a_ball_is_caught_by_hand():
+    """Five columns: in two steps from the middle the paddle gets anywhere. Row 1 is the last."""
+    env = catch(3, rows=3)
+    state, observation = env.reset(0)
+    assert observation.shape == (3, 1, 3, 5) and observation.dtype == torch.uint8
+    state = state._replace(physics=torch.tensor([[0, 0, 2], [0, 4, 2], [0, 3, 2]]))
+    state, observation, outcome = env.step(state, torch.tensor([0, 0, 1]))
+    lit = [x.nonzero().tolist() for x in observation[:, 0]]
+    assert lit == [[[1, 0], [2, 1]], [[1, 4], [2, 1]], [[1, 3], [2, 2]]]
+    assert not outcome.reward.any() and not outcome.terminated.any()
+    _, fresh, outcome = env.step(state, torch.tensor([0, 2, 2]))
+    assert outcome.reward.tolist() == [1, -1, 1] and outcome.terminated.all()
+    lit = [x.nonzero().tolist() for x in outcome.observation[:, 0]]
+    assert lit == [[[2, 0]], [[2, 2], [2, 4]], [[2, 3]]]
+    assert all(x[0, 0].any() and x[0, 2, 2] == 255 for x in fresh)
+
+
+def test_a_ball_falls_from_every_column_and_a_cell_may_have_many_pixels():
+    small, large = catch(500), catch(500, pixels=4)
+    _, observation = small.reset(0)
+    _, enlarged = large.reset(0)
+    assert observation[:, 0, 0].eq(255).sum(0).gt(70).all()  # of 100 each
+    assert torch.equal(enlarged[:, :, ::4, ::4], observation)
+    assert enlarged.shape == (500, 1, 40, 20) and enlarged.sum() == 16 * observation.sum()
+    with pytest.raises(ValueError, match="two rows"):
+        catch(1, rows=1)
+
+
 @pytest.mark.parametrize(
-    ("ours", "env_id"), [(cartpole(1), "CartPole-v1"), (pendulum(1), "Pendulum-v1")]
+    ("ours", "env_id"),
+    [
+        (cartpole(1), "CartPole-v1"),
+        (pendulum(1), "Pendulum-v1"),
+        (mountain_car(1), "MountainCar-v0"),
+        (acrobot(1), "Acrobot-v1"),
+    ],
 )
 def test_spaces_are_gymnasiums(ours, env_id):
     theirs = gymnasium.make(env_id)
@@ -213,13 +294,22 @@ def test_spaces_are_gymnasiums(ours, env_id):
     np.testing.assert_allclose(ours.observation_space.high, theirs.observation_space.high)
 
 
-@pytest.mark.parametrize("env", [cartpole(500), pendulum(500)], ids=["cartpole", "pendulum"])
-def test_episodes_start_where_gymnasiums_do(env):
-    """Uniform within ±0.05, or within ±(pi, 1); the most extreme of 500 is within 2% of that."""
+@pytest.mark.parametrize(
+    ("env", "centre", "reach"),
+    [
+        (cartpole(500), [0.0] * 4, [0.05] * 4),
+        (pendulum(500), [0.0] * 2, [math.pi, 1.0]),
+        (mountain_car(500), [-0.5, 0.0], [0.1, 0.0]),
+        (acrobot(500), [0.0] * 4, [0.1] * 4),
+    ],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_episodes_start_where_gymnasiums_do(env, centre, reach):
+    """Uniformly around a centre; the most extreme of 500 are within 2% of how far they reach."""
     state, observation = env.reset(0)
-    reach = torch.tensor([0.05] * 4 if env.name == "cartpole" else [math.pi, 1.0]).double()
-    extreme = state.physics.abs().amax(0)
-    assert (extreme <= reach).all() and (extreme > 0.98 * reach).all()
+    centre, reach = torch.tensor(centre).double(), torch.tensor(reach).double()
+    extreme = (state.physics - centre).abs().amax(0)
+    assert (extreme <= reach + 1e-9).all() and (extreme >= 0.98 * reach).all()
     assert observation.dtype == torch.float32
 
 
@@ -434,6 +524,9 @@ def test_an_error_of_the_environment_is_passed_on(when):
     [
         ("torch/CartPole-v1", "cartpole"),
         ("torch/Pendulum-v1", "pendulum"),
+        ("torch/MountainCar-v0", "mountain_car"),
+        ("torch/Acrobot-v1", "acrobot"),
+        ("torch/Catch-v0", "catch"),
         ("CartPole-v1", "CartPole-v1"),
     ],
 )

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from nappo2.envs.acrobot import acrobot
 from nappo2.envs.cartpole import cartpole
+from nappo2.envs.catch import catch
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole
 from nappo2.envs.pendulum import pendulum
 from nappo2.envs.pybullet import PYBULLET, pybullet
@@ -13,6 +16,9 @@ TORCH = {
     "torch/CartPole-v1": cartpole,
     "torch/MaskedCartPole-v1": masked_cartpole,
     "torch/Pendulum-v1": pendulum,
+    "torch/MountainCar-v0": mountain_car,
+    "torch/Acrobot-v1": acrobot,
+    "torch/Catch-v0": catch,
 }
 
 
