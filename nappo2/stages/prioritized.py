@@ -8,8 +8,7 @@ from torch import Tensor
 
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.minibatches import take
-from nappo2.stages.replay import check_replay, empty, filled, spent
+from nappo2.stages.replay import check_replay, empty, filled, read, spent
 
 Priority = Callable[[Mapping, Mapping], Tensor]
 """``(params, batch) -> [N]``: how much each transition surprises, such as its absolute TD error."""
@@ -74,7 +73,7 @@ def prioritized_replay(
             priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
             seed, key = split(own.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
-            batch = take(own.ring, index)
+            batch = read(own, index)
             surprise = priority(params.to_dict(), batch).abs().cpu() + 1e-6
             priorities = assigned(priorities, index, surprise.double() ** alpha)
             batch["importance"] = importance(chance, min(own.count, capacity), beta)

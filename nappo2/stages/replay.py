@@ -1,19 +1,34 @@
 """Reuse of transitions, off-policy: a ring of them, from which batches are sampled."""
 
+import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
+from torch import Tensor
 
+from nappo2.limits import available_memory
 from nappo2.params import Params, walk
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import Report, join
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.frames import (
+    Frames,
+    has_images,
+    images,
+    images_in_place,
+    no_frames,
+    numbered,
+    numbers_in_place,
+    pool_shape,
+)
 from nappo2.stages.minibatches import take
 
 
 class ReplayState(NamedTuple):
     ring: TensorDict | None  # [capacity], written in place; None before the first rollout
+    frames: Frames | None  # to which it refers, where observations are images
     count: int  # transitions stored so far
     env_steps: int  # that were taken for them
     owed: float  # batches left before the source's next step
@@ -26,6 +41,8 @@ def replay(
     capacity: int, batch_size: int, update_ratio: float = 1.0, start_steps: int = 0
 ) -> Transform:
     """Stores each rollout in a ring, then samples batches [batch_size] of it (Lin, 1992).
+
+    Images of bytes, [C, H, W], are stored once per frame, whatever the transitions that share it.
 
     Args:
         capacity: transitions in the ring; older ones are overwritten.
@@ -51,7 +68,7 @@ def replay(
             size = min(own.count, len(own.ring))  # one that was adopted has a length of its own
             index = torch.randint(size, (batch_size,), generator=generator(key))
             own, report = spent(own._replace(seed=seed))
-            return state | {"replay": own}, take(own.ring, index), report
+            return state | {"replay": own}, read(own, index), report
 
         return Pipeline(init, step)
 
@@ -67,7 +84,7 @@ def check_replay(capacity: int, batch_size: int, update_ratio: float) -> None:
 
 def empty(seed: int) -> ReplayState:
     """The state before any rollout."""
-    return ReplayState(None, 0, 0, 0.0, Report(), seed)
+    return ReplayState(None, None, 0, 0, 0.0, Report(), seed)
 
 
 def filled(
@@ -80,16 +97,33 @@ def filled(
     start_steps: int,
 ) -> tuple[dict, ReplayState]:
     """The states once a batch is due: until then the source is stepped, and what comes is stored."""
-    ring, count, env_steps, owed, report, seed = own
-    while owed < 1:
+    while own.owed < 1:
         state, rollout, new = source.step(params, state)
-        flat, report = stored(rollout), join([report, new])
-        ring = allocated(flat, capacity) if ring is None else ring
-        write(ring, count, flat)
-        count, fresh = count + len(flat), int(new.sums.get("env_steps", len(flat)))
-        env_steps += fresh  # which hindsight, unlike transitions, makes no more of
-        owed += update_ratio * fresh if env_steps >= start_steps else 0
-    return state, ReplayState(ring, count, env_steps, owed, report, seed)
+        flat = stored(rollout)
+        fresh = int(new.sums.get("env_steps", len(flat)))
+        env_steps = own.env_steps + fresh  # which hindsight, unlike transitions, makes no more of
+        due = update_ratio * fresh if env_steps >= start_steps else 0
+        own = extended(own, flat, capacity)._replace(
+            env_steps=env_steps, owed=own.owed + due, report=join([own.report, new])
+        )
+    return state, own
+
+
+def extended(own: ReplayState, flat: TensorDict, capacity: int) -> ReplayState:
+    """The state once transitions are written behind those that are there, in place."""
+    ring, frames, count, *rest = own
+    if ring is None:
+        ring, frames = allocated(flat, capacity)
+    if frames is not None:
+        flat, frames = numbered(flat, frames, ring["frames"][:count])
+    write(ring, count, flat)
+    return ReplayState(ring, frames, count + len(flat), *rest)
+
+
+def read(own: ReplayState, index: Tensor) -> TensorDict:
+    """The transitions at these places of the ring."""
+    batch = take(own.ring, index)
+    return batch if own.frames is None else images_in_place(batch, own.frames)
 
 
 def spent(own: ReplayState) -> tuple[ReplayState, Report]:
@@ -106,22 +140,26 @@ def stored(rollout: TensorDict) -> TensorDict:
     return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
 
 
-def allocated(flat: TensorDict, capacity: int) -> TensorDict:
-    """An empty ring for transitions like these.
+def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
+    """An empty ring for transitions like these, and for the frames of images.
 
     Raises:
         ValueError: if it takes more memory than there is; names both.
     """
-    needed = capacity * bytes_each(flat)
-    there = available_memory()
+    each, shape = flat[:1], (0,)
+    if has_images(flat):
+        shape = pool_shape(flat, capacity)
+        each = numbers_in_place(each, torch.zeros(images(each).shape[:3], dtype=torch.int64))
+    needed, there = capacity * bytes_each(each) + math.prod(shape), available_memory()
     if needed > there:
         raise ValueError(
             f"a replay of {capacity:,} transitions takes {needed / 1e9:.1f} GB, and {there / 1e9:.1f} GB "
             f"are available; {int(capacity * there / needed):,} would fit"
         )
-    return flat[:1].apply(
+    ring = each.apply(
         lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
     )
+    return ring, no_frames(shape) if has_images(flat) else None
 
 
 def bytes_each(flat: TensorDict) -> int:
@@ -129,23 +167,21 @@ def bytes_each(flat: TensorDict) -> int:
     return sum(x[0].numel() * x.element_size() for _, x in walk(flat))
 
 
-def available_memory() -> float:
-    """Bytes that could be allocated, as the kernel estimates them."""
-    try:
-        with open("/proc/meminfo") as file:
-            found = dict(line.split(":") for line in file)
-        return 1024 * float(found["MemAvailable"].split()[0])
-    except (OSError, KeyError):  # not on Linux
-        return float("inf")
-
-
 def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
     """Writes transitions behind the ``count`` that were written before, in place."""
     capacity = len(ring)
     skipped, flat = max(0, len(flat) - capacity), flat[-capacity:]
     start = (count + skipped) % capacity  # as if they had all been written
-    first = min(len(flat), capacity - start)
-    for path, x in walk(flat):
-        row = ring[path]
-        row[start : start + first] = x[:first]
-        row[: len(flat) - first] = x[first:]
+    copy(ring, start, flat, min(len(flat), capacity - start))
+
+
+def copy(ring: Mapping, start: int, flat: Mapping, first: int) -> None:
+    """Copies the ``first`` of some transitions to ``start``, and the rest to the front."""
+    for key, x in flat.items():
+        column = ring[key]
+        if not isinstance(x, Tensor):
+            copy(column, start, x, first)
+            continue
+        column[start : start + first] = x[:first]
+        if first < len(x):
+            column[: len(x) - first] = x[first:]

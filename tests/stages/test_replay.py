@@ -213,7 +213,7 @@ def test_a_million_half_cheetahs_take_a_quarter_of_a_gigabyte():
     """
     plain = 4 * (26 + 26 + 6 + 1 + 1) + 3 + 8
     assert 251 == plain <= bytes_each(half_cheetahs()) <= 1.1 * plain
-    ring = allocated(half_cheetahs(5), 1000)
+    ring = allocated(half_cheetahs(5), 1000)[0]
     held = sum(x.untyped_storage().nbytes() for _, x in walk(ring))
     assert held <= 1.1 * 1000 * plain and len(ring) == 1000
 
