@@ -7,6 +7,7 @@ state; a stage's seed is ``fold_in(seed, name)``, whatever stands beside it.
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial, reduce, wraps
@@ -62,7 +63,8 @@ class Pipeline(NamedTuple):
         return made
 
     def __repr__(self):
-        return " | ".join(map(repr, self.stages))
+        line, ratio = " | ".join(map(repr, self.stages)), updates_per_transition(self)
+        return line if ratio is None else f"{line} ({ratio:g} updates per transition)"
 
     def _repr_html_(self):
         from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
@@ -71,6 +73,25 @@ class Pipeline(NamedTuple):
 
 
 Transform = Callable[[Pipeline], Pipeline]
+
+
+def updates_per_transition(pipeline: Pipeline) -> float | None:
+    """How often replayed transitions move the params, for each that is collected.
+
+    That is the replay's ``update_ratio``, divided at a cut behind it by the results that make a
+    step, as their mean is one gradient. None for a pipeline without a replay or an update.
+    """
+    found = [i for i, its in enumerate(pipeline.stages) if "update_ratio" in its.arguments]
+    if not found or "update" not in (its.kind for its in pipeline.stages):
+        return None
+    cuts = [its.arguments for its in pipeline.stages[found[0] :] if "num_workers" in its.arguments]
+    return pipeline.stages[found[0]].arguments["update_ratio"] / math.prod(map(_merged, cuts))
+
+
+def _merged(cut: dict[str, Any]) -> int:
+    """How many results a cut makes one of."""
+    waits = cut["preempt"] is None and cut["wait_for"] is not None
+    return cut["wait_for"] if waits else cut["num_workers"]
 
 
 def stage(make: Callable) -> Callable:

@@ -1,19 +1,20 @@
 """Deep Q-learning, and double Q-learning."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from gymnasium.spaces import Discrete
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
-from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
 from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
 from nappo2.networks import Network, mlp, unchanged, with_goal
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
 from nappo2.schemes import Stages
+from nappo2.stages import replay
 
 
 @dataclass(frozen=True)
@@ -52,29 +53,36 @@ class DQN:
         check_ranges(self)
 
 
-def dqn(env: Env, config: DQN = DQN(), *, q: Network | None = None) -> Stages:
+def dqn(
+    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+) -> Stages:
     """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
 
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
         q: of observations to the values of all actions; None for a ReLU perceptron.
+        replay: what transitions are kept in.
 
     Raises:
         ValueError: if the actions are not discrete.
     """
-    return _q_learning("dqn", losses.dqn, env, config, q)
+    return _q_learning("dqn", losses.dqn, env, config, q, replay)
 
 
-def double_dqn(env: Env, config: DQN = DQN(), *, q: Network | None = None) -> Stages:
+def double_dqn(
+    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+) -> Stages:
     """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
 
     Arguments and errors are those of ``dqn``.
     """
-    return _q_learning("double_dqn", losses.double_dqn, env, config, q)
+    return _q_learning("double_dqn", losses.double_dqn, env, config, q, replay)
 
 
-def _q_learning(name: str, loss: Callable, env: Env, c: DQN, q: Network | None) -> Stages:
+def _q_learning(
+    name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
+) -> Stages:
     check_spaces(env.name, env.observation_space, env.action_space)
     if not isinstance(env.action_space, Discrete):
         raise ValueError(
@@ -101,5 +109,5 @@ def _q_learning(name: str, loss: Callable, env: Env, c: DQN, q: Network | None) 
         greedy=best(online),
         loss=loss(values),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
-        share=lambda num: _q_learning(name, loss, env, replace(c, **divided(c, num)), q),
+        replay=replay,
     )

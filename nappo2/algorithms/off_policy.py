@@ -10,7 +10,11 @@ from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.schemes import Stages
-from nappo2.stages import collect, gradients, placed, polyak, replay, update
+from nappo2.stages import collect, gradients, placed, polyak, update
+
+Replay = Callable[..., Transform]
+"""``(capacity, batch_size, update_ratio=, start_steps=) -> transform``: ``stages.replay``, or
+``partial(stages.prioritized_replay, priority=...)``."""
 
 
 def off_policy(
@@ -23,27 +27,31 @@ def off_policy(
     greedy: Policy,
     loss: Loss,
     optimizer: GradientTransformation,
+    replay: Replay,
     noise: Transform = compose(),
-    share: Callable[[int], Stages],
 ) -> Stages:
     """The stages of an off-policy recipe, whose config has the fields that are read here."""
     c = config
-    batches = compose(
-        replay(c.capacity, c.batch_size, c.update_ratio, c.start_steps), placed(), noise
-    )
+
+    def batches(num):
+        """Those of one of ``num`` workers, which share the totals evenly."""
+        capacity, start_steps = -(-c.capacity // num), -(-c.start_steps // num)
+        kept = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
+        return compose(kept, placed(), noise)
+
     updates = compose(update(optimizer), polyak(c.target_step_size))
     return Stages(
         init=init,
         collect=collect(env, policy, c.num_steps),
         prepare=compose(),
-        batches=batches,
+        batches=batches(1),
         gradients=gradients(loss),
         update=updates,
-        learn=compose(batches, gradients(loss), updates),
+        learn=compose(batches(1), gradients(loss), updates),
         policy=policy,
         greedy=greedy,
         name=name,
-        share=share,
+        share=batches,
     )
 
 
@@ -58,11 +66,3 @@ def first_params(
         return make_params(weights, target=weights.select(*targets), **hyper)
 
     return init
-
-
-def divided(config: Any, num: int) -> dict[str, int]:
-    """What each of ``num`` workers has of the totals of a config."""
-    return {
-        "capacity": -(-config.capacity // num),
-        "start_steps": -(-config.start_steps // num),
-    }

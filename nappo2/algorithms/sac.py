@@ -1,13 +1,13 @@
 """Soft actor-critic."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from gymnasium.spaces import Discrete
 
 from nappo2 import losses, optim
-from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
 from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
@@ -23,7 +23,7 @@ from nappo2.networks import (
 from nappo2.pipeline import compose
 from nappo2.policies import greedy, stochastic, uniform_at_first
 from nappo2.schemes import Stages
-from nappo2.stages import noise, normal_noise
+from nappo2.stages import noise, normal_noise, replay
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class SAC:
         check_ranges(self)
 
 
-def sac(env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None) -> Stages:
+def sac(
+    env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None, replay: Replay = replay
+) -> Stages:
     """Soft actor-critic with twin critics and a temperature that is learnt.
 
     For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).
@@ -69,6 +71,7 @@ def sac(env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None) -> 
         env: where the collectors act.
         config: the hyper-parameters.
         agent: None for ReLU perceptrons of the right sizes; otherwise with a ``log_alpha``.
+        replay: what transitions are kept in.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
     c, size = config, action_size(env.action_space)
@@ -87,7 +90,7 @@ def sac(env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None) -> 
         loss=loss(agent, target_entropy=goal),
         optimizer=optim.adam(),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
-        share=lambda num: sac(env, replace(c, **divided(c, num)), agent=agent),
+        replay=replay,
     )
 
 

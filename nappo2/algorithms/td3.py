@@ -1,19 +1,19 @@
 """Twin delayed deep deterministic policy gradients."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from gymnasium.spaces import Box
 
 from nappo2 import losses, optim
-from nappo2.algorithms.off_policy import divided, first_params, off_policy
+from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
 from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics, unchanged, with_goal
 from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
 from nappo2.schemes import Stages
-from nappo2.stages import noise, normal_noise
+from nappo2.stages import noise, normal_noise, replay
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ class TD3:
         check_ranges(self)
 
 
-def td3(env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None) -> Stages:
+def td3(
+    env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None, replay: Replay = replay
+) -> Stages:
     """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
 
     The actor moves at every ``policy_delay``-th update; the targets move at each.
@@ -63,6 +65,7 @@ def td3(env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None) -> 
         env: where the collectors act, with continuous actions.
         config: the hyper-parameters.
         agent: an actor of actions in [-1, 1] and two critics; None for ReLU perceptrons.
+        replay: what transitions are kept in.
 
     Raises:
         ValueError: if the actions are not continuous.
@@ -88,7 +91,7 @@ def td3(env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None) -> 
             (_sizes(agent, "critics"), optim.adam()),
         ),
         noise=noise(normal_noise("next_noise", size=size)),
-        share=lambda num: td3(env, replace(c, **divided(c, num)), agent=agent),
+        replay=replay,
     )
 
 

@@ -1,7 +1,7 @@
 """Losses: functions ``(params, batch) -> (loss, means)``."""
 
 from nappo2.losses.a2c import a2c
-from nappo2.losses.dqn import double_dqn, dqn
+from nappo2.losses.dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses.loss import Loss
 from nappo2.losses.ppo import ValueLoss, clipped_value_loss, plain_value_loss, ppo
 from nappo2.losses.sac import discrete_sac, sac
@@ -14,7 +14,9 @@ __all__ = [
     "clipped_value_loss",
     "discrete_sac",
     "double_dqn",
+    "double_dqn_error",
     "dqn",
+    "dqn_error",
     "plain_value_loss",
     "ppo",
     "sac",

@@ -78,7 +78,7 @@ def asynchronous_collection_and_gradients(
 
 def _shared(stages: Stages, num: int) -> Stages:
     """The stages of one of so many workers with replays of their own."""
-    return stages.share(num) if stages.share and num > 1 else stages
+    return stages._replace(batches=stages.share(num)) if stages.share and num > 1 else stages
 
 
 def _gradients(stages: Stages) -> Pipeline:

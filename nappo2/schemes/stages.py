@@ -1,7 +1,7 @@
 """An algorithm, as what stands in each box of the line."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform
@@ -24,7 +24,7 @@ class Stages(NamedTuple):
         greedy: how an evaluation acts.
         name: of the recipe.
         takes_stale: whether its rollouts may come of older params than those that learn.
-        share: ``num -> Stages`` for one of so many workers, which share the totals of a replay;
+        share: ``num -> batches`` for one of so many workers, which share the totals of a replay;
             None where there are none.
     """
 
@@ -39,7 +39,7 @@ class Stages(NamedTuple):
     greedy: Policy
     name: str = "recipe"
     takes_stale: bool = True
-    share: Callable[[int], Any] | None = None
+    share: Callable[[int], Transform] | None = None
 
     def __repr__(self):
         line = self.collect | self.prepare | self.batches | self.gradients | self.update

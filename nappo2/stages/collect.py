@@ -55,7 +55,8 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
 
     @torch.no_grad()
     def step(params, states):
-        state, params = states["collect"], params.cpu()
+        state = states["collect"]
+        params = params if params["version"].device.type == "cpu" else params.cpu()
         plain = params.to_dict()
         seed, key = split(state.seed)
         state, rollout, seconds = interact(env, policy, num_steps, plain, state, generator(key))

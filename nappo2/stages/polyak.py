@@ -1,6 +1,8 @@
 """Targets that follow the weights."""
 
-from nappo2.params import replaced
+from tensordict import TensorDict
+
+from nappo2.params import ravel, replaced
 from nappo2.pipeline import Transform, mapped, stage
 
 
@@ -17,7 +19,8 @@ def polyak(step_size: float) -> Transform:
         raise ValueError(f"step_size is above 0 and at most 1, not {step_size}")
 
     def fn(_, params):
-        online = params["weights"].select(*params["target"].keys())
-        return replaced(params, target=params["target"].lerp(online, step_size))
+        target, unravel = ravel(params["target"])
+        online, _ = ravel({name: params["weights"][name] for name in params["target"].keys()})
+        return replaced(params, target=TensorDict(unravel(target.lerp(online, step_size))))
 
     return mapped(fn)

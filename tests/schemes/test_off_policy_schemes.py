@@ -4,14 +4,16 @@ Two pendulums take a step each per rollout, so a rollout is 2 transitions.
 """
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
 
-from nappo2 import adopt, envs, join, scheme
-from nappo2.algorithms import DQN, SAC, TD3, double_dqn, dqn, sac, td3
+from nappo2 import adopt, envs, join, losses, mlp, scheme
+from nappo2.algorithms import DQN, PPO, SAC, TD3, double_dqn, dqn, ppo, sac, td3
+from nappo2.pipeline import updates_per_transition
 from nappo2.schemes import NAMES
+from nappo2.stages import future, hindsight, prioritized_replay
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
 CONFIG = SAC(**SMALL)
@@ -164,10 +166,14 @@ def test_the_start_is_uniform(name):
 
 def rings_of(name, state):
     """The part of each replay that is written."""
-    many = name in (*AVERAGING, *ASYNCHRONOUS)
-    states = [state["learners"].ask(i) for i in range(2)] if many else [state]
-    for inner in states:
+    for inner in inners(name, state):
         yield inner["replay"].ring[: inner["replay"].count]
+
+
+def inners(name, state):
+    """The states that have a replay."""
+    many = name in (*AVERAGING, *ASYNCHRONOUS)
+    return [state["learners"].ask(i) for i in range(2)] if many else [state]
 
 
 @pytest.mark.parametrize(
@@ -194,11 +200,24 @@ def test_one_replay_has_all_of_them(name):
 @pytest.mark.parametrize("ratio", [0.5, 2.0])
 @every_scheme
 def test_updates_per_transition(name, ratio):
-    """``update_ratio``, and of it a half where an update is the mean of two learners' gradients."""
-    recipe = stages(update_ratio=ratio, start_steps=0)
-    _, reports = train(name, 48, recipe, learners=2)
-    env_steps = join(reports[24:]).sums["env_steps"]
-    assert 24 / env_steps == (ratio / 2 if name in AVERAGING else ratio)
+    """``update_ratio``, and of it a half where an update is the mean of two learners' gradients.
+
+    The repr of the pipeline says so.
+    """
+    recipe, pair = stages(update_ratio=ratio, start_steps=0), {"learners": 2, "collectors": 2}
+    pipe, each = scheme(name, recipe, **pair), ratio / 2 if name in AVERAGING else ratio
+    assert repr(pipe).endswith(f"({each:g} updates per transition)")
+    assert updates_per_transition(pipe) == each
+    _, reports = train(name, 48, recipe, **pair)
+    assert 24 / join(reports[24:]).sums["env_steps"] == each
+
+
+def test_a_pipeline_that_takes_no_update_has_none_per_transition():
+    """The batches alone; and the on-policy line, which has no replay."""
+    batches = stages().collect | stages().batches
+    assert updates_per_transition(batches) is None and repr(batches).endswith("noise")
+    on_policy = scheme("3cs", ppo(envs.pendulum(2), PPO(num_steps=4, num_minibatches=2)))
+    assert updates_per_transition(on_policy) is None
 
 
 @every_scheme
@@ -261,3 +280,39 @@ def test_actions_that_do_not_fit_are_refused_in_one_sentence(make, message):
 def test_hyper_parameters_out_of_their_ranges_are_named(config, message):
     with pytest.raises(ValueError, match=message):
         config()
+
+
+PIECES = {"learners": 2, "collectors": 2}
+
+
+@pytest.mark.parametrize("name", ["3cs", "2dacs", "dadaca"])
+def test_a_recipe_takes_another_replay(name):
+    """In proportion to the error that the loss lowers; its totals are shared as those of any replay."""
+    q = mlp(4, 8, 2)
+    error = losses.double_dqn_error(lambda weights, x: q.apply(weights["q"], x))
+    recipe = double_dqn(
+        envs.cartpole(2),
+        DQN(**SMALL, num_steps=4, update_ratio=0.25),
+        q=q,
+        replay=partial(prioritized_replay, priority=error, alpha=1.0),
+    )
+    pipe = scheme(name, recipe, **PIECES)
+    (shown,) = [its.arguments for its in pipe.stages if its.kind == "prioritized_replay"]
+    assert (shown["capacity"], shown["alpha"]) == (1000 if name == "3cs" else 500, 1.0)
+    *_, (state, params, report) = run(name, 20, recipe, **PIECES)
+    inner = state if name == "3cs" else state["learners"].ask(0)
+    table = inner["priorities"].values
+    assert len(table[table > 0].unique()) > 4 and report.means["loss"].value.isfinite()
+    assert differs(params["weights"], recipe.init(0)["weights"])
+
+
+@pytest.mark.parametrize("name", ["3cs", "2dacs", "da2cs", "dadacs"])
+def test_hindsight_stays_with_its_collector(name):
+    """Put behind ``collect``, it is left of every cut, whatever the workers share."""
+    recipe = double_dqn(envs.bit_flipping(2, 4), DQN(**SMALL, num_steps=4))
+    recipe = recipe._replace(collect=recipe.collect | hindsight(envs.bits_reward, future(2)))
+    kinds = [its.kind for its in scheme(name, recipe, **PIECES).stages]
+    assert kinds[:2] == ["collect", "hindsight"]
+    *_, (state, _, _) = run(name, 4, recipe, **PIECES)
+    (own, *_) = [inner["replay"] for inner in inners(name, state)]
+    assert own.count == 3 * own.env_steps > 0
