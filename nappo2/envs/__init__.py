@@ -13,6 +13,7 @@ from nappo2.envs.env import (
     observation_size,
 )
 from nappo2.envs.families import TORCH, make
+from nappo2.envs.goals import goal_env, goal_reward
 from nappo2.envs.gym import from_gym
 from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole, observing
@@ -34,6 +35,8 @@ __all__ = [
     "catch",
     "check_spaces",
     "from_gym",
+    "goal_env",
+    "goal_reward",
     "has_goals",
     "make",
     "masked_cartpole",

@@ -6,6 +6,7 @@ from nappo2.envs.acrobot import acrobot
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.catch import catch
 from nappo2.envs.env import Env
+from nappo2.envs.goals import family, goal_env
 from nappo2.envs.gym import from_gym
 from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole
@@ -23,7 +24,8 @@ TORCH = {
 
 
 def make(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """Environments by id: torch's own (``torch/CartPole-v1``), PyBullet's, or any of Gymnasium.
+    """Environments by id: torch's own (``torch/CartPole-v1``), PyBullet's, Panda's and
+    Fetch's with goals, or any of Gymnasium.
 
     Raises:
         ValueError: if nothing has this id.
@@ -33,4 +35,6 @@ def make(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         return TORCH[env_id](num_envs, **kwargs)
     if env_id in PYBULLET:
         return pybullet(env_id, num_envs, **kwargs)
+    if family(env_id):
+        return goal_env(env_id, num_envs, **kwargs)
     return from_gym(env_id, num_envs, **kwargs)
