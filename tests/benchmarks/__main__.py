@@ -8,7 +8,7 @@ import sys
 
 NAMES = (
     *("minibatch", "collecting", "locomotion"),
-    *("distributed", "sleeping", "straggler", "transfer"),
+    *("distributed", "sleeping", "straggler", "transfer", "off_policy"),
 )
 
 
