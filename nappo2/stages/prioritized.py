@@ -60,23 +60,26 @@ def prioritized_replay(
 
     def transform(source):
         def init(params, seed):
-            own = {"replay": empty(fold_in(seed, "replay")), "priorities": none(capacity)}
+            own = {"replay": empty(fold_in(seed, "replay")), "priorities": None}
             return source.init(params, seed) | own
 
         @torch.no_grad()
         def step(params, state):
-            before, priorities = state["replay"].count, state["priorities"]
+            priorities, before = state["priorities"], state["replay"].count
             state, own = filled(
                 source, params, state, state["replay"], capacity, update_ratio, start_steps
             )
-            new = torch.arange(max(before, own.count - capacity), own.count) % capacity
+            size = len(own.ring)  # one that was adopted has a length of its own
+            if priorities is None:  # as of a ring that was adopted without any
+                priorities, before = none(size), 0
+            new = torch.arange(max(before, own.count - size), own.count) % size
             priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
             seed, key = split(own.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
             batch = read(own, index)
             surprise = priority(params.to_dict(), batch).abs().cpu() + 1e-6
             priorities = assigned(priorities, index, surprise.double() ** alpha)
-            batch["importance"] = importance(chance, min(own.count, capacity), beta)
+            batch["importance"] = importance(chance, min(own.count, size), beta)
             own, report = spent(own._replace(seed=seed))
             return state | {"replay": own, "priorities": priorities}, batch, report
 

@@ -12,6 +12,7 @@ from nappo2 import Learner, algorithms, envs, evaluate, scheme
 from nappo2.algorithms import preset_for
 from nappo2.evaluate import Evaluation
 from nappo2.schemes import NAMES, Stages
+from tests.learning import hindsight as tasks
 
 pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
 
@@ -86,3 +87,18 @@ def test_sac_improves_on_ray(name, on_ray):
     first, last = (evaluation.returns.mean() for _, evaluation in found)
     print(f"sac, {name} on Ray: from {first:.1f} to {last:.1f} after {steps:,} steps")
     assert last > first + 500
+
+
+@pytest.mark.parametrize(("copies", "low", "high"), [(True, 0.9, 1.0), (False, 0.0, 0.1)])
+def test_twenty_bits_are_flipped_with_hindsight_and_not_without(copies, low, high):
+    *_, (steps, success) = tasks.bits(copies)
+    print(f"20 bits, hindsight {copies}: {steps:,} steps, success {success:.2f}")
+    assert low <= success <= high
+
+
+def test_a_hand_reaches_its_goals():
+    """Nine of ten within 30,000 steps."""
+    pytest.importorskip("panda_gym")
+    *_, (steps, success) = tasks.reach(True)
+    print(f"{tasks.REACH}: {steps:,} steps, success {success:.2f}")
+    assert steps <= 30_000 and success >= 0.9

@@ -1,13 +1,17 @@
 """Replay in proportion to how much transitions surprise."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tensordict import TensorDict
 
-from nappo2 import envs
+from nappo2 import adopt, envs, make_params
 from nappo2.algorithms import DQN, double_dqn
+from nappo2.pipeline import Pipeline
+from nappo2.reports import Report
 from nappo2.seeds import generator
-from nappo2.stages import prioritized_replay
+from nappo2.stages import prioritized_replay, replay
 from nappo2.stages.prioritized import assigned, importance, none, sampled
 
 
@@ -31,6 +35,46 @@ def test_nothing_without_priority_is_ever_drawn(values, seed):
     torch.testing.assert_close(chance, drawn.double() / sum(values), rtol=1e-5, atol=1e-9)
 
 
+VALUES = st.lists(st.floats(0.0, 10.0), min_size=1, max_size=60).filter(lambda x: sum(x) > 0.1)
+
+
+@given(values=VALUES, spare=st.integers(0, 50), num=st.integers(1, 400), seed=st.integers(0, 99))
+def test_each_is_drawn_in_proportion(values, spare, num, seed):
+    """One of each of ``num`` equal parts of the whole, so a share of p is met by less than two draws."""
+    index, chance = sampled(table(values, len(values) + spare), num, generator(seed))
+    share = torch.tensor(values, dtype=torch.float64) / sum(values)
+    counts = index.bincount(minlength=len(values))
+    assert len(counts) == len(values)
+    assert ((counts - num * share).abs() < 2).all()
+    torch.testing.assert_close(chance, share[index])
+
+
+@given(values=VALUES, beta=st.floats(0.0, 1.0), num=st.integers(1, 100))
+def test_weights_undo_the_chance(values, beta, num):
+    """``weight * chance ** beta`` is one number, so with beta 1 all count as if drawn uniformly."""
+    _, chance = sampled(table(values, len(values)), num, generator(0))
+    weight = importance(chance, len(values), beta)
+    assert weight.max() == 1
+    undone = weight * chance**beta
+    torch.testing.assert_close(undone, undone[:1].expand(num), rtol=1e-5, atol=0)
+
+
+@given(
+    capacity=st.integers(1, 40),
+    writes=st.lists(st.lists(st.tuples(st.integers(0, 39), st.floats(0.0, 9.0)), max_size=9)),
+)
+def test_the_sums_of_blocks_are_those_of_their_values(capacity, writes):
+    """Whatever is written where, and once or twice; and the highest is the highest there ever was."""
+    priorities, highest = none(capacity), 1.0
+    for write in writes:
+        index = torch.tensor([i % capacity for i, _ in write], dtype=torch.int64)
+        values = torch.tensor([x for _, x in write], dtype=torch.float64)
+        priorities = assigned(priorities, index, values)
+        highest = max([highest, *values.tolist()])
+    torch.testing.assert_close(priorities.sums, priorities.values.sum(1))
+    assert priorities.highest == highest
+
+
 def test_weights_make_up_for_the_chance():
     """Chances 1/4 and 3/4 of two: (1/2) and (3/2) to the power of -1, the largest is 1."""
     weight = importance(torch.tensor([0.25, 0.75]), 2, 1.0)
@@ -52,3 +96,53 @@ def test_what_surprises_comes_again():
     actions = [batch["action"].float().mean() for batch in batches]
     assert actions[0] < 0.7 and actions[-1] > 0.9  # whose action is 0 surprises no more
     assert (batches[-1]["importance"] <= 1).all() and batches[-1]["importance"].max() == 1
+
+
+def counting(rows):
+    """A source of rollouts [rows, 1], whose transitions are numbered from 0."""
+
+    def step(params, state):
+        start = state["counting"]
+        number = torch.arange(start, start + rows)[:, None]
+        item = TensorDict(number=number, batch_size=number.shape)
+        return {"counting": start + rows}, item, Report({}, {"env_steps": rows})
+
+    return Pipeline(lambda params, seed: {"counting": 0}, step)
+
+
+def after(pipe, num):
+    params = make_params(TensorDict(w=torch.zeros(1)))
+    state = pipe.init(params, 0)
+    for _ in range(num):
+        state, batch, _ = pipe.step(params, state)
+    return params, state, batch
+
+
+def even(params, batch):
+    """Even numbers surprise ten times as much as odd ones."""
+    return 1.0 + 9.0 * (batch["number"] % 2 == 0)
+
+
+@pytest.mark.parametrize("capacity", [4, 12])
+def test_a_ring_is_adopted_with_its_priorities(capacity):
+    """Of 8, by a replay of another capacity: the last 8 are there, each with a priority."""
+    old, new = (
+        counting(6) | prioritized_replay(size, 50, even, alpha=1.0) for size in (8, capacity)
+    )
+    params, state, _ = after(old, 12)
+    state, batch, _ = new.step(params, adopt(new, state, params, 0))
+    assert set(batch["number"].tolist()) == set(range(10, 18))
+    assert state["replay"].count == 18 and (state["priorities"].values.view(-1)[:8] > 0).all()
+
+
+def test_a_ring_without_priorities_is_adopted():
+    """By uniform chances at first; once they have been drawn, the even numbers come ten times as often."""
+    old, new = counting(6) | replay(8, 50), counting(6) | prioritized_replay(8, 400, even, alpha=1)
+    params, state, _ = after(old, 6)
+    state = adopt(new, state, params, 0)
+    shares = []
+    for _ in range(3):
+        state, batch, _ = new.step(params, state)
+        shares.append((batch["number"] % 2 == 0).float().mean().item())
+    assert shares[0] == pytest.approx(1 / 2, abs=0.02)
+    assert shares[1] == pytest.approx(10 / 11, abs=0.02)
