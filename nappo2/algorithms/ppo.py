@@ -9,6 +9,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
 from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
+from nappo2.policies import Policy
 from nappo2.schemes import Stages
 from nappo2.stages import gae, scheduled, standardized
 
@@ -63,6 +64,7 @@ def ppo(
     *,
     agent: Agent | None = None,
     dist: Distribution | None = None,
+    policy: Policy | None = None,
 ) -> Stages:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
 
@@ -73,6 +75,8 @@ def ppo(
         config: the hyper-parameters.
         agent: None for tanh perceptrons of the right sizes, normalised if the config says so.
         dist: None for the one that suits the environment's actions.
+        policy: how the collectors act, whose log-probabilities are the distribution's; None for
+            one that samples from it.
 
     Raises:
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
@@ -100,6 +104,7 @@ def ppo(
         num_epochs=c.num_epochs,
         num_minibatches=c.num_minibatches,
         afterwards=_annealing(c) if c.anneal_updates else compose(),
+        policy=policy,
         takes_stale=True,
     )
 

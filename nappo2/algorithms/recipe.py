@@ -1,18 +1,18 @@
 """What the recipes share: first params, agents of the right sizes, and checks of what fits."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from gymnasium.spaces import Discrete
 
+from nappo2.algorithms.way import way_of
 from nappo2.envs import Env, action_size, check_spaces
 from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
 from nappo2.networks import (
     ActorCritic,
     Agent,
-    RecurrentActorCritic,
     actor_critic,
     flattening,
     mlp,
@@ -22,16 +22,12 @@ from nappo2.networks import (
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic
+from nappo2.policies import Policy
 from nappo2.schemes import Stages
 from nappo2.stages import (
     collect,
     gradients,
-    learn,
-    learn_sequences,
-    minibatches,
     placed,
-    sequences,
     update,
 )
 
@@ -50,6 +46,7 @@ def on_policy(
     num_epochs: int = 1,
     num_minibatches: int = 1,
     afterwards: Transform = compose(),
+    policy: Policy | None = None,
     takes_stale: bool,
 ) -> Stages:
     """The stages of an on-policy recipe.
@@ -60,7 +57,7 @@ def on_policy(
     way = way_of(agent)
     way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
-    policy = way.policy(agent, dist)
+    policy = policy or way.policy(agent, dist)
     return Stages(
         init=init,
         collect=collect(env, policy, num_steps),
@@ -74,65 +71,6 @@ def on_policy(
         name=name,
         takes_stale=takes_stale,
     )
-
-
-class Way(NamedTuple):
-    """How an agent acts and learns on-policy.
-
-    Attributes:
-        policy: ``(agent, dist) -> Policy`` of the collectors.
-        greedy: the same of an evaluation.
-        batches: ``(num_epochs, num_minibatches) -> transform``.
-        learn: ``(loss, optimizer, num_epochs, num_minibatches) -> transform``.
-        check_division: of ``(num_envs, num_steps, num_minibatches)``.
-    """
-
-    policy: Callable[..., Policy]
-    greedy: Callable[..., Policy]
-    batches: Callable[[int, int], Transform]
-    learn: Callable[..., Transform]
-    check_division: Callable[[int, int, int], None]
-
-
-def _transitions_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
-    if num_envs * num_steps % num_minibatches:
-        raise ValueError(
-            f"{num_minibatches} minibatches do not divide a rollout of {num_envs} environments "
-            f"x {num_steps} steps"
-        )
-
-
-def _sequences_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
-    if num_envs % num_minibatches:
-        raise ValueError(
-            f"{num_minibatches} minibatches of whole sequences do not divide {num_envs} environments"
-        )
-
-
-WAYS: dict[type, Way] = {
-    ActorCritic: Way(
-        lambda agent, dist: stochastic(agent.actor, dist),
-        lambda agent, dist: greedy(agent.actor, dist),
-        minibatches,
-        learn,
-        _transitions_divide,
-    ),
-    RecurrentActorCritic: Way(
-        recurrent, recurrent_greedy, sequences, learn_sequences, _sequences_divide
-    ),
-}
-
-
-def way_of(agent: Agent) -> Way:
-    """How an agent acts and learns.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if type(agent) not in WAYS:
-        known = " or ".join(kind.__name__ for kind in WAYS)
-        raise ValueError(f"an agent is an {known}, not {agent!r}")
-    return WAYS[type(agent)]
 
 
 def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
@@ -231,6 +169,8 @@ RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have 
     **dict.fromkeys(("adam_eps", "rmsprop_eps", "clip_rho", "clip_c"), (0.0, None, True)),
     **dict.fromkeys(("value_coef", "entropy_coef"), (0.0, None, False)),
     **dict.fromkeys(("capacity", "batch_size", "policy_delay"), (1, None, False)),
+    **dict.fromkeys(("resample_every", "length", "period"), (1, None, False)),
+    "burn_in": (0, None, False),
     **dict.fromkeys(("anneal_updates", "start_steps", "exploration_updates"), (0, None, False)),
     **dict.fromkeys(("update_ratio", "target_step_size", "initial_alpha"), (0.0, None, True)),
     **dict.fromkeys(("noise_std", "noise_limit", "exploration_std"), (0.0, None, False)),

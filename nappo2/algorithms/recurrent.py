@@ -18,6 +18,7 @@ from nappo2.networks import (
     normalized,
     recurrent_actor_critic,
     seeing,
+    sequential,
     with_log_std,
 )
 from nappo2.schemes import Stages
@@ -76,8 +77,7 @@ def recurrent_perceptrons(
     shape, outputs = env.observation_space.shape, action_size(env.action_space)
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    torso = mlp(torch.Size(shape).numel(), *hidden[:-1])
-    torso = torso._replace(apply=lambda weights, x, apply=torso.apply: apply(weights, x).tanh())
+    torso = sequential(mlp(torch.Size(shape).numel(), *hidden[:-1]), torch.tanh)
     core = seeing(flattening(torso, len(shape)), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], outputs, final_gain=0.01), mlp(hidden[-1], 1)
     agent = recurrent_actor_critic(core, *heads)

@@ -21,7 +21,7 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.pipeline import compose
-from nappo2.policies import greedy, stochastic, uniform_at_first
+from nappo2.policies import Policy, greedy, stochastic, uniform_at_first
 from nappo2.schemes import Stages
 from nappo2.stages import noise, normal_noise, replay
 
@@ -61,7 +61,12 @@ class SAC:
 
 
 def sac(
-    env: Env, config: SAC = SAC(), *, agent: ActorCritics | None = None, replay: Replay = replay
+    env: Env,
+    config: SAC = SAC(),
+    *,
+    agent: ActorCritics | None = None,
+    policy: Policy | None = None,
+    replay: Replay = replay,
 ) -> Stages:
     """Soft actor-critic with twin critics and a temperature that is learnt.
 
@@ -71,6 +76,7 @@ def sac(
         env: where the collectors act.
         config: the hyper-parameters.
         agent: None for ReLU perceptrons of the right sizes; otherwise with a ``log_alpha``.
+        policy: how the collectors act after ``start_steps``; None samples what the actor says.
         replay: what transitions are kept in.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
@@ -85,7 +91,9 @@ def sac(
         env,
         c,
         init=first_params(agent.init, c, "critics"),
-        policy=uniform_at_first(stochastic(agent.actor, dist), size if discrete else None),
+        policy=uniform_at_first(
+            policy or stochastic(agent.actor, dist), size if discrete else None
+        ),
         greedy=greedy(agent.actor, dist),
         loss=loss(agent, target_entropy=goal),
         optimizer=optim.adam(),

@@ -97,6 +97,16 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     return Distribution(sample, mode, log_prob, entropy, unsquashed.num_outputs)
 
 
+def state_dependent(dist: Distribution, num_features: int) -> Distribution:
+    """A distribution of outputs behind which the features of ``networks.state_dependent`` stand."""
+
+    def read(fn):
+        return lambda outputs, *rest: fn(outputs[..., :-num_features], *rest)
+
+    functions = (dist.sample, dist.mode, dist.log_prob, dist.entropy)
+    return Distribution(*map(read, functions), lambda size: dist.num_outputs(size) + num_features)
+
+
 def bounded(outputs: Tensor) -> Tensor:
     """The outputs of a tanh-normal, whose log standard deviations are clamped."""
     mean, log_std = outputs.chunk(2, -1)

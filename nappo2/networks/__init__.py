@@ -8,8 +8,9 @@ from nappo2.networks.actor_critic import (
     shared_actor_critic,
     with_log_std,
 )
-from nappo2.networks.cell import Cell, beside, gru, lstm, seeing, unroll
+from nappo2.networks.cell import Cell, beside, seeing, unroll
 from nappo2.networks.cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks.gated import gru, lstm
 from nappo2.networks.mlp import flattening, linear, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network
@@ -19,8 +20,10 @@ from nappo2.networks.recurrent import (
     recurrent_actor_critic,
     separate_recurrent_actor_critic,
 )
+from nappo2.networks.recurrent_q import RecurrentQ
 from nappo2.networks.residual import fixup_cnn, impala_cnn
 from nappo2.networks.sequential import layer_norm, sequential
+from nappo2.networks.state_dependent import state_dependent
 from nappo2.networks.twin_critic import (
     ActorCritics,
     discrete_twin_critics,
@@ -40,6 +43,7 @@ __all__ = [
     "Cell",
     "Network",
     "RecurrentActorCritic",
+    "RecurrentQ",
     "actor_critic",
     "beside",
     "cnn",
@@ -62,6 +66,7 @@ __all__ = [
     "separate_recurrent_actor_critic",
     "sequential",
     "shared_actor_critic",
+    "state_dependent",
     "twin_critics",
     "unchanged",
     "unroll",

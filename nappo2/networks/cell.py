@@ -1,8 +1,4 @@
-"""Cells: networks that remember. A memory is one tensor [..., memory_size], of 0 at first.
-
-GRU (Cho et al., https://arxiv.org/abs/1406.1078) and LSTM (Hochreiter & Schmidhuber, 1997), with
-the weights, their names and the formulas of torch.nn's.
-"""
+"""Cells: networks that remember. A memory is one tensor [..., memory_size], of 0 at first."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,11 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.nn.functional import linear
 
-from nappo2.networks.mlp import orthogonal
 from nappo2.networks.network import Network
-from nappo2.pipeline import positive
 from nappo2.seeds import split
 
 
@@ -43,61 +36,6 @@ class Cell(NamedTuple):
         """A step: ``(memory, y)``."""
         memory = self.advance(weights, memory, self.project(weights, x))
         return memory, self.read(memory)
-
-
-def gru(inputs: int, size: int) -> Cell:
-    """A gated recurrent unit, as torch.nn.GRU, with orthogonal weights and biases of 0."""
-
-    def advance(weights, memory, seen):
-        gates, new = seen.split((2 * size, size), -1)
-        kept = linear(memory, weights["weight_hh"], weights["bias_hh"])
-        kept_gates, kept_new = kept.split((2 * size, size), -1)
-        reset, update = (gates + kept_gates).sigmoid().chunk(2, -1)
-        return torch.lerp(torch.addcmul(new, reset, kept_new).tanh(), memory, update)
-
-    return Cell(
-        _gates(3, inputs, size), _project, advance, lambda memory: memory, 3 * size, size, size
-    )
-
-
-def lstm(inputs: int, size: int) -> Cell:
-    """Long short-term memory, as torch.nn.LSTM, with orthogonal weights and biases of 0.
-
-    A memory is the hidden state, which is ``y``, and beside it the cell's, [..., 2 * size].
-    """
-
-    def advance(weights, memory, seen):
-        hidden, cell = memory.chunk(2, -1)
-        gates = seen + linear(hidden, weights["weight_hh"], weights["bias_hh"])
-        let_in, forget, new, let_out = gates.chunk(4, -1)
-        cell = forget.sigmoid() * cell + let_in.sigmoid() * new.tanh()
-        return torch.cat([let_out.sigmoid() * cell.tanh(), cell], -1)
-
-    def read(memory):
-        return memory.chunk(2, -1)[0]
-
-    return Cell(_gates(4, inputs, size), _project, advance, read, 4 * size, 2 * size, size)
-
-
-def _gates(num: int, inputs: int, size: int) -> Callable[[int], TensorDict]:
-    positive(inputs=inputs, size=size)
-
-    def init(seed):
-        seeds = split(seed, 2 * num)
-        of_input, of_memory = (
-            torch.cat([orthogonal((size, width), 1.0, key) for key in keys])
-            for width, keys in ((inputs, seeds[:num]), (size, seeds[num:]))
-        )
-        zeros = torch.zeros(num * size)
-        return TensorDict(
-            weight_ih=of_input, weight_hh=of_memory, bias_ih=zeros, bias_hh=zeros.clone()
-        )
-
-    return init
-
-
-def _project(weights, x):
-    return linear(x, weights["weight_ih"], weights["bias_ih"])
 
 
 def seeing(torso: Network, cell: Cell) -> Cell:

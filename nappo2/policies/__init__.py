@@ -7,18 +7,22 @@ from nappo2.policies.exploration import (
     uniform_at_first,
     with_noise,
 )
+from nappo2.policies.gsde import Exploration, gsde
 from nappo2.policies.policy import Policy, greedy, memoryless, stochastic
-from nappo2.policies.recurrent import recurrent, recurrent_greedy
+from nappo2.policies.recurrent import recurrent, recurrent_greedy, remembering
 
 __all__ = [
+    "Exploration",
     "Policy",
     "best",
     "deterministic",
     "epsilon_greedy",
     "greedy",
+    "gsde",
     "memoryless",
     "recurrent",
     "recurrent_greedy",
+    "remembering",
     "stochastic",
     "uniform_at_first",
     "with_noise",

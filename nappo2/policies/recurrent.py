@@ -1,50 +1,50 @@
-"""Policies of agents that remember."""
+"""Policies that remember."""
+
+from collections.abc import Callable, Mapping
 
 import torch
+from torch import Tensor
 
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import RecurrentActorCritic
-from nappo2.policies.policy import Policy
+from nappo2.policies.policy import Policy, greedy, stochastic
+
+Step = Callable[[Mapping, Tensor, Tensor], Tensor]
 
 
-def recurrent(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
-    """Samples from the distribution that is seen after an observation more."""
+def remembering(policy: Policy, step: Step, memory_size: int) -> Policy:
+    """A policy without memory, which sees the memory after an observation in place of that.
+
+    Args:
+        policy: of memories.
+        step: ``(params, memory, observation) -> memory``, of any leading dimensions.
+        memory_size: of a memory, [B, memory_size], which is 0 where an episode begins.
+    """
 
     def act(params, observation, memory, generator):
-        memory = agent.step(params, memory, observation)
-        return dist.sample(agent.heads.actor(params, memory), generator), memory
+        memory = step(params, memory, observation)
+        action, _ = policy.act(params, memory, (), generator)
+        return action, memory
 
     def log_prob(params, rollout):
         # a step from each recorded memory, in one batch: what these params have remembered
-        memory = agent.step(params, rollout["memory"], rollout["observation"])
-        return dist.log_prob(agent.heads.actor(params, memory), rollout["action"])
+        memory = step(params, rollout["memory"], rollout["observation"])
+        return policy.log_prob(params, {**rollout, "observation": memory})
 
-    return _remembering(agent, act, log_prob)
-
-
-def recurrent_greedy(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
-    """Takes the most probable action, for evaluation; its log-probability is 0."""
-
-    def act(params, observation, memory, generator):
-        memory = agent.step(params, memory, observation)
-        return dist.mode(agent.heads.actor(params, memory)), memory
-
-    def log_prob(params, rollout):
-        return torch.zeros_like(rollout["next"]["reward"])
-
-    return _remembering(agent, act, log_prob)
-
-
-def _remembering(agent, act, log_prob) -> Policy:
     return Policy(
-        init=lambda num_envs, seed: agent.fresh(num_envs),
+        init=lambda num_envs, seed: torch.zeros(num_envs, memory_size),
         act=act,
         log_prob=log_prob,
-        reset=forgotten,
+        reset=lambda memory, done, generator: memory * ~done.unsqueeze(-1),
         recorded=lambda memory: (memory,),
     )
 
 
-def forgotten(memory, done, generator):
-    """A memory [B, ...] that is 0 where an episode ended."""
-    return memory * ~done.unsqueeze(-1)
+def recurrent(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
+    """Samples from the distribution."""
+    return remembering(stochastic(agent.heads.actor, dist), agent.step, agent.memory_size)
+
+
+def recurrent_greedy(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
+    """Takes the most probable action, for evaluation; its log-probability is 0."""
+    return remembering(greedy(agent.heads.actor, dist), agent.step, agent.memory_size)

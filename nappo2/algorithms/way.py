@@ -1,0 +1,68 @@
+"""How agents act and learn on-policy: feed-forward ones from transitions, recurrent ones from sequences."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nappo2.networks import ActorCritic, Agent, RecurrentActorCritic
+from nappo2.pipeline import Transform
+from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic
+from nappo2.stages import learn, learn_sequences, minibatches, sequences
+
+
+class Way(NamedTuple):
+    """How an agent acts and learns on-policy.
+
+    Attributes:
+        policy: ``(agent, dist) -> Policy`` of the collectors.
+        greedy: the same of an evaluation.
+        batches: ``(num_epochs, num_minibatches) -> transform``.
+        learn: ``(loss, optimizer, num_epochs, num_minibatches) -> transform``.
+        check_division: of ``(num_envs, num_steps, num_minibatches)``.
+    """
+
+    policy: Callable[..., Policy]
+    greedy: Callable[..., Policy]
+    batches: Callable[[int, int], Transform]
+    learn: Callable[..., Transform]
+    check_division: Callable[[int, int, int], None]
+
+
+def _transitions_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
+    if num_envs * num_steps % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {num_envs} environments "
+            f"x {num_steps} steps"
+        )
+
+
+def _sequences_divide(num_envs: int, num_steps: int, num_minibatches: int) -> None:
+    if num_envs % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches of whole sequences do not divide {num_envs} environments"
+        )
+
+
+WAYS: dict[type, Way] = {
+    ActorCritic: Way(
+        lambda agent, dist: stochastic(agent.actor, dist),
+        lambda agent, dist: greedy(agent.actor, dist),
+        minibatches,
+        learn,
+        _transitions_divide,
+    ),
+    RecurrentActorCritic: Way(
+        recurrent, recurrent_greedy, sequences, learn_sequences, _sequences_divide
+    ),
+}
+
+
+def way_of(agent: Agent) -> Way:
+    """How an agent acts and learns.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if type(agent) not in WAYS:
+        known = " or ".join(kind.__name__ for kind in WAYS)
+        raise ValueError(f"an agent is an {known}, not {agent!r}")
+    return WAYS[type(agent)]
