@@ -2,7 +2,16 @@
 
 from tensordict import TensorDict
 
-COLUMNS = ("reward", "terminated", "truncated", "done", "advantage", "value_target", "state_value")
+COLUMNS = (
+    "reward",
+    "terminated",
+    "truncated",
+    "done",
+    "advantage",
+    "value_target",
+    "state_value",
+    "is_init",
+)
 
 
 def to_torchrl(batch: TensorDict) -> TensorDict:

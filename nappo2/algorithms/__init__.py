@@ -2,9 +2,11 @@
 
 from nappo2.algorithms.a2c import A2C, VPG, a2c, vpg
 from nappo2.algorithms.dqn import DQN, double_dqn, dqn
+from nappo2.algorithms.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.algorithms.impala import Impala, impala
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.presets import PRESETS, Preset, preset, preset_for
+from nappo2.algorithms.r2d2 import R2D2, r2d2
 from nappo2.algorithms.recipe import perceptrons, suited
 from nappo2.algorithms.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
 from nappo2.algorithms.sac import SAC, sac
@@ -19,8 +21,11 @@ RECIPES = {
     "td3": td3,
     "dqn": dqn,
     "double_dqn": double_dqn,
+    "ppo_gsde": ppo_gsde,
+    "sac_gsde": sac_gsde,
     "recurrent_ppo": recurrent_ppo,
     "recurrent_impala": recurrent_impala,
+    "r2d2": r2d2,
 }
 
 __all__ = [
@@ -28,10 +33,13 @@ __all__ = [
     "DQN",
     "PPO",
     "PRESETS",
+    "R2D2",
     "RECIPES",
     "SAC",
     "TD3",
     "VPG",
+    "GsdePPO",
+    "GsdeSAC",
     "Impala",
     "Preset",
     "a2c",
@@ -40,12 +48,15 @@ __all__ = [
     "impala",
     "perceptrons",
     "ppo",
+    "ppo_gsde",
     "preset",
     "preset_for",
+    "r2d2",
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",
     "sac",
+    "sac_gsde",
     "suited",
     "td3",
     "vpg",

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 from nappo2.algorithms.a2c import A2C, VPG
 from nappo2.algorithms.dqn import DQN
+from nappo2.algorithms.gsde import GsdePPO, GsdeSAC
 from nappo2.algorithms.impala import Impala
 from nappo2.algorithms.ppo import PPO
+from nappo2.algorithms.r2d2 import R2D2
 from nappo2.algorithms.sac import SAC
 from nappo2.algorithms.td3 import TD3
 
@@ -141,6 +143,52 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "double_dqn": {
         "default": Preset("*", 4, 50_000, DQN(), "CartPole-v1, measured here on one seed")
     },
+    "ppo_gsde": {
+        "pendulum": Preset(
+            "*Pendulum-v1",
+            4,
+            100_000,
+            GsdePPO(
+                num_steps=1024,
+                num_epochs=10,
+                learning_rate=1e-3,
+                gamma=0.9,
+                lambda_=0.95,
+                clip_eps=0.2,
+                hidden=(64, 64),
+                normalize=False,
+                initial_log_std=0.0,
+            ),
+            "rl-zoo3",
+        ),
+        "ant": Preset("AntBulletEnv-v0", 16, 2_000_000, GsdePPO(initial_log_std=-1.0), "rl-zoo3"),
+        "bullet": Preset(
+            "*BulletEnv-v0",
+            16,
+            2_000_000,
+            GsdePPO(),
+            "rl-zoo3 for HalfCheetah; for Hopper and Walker2D without its falling clip_eps",
+        ),
+        "default": Preset("*", 16, 2_000_000, GsdePPO(), "rl-zoo3 for PyBullet"),
+    },
+    "sac_gsde": {
+        "pendulum": Preset(
+            "*Pendulum-v1",
+            1,
+            20_000,
+            GsdeSAC(capacity=20_000, start_steps=1_000, learning_rate=1e-3, hidden=(64, 64)),
+            "measured here on one seed",
+        ),
+        "bullet": Preset(
+            "*BulletEnv-v0",
+            1,
+            1_000_000,
+            GsdeSAC(),
+            "rl-zoo3 for HalfCheetah and Ant; for Hopper and Walker2D without its falling "
+            "learning rate",
+        ),
+        "default": Preset("*", 1, 1_000_000, GsdeSAC(), "rl-zoo3 for PyBullet"),
+    },
     "recurrent_ppo": {
         "cartpole": Preset(
             "*CartPole-v1",
@@ -159,6 +207,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "default": Preset(
             "*", 8, 1_000_000, PPO(num_steps=128, num_minibatches=4), "not measured here"
         ),
+    },
+    "r2d2": {
+        "default": Preset("*", 8, 100_000, R2D2(), "CartPole without velocities, measured here")
     },
     "recurrent_impala": {
         "cartpole": Preset(

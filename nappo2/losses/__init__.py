@@ -4,6 +4,7 @@ from nappo2.losses.a2c import a2c
 from nappo2.losses.dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses.loss import Loss
 from nappo2.losses.ppo import ValueLoss, clipped_value_loss, plain_value_loss, ppo
+from nappo2.losses.recurrent_dqn import recurrent_double_dqn
 from nappo2.losses.sac import discrete_sac, sac
 from nappo2.losses.td3 import td3
 
@@ -19,6 +20,7 @@ __all__ = [
     "dqn_error",
     "plain_value_loss",
     "ppo",
+    "recurrent_double_dqn",
     "sac",
     "td3",
 ]

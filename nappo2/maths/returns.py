@@ -87,6 +87,25 @@ def vtrace(
     return target, advantage
 
 
+def lambda_return(
+    reward: Real,
+    next_value: Real,
+    terminated: Flag,
+    done: Flag,
+    gamma: float | Tensor,
+    lambda_: float | Tensor,
+) -> Real:
+    """``G[t] = r[t] + gamma * ((1 - lambda) * next_value[t] + lambda * G[t + 1])`` (Sutton, 1988).
+
+    At the end of an episode, or of the sequence, ``next_value`` stands for all of the rest; at a
+    termination there is none. ``lambda_`` 0 gives TD targets of one step, 1 ``discounted``.
+    """
+    going = ~done
+    going[-1] = False
+    onwards = lambda_ * going
+    return backwards(reward + gamma * (1 - onwards) * next_value * ~terminated, gamma * onwards)
+
+
 def discounted(
     reward: Real, next_value: Real, terminated: Flag, done: Flag, gamma: float | Tensor
 ) -> Real:

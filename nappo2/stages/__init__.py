@@ -13,6 +13,7 @@ from nappo2.stages.polyak import polyak
 from nappo2.stages.prioritized import prioritized_replay
 from nappo2.stages.replay import ReplayState, replay
 from nappo2.stages.update import scheduled, update
+from nappo2.stages.windows import windows
 
 __all__ = [
     "CollectState",
@@ -41,4 +42,5 @@ __all__ = [
     "standardized",
     "update",
     "vtrace",
+    "windows",
 ]

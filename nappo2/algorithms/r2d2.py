@@ -1,0 +1,122 @@
+"""Recurrent double Q-learning, from replay of sequences."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from gymnasium.spaces import Discrete
+from tensordict import TensorDict
+
+from nappo2 import losses, optim
+from nappo2.algorithms.off_policy import Replay, first_params, off_policy
+from nappo2.algorithms.recipe import check_ranges
+from nappo2.envs import Env, action_size, check_spaces
+from nappo2.networks import Cell, RecurrentQ, flattening, lstm, mlp, seeing, sequential
+from nappo2.policies import best, epsilon_greedy, remembering, uniform_at_first
+from nappo2.schemes import Stages
+from nappo2.stages import replay, windows
+
+
+@dataclass(frozen=True)
+class R2D2:
+    """Hyper-parameters of recurrent Q-learning for small problems.
+
+    Attributes:
+        num_steps: of each environment per rollout; its sequences fit in, if it is the length
+            and a multiple of the period.
+        length: of a sequence, with its burn-in.
+        period: steps from the beginning of a sequence to that of the next.
+        burn_in: steps of a sequence that only bring its memory up to date.
+        capacity: sequences in the replay.
+        batch_size: sequences in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        lambda_: of the targets; 0 for one step.
+        target_step_size: of the target towards the network, per update.
+        epsilon: the last probability of a uniform action.
+        exploration_updates: in which that probability falls to ``epsilon`` from 1.
+        max_grad_norm: to which gradients are clipped.
+        hidden: sizes of the layers, of which the last remembers.
+    """
+
+    num_steps: int = 40
+    length: int = 24
+    period: int = 16
+    burn_in: int = 8
+    capacity: int = 5_000
+    batch_size: int = 32
+    update_ratio: float = 0.0625
+    start_steps: int = 2_000
+    learning_rate: float = 1e-3
+    gamma: float = 0.99
+    lambda_: float = 0.7
+    target_step_size: float = 0.01
+    epsilon: float = 0.02
+    exploration_updates: int = 1_500
+    max_grad_norm: float = 10.0
+    hidden: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self):
+        check_ranges(self)
+
+
+def r2d2(
+    env: Env,
+    config: R2D2 = R2D2(),
+    *,
+    cell: Callable[[int, int], Cell] = lstm,
+    q: RecurrentQ | None = None,
+    replay: Replay = replay,
+) -> Stages:
+    """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
+
+    With the stored memory and burn-in of the paper; uniform replay, and no rescaling of values.
+
+    Args:
+        env: where the collectors act, with discrete actions.
+        config: the hyper-parameters.
+        cell: ``lstm``, ``gru``, or another ``(inputs, size) -> Cell``.
+        q: None for ReLU layers, a cell, and a linear layer.
+        replay: what sequences are kept in.
+
+    Raises:
+        ValueError: if the actions are not discrete.
+    """
+    check_spaces(env.name, env.observation_space, env.action_space)
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(
+            f"r2d2 values each of n actions, and {env.name} has {env.action_space}; recurrent_ppo "
+            "goes with continuous actions"
+        )
+    c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
+
+    def step(params, memory, observation):
+        return q.step(params["weights"]["q"], memory, observation)
+
+    def online(params, memory):
+        return q.values(params["weights"]["q"], memory)
+
+    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    size = q.cell.memory_size
+    return off_policy(
+        "r2d2",
+        env,
+        c,
+        init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
+        policy=uniform_at_first(remembering(epsilon_greedy(online, falling), step, size), n),
+        greedy=remembering(best(online), step, size),
+        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_),
+        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        replay=replay,
+    )._replace(prepare=windows(c.length, c.period, c.burn_in))
+
+
+def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
+    if len(hidden) < 2:
+        raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
+    shape, n = env.observation_space.shape, action_size(env.action_space)
+    layers = mlp(torch.Size(shape).numel(), *hidden[:-1], activation=torch.relu)
+    torso = flattening(sequential(layers, torch.relu), len(shape))
+    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], n))
