@@ -94,9 +94,9 @@ def test_populations_of_cells_are_vmapped(cell):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
-@every_cell
-def test_cells_compile_in_one_graph(cell):
-    """As the tracer sees them; what the C++ compiler makes of it is its own affair."""
+def test_cells_compile_in_one_graph():
+    """Both in one, as the tracer sees them; what the C++ compiler makes of it is its own affair."""
+    cell = CELLS["beside"]
     weights, xs, memory = cell.init(0).to_dict(), normal(2, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(2, B, dtype=bool)
     compiled = torch.compile(

@@ -1,0 +1,44 @@
+"""CartPole without its velocities: to be balanced by what is remembered only.
+
+``pytest -m learning -s`` shows the figures.
+"""
+
+import pytest
+
+from tests.learning.test_ppo import run
+
+pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
+
+ENV = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "300000")
+
+
+def best(rows):
+    """The highest mean return of 100 episodes, and after how many steps 400 was reached."""
+    reached = [row["env_steps"] for row in rows if row.get("episode_return", 0) >= 400]
+    return max(row.get("episode_return", 0) for row in rows), reached[0] if reached else None
+
+
+@pytest.mark.parametrize("scheme", ["3cs", "da2cs"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ppo_with_memory_balances_what_ppo_without_cannot(scheme, seed, tmp_path):
+    """Within 300,000 steps 400 and more in the mean of the last 100 episodes; without below 200."""
+    options = (*ENV, "--scheme", scheme, "--seed", str(seed))
+    result, rows = run(tmp_path / "memory", "recurrent_ppo", *options)
+    blind, blind_rows = run(tmp_path / "none", "ppo", *options)
+    highest, reached = best(rows)
+    print(
+        f"\n{scheme}, seed {seed}: with memory {result['episode_return']} in the end, at most "
+        f"{highest:.1f}, 400 after {reached} steps, {result['seconds']:.0f} s; without "
+        f"{blind['episode_return']}, at most {best(blind_rows)[0]:.1f}"
+    )
+    assert reached and best(blind_rows)[0] < 200
+
+
+def test_replay_of_sequences_balances_it_too(tmp_path):
+    """r2d2, 100,000 steps: the mean of the last 100 episodes, which explore, reaches 300."""
+    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000")
+    result, rows = run(tmp_path / "run", "r2d2", *options, "--evaluate-every", "20000")
+    evaluated = [row["evaluation_return"] for row in rows if row.get("evaluation_return")]
+    print(f"\nr2d2: {result['episode_return']} in the end, at most {best(rows)[0]:.1f}")
+    print(f"greedy, every 20,000 steps: {evaluated}")
+    assert best(rows)[0] >= 300
