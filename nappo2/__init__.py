@@ -37,7 +37,17 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.reports import Report, join
 from nappo2.schemes import Stages, all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
-from nappo2.show import first, look
+from nappo2.show import (
+    check_env,
+    check_shippable,
+    compare,
+    first,
+    live,
+    load_run,
+    look,
+    plot,
+    video,
+)
 from nappo2.stages import (
     collect,
     discounted,
@@ -80,7 +90,10 @@ __all__ = [
     "adopt",
     "algorithms",
     "all_reduce",
+    "check_env",
+    "check_shippable",
     "collect",
+    "compare",
     "compose",
     "discounted",
     "distributions",
@@ -101,7 +114,9 @@ __all__ = [
     "impala",
     "join",
     "learn",
+    "live",
     "load_params",
+    "load_run",
     "look",
     "losses",
     "make_params",
@@ -113,6 +128,7 @@ __all__ = [
     "normalized",
     "on_ray",
     "optim",
+    "plot",
     "policies",
     "polyak",
     "ppo",
@@ -138,6 +154,7 @@ __all__ = [
     "to_torchrl",
     "unroll",
     "update",
+    "video",
     "vpg",
     "vtrace",
     "workers",

@@ -6,6 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import pstdev
 from time import perf_counter
 
 from nappo2.checkpoint import save_params
@@ -87,7 +88,7 @@ class Learner:
         self._next_evaluation = evaluate_every
         self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
         self._tensorboard = _tensorboard(self.log_dir) if tensorboard else None
-        self._progress, self._threads = progress, threads
+        self.progress, self._threads = progress, threads
 
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"
@@ -209,6 +210,7 @@ class Learner:
         row |= {"seconds": self.seconds, "steps_per_second": steps / elapsed}
         if self._episodes:
             row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
+            row["episode_return_std"] = pstdev(score for score, _ in self._episodes)
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
         self.metrics.append(row | self._evaluated())
         self._write(self.metrics[-1])
@@ -240,7 +242,7 @@ class Learner:
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
         visible = {None: None, True: False, False: True}[
-            self._progress
+            self.progress
         ]  # tqdm's None: on a terminal
         return tqdm(
             total=self.target_steps,

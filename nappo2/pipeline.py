@@ -56,7 +56,7 @@ class Pipeline(NamedTuple):
 
     def __or__(self, transform: "Transform") -> "Pipeline":
         made = transform(self) if callable(transform) else None
-        if not isinstance(made, Pipeline):
+        if not is_pipeline(made):
             raise ValueError(
                 f"behind | stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
             )
@@ -109,7 +109,7 @@ def stage(make: Callable) -> Callable:
             bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments)
         )
         made = make(*args, **kwargs)
-        if isinstance(made, Pipeline):
+        if is_pipeline(made):
             return _timed(record.name, made)._replace(stages=(record,))
         return lambda source: _timed(record.name, made(source))._replace(
             stages=_append(source.stages, record)
@@ -268,8 +268,13 @@ def positive(**counts: int) -> None:
             raise ValueError(f"{name} is an integer of at least 1, not {value!r}")
 
 
+def is_pipeline(x: Any) -> bool:
+    """By its fields, as a class that was reloaded in a notebook is another one with the same."""
+    return getattr(x, "_fields", None) == Pipeline._fields
+
+
 def check_pipeline(pipeline: Any) -> Pipeline:
-    """``pipeline``, if it is one; by its fields, as a class that was reloaded is another one."""
-    if getattr(pipeline, "_fields", None) != Pipeline._fields:
+    """``pipeline``, if it is one."""
+    if not is_pipeline(pipeline):
         raise ValueError(f"a Learner takes the steps of a pipeline, not of {pipeline!r}")
     return pipeline

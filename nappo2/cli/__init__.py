@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-COMMANDS = ("train",)
+COMMANDS = ("train", "play", "plot", "eval", "presets")
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
 
@@ -13,6 +13,11 @@ usage:
   nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
   nappo2 train impala --env CartPole-v1 --scheme dadacs --collectors 2 --learners 2 --backend ray
   nappo2 train ppo --help          all options, with their defaults
+
+  nappo2 play RUN                  films an episode; --window shows it
+  nappo2 plot RUN RUN ...          draws learning curves; of several seeds the mean, with a band
+  nappo2 eval RUN --episodes 20    plays full episodes with the most probable actions
+  nappo2 presets                   which there are, and for what
 
 A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
 standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
@@ -28,6 +33,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if argv[0] not in COMMANDS:
             raise ValueError(f"no command is called {argv[0]!r}; there is {', '.join(COMMANDS)}")
         sys.exit(import_module(f"nappo2.cli.{argv[0]}").run(argv[1:]))
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, ImportError) as error:
         print(f"nappo2: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,7 @@ from gymnasium.spaces import Box, Discrete
 
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.envs.rendering import draw_cartpole
 
 GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, FORCE, DT = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 MASS, MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
@@ -39,4 +40,7 @@ def cartpole(num_envs: int, time_limit: int = 500) -> Env:
 
     high = np.array([2 * MAX_POSITION, np.inf, 2 * MAX_ANGLE, np.inf], np.float32)
     spaces = Box(-high, high), Discrete(2)
-    return physics_env("cartpole", num_envs, start, move, torch.Tensor.float, time_limit, *spaces)
+    observe = torch.Tensor.float
+    return physics_env(
+        "cartpole", num_envs, start, move, observe, time_limit, *spaces, draw_cartpole
+    )

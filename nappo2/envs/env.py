@@ -43,6 +43,8 @@ class Env(NamedTuple):
         num_envs: B.
         name: what messages call it.
         close: ``state -> None``: frees what the state holds outside of this process's memory.
+        render: ``state -> frame``, a picture [height, width, 3] of the first environment, or None
+            if it was made without one; None where there are no pictures.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -52,6 +54,7 @@ class Env(NamedTuple):
     num_envs: int
     name: str = "env"
     close: Callable[[Any], None] = lambda state: None
+    render: Callable[[Any], Any] | None = None
 
     def __repr__(self):
         spaces = f"{self.observation_space} -> {self.action_space}"

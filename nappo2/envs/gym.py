@@ -66,7 +66,11 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
     def close(state):
         state.envs.close()
 
-    return Env(reset, step, observation_space, action_space, num_envs, name, close)
+    def render(state):
+        first = state.envs.envs[0]
+        return first.render() if first.render_mode == "rgb_array" else None
+
+    return Env(reset, step, observation_space, action_space, num_envs, name, close, render=render)
 
 
 class _Vector(SyncVectorEnv):

@@ -8,6 +8,7 @@ from gymnasium.spaces import Box
 
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.envs.rendering import draw_pendulum
 
 GRAVITY, MASS, LENGTH, DT, MAX_SPEED, MAX_TORQUE = 10.0, 1.0, 1.0, 0.05, 8.0, 2.0
 
@@ -39,4 +40,6 @@ def pendulum(num_envs: int, time_limit: int = 200) -> Env:
 
     high = np.array([1.0, 1.0, MAX_SPEED], np.float32)
     spaces = Box(-high, high), Box(-MAX_TORQUE, MAX_TORQUE, (1,))
-    return physics_env("pendulum", num_envs, start, move, observe, time_limit, *spaces)
+    return physics_env(
+        "pendulum", num_envs, start, move, observe, time_limit, *spaces, draw_pendulum
+    )

@@ -1,7 +1,7 @@
 """Small simulators in torch: an equation of motion, vectorised and reset at once."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium.spaces import Space
@@ -27,6 +27,7 @@ def physics_env(
     time_limit: int,
     observation_space: Space,
     action_space: Space,
+    draw: Callable[[Tensor], Any] | None = None,
 ) -> Env:
     """An environment of the functions that describe its physics.
 
@@ -35,6 +36,7 @@ def physics_env(
         move: ``(physics, action) -> (physics, reward, terminated)``.
         observe: ``physics -> observation``.
         time_limit: steps after which an episode is truncated.
+        draw: of one environment: ``physics -> frame``.
     """
     positive(num_envs=num_envs, time_limit=time_limit)
 
@@ -57,4 +59,5 @@ def physics_env(
             observation = observe(physics)
         return PhysicsState(physics, time * ~done, seed), observation, outcome
 
-    return Env(reset, step, observation_space, action_space, num_envs, name)
+    render = None if draw is None else lambda state: draw(state.physics[0])
+    return Env(reset, step, observation_space, action_space, num_envs, name, render=render)

@@ -138,7 +138,7 @@ def scheme(
     Raises:
         ValueError: if there is no such scheme, or it does not go with the recipe.
     """
-    if not isinstance(stages, Stages):
+    if getattr(stages, "_fields", None) != Stages._fields:  # by name, as it may be reloaded
         raise ValueError(
             f"a scheme cuts the Stages that a recipe, such as ppo(env), makes, not {stages!r}"
         )

@@ -15,12 +15,12 @@ def check_shippable(
         ValueError: if it cannot be pickled, or takes more than ``limit`` bytes; names the
             attribute that is to blame.
     """
-    data, error = _pickled(thing, dumps)
+    data, error = pickled(thing, dumps)
     if data is None:
-        path, why = _blame(thing, name, lambda x: _pickled(x, dumps)[0] is None), error
+        path, why = blame(thing, name, lambda x: pickled(x, dumps)[0] is None), error
         raise ValueError(f"{path} cannot be sent to a worker: {why}") from error
     if len(data) > limit:
-        path = _blame(thing, name, lambda x: len(_pickled(x, dumps)[0] or b"") > limit)
+        path = blame(thing, name, lambda x: len(pickled(x, dumps)[0] or b"") > limit)
         raise ValueError(
             f"{path} takes {len(data) / MEGABYTE:.1f} MB, which would be sent to each worker; pass large "
             f"data as params, make it on the worker, or allow it: on_ray(max_megabytes=...)"
@@ -28,25 +28,25 @@ def check_shippable(
     return data
 
 
-def _pickled(thing, dumps):
+def pickled(thing, dumps):
     try:
         return dumps(thing), None
     except Exception as error:  # pickling runs code of anybody
         return None, error
 
 
-def _blame(thing: Any, path: str, bad: Callable[[Any], bool]) -> str:
+def blame(thing: Any, path: str, bad: Callable[[Any], bool]) -> str:
     """The path to the innermost part of ``thing`` that is ``bad``."""
     seen = {id(thing)}
     while True:
-        found = next(((n, x) for n, x in _parts(thing) if id(x) not in seen and bad(x)), None)
+        found = next(((n, x) for n, x in parts(thing) if id(x) not in seen and bad(x)), None)
         if found is None:
             return path
         path, thing = path + found[0], found[1]
         seen.add(id(thing))
 
 
-def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
+def parts(thing: Any) -> Iterator[tuple[str, Any]]:
     """What a thing is made of: fields, items, attributes, and what a function has closed over."""
     if isinstance(thing, tuple):
         names = getattr(thing, "_fields", range(len(thing)))

@@ -1,0 +1,55 @@
+"""``nappo2 play``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Play:
+    """Films an episode of the agent of a run, always with its most probable action.
+
+    Attributes:
+        run: the directory that it left.
+        output: the film; by default play.mp4 in the run's directory.
+        window: whether to show it in a window instead, while it happens.
+        steps: at most so many.
+        seed: of the episode.
+        fps: frames per second.
+    """
+
+    run: tyro.conf.Positional[Path]
+    output: Path | None = None
+    window: bool = False
+    steps: int = 1_000
+    seed: int = 0
+    fps: int = 30
+
+
+def run(argv: list[str]) -> int:
+    """Writes the film, or shows it, and prints one JSON object."""
+    from nappo2.cli.saved import remade, saved
+    from nappo2.envs import TORCH
+    from nappo2.evaluate import evaluate
+    from nappo2.show import video
+
+    options = tyro.cli(Play, args=argv, prog="nappo2 play")
+    found = saved(options.run)
+    drawn = found.described["env"] in TORCH  # which need nothing to be drawn, and have no window
+    if options.window:
+        if drawn:
+            raise ValueError(
+                f"{found.described['env']} has no window; without --window it is filmed"
+            )
+        env, stages = remade(found, 1, render_mode="human")
+        score = evaluate(env, stages.greedy, found.params, 1, options.seed).returns.item()
+        print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
+        return 0
+    env, stages = remade(found, 1, **({} if drawn else {"render_mode": "rgb_array"}))
+    film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
+    path = film.save(options.output or options.run / "play.mp4")
+    said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
+    print(json.dumps(said | {"frames": film.num_frames}))
+    return 0

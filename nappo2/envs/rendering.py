@@ -1,0 +1,53 @@
+"""Pictures of the small simulators, [height, width, 3] of uint8: a raster of numpy, and no window."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+HEIGHT, WIDTH = 240, 360
+DARK, BLUE, ORANGE = (40, 44, 52), (31, 95, 168), (200, 85, 27)
+
+
+def blank() -> np.ndarray:
+    """A white picture."""
+    return np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+
+
+def draw_line(
+    frame: np.ndarray,
+    start: Sequence[float],
+    end: Sequence[float],
+    width: float,
+    colour: Sequence[int],
+) -> None:
+    """A thick line between two points (x, y), in pixels from the upper left, into the picture."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    (x0, y0), (dx, dy) = start, (end[0] - start[0], end[1] - start[1])
+    along = ((x - x0) * dx + (y - y0) * dy) / max(dx * dx + dy * dy, 1e-9)
+    along = along.clip(0, 1)
+    distance = np.hypot(x - x0 - along * dx, y - y0 - along * dy)
+    cover = (width / 2 + 0.5 - distance).clip(0, 1)[..., None]  # smooth at its edges
+    frame[:] = (frame * (1 - cover) + np.array(colour) * cover).astype(np.uint8)
+
+
+def draw_cartpole(physics: Tensor) -> np.ndarray:
+    """The cart and its pole, twice as long as half of it is."""
+    position, _, angle, _ = physics.tolist()
+    frame, scale, ground = blank(), WIDTH / 5.2, 0.72 * HEIGHT
+    cart = WIDTH / 2 + scale * position
+    draw_line(frame, (0, ground + 14), (WIDTH, ground + 14), 1, DARK)
+    draw_line(frame, (cart - 18, ground), (cart + 18, ground), 22, BLUE)
+    tip = cart + 1.6 * scale * np.sin(angle), ground - 1.6 * scale * np.cos(angle)
+    draw_line(frame, (cart, ground - 4), tip, 8, ORANGE)
+    return frame
+
+
+def draw_pendulum(physics: Tensor) -> np.ndarray:
+    """The pendulum; upright is above."""
+    angle, _ = physics.tolist()
+    frame, (x, y), length = blank(), (WIDTH / 2, HEIGHT / 2), 0.42 * HEIGHT
+    tip = x - length * np.sin(angle), y - length * np.cos(angle)
+    draw_line(frame, (x, y), tip, 14, ORANGE)
+    draw_line(frame, (x, y), (x, y), 8, DARK)
+    return frame

@@ -1,0 +1,104 @@
+"""What a policy does, as a film."""
+
+from base64 import b64encode
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nappo2.envs import Env
+from nappo2.params import Params
+from nappo2.pipeline import positive
+from nappo2.policies import Policy
+from nappo2.seeds import fold_in, generator, split
+
+
+class Video(NamedTuple):
+    """An MP4, and what happens in it."""
+
+    mp4: bytes
+    num_frames: int
+    score: float
+
+    def save(self, path: str | Path) -> Path:
+        """Writes it to a file."""
+        Path(path).write_bytes(self.mp4)
+        return Path(path)
+
+    def __repr__(self):
+        size = f"{len(self.mp4) / 1000:.0f} kB"
+        return f"{self.num_frames} frames, return {self.score:.1f}, {size}; save(path) keeps it"
+
+    def _repr_html_(self):
+        data = b64encode(self.mp4).decode()
+        return (
+            '<video controls autoplay muted loop style="max-width:100%" '
+            f'src="data:video/mp4;base64,{data}"></video>'
+        )
+
+
+def video(
+    env: Env, policy: Policy, params: Params, num_steps: int = 500, seed: int = 0, fps: int = 30
+) -> Video:
+    """A film of the first environment, until its first episode ends, or for ``num_steps`` steps.
+
+    Raises:
+        ImportError: without imageio; says how to install it.
+        ValueError: if the environment cannot be rendered; says how one is made that can.
+    """
+    positive(num_steps=num_steps, fps=fps)
+    found, score = frames(env, policy, params, num_steps, seed)
+    return Video(encoded(found, fps), len(found), score)
+
+
+@torch.no_grad()
+def frames(
+    env: Env, policy: Policy, params: Params, num_steps: int, seed: int
+) -> tuple[list, float]:
+    """Pictures [height, width, 3] of uint8, of the first environment, and its return."""
+    env_seed, memory_seed, key = split(fold_in(seed, "video"), 3)
+    state, observation = env.reset(env_seed)
+    memory, plain, rng = policy.init(env.num_envs, memory_seed), params.to_dict(), generator(key)
+    found, score = [rendered(env, state)], 0.0
+    try:
+        for _ in range(num_steps):
+            action, memory = policy.act(plain, observation, memory, rng)
+            state, observation, outcome = env.step(state, action)
+            score += float(outcome.reward[0])
+            if outcome.terminated[0] or outcome.truncated[0]:
+                break  # what it reached is not to be seen, as it is reset at once
+            found.append(rendered(env, state))
+    finally:
+        env.close(state)
+    return found, score
+
+
+def rendered(env: Env, state) -> np.ndarray:
+    """A picture of the first environment, with even sides, as codecs need them."""
+    frame = env.render(state) if env.render else None
+    if frame is None:
+        raise ValueError(
+            f"{env.name} cannot be rendered; envs.make(id, render_mode='rgb_array') makes one that can"
+        )
+    frame = np.asarray(frame, np.uint8)
+    return frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
+
+
+def encoded(found: list[np.ndarray], fps: int) -> bytes:
+    """An MP4, as browsers play it."""
+    try:
+        import imageio_ffmpeg  # noqa: F401
+        from imageio import v2 as imageio
+    except ImportError as error:
+        raise ImportError("a video needs imageio: pip install 'nappo2[video]'") from error
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        options = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 2}
+        with imageio.get_writer(
+            path, fps=fps, output_params=["-movflags", "faststart"], **options
+        ) as writer:
+            for frame in found:
+                writer.append_data(frame)
+        return path.read_bytes()

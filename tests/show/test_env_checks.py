@@ -1,0 +1,100 @@
+"""What check_env finds in environments that are good, and in such as users bring."""
+
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+
+from nappo2 import check_env, check_shippable, envs
+
+OBSERVATION = np.zeros(2, np.float32)
+
+
+class Good(gymnasium.Env):
+    """Ten random steps."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        return self.np_random.random(2).astype(np.float32), {}
+
+    def step(self, action):
+        self.time += 1
+        return OBSERVATION, 0.0, False, self.time == 10, {}
+
+
+def stepping(what):
+    """One whose steps give something else."""
+
+    class Other(Good):
+        def step(self, action):
+            return what() if callable(what) else what
+
+    return Other
+
+
+class Forgetful(Good):
+    def reset(self, seed=None, options=None):
+        self.time = 0
+        return np.random.default_rng().random(2).astype(np.float32), {}
+
+
+@pytest.mark.parametrize("env", [Good, envs.cartpole(3), "Pendulum-v1"])
+def test_nothing_is_wrong(env):
+    report = check_env(env, num_steps=50)
+    assert report.ok and "nothing is wrong" in repr(report)
+    whats = [finding.what for finding in report.findings]
+    assert whats == ["spaces", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
+
+
+WRONG = {
+    "not a number": (
+        stepping((np.full(2, np.nan, np.float32), 0.0, False, False, {})),
+        "not finite",
+    ),
+    "None": (stepping((None, 0.0, False, False, {})), "gave an observation of None"),
+    "shape": (stepping((np.zeros(3, np.float32), 0.0, False, False, {})), "of shape (3,)"),
+    "hanging": (stepping(lambda: time.sleep(60)), "step took more than 0.5 s"),
+    "seeds": (Forgetful, "the same seed and actions gave another observation at step 0"),
+    "space": ("Blackjack-v1", "has observations in Tuple"),
+    "nothing": ("Nowhere-v0", "no environment can be made of 'Nowhere-v0'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said(name):
+    env, said = WRONG[name]
+    report = check_env(env, num_steps=20, deadline=0.5)
+    assert not report.ok and said in repr(report), repr(report)
+    assert "<b>wrong" in report._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "what", "said"),
+    [((np.full(2, 7, np.float32), 0.0, False, True, {}), "bounds", "was 7 at step 0"),
+     ((OBSERVATION, 0.0, True, True, {}), "endings", "of which 20 both"),
+     ((OBSERVATION, 0.0, False, False, {}), "endings", "no episode ended in 20 steps")],
+)  # fmt: skip
+def test_what_is_odd_is_noted(outcome, what, said):
+    report = check_env(stepping(outcome), num_steps=20)
+    (found,) = (finding for finding in report.findings if finding.what == what)
+    assert report.ok and found.verdict == "note" and said in found.said
+
+
+def test_what_a_function_takes_along_is_said():
+    """A million floats are 4 MB; a lambda alone is none of that."""
+    small, large = 3, np.zeros(1_000_000, np.float32)
+    light = check_shippable(lambda x: x + small)
+    assert light.ok and light.size < 2_000 and light.captured[0][0] == "it.small"
+    heavy = check_shippable(lambda x: x + large)
+    assert not heavy.ok and repr(heavy).startswith("it.large takes 4 MB, which would be sent")
+
+
+def test_what_cannot_be_sent_is_named():
+    held = iter([]), (x for x in range(3))
+    report = check_shippable(lambda: held, "make")
+    assert not report.ok and report.problem.startswith("make.held[1] cannot be sent to a worker")

@@ -1,0 +1,164 @@
+"""Curves, comparisons, films and the live view; runs as they are found on disk."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, ppo, scheme, video
+from nappo2.metrics import Metrics
+from nappo2.show import dashboard
+from nappo2.show.plots import on_one_grid
+from nappo2.show.runs import SavedRun, grouped
+from nappo2.show.video import frames
+
+STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
+PNG = b"\x89PNG"
+
+
+def learner(**options):
+    options = {"target_steps": 256, "progress": False} | options
+    return Learner(scheme("3cs", STAGES), STAGES.init(0), **options)
+
+
+def saved(returns, algorithm="ppo", env="A", **described):
+    """A run of 10 env steps per row."""
+    rows = [{"env_steps": 10 * (i + 1), "episode_return": x} for i, x in enumerate(returns)]
+    described = {"algorithm": algorithm, "env": env} | described
+    return SavedRun(Metrics(rows), described, None, None)
+
+
+def open_figures():
+    return (
+        sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else []
+    )
+
+
+def test_what_is_on_disk_is_the_run(tmp_path, same):
+    run = learner(log_dir=tmp_path).run()
+    found = load_run(tmp_path)
+    assert [row["env_steps"] for row in found.metrics] == [64, 128, 192, 256]
+    assert same(found.params, run.params) and found.described == {}
+    assert "256 env steps" in repr(found)
+
+
+def test_a_line_that_a_kill_tore_is_left_out(tmp_path):
+    learner(log_dir=tmp_path).run()
+    path = tmp_path / "metrics.csv"
+    path.write_text(path.read_text()[:-12])
+    assert [row["env_steps"] for row in load_run(tmp_path).metrics] == [64, 128, 192]
+
+
+def test_no_run_is_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no run in .*: it has no metrics.csv"):
+        load_run(tmp_path / "nothing")
+
+
+def test_metrics_become_a_data_frame_and_a_table():
+    run = learner().run()
+    frame = run.metrics.to_pandas()
+    assert len(frame) == 4 and frame["env_steps"].iloc[-1] == 256
+    assert "env_steps" in run.metrics._repr_html_() and len(run.metrics._repr_html_()) < 50_000
+
+
+def test_runs_are_grouped_by_all_but_their_seeds():
+    runs = [
+        saved([1.0], seed=0, log_dir="x"),
+        saved([2.0], seed=1, log_dir="y"),
+        saved([3.0], "a2c", seed=0),
+        saved([4.0], config={"clip_eps": 0.1}),
+    ]
+    assert {name: len(some) for name, some in grouped(runs[:3]).items()} == {"ppo": 2, "a2c": 1}
+    names = grouped([runs[0], saved([1.0], config={"clip_eps": 0.1}, seed=3)])
+    assert list(names) == ["clip_eps ?", "clip_eps 0.1"]
+
+
+def test_curves_are_meant_where_all_of_them_are():
+    """From 10 to 30, of [0, 10, 20, ...] and [2, 12, 22]: at 20 they are 10 and 12."""
+    x, curves = on_one_grid([([0, 20, 40], [0.0, 10.0, 20.0]), ([10, 20, 30], [2.0, 12.0, 22.0])])
+    assert (x[0], x[-1]) == (10, 30)
+    assert np.interp(20, x, curves.mean(0)) == pytest.approx(11, abs=0.1)
+    assert curves[:, 0] == pytest.approx([5, 2])
+
+
+def test_plots_are_pictures_and_leave_no_figure_open(tmp_path):
+    runs = [learner(seed=seed, log_dir=tmp_path / str(seed)).run() for seed in (0, 1)]
+    for some in (runs, [tmp_path / "0", tmp_path / "1"], {"mine": runs}, runs[0]):
+        assert plot(some).png.startswith(PNG)
+    assert plot(runs, x="seconds", y="loss").save(tmp_path / "a.png").read_bytes().startswith(PNG)
+    assert open_figures() == []
+    with pytest.raises(
+        ValueError, match=r"no run has 'env_steps' and 'fun'; their columns are .*loss"
+    ):
+        plot(runs, y="fun")
+
+
+def test_a_comparison_by_hand():
+    """Of four runs the interquartile mean is that of the two in the middle."""
+    pytest.importorskip("rliable")
+    runs = [saved([0.0, x], seed=i) for i, x in enumerate([0.0, 10.0, 20.0, 1000.0])]
+    runs += [saved([5.0], "a2c", seed=i) for i in range(4)]
+    found = compare(runs)
+    assert found.names == ["ppo", "a2c"] and found.iqm == [15.0, 5.0] and found.num_runs == [4, 4]
+    assert found.low[1] == found.high[1] == 5.0 and 0 <= found.low[0] < 15 < found.high[0]
+    assert "ppo: 15.0 (" in repr(found) and "data:image/png" in found._repr_html_()
+
+
+def test_environments_are_compared_on_scales_that_somebody_gave():
+    pytest.importorskip("rliable")
+    runs = [saved([x], env=env, seed=i) for env, x in (("A", 5.0), ("B", 50.0)) for i in range(4)]
+    with pytest.raises(ValueError, match="returns of A, B have scales of their own"):
+        compare(runs)
+    assert compare(runs, scales={"A": (0, 10), "B": (0, 100)}).iqm == [0.5]
+
+
+def test_without_rliable_one_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rliable", None)
+    with pytest.raises(ImportError, match=r"pip install 'nappo2\[stats\]'"):
+        compare([saved([1.0])])
+
+
+@pytest.mark.parametrize("make", [envs.cartpole, envs.pendulum])
+def test_a_film_of_the_first_environment(make):
+    """No window is opened; the first and a later picture differ."""
+    pytest.importorskip("imageio_ffmpeg")
+    stages = ppo(make(2), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
+    params = stages.init(0)
+    film = video(make(2), stages.greedy, params, num_steps=8)
+    assert film.mp4[4:8] == b"ftyp" and film.num_frames == 9
+    assert "data:video/mp4;base64," in film._repr_html_()
+    seen, score = frames(make(2), stages.greedy, params, 8, 0)
+    assert (seen[0] != seen[8]).any() and seen[0].dtype == np.uint8 and score == film.score
+
+
+def test_gymnasium_renders_itself_if_it_was_asked_to():
+    pytest.importorskip("pygame")
+    env = envs.make("CartPole-v1", 1, render_mode="rgb_array")
+    seen, _ = frames(env, STAGES.greedy, STAGES.init(0), 3, 0)
+    assert seen[0].shape == (400, 600, 3)
+    with pytest.raises(ValueError, match=r"envs.make\(id, render_mode='rgb_array'\)"):
+        frames(envs.make("CartPole-v1"), STAGES.greedy, STAGES.init(0), 3, 0)
+
+
+def test_the_dashboard_is_a_picture_at_any_time():
+    run = learner(evaluate=lambda params: None)
+    assert dashboard(run).startswith(PNG)
+    run = learner().run()
+    assert dashboard(run).startswith(PNG) and open_figures() == []
+
+
+def test_live_is_the_loop_itself_where_nobody_can_see_a_picture(same):
+    one, other = learner(), learner()
+    steps = [row["env_steps"] for row in live(one)]
+    assert steps == [64, 128, 192, 256] and same(one.params, other.run().params)
+
+
+def test_a_live_view_draws_seldom_and_last_at_the_end(monkeypatch, same):
+    """Four steps take less than an hour: one picture at first, one at the end, and the bar is back."""
+    shown, run = [], learner(progress=None)
+    monkeypatch.setattr(sys.modules["nappo2.show.live"], "in_notebook", lambda: shown.append)
+    rows = list(live(run, seconds=3600))
+    assert len(rows) == 4 and len(shown) == 2 and all(png.startswith(PNG) for png in shown)
+    assert run.progress is None and same(run.params, learner().run().params)
+    for _ in live(run):
+        raise AssertionError("it was done")
