@@ -22,13 +22,21 @@ def draw_line(
     colour: Sequence[int],
 ) -> None:
     """A thick line between two points (x, y), in pixels from the upper left, into the picture."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    (x0, y0), (dx, dy) = start, (end[0] - start[0], end[1] - start[1])
-    along = ((x - x0) * dx + (y - y0) * dy) / max(dx * dx + dy * dy, 1e-9)
-    along = along.clip(0, 1)
+    margin = width / 2 + 1
+    (x0, y0), (x1, y1) = start, end
+    left, right = _within(min(x0, x1) - margin, max(x0, x1) + margin, WIDTH)
+    top, bottom = _within(min(y0, y1) - margin, max(y0, y1) + margin, HEIGHT)
+    y, x = np.ogrid[top:bottom, left:right]
+    dx, dy = x1 - x0, y1 - y0
+    along = (((x - x0) * dx + (y - y0) * dy) / max(dx * dx + dy * dy, 1e-9)).clip(0, 1)
     distance = np.hypot(x - x0 - along * dx, y - y0 - along * dy)
     cover = (width / 2 + 0.5 - distance).clip(0, 1)[..., None]  # smooth at its edges
-    frame[:] = (frame * (1 - cover) + np.array(colour) * cover).astype(np.uint8)
+    part = frame[top:bottom, left:right]
+    part[:] = (part * (1 - cover) + np.array(colour) * cover).astype(np.uint8)
+
+
+def _within(low: float, high: float, size: int) -> tuple[int, int]:
+    return max(0, int(low)), min(size, int(high) + 1)
 
 
 def draw_cartpole(physics: Tensor) -> np.ndarray:

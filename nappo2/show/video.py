@@ -40,7 +40,7 @@ class Video(NamedTuple):
 
 
 def video(
-    env: Env, policy: Policy, params: Params, num_steps: int = 500, seed: int = 0, fps: int = 30
+    env: Env, policy: Policy, params: Params, num_steps: int = 300, seed: int = 0, fps: int = 30
 ) -> Video:
     """A film of the first environment, until its first episode ends, or for ``num_steps`` steps.
 
@@ -97,7 +97,10 @@ def encoded(found: list[np.ndarray], fps: int) -> bytes:
         path = Path(folder) / "video.mp4"
         options = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 2}
         with imageio.get_writer(
-            path, fps=fps, output_params=["-movflags", "faststart"], **options
+            path,
+            fps=fps,
+            output_params=["-movflags", "faststart", "-preset", "veryfast"],
+            **options,
         ) as writer:
             for frame in found:
                 writer.append_data(frame)
