@@ -1,4 +1,6 @@
-"""``nox`` runs the tests; ``nox -s learning``, ``faults``, ``bench`` and ``lint`` the rest."""
+"""``nox`` runs the tests; ``nox -s learning``, ``faults``, ``bench``, ``docs`` and ``lint`` the rest."""
+
+import shutil
 
 import nox
 
@@ -31,6 +33,17 @@ def bench(session):
     """What is timed: ``nox -s bench -- locomotion`` for one of them."""
     session.install(".[test,bench]")
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def docs(session):
+    """The site, without a warning, into docs/_build/html; its code is run and its pages looked at."""
+    session.install(".[test,docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
+    session.run("pytest", "-q", "--doctest-glob=*.md", "README.md", "docs")
+    if not shutil.which("chromium"):
+        session.run("playwright", "install", "chromium")
+    session.run("pytest", "-q", "-m", "docs", *session.posargs)
 
 
 @nox.session

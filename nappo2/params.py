@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 Params = TensorDict
+"""``{weights, target, normalizer, version, hyper}``; ``make_params`` makes one."""
 
 
 def make_params(

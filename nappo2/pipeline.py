@@ -73,6 +73,7 @@ class Pipeline(NamedTuple):
 
 
 Transform = Callable[[Pipeline], Pipeline]
+"""What stands behind ``|``: a function that wraps the pipeline before it."""
 
 
 def updates_per_transition(pipeline: Pipeline) -> float | None:

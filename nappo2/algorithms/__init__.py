@@ -27,6 +27,7 @@ RECIPES = {
     "recurrent_impala": recurrent_impala,
     "r2d2": r2d2,
 }
+"""The recipes by name: ``(env, config) -> Stages``."""
 
 __all__ = [
     "A2C",

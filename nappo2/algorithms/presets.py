@@ -222,6 +222,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "not measured"),
     },
 }
+"""By recipe and name."""
 
 
 def preset(algorithm: str, name: str) -> Preset:

@@ -72,6 +72,9 @@ def recurrent_perceptrons(
         cell: which makes the last of the hidden layers.
         hidden: sizes of the layers between, two at least.
         normalize: whether they see normalised observations, and rewards are scaled.
+
+    Raises:
+        ValueError: if there are fewer than two sizes.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
     shape, outputs = env.observation_space.shape, action_size(env.action_space)

@@ -21,6 +21,7 @@ TORCH = {
     "torch/Acrobot-v1": acrobot,
     "torch/Catch-v0": catch,
 }
+"""Environments that are written in torch: id to ``num_envs -> Env``."""
 
 
 def make(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:

@@ -17,6 +17,7 @@ PYBULLET = tuple(
         *("Humanoid", "HumanoidFlagrun", "HumanoidFlagrunHarder"),
     )
 )
+"""The ids of PyBullet's locomotion and manipulation environments."""
 
 
 def pybullet(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:

@@ -18,6 +18,7 @@ from nappo2.maths.surrogates import (
 from nappo2.networks import Agent
 
 ValueLoss = Callable[[Mapping, Mapping, Tensor], Tensor]
+"""``(params, batch, value) -> loss``, of values [N]."""
 
 
 def plain_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 Apply = Callable[[Mapping, Tensor], Tensor]
+"""``(params, x) -> y``, of whole params, or of weights alone."""
 
 
 class ActorCritic(NamedTuple):
-    """Functions of whole params and observations [..., *shape].
+    """Functions of whole params and observations ``[..., *shape]``.
 
     Attributes:
         init: ``seed -> weights``.
@@ -102,7 +103,7 @@ def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> 
 
 @singledispatch
 def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
-    """Shows the agent observations [..., *shape] with mean 0 and variance 1, and has rewards scaled.
+    """Shows the agent observations ``[..., *shape]`` with mean 0 and variance 1, and has rewards scaled.
 
     The statistics are in ``params["normalizer"]``: ``collect`` counts them, ``update`` moves
     them, and ``maths.moments.frozen`` stops that.

@@ -13,8 +13,10 @@ from nappo2.networks.network import Network
 from nappo2.networks.sequential import sequential
 from nappo2.pipeline import positive
 
-MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride
+MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+"""Layers for Atari (Mnih et al., 2015): channels, kernel, stride of each."""
 YOUNG = ((16, 3, 1),)
+"""Layers for MinAtar (Young & Tian, https://arxiv.org/abs/1903.03176)."""
 
 
 def cnn(

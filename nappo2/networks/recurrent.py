@@ -80,6 +80,7 @@ class RecurrentActorCritic(NamedTuple):
 
 
 Agent = ActorCritic | RecurrentActorCritic
+"""With a memory or without."""
 
 
 def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> RecurrentActorCritic:

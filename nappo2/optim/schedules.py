@@ -5,10 +5,15 @@ from collections.abc import Callable
 from torch import Tensor
 
 Schedule = Callable[[Tensor], Tensor]
+"""``version -> value``, where the version is the number of updates so far, []."""
 
 
 def linear(start: float, end: float, num_updates: int) -> Schedule:
-    """From ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on."""
+    """From ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on.
+
+    Raises:
+        ValueError: if ``num_updates`` is not at least 1.
+    """
     if num_updates < 1:
         raise ValueError(f"num_updates is at least 1, not {num_updates}")
 

@@ -109,6 +109,7 @@ def shared(collectors: int, learners: int) -> int:
 
 
 NAMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
+"""The seven schemes."""
 
 
 def scheme(

@@ -19,6 +19,8 @@ from nappo2.stages.stop import current_stop
 
 
 class CollectState(NamedTuple):
+    """Where the environments stand between two rollouts."""
+
     env: Any
     observation: Any  # [B, ...], or a dictionary of such
     memory: Any

@@ -13,6 +13,8 @@ from nappo2.seeds import fold_in, generator, split
 
 
 class MinibatchState(NamedTuple):
+    """What is left of a rollout."""
+
     waiting: tuple[tuple[TensorDict, Tensor], ...]  # a batch, and the indices of a minibatch
     report: Report  # of the rollout, handed on with its last minibatch
     seed: int

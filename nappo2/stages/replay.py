@@ -27,6 +27,8 @@ from nappo2.stages.minibatches import take
 
 
 class ReplayState(NamedTuple):
+    """The ring, and what is due of it."""
+
     ring: TensorDict | None  # [capacity], written in place; None before the first rollout
     frames: Frames | None  # to which it refers, where observations are images
     count: int  # transitions stored so far

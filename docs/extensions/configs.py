@@ -1,0 +1,58 @@
+"""``{config} PPO``: a table of a recipe's hyper-parameters and of its presets, from the code itself."""
+
+from dataclasses import fields
+
+from sphinx.util.docutils import SphinxDirective
+
+import nappo2
+from extensions.public import parsed
+from nappo2.algorithms import PRESETS
+from nappo2.show import configs
+
+
+def setup(app):
+    app.add_directive("config", Config)
+    app.add_directive("presets", Presets)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class Table(SphinxDirective):
+    """A table of the rows of text that ``rows`` makes of the directive's argument."""
+
+    required_arguments = 1
+    head = ()
+
+    def run(self):
+        lines = [".. list-table::", "   :header-rows: 1", "   :class: config", ""]
+        for row in [self.head, *self.rows(self.arguments[0])]:
+            first, *others = (str(cell) for cell in row)
+            lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+        return parsed(self, lines)
+
+
+class Config(Table):
+    """Name, default and meaning of each hyper-parameter of a configuration."""
+
+    head = ("hyper-parameter", "default", "")
+
+    def rows(self, name):
+        for field, value, _, meaning in configs.rows(getattr(nappo2, name)()):
+            yield f"``{field}``", f"``{value}``", meaning
+
+
+class Presets(Table):
+    """What the presets of a recipe are for, and where they differ from its defaults."""
+
+    head = ("preset", "made for", "differs from the defaults by", "source")
+
+    def rows(self, name):
+        for preset, found in PRESETS[name].items():
+            default = type(found.config)()
+            changed = [
+                f"``{f.name}={configs.shown(getattr(found.config, f.name))}``"
+                for f in fields(default)
+                if getattr(found.config, f.name) != getattr(default, f.name)
+            ]
+            made_for = f"``{found.env}``, " if found.env else ""
+            made_for += f"{found.num_envs} x {found.total_steps:,} steps"
+            yield f"``{preset}``", made_for, ", ".join(changed) or "nothing", found.source
