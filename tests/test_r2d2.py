@@ -203,7 +203,7 @@ def test_a_cell_and_an_agent_can_be_others():
 
 
 def test_misfits_are_one_sentence():
-    with pytest.raises(ValueError, match="r2d2 values each of n actions, and pendulum has Box"):
+    with pytest.raises(ValueError, match="r2d2 does not go with continuous actions"):
         r2d2(envs.pendulum(2))
     with pytest.raises(ValueError, match="burn_in is at least 0 and below length 12, not 12"):
         r2d2(ENV, replace(CONFIG, burn_in=12))

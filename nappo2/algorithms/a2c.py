@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
@@ -56,13 +57,14 @@ def a2c(
 
     Arguments and errors are those of ``ppo``.
     """
+    check_env("a2c", env)
     c, dist = config, dist or suited(env)
     agent = agent or perceptrons(env, c.hidden, c.normalize)
     return on_policy(
-        "a2c",
         env,
         agent,
         dist,
+        name="a2c",
         init=first_params(agent, c, *HYPER),
         num_steps=c.num_steps,
         prepare=gae(agent, c.lambda_),
@@ -70,7 +72,6 @@ def a2c(
         optimizer=optim.chain(
             optim.clip_by_global_norm(c.max_grad_norm), optim.rmsprop(eps=c.rmsprop_eps)
         ),
-        takes_stale=False,
     )
 
 
@@ -113,17 +114,17 @@ def vpg(
 
     Arguments and errors are those of ``ppo``.
     """
+    check_env("vpg", env)
     c, dist = config, dist or suited(env)
     agent = agent or perceptrons(env, c.hidden, c.normalize)
     return on_policy(
-        "vpg",
         env,
         agent,
         dist,
+        name="vpg",
         init=first_params(agent, c, *HYPER),
         num_steps=c.num_steps,
         prepare=discounted(agent),
         loss=losses.a2c(agent, dist, value_coef=c.value_coef),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
-        takes_stale=False,
     )

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from gymnasium.spaces import Discrete
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.networks import Network, mlp, unchanged, with_goal
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
 from nappo2.schemes import Stages
@@ -83,15 +83,11 @@ def double_dqn(
 def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
 ) -> Stages:
-    check_spaces(env.name, env.observation_space, env.action_space)
-    if not isinstance(env.action_space, Discrete):
-        raise ValueError(
-            f"{name} values each of n actions, and {env.name} has {env.action_space}; sac and td3 "
-            "go with continuous actions"
-        )
+    check_env(name, env)
     inputs, n = observation_size(env.observation_space), action_size(env.action_space)
     view = with_goal if has_goals(env.observation_space) else unchanged
     q = q or mlp(inputs, *c.hidden, n, activation=torch.relu)
+    check_agent(name, q)
 
     def values(weights, x):
         return q.apply(weights["q"], view(x))
@@ -101,9 +97,9 @@ def _q_learning(
 
     falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
-        name,
         env,
         c,
+        name=name,
         init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
         policy=uniform_at_first(epsilon_greedy(online, falling), n),
         greedy=best(online),

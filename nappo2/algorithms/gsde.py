@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from gymnasium.spaces import Box
 
+from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.sac import SAC, sac
-from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
     Network,
@@ -81,7 +81,7 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
     agent = normalized(agent, env.observation_space.shape) if c.normalize else agent
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
-    return ppo(env, c, agent=agent, dist=dist, policy=policy)._replace(name="ppo_gsde")
+    return ppo(env, c, agent=agent, dist=dist, policy=policy).but(name="ppo_gsde")
 
 
 def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
@@ -107,16 +107,11 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     normal_part = agent._replace(actor=lambda params, x: agent.actor(params, x)[..., : 2 * size])
-    return sac(env, c, agent=normal_part, policy=policy)._replace(name="sac_gsde")
+    return sac(env, c, agent=normal_part, policy=policy).but(name="sac_gsde")
 
 
 def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:
-    check_spaces(env.name, env.observation_space, env.action_space)
-    if not isinstance(env.action_space, Box):
-        raise ValueError(
-            f"{name} explores with continuous noise, and {env.name} has {env.action_space}; ppo and "
-            "sac go with discrete actions"
-        )
+    check_env(name, env)
     if not hidden:
         raise ValueError(f"{name} makes its noise of the last hidden layer, and hidden is ()")
     return hidden[-1], action_size(env.action_space)

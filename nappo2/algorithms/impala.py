@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
@@ -56,13 +57,14 @@ def impala(
 
     Arguments and errors are those of ``ppo``.
     """
+    check_env("impala", env)
     c, dist = config, dist or suited(env)
     agent = agent or perceptrons(env, c.hidden, c.normalize)
     return on_policy(
-        "impala",
         env,
         agent,
         dist,
+        name="impala",
         init=first_params(agent, c, "learning_rate", "gamma", "entropy_coef"),
         num_steps=c.num_steps,
         prepare=vtrace(agent, dist, c.clip_rho, c.clip_c),
@@ -70,5 +72,4 @@ def impala(
         optimizer=optim.chain(
             optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps)
         ),
-        takes_stale=True,
     )

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from nappo2.algorithms.fit import check_storage, fit_of
+from nappo2.algorithms.pieces import remade
 from nappo2.envs import Env
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
@@ -17,11 +19,12 @@ Replay = Callable[..., Transform]
 ``partial(stages.prioritized_replay, priority=...)``."""
 
 
+@remade
 def off_policy(
-    name: str,
     env: Env,
     config: Any,
     *,
+    name: str,
     init: Callable[[int], Params],
     policy: Policy,
     greedy: Policy,
@@ -29,8 +32,15 @@ def off_policy(
     optimizer: GradientTransformation,
     replay: Replay,
     noise: Transform = compose(),
+    prepare: Transform = compose(),
 ) -> Stages:
-    """The stages of an off-policy recipe, whose config has the fields that are read here."""
+    """The stages of an off-policy recipe, whose config has the fields that are read here.
+
+    Args:
+        replay: what transitions are kept in.
+        noise: of batches, that a loss needs.
+        prepare: of rollouts, before they are kept, such as ``hindsight(...)`` or ``n_step(...)``.
+    """
     c = config
 
     def batches(num):
@@ -39,11 +49,12 @@ def off_policy(
         kept = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
         return compose(kept, placed(), noise)
 
+    check_storage(name, batches(1))
     updates = compose(update(optimizer), polyak(c.target_step_size))
     return Stages(
         init=init,
         collect=collect(env, policy, c.num_steps),
-        prepare=compose(),
+        prepare=prepare,
         batches=batches(1),
         gradients=gradients(loss),
         update=updates,
@@ -51,6 +62,7 @@ def off_policy(
         policy=policy,
         greedy=greedy,
         name=name,
+        fit=fit_of(name),
         share=batches,
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
@@ -81,13 +82,14 @@ def ppo(
     Raises:
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
     """
+    check_env("ppo", env)
     c, dist = config, dist or suited(env)
     agent = agent or perceptrons(env, c.hidden, c.normalize)
     return on_policy(
-        "ppo",
         env,
         agent,
         dist,
+        name="ppo",
         init=first_params(agent, c, "learning_rate", "gamma", "clip_eps", "entropy_coef"),
         num_steps=c.num_steps,
         prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),
@@ -105,7 +107,6 @@ def ppo(
         num_minibatches=c.num_minibatches,
         afterwards=_annealing(c) if c.anneal_updates else compose(),
         policy=policy,
-        takes_stale=True,
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from gymnasium.spaces import Discrete
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.envs import Env, action_size
 from nappo2.networks import Cell, RecurrentQ, flattening, lstm, mlp, seeing, sequential
 from nappo2.policies import best, epsilon_greedy, remembering, uniform_at_first
 from nappo2.schemes import Stages
@@ -84,13 +84,9 @@ def r2d2(
     Raises:
         ValueError: if the actions are not discrete.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    if not isinstance(env.action_space, Discrete):
-        raise ValueError(
-            f"r2d2 values each of n actions, and {env.name} has {env.action_space}; recurrent_ppo "
-            "goes with continuous actions"
-        )
+    check_env("r2d2", env)
     c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
+    check_agent("r2d2", q)
 
     def step(params, memory, observation):
         return q.step(params["weights"]["q"], memory, observation)
@@ -101,16 +97,17 @@ def r2d2(
     falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     size = q.cell.memory_size
     return off_policy(
-        "r2d2",
         env,
         c,
+        name="r2d2",
         init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
         policy=uniform_at_first(remembering(epsilon_greedy(online, falling), step, size), n),
         greedy=remembering(best(online), step, size),
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
-    )._replace(prepare=windows(c.length, c.period, c.burn_in))
+        prepare=windows(c.length, c.period, c.burn_in),
+    )
 
 
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:

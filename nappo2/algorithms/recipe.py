@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from gymnasium.spaces import Discrete
 
+from nappo2.algorithms.fit import check_agent, check_storage, fit_of
+from nappo2.algorithms.pieces import remade
 from nappo2.algorithms.way import way_of
 from nappo2.envs import Env, action_size, check_spaces
 from nappo2.losses import Loss
@@ -32,12 +34,13 @@ from nappo2.stages import (
 )
 
 
+@remade
 def on_policy(
-    name: str,
     env: Env,
     agent: Agent,
     dist: Distribution,
     *,
+    name: str,
     init: Callable[[int], Params],
     num_steps: int,
     prepare: Transform,
@@ -46,30 +49,44 @@ def on_policy(
     num_epochs: int = 1,
     num_minibatches: int = 1,
     afterwards: Transform = compose(),
+    batches: Transform | None = None,
     policy: Policy | None = None,
-    takes_stale: bool,
 ) -> Stages:
     """The stages of an on-policy recipe.
 
+    Args:
+        prepare: advantages of rollouts.
+        afterwards: of params, after each update or rollout.
+        batches: None for shuffled minibatches, of transitions or whole sequences.
+        policy: None for the one that the agent and the distribution make.
+
     Raises:
-        ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
+        ValueError: if the minibatches do not divide a rollout, or something does not fit.
     """
+    check_agent(name, agent)
     way = way_of(agent)
     way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
     policy = policy or way.policy(agent, dist)
+    updates = compose(update(optimizer), afterwards)
+    if batches is None:
+        batches = way.batches(num_epochs, num_minibatches)
+        learnt = compose(way.learn(loss, optimizer, num_epochs, num_minibatches), afterwards)
+    else:
+        learnt = compose(batches, gradients(loss), updates)
+    check_storage(name, batches)
     return Stages(
         init=init,
         collect=collect(env, policy, num_steps),
         prepare=compose(placed(), prepare),
-        batches=way.batches(num_epochs, num_minibatches),
+        batches=batches,
         gradients=gradients(loss),
-        update=compose(update(optimizer), afterwards),
-        learn=compose(way.learn(loss, optimizer, num_epochs, num_minibatches), afterwards),
+        update=updates,
+        learn=learnt,
         policy=policy,
         greedy=way.greedy(agent, dist),
         name=name,
-        takes_stale=takes_stale,
+        fit=fit_of(name),
     )
 
 

@@ -45,7 +45,7 @@ def recurrent_ppo(
         ValueError: as ``ppo`` does.
     """
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
-    return ppo(env, config, agent=agent, dist=dist)._replace(name="recurrent_ppo")
+    return ppo(env, config, agent=agent, dist=dist).but(name="recurrent_ppo")
 
 
 def recurrent_impala(
@@ -57,7 +57,7 @@ def recurrent_impala(
 ) -> Stages:
     """``impala`` with ``recurrent_perceptrons``, as in the paper; arguments and errors as above."""
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
-    return impala(env, config, agent=agent, dist=dist)._replace(name="recurrent_impala")
+    return impala(env, config, agent=agent, dist=dist).but(name="recurrent_impala")
 
 
 def recurrent_perceptrons(

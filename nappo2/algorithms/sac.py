@@ -7,9 +7,10 @@ import torch
 from gymnasium.spaces import Discrete
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
 from nappo2.networks import (
     ActorCritics,
@@ -79,17 +80,18 @@ def sac(
         policy: how the collectors act after ``start_steps``; None samples what the actor says.
         replay: what transitions are kept in.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
+    check_env("sac", env)
     c, size = config, action_size(env.action_space)
     discrete = isinstance(env.action_space, Discrete)
     dist = categorical() if discrete else tanh_normal()
     agent = agent or soft_perceptrons(env, c.hidden, c.initial_alpha)
+    check_agent("sac", agent)
     goal = c.target_entropy_share * (math.log(size) if discrete else -size)
     loss = losses.discrete_sac if discrete else losses.sac
     return off_policy(
-        "sac",
         env,
         c,
+        name="sac",
         init=first_params(agent.init, c, "critics"),
         policy=uniform_at_first(
             policy or stochastic(agent.actor, dist), size if discrete else None

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from gymnasium.spaces import Box
 
 from nappo2 import losses, optim
+from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, check_spaces, has_goals, observation_size
+from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics, unchanged, with_goal
 from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
@@ -70,18 +70,14 @@ def td3(
     Raises:
         ValueError: if the actions are not continuous.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    if not isinstance(env.action_space, Box):
-        raise ValueError(
-            f"td3 has continuous actions, and {env.name} has {env.action_space}; dqn, double_dqn and "
-            "sac go with discrete actions"
-        )
+    check_env("td3", env)
     c, size = config, action_size(env.action_space)
     agent = agent or deterministic_perceptrons(env, c.hidden)
+    check_agent("td3", agent)
     return off_policy(
-        "td3",
         env,
         c,
+        name="td3",
         init=first_params(agent.init, c, "actor", "critics"),
         policy=uniform_at_first(with_noise(agent.actor, c.exploration_std)),
         greedy=deterministic(agent.actor),

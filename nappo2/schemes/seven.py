@@ -17,6 +17,7 @@ import warnings
 
 from nappo2.pipeline import Pipeline, positive
 from nappo2.schemes.backend import Backend, serial
+from nappo2.schemes.fit import check
 from nappo2.schemes.reduction import all_reduce
 from nappo2.schemes.stages import Stages
 from nappo2.schemes.workers import workers
@@ -24,6 +25,7 @@ from nappo2.schemes.workers import workers
 
 def central(stages: Stages) -> Pipeline:
     """3cs: all in one process, one after the other, as PPO and SAC were published."""
+    stages = _fitting(stages, "3cs")
     return stages.collect | stages.prepare | stages.learn
 
 
@@ -32,7 +34,8 @@ def decentralised_update(
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357)."""
-    replica = _gradients(_shared(stages, learners)) | all_reduce | stages.update
+    stages = _fitting(stages, "3ds", learners)
+    replica = _gradients(stages) | all_reduce | stages.update
     return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
 
 
@@ -41,20 +44,23 @@ def synchronous_gradients(
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server)."""
+    stages = _fitting(stages, "2dacs", learners)
     cut = workers(learners, wait_for, preempt=preempt, on=on, name="learners")
-    return _gradients(_shared(stages, learners)) | cut | stages.update
+    return _gradients(stages) | cut | stages.update
 
 
 def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = serial) -> Pipeline:
     """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
+    stages = _fitting(stages, "2daca", learners)
     cut = workers(learners, 1, on=on, name="learners")
-    return _gradients(_shared(stages, learners)) | cut | stages.update
+    return _gradients(stages) | cut | stages.update
 
 
 def asynchronous_collection(
     stages: Stages, collectors: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """da2cs: a central learner of whichever rollout comes first (IMPALA, https://arxiv.org/abs/1802.01561)."""
+    stages = _fitting(stages, "da2cs")
     return _collected(stages, collectors, on, ahead) | stages.prepare | stages.learn
 
 
@@ -62,7 +68,7 @@ def asynchronous_collection_synchronous_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid)."""
-    each, stages = shared(collectors, learners), _shared(stages, learners)
+    each, stages = shared(collectors, learners), _fitting(stages, "dadacs", learners)
     line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
     return line | workers(learners, on=on, name="learners") | stages.update
 
@@ -71,13 +77,14 @@ def asynchronous_collection_and_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila)."""
-    each, stages = shared(collectors, learners), _shared(stages, learners)
+    each, stages = shared(collectors, learners), _fitting(stages, "dadaca", learners)
     line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
     return line | workers(learners, 1, on=on, name="learners") | stages.update
 
 
-def _shared(stages: Stages, num: int) -> Stages:
-    """The stages of one of so many workers with replays of their own."""
+def _fitting(stages: Stages, name: str, num: int = 1) -> Stages:
+    """The stages of one of so many workers, if this scheme goes with them."""
+    check(stages.name, stages.fit, scheme=name)
     return stages._replace(batches=stages.share(num)) if stages.share and num > 1 else stages
 
 
@@ -86,12 +93,6 @@ def _gradients(stages: Stages) -> Pipeline:
 
 
 def _collected(stages: Stages, collectors: int, on: Backend, ahead: int) -> Pipeline:
-    if not stages.takes_stale:
-        raise ValueError(
-            f"{stages.name} has no importance ratios, so its rollouts cannot come from an asynchronous "
-            "cut after collect, whose params are older; ppo and impala have them, and 3cs, 3ds, 2dacs "
-            f"and 2daca have no such cut, so {stages.name} goes with these"
-        )
     return stages.collect | workers(collectors, 1, ahead, on=on, name="collectors")
 
 

@@ -1,11 +1,12 @@
 """An algorithm, as what stands in each box of the line."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform
 from nappo2.policies import Policy
+from nappo2.schemes.fit import Fit
 
 
 class Stages(NamedTuple):
@@ -23,9 +24,11 @@ class Stages(NamedTuple):
         policy: how the collectors act.
         greedy: how an evaluation acts.
         name: of the recipe.
-        takes_stale: whether its rollouts may come of older params than those that learn.
+        fit: what it goes with.
         share: ``num -> batches`` for one of so many workers, which share the totals of a replay;
             None where there are none.
+        pieces: what it was put together of, by name.
+        remake: puts it together of other pieces.
     """
 
     init: Callable[[int], Params]
@@ -38,8 +41,25 @@ class Stages(NamedTuple):
     policy: Policy
     greedy: Policy
     name: str = "recipe"
-    takes_stale: bool = True
+    fit: Fit = Fit()
     share: Callable[[int], Transform] | None = None
+    pieces: Mapping[str, Any] = {}
+    remake: Callable[..., Any] | None = None
+
+    def but(self, **pieces: Any) -> "Stages":
+        """The same recipe with other pieces, such as ``loss=...`` or ``optimizer=...``.
+
+        Raises:
+            ValueError: if the recipe has no piece of that name; says which it has. What depends on
+                others, as a loss does on an agent, is an argument of the recipe instead.
+        """
+        for name in pieces:
+            if name not in self.pieces:
+                raise ValueError(
+                    f"{self.name} has no piece that is called {name!r}; there are "
+                    f"{', '.join(self.pieces) or 'none'}"
+                )
+        return self.remake(**{**self.pieces, **pieces})
 
     def __repr__(self):
         line = self.collect | self.prepare | self.batches | self.gradients | self.update

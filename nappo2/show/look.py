@@ -67,8 +67,8 @@ def pipeline(x: Any) -> Look:
 def stages(x: Any) -> Look:
     """The line that a recipe makes, before any scheme cuts it."""
     line = x.collect | x.prepare | x.batches | x.gradients | x.update
-    lag = "any scheme" if x.takes_stale else "any scheme that collects with the newest params"
-    return Look(repr(x), block(heading(f"{x.name}, for {lag}"), diagram(line)))
+    schemes = "any scheme" if x.fit.scheme is None else ", ".join(x.fit.scheme)
+    return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(line)))
 
 
 def tree(x: Any) -> Look:
@@ -158,7 +158,7 @@ def has(*names: str):
 KINDS = (
     (lambda x: isinstance(x, Look), lambda x: x),
     (has("init", "step", "stages", "__or__"), pipeline),
-    (has("collect", "prepare", "takes_stale"), stages),
+    (has("collect", "prepare", "fit"), stages),
     (has("reset", "step", "observation_space", "num_envs"), env),
     (has("metrics", "target_steps", "pipeline"), learner),
     (has("returns", "lengths", "_fields"), evaluation),

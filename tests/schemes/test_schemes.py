@@ -4,23 +4,17 @@ import pytest
 import torch
 
 from nappo2 import (
-    A2C,
     PPO,
-    Impala,
     Learner,
-    a2c,
     adopt,
     all_reduce,
     envs,
-    impala,
     join,
     ppo,
     scheme,
     unroll,
-    vpg,
     workers,
 )
-from nappo2.algorithms import VPG
 from nappo2.schemes import NAMES
 
 K = 4
@@ -215,18 +209,6 @@ def test_minibatches_of_a_short_rollout_are_as_many():
         state, batch, _ = pipe.step(params, state)
         sizes.append(len(batch) - 4)
     assert sizes == [3, 3, 2, 2]
-
-
-@pytest.mark.parametrize(("recipe", "config"), [(impala, Impala()), (a2c, A2C()), (vpg, VPG())])
-@pytest.mark.parametrize("name", NAMES)
-def test_other_recipes_run_in_the_schemes_that_go_with_them(name, recipe, config):
-    stages = recipe(envs.cartpole(2), config)
-    if name.startswith("da") and recipe is not impala:
-        with pytest.raises(ValueError, match=f"{recipe.__name__} has no importance ratios"):
-            train(name, 4, stages)
-        return
-    _, reports = train(name, 4, stages)
-    assert torch.isfinite(reports[-1].means["loss"].value)
 
 
 def test_misfits_are_one_sentence():

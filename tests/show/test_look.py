@@ -136,5 +136,5 @@ def test_a_learner_shows_how_far_it_came():
 
 
 def test_stages_say_which_schemes_they_go_with():
-    assert "ppo, for any scheme" in words(STAGES._repr_html_())
+    assert "ppo, for 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs, dadaca" in words(STAGES._repr_html_())
     assert repr(STAGES).startswith("ppo: collect(num_steps=32) | placed | gae")

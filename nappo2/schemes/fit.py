@@ -1,0 +1,53 @@
+"""What goes with what: a recipe, and the pieces that it is put together with."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FORMS = {
+    "actions": "{} actions",
+    "observations": "observations of {}",
+    "agent": "the agent {}",
+    "storage": "the storage {}",
+    "scheme": "the scheme {}",
+}
+
+
+class Fit(NamedTuple):
+    """What a recipe goes with; of each aspect the names of what fits, None for anything.
+
+    Attributes:
+        actions: kinds of action spaces.
+        observations: kinds of observations: vectors, images, or observations with goals.
+        agent: kinds of agents.
+        storage: stages that make batches of rollouts.
+        scheme: training schemes.
+        because: reasons, by aspect.
+    """
+
+    actions: tuple[str, ...] | None = None
+    observations: tuple[str, ...] | None = None
+    agent: tuple[str, ...] | None = None
+    storage: tuple[str, ...] | None = None
+    scheme: tuple[str, ...] | None = None
+    because: Mapping[str, str] = {}
+
+
+def check(recipe: str, fit: Fit, **given: str) -> None:
+    """Refuses what does not go with a recipe.
+
+    Args:
+        recipe: its name.
+        fit: what goes with it.
+        **given: the kind of what it is given, by aspect.
+
+    Raises:
+        ValueError: names the recipe, what it was given, and what would fit.
+    """
+    for aspect, kind in given.items():
+        fitting = getattr(fit, aspect)
+        if fitting is not None and kind not in fitting:
+            because = f", as {fit.because[aspect]}" if aspect in fit.because else ""
+            raise ValueError(
+                f"{recipe} does not go with {FORMS[aspect].format(kind)}{because}; "
+                f"fitting {aspect}: {', '.join(fitting)}"
+            )
