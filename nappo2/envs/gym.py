@@ -1,14 +1,12 @@
 """Any Gymnasium environment. The state is the live simulator, which cannot be copied or replayed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Discrete, Space
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from gymnasium.vector.utils import concatenate, create_empty_array
 from torch import Tensor
 
 from nappo2.envs.env import Env, Outcome, check_spaces
@@ -18,7 +16,7 @@ from nappo2.seeds import split
 
 class GymState(NamedTuple):
     name: str
-    envs: Any  # the vector of live simulators
+    envs: list[gymnasium.Env]  # live simulators
 
 
 def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs: Any) -> Env:
@@ -43,28 +41,33 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
     probe.close()
     check_spaces(name, observation_space, action_space)
     to_action = _to_action(action_space, num_envs)
+    rows = Rows(name, observation_space.shape, _kept(observation_space.dtype))
 
     def reset(seed):
-        envs = _Vector([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
-        seeds = [s % 2**31 for s in split(seed, num_envs)]
-        observation, _ = _explained(lambda: envs.reset(seed=seeds), name, envs)
-        return GymState(name, envs), _to_tensor(observation)
+        envs = [make() for _ in range(num_envs)]
+        first = rows.empty(num_envs)
+        for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
+            rows.put(first, i, env.reset(seed=own % 2**31)[0])
+        return GymState(name, envs), torch.from_numpy(first)
 
     def step(state, action):
-        envs = state.envs
-        observation, reward, terminated, truncated, info = _explained(
-            lambda: envs.step(to_action(action)), name, envs
-        )
-        observation = reached = _to_tensor(observation)
-        if "final_obs" in info:
-            reached = observation.clone()
-            for i in (terminated | truncated).nonzero()[0]:
-                reached[i] = _to_tensor(np.asarray(info["final_obs"][i]))
-        reward, *flags = map(torch.from_numpy, (reward, terminated, truncated))
-        return state, observation, Outcome(reached, reward.float(), *flags)
+        reached, reward, ended = rows.empty(num_envs), np.empty(num_envs, np.float32), []
+        terminated, truncated = np.empty((2, num_envs), np.bool_)
+        for i, (env, own) in enumerate(zip(state.envs, to_action(action), strict=True)):
+            observation, reward[i], over, cut, _ = env.step(own)
+            rows.put(reached, i, observation)  # a copy, as its array may be used again
+            terminated[i], truncated[i] = over, cut
+            if over or cut:
+                ended.append(i)
+        following = reached.copy() if ended else reached
+        for i in ended:
+            rows.put(following, i, state.envs[i].reset()[0])
+        outcome = Outcome(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
+        return state, torch.from_numpy(following), outcome
 
     def close(state):
-        state.envs.close()
+        for env in state.envs:
+            env.close()
 
     def render(state):
         first = state.envs.envs[0]
@@ -73,19 +76,33 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
     return Env(reset, step, observation_space, action_space, num_envs, name, close, render=render)
 
 
-class _Vector(SyncVectorEnv):
-    """Keeps a copy of what an episode ended with: an environment may reuse the array in its reset."""
+class Rows(NamedTuple):
+    """Where the observations of a vector are gathered."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._env_obs = list(self._observations)  # so that None is what an environment gave
+    name: str
+    shape: tuple[int, ...]
+    dtype: type
 
-    def _add_info(self, infos, info, i):
-        if "final_obs" in info:
-            space = self.single_observation_space
-            kept = concatenate(space, [info["final_obs"]], create_empty_array(space, 1))[0]
-            info = {**info, "final_obs": kept}
-        return super()._add_info(infos, info, i)
+    def empty(self, num_envs: int) -> np.ndarray:
+        """Room for an observation of each."""
+        return np.empty((num_envs, *self.shape), self.dtype)
+
+    def put(self, rows: np.ndarray, i: int, observation: Any) -> None:
+        """Copies the observation of environment i to its row, if it has the shape of the space."""
+        if getattr(observation, "shape", None) != self.shape:
+            found = np.shape(observation)
+            if observation is None or found != self.shape:
+                what = "None" if observation is None else f"shape {found}"
+                raise ValueError(
+                    f"environment {i} of {self.name} gave an observation of {what}; its space has "
+                    f"shape {self.shape}"
+                )
+        rows[i] = observation
+
+
+def _kept(dtype: np.dtype) -> type:
+    """Bytes stay bytes, as images are; all else becomes float32."""
+    return np.uint8 if dtype == np.uint8 else np.float32
 
 
 def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.Env], str]:
@@ -109,31 +126,12 @@ def _made(make: Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
     return made
 
 
-def _explained(call: Callable[[], Any], name: str, envs: SyncVectorEnv) -> Any:
-    """What ``call`` returns; if it fails since an observation has the wrong shape, that is said."""
-    try:
-        return call()
-    except Exception as error:
-        shape = envs.single_observation_space.shape
-        for i, found in enumerate(envs._env_obs):
-            if found is None or np.shape(found) != shape:
-                what = "None" if found is None else f"shape {np.shape(found)}"
-                raise ValueError(
-                    f"environment {i} of {name} gave an observation of {what}; its space has shape {shape}"
-                ) from error
-        raise
-
-
-def _to_tensor(observation: np.ndarray) -> Tensor:
-    if observation.dtype == np.uint8:
-        return torch.from_numpy(observation)
-    return torch.from_numpy(observation.astype(np.float32, copy=False))
-
-
-def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], np.ndarray]:
+def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], Sequence]:
     """From what a policy decides to what Gymnasium takes."""
     if isinstance(space, Discrete):
-        return lambda action: action.numpy() + space.start
+        start = int(space.start)
+        # plain integers, as checking one takes Gymnasium a fifth of what a NumPy one does
+        return lambda action: [start + own for own in action.tolist()]
     shape, low, high = (num_envs, *space.shape), space.low, space.high
     if not np.isfinite([low, high]).all():
         return lambda action: action.numpy().reshape(shape).clip(low, high).astype(space.dtype)
