@@ -35,7 +35,7 @@ from nappo2.params import Params, make_params, ravel
 from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
 from nappo2.policies import Policy, greedy, stochastic
 from nappo2.reports import Report, join
-from nappo2.schemes import Stages, all_reduce, on_ray, scheme, serial, workers
+from nappo2.schemes import Stages, all_reduce, on_ray, population, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
 from nappo2.show import (
     check_env,
@@ -55,6 +55,7 @@ from nappo2.stages import (
     gradients,
     hindsight,
     learn,
+    learn_batches,
     minibatches,
     n_step,
     noise,
@@ -114,6 +115,7 @@ __all__ = [
     "impala",
     "join",
     "learn",
+    "learn_batches",
     "live",
     "load_params",
     "load_run",
@@ -131,6 +133,7 @@ __all__ = [
     "plot",
     "policies",
     "polyak",
+    "population",
     "ppo",
     "preset",
     "prioritized_replay",

@@ -83,7 +83,8 @@ def updates_per_transition(pipeline: Pipeline) -> float | None:
     step, as their mean is one gradient. None for a pipeline without a replay or an update.
     """
     found = [i for i, its in enumerate(pipeline.stages) if "update_ratio" in its.arguments]
-    if not found or "update" not in (its.kind for its in pipeline.stages):
+    kinds = {its.kind for its in pipeline.stages}
+    if not found or not kinds & {"update", "learn_batches"}:
         return None
     cuts = [its.arguments for its in pipeline.stages[found[0] :] if "num_workers" in its.arguments]
     return pipeline.stages[found[0]].arguments["update_ratio"] / math.prod(map(_merged, cuts))

@@ -29,6 +29,7 @@ class A2C:
         rmsprop_eps: of RMSProp.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 8
@@ -41,6 +42,7 @@ class A2C:
     rmsprop_eps: float = 1e-5
     hidden: tuple[int, ...] = (64, 64)
     normalize: bool = False
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)
@@ -72,6 +74,7 @@ def a2c(
         optimizer=optim.chain(
             optim.clip_by_global_norm(c.max_grad_norm), optim.rmsprop(eps=c.rmsprop_eps)
         ),
+        jit=c.jit,
     )
 
 
@@ -88,6 +91,7 @@ class VPG:
         max_grad_norm: to which gradients are clipped.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 64
@@ -98,6 +102,7 @@ class VPG:
     max_grad_norm: float = 0.5
     hidden: tuple[int, ...] = (64, 64)
     normalize: bool = False
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)
@@ -127,4 +132,5 @@ def vpg(
         prepare=discounted(agent),
         loss=losses.a2c(agent, dist, value_coef=c.value_coef),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        jit=c.jit,
     )

@@ -34,6 +34,7 @@ class DQN:
         exploration_updates: in which that probability falls to ``epsilon`` from 1.
         max_grad_norm: to which gradients are clipped.
         hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 8
@@ -48,6 +49,7 @@ class DQN:
     exploration_updates: int = 3_000
     max_grad_norm: float = 10.0
     hidden: tuple[int, ...] = (128, 128)
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)

@@ -28,6 +28,7 @@ class Impala:
         adam_eps: of Adam.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 20
@@ -41,6 +42,7 @@ class Impala:
     adam_eps: float = 1e-5
     hidden: tuple[int, ...] = (64, 64)
     normalize: bool = False
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)
@@ -72,4 +74,5 @@ def impala(
         optimizer=optim.chain(
             optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps)
         ),
+        jit=c.jit,
     )

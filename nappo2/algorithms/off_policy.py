@@ -12,7 +12,8 @@ from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.schemes import Stages
-from nappo2.stages import collect, gradients, placed, polyak, update
+from nappo2.stages import collect, gradients, learn_batches, placed, polyak, update
+from nappo2.stages import replay as uniform
 
 Replay = Callable[..., Transform]
 """``(capacity, batch_size, update_ratio=, start_steps=) -> transform``: ``stages.replay``, or
@@ -50,15 +51,16 @@ def off_policy(
         return compose(kept, placed(), noise)
 
     check_storage(name, batches(1))
-    updates = compose(update(optimizer), polyak(c.target_step_size))
+    grads, updates = gradients(loss, c.jit), compose(update(optimizer), polyak(c.target_step_size))
+    fused = learn_batches(loss, optimizer, c.target_step_size, c.jit)  # not if batches read params
     return Stages(
         init=init,
         collect=collect(env, policy, c.num_steps),
         prepare=prepare,
         batches=batches(1),
-        gradients=gradients(loss),
+        gradients=grads,
         update=updates,
-        learn=compose(batches(1), gradients(loss), updates),
+        learn=compose(batches(1), fused if replay is uniform else compose(grads, updates)),
         policy=policy,
         greedy=greedy,
         name=name,

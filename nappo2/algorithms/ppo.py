@@ -36,6 +36,7 @@ class PPO:
         clip_value: whether the value may move from the old one by clip_eps only.
         standardize_rollout: advantages over the rollout, as the original does, not the minibatch.
         anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 256
@@ -54,6 +55,7 @@ class PPO:
     clip_value: bool = False
     standardize_rollout: bool = False
     anneal_updates: int = 0
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)
@@ -107,6 +109,7 @@ def ppo(
         num_minibatches=c.num_minibatches,
         afterwards=_annealing(c) if c.anneal_updates else compose(),
         policy=policy,
+        jit=c.jit,
     )
 
 

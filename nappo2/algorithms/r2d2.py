@@ -39,6 +39,7 @@ class R2D2:
         exploration_updates: in which that probability falls to ``epsilon`` from 1.
         max_grad_norm: to which gradients are clipped.
         hidden: sizes of the layers, of which the last remembers.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 40
@@ -57,6 +58,7 @@ class R2D2:
     exploration_updates: int = 1_500
     max_grad_norm: float = 10.0
     hidden: tuple[int, ...] = (64, 64)
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)

@@ -51,6 +51,7 @@ def on_policy(
     afterwards: Transform = compose(),
     batches: Transform | None = None,
     policy: Policy | None = None,
+    jit: bool = False,
 ) -> Stages:
     """The stages of an on-policy recipe.
 
@@ -59,6 +60,7 @@ def on_policy(
         afterwards: of params, after each update or rollout.
         batches: None for shuffled minibatches, of transitions or whole sequences.
         policy: None for the one that the agent and the distribution make.
+        jit: whether learning is compiled.
 
     Raises:
         ValueError: if the minibatches do not divide a rollout, or something does not fit.
@@ -68,19 +70,19 @@ def on_policy(
     way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
     policy = policy or way.policy(agent, dist)
-    updates = compose(update(optimizer), afterwards)
+    grads, updates = gradients(loss, jit), compose(update(optimizer), afterwards)
     if batches is None:
         batches = way.batches(num_epochs, num_minibatches)
-        learnt = compose(way.learn(loss, optimizer, num_epochs, num_minibatches), afterwards)
+        learnt = compose(way.learn(loss, optimizer, num_epochs, num_minibatches, jit), afterwards)
     else:
-        learnt = compose(batches, gradients(loss), updates)
+        learnt = compose(batches, grads, updates)
     check_storage(name, batches)
     return Stages(
         init=init,
         collect=collect(env, policy, num_steps),
         prepare=compose(placed(), prepare),
         batches=batches,
-        gradients=gradients(loss),
+        gradients=grads,
         update=updates,
         learn=learnt,
         policy=policy,

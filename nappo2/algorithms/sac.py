@@ -43,6 +43,7 @@ class SAC:
         initial_alpha: the first temperature.
         target_entropy_share: of -A for A-dimensional actions, of log n for n discrete ones.
         hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 1
@@ -56,6 +57,7 @@ class SAC:
     initial_alpha: float = 1.0
     target_entropy_share: float = 1.0
     hidden: tuple[int, ...] = (256, 256)
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)

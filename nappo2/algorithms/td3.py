@@ -34,6 +34,7 @@ class TD3:
         noise_limit: to which that is clipped.
         policy_delay: updates of the critics per update of the actor.
         hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 1
@@ -49,6 +50,7 @@ class TD3:
     noise_limit: float = 0.5
     policy_delay: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    jit: bool = False
 
     def __post_init__(self):
         check_ranges(self)

@@ -45,6 +45,8 @@ class Env(NamedTuple):
         close: ``state -> None``: frees what the state holds outside of this process's memory.
         render: ``state -> frame``, a picture [height, width, 3] of the first environment, or None
             if it was made without one; None where there are no pictures.
+        many: ``n -> Env`` of n * B, which moves at once what n of these would; its ``reset`` takes
+            a seed for each of them. None where there is none.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -55,6 +57,7 @@ class Env(NamedTuple):
     name: str = "env"
     close: Callable[[Any], None] = lambda state: None
     render: Callable[[Any], Any] | None = None
+    many: Callable[[int], "Env"] | None = None
 
     def __repr__(self):
         spaces = f"{self.observation_space} -> {self.action_space}"

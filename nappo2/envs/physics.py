@@ -15,7 +15,7 @@ from nappo2.seeds import generator, split
 class PhysicsState(NamedTuple):
     physics: Tensor  # [B, ...], float64 as in Gymnasium
     time: Tensor  # [B], steps of each episode so far
-    seed: int
+    seed: Any  # an int, or one for each of many
 
 
 def physics_env(
@@ -41,23 +41,49 @@ def physics_env(
     positive(num_envs=num_envs, time_limit=time_limit)
 
     def reset(seed):
-        seed, key = split(seed)
-        physics = start(num_envs, generator(key))
+        (seed,), physics = begun((seed,))
         return PhysicsState(physics, torch.zeros(num_envs), seed), observe(physics)
 
     def step(state, action):
+        state, observation, outcome = moved(state._replace(seed=(state.seed,)), action)
+        return state._replace(seed=state.seed[0]), observation, outcome
+
+    def begun(seeds):
+        """New episodes of ``num_envs`` for each seed, and the seeds after them."""
+        pairs = [split(seed) for seed in seeds]
+        fresh = [start(num_envs, generator(key)) for _, key in pairs]
+        return tuple(seed for seed, _ in pairs), torch.cat(fresh) if len(fresh) > 1 else fresh[0]
+
+    def moved(state, action):
+        """A step of as many times ``num_envs`` as there are seeds."""
         reached, reward, terminated = move(state.physics, action)
-        time, seed, physics = state.time + 1, state.seed, reached
+        time, seeds, physics = state.time + 1, state.seed, reached
         truncated = (time >= time_limit) & ~terminated
         observation, done = observe(reached), terminated | truncated
         outcome = Outcome(observation, reward, terminated, truncated)
         if done.any():
-            seed, key = split(seed)
-            fresh = start(num_envs, generator(key)).to(reached.device)
-            over = done.view(-1, *[1] * (reached.ndim - 1))
-            physics = torch.where(over, fresh, reached)
+            seeds, physics = renewed(seeds, reached, done)
             observation = observe(physics)
-        return PhysicsState(physics, time * ~done, seed), observation, outcome
+        return PhysicsState(physics, time * ~done, seeds), observation, outcome
 
-    render = None if draw is None else lambda state: draw(state.physics[0])
-    return Env(reset, step, observation_space, action_space, num_envs, name, render=render)
+    def renewed(seeds, reached, done):
+        """What was reached, or where an episode begins if one is over."""
+        over = done.view(len(seeds), num_envs).any(1).nonzero().flatten().tolist()
+        later, fresh = begun([seeds[i] for i in over])
+        seeds, physics = list(seeds), reached.clone()
+        for k, i in enumerate(over):
+            own, seeds[i] = slice(i * num_envs, (i + 1) * num_envs), later[k]
+            mask = done[own].view(-1, *[1] * (reached.ndim - 1))
+            begins = fresh[k * num_envs : (k + 1) * num_envs].to(reached.device)
+            physics[own] = torch.where(mask, begins, reached[own])
+        return tuple(seeds), physics
+
+    def many(n):
+        def reset(seeds):
+            seeds, physics = begun(tuple(seeds))
+            return PhysicsState(physics, torch.zeros(len(physics)), seeds), observe(physics)
+
+        return env._replace(reset=reset, step=moved, num_envs=n * num_envs, many=None)
+
+    env = Env(reset, step, observation_space, action_space, num_envs, name, many=many)
+    return env if draw is None else env._replace(render=lambda state: draw(state.physics[0]))

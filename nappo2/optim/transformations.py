@@ -1,10 +1,12 @@
 """Gradient transformations, after optax, on the vector of weights."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 
 class GradientTransformation(NamedTuple):
@@ -51,6 +53,11 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
     return GradientTransformation(lambda vector: (), update)
 
 
+def is_traced(x: Tensor) -> bool:
+    """Whether ``x`` stands for what it will be in compiled code, or for one of many under vmap."""
+    return torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x)
+
+
 class AdamState(NamedTuple):
     count: Tensor  # [], float64, as 1 - b2 has few digits in float32
     mu: Tensor
@@ -65,12 +72,22 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTrans
         return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
 
     def update(grads, state, hyper):
+        if is_traced(grads):  # where a formula is fused with what is around it
+            return by_formula(grads, state, hyper)
         # torch's fused kernel moves params of 0 in place, so that they are the updates
         updates, count, mu, nu = torch.zeros_like(grads), *(x.clone() for x in state)
         torch._fused_adam_(
             [updates], [grads], [mu], [nu], [], [count.add_(1)], lr=hyper["learning_rate"],
             beta1=b1, beta2=b2, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
+        return updates, AdamState(count, mu, nu)
+
+    def by_formula(grads, state, hyper):
+        count = state.count + 1
+        mu = state.mu.lerp(grads, 1 - b1)
+        nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
+        first, second = (-torch.expm1(count * math.log(b)) for b in (b1, b2))  # 1 - b^count
+        updates = -hyper["learning_rate"] / first * mu / ((nu / second).sqrt() + eps)
         return updates, AdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
@@ -115,6 +132,12 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
 
     def update(grads, state, hyper):
         count = state.count + 1
+        if is_traced(grads):  # so that nothing can be left out
+            updates, inner = transformation.update(grads, state.inner, hyper)
+            kept = tree_map(
+                lambda new, old: torch.where(count % num == 0, new, old), inner, state.inner
+            )
+            return updates * (count % num == 0), EveryState(count, kept)
         if count % num:
             return torch.zeros_like(grads), EveryState(count, state.inner)
         updates, inner = transformation.update(grads, state.inner, hyper)
@@ -139,10 +162,10 @@ def partition(
         return tuple(t.init(vector[start:end]) for (start, end), t in parts)
 
     def update(grads, state, hyper):
-        updates, states = torch.zeros_like(grads), []
+        found, states = {}, []
         for ((start, end), t), inner in zip(parts, state, strict=True):
-            updates[start:end], inner = t.update(grads[start:end], inner, hyper)
+            found[start], inner = t.update(grads[start:end], inner, hyper)
             states.append(inner)
-        return updates, tuple(states)
+        return torch.cat([found[start] for start in sorted(found)]), tuple(states)
 
     return GradientTransformation(init, update)

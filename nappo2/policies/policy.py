@@ -20,6 +20,8 @@ class Policy(NamedTuple):
         reset: ``(memory, done, generator) -> memory``, fresh where an episode ended, after a step.
         recorded: ``memory -> (tensor [B, ...],)``, which rollouts have as the key ``memory``:
             what acting began with; () if nothing of it is needed again.
+        parts: the network and the distribution that it samples from, if it does no more; by these
+            a population acts at once.
     """
 
     init: Callable[[int, int], Any]
@@ -27,6 +29,7 @@ class Policy(NamedTuple):
     log_prob: Callable[[Mapping, Mapping], Tensor]
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
+    parts: tuple[Apply, Distribution] | None = None
 
 
 def memoryless(num_envs: int, seed: int) -> tuple:
@@ -43,7 +46,7 @@ def stochastic(actor: Apply, dist: Distribution) -> Policy:
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
 
-    return Policy(memoryless, act, log_prob)
+    return Policy(memoryless, act, log_prob, parts=(actor, dist))
 
 
 def greedy(actor: Apply, dist: Distribution) -> Policy:

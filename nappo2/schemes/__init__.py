@@ -1,7 +1,9 @@
 """Training schemes: where the line from rollouts to params is cut."""
 
 from nappo2.schemes.backend import Backend, serial
+from nappo2.schemes.evolution import evolve, perturb, truncation
 from nappo2.schemes.merging import merge
+from nappo2.schemes.population import population
 from nappo2.schemes.reduction import all_reduce
 from nappo2.schemes.seven import (
     NAMES,
@@ -36,10 +38,14 @@ __all__ = [
     "asynchronous_gradients",
     "central",
     "decentralised_update",
+    "evolve",
     "merge",
     "on_ray",
+    "perturb",
+    "population",
     "scheme",
     "serial",
     "synchronous_gradients",
+    "truncation",
     "workers",
 ]

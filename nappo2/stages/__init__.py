@@ -5,6 +5,7 @@ from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
 from nappo2.stages.hindsight import episode, final, future, hindsight
 from nappo2.stages.learn import learn, learn_sequences
+from nappo2.stages.learn_batches import learn_batches
 from nappo2.stages.minibatches import MinibatchState, minibatches, sequences
 from nappo2.stages.n_step import n_step
 from nappo2.stages.noise import noise, normal_noise
@@ -28,6 +29,7 @@ __all__ = [
     "gradients",
     "hindsight",
     "learn",
+    "learn_batches",
     "learn_sequences",
     "minibatches",
     "n_step",

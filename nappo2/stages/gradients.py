@@ -1,6 +1,7 @@
 """Batches to gradients."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import torch
 from tensordict import TensorDict
@@ -10,21 +11,28 @@ from nappo2.losses import Loss
 from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import note
+from nappo2.stages.compiling import compiled, or_else
 
 
 @stage
-def gradients(loss: Loss) -> Transform:
+def gradients(loss: Loss, jit: bool = False) -> Transform:
     """Turns batches into gradients: ``weights``, one vector, of a ``version`` and so many ``samples``.
+
+    Args:
+        loss: ``(params, batch) -> (loss, means)``.
+        jit: whether loss and gradient are compiled, as for ``learn``.
 
     Raises:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
     """
 
+    found = or_else(_at_once, value_and_grad, "gradients") if jit else value_and_grad
+
     def transform(source):
         def step(params, state):
             state, batch, report = source.step(params, state)
             vector, unravel = ravel(params["weights"])
-            grad, means = value_and_grad(loss, params.to_dict(), vector, unravel, batch)
+            grad, means = found(loss, params.to_dict(), vector, unravel, batch)
             size, lag = counted(batch), mean_age(params, batch)
             report = note(report, size, **means, collection_lag=lag)
             samples = torch.tensor(size)
@@ -60,6 +68,25 @@ def value_and_grad(
     check_loss(value)
     (grad,) = torch.autograd.grad(value, vector)
     return grad, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+
+
+def _at_once(loss, params, vector, unravel, batch):
+    still = {name: x for name, x in params.items() if name not in ("weights", "version")}
+    with torch.no_grad():
+        return _program(loss, unravel)(still, vector, batch.exclude("params_version").to_dict())
+
+
+@lru_cache(64)
+def _program(loss: Loss, unravel: Callable) -> Callable:
+    def run(still, vector, batch):
+        def objective(vector):
+            value, means = loss({**still, "weights": unravel(vector)}, batch)
+            return value, {"loss": value, **means}
+
+        grad, means = torch.func.grad(objective, has_aux=True)(vector)
+        return grad, {name: mean.detach() for name, mean in means.items()}
+
+    return compiled(run)
 
 
 def check_loss(value: Tensor) -> None:

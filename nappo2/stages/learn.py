@@ -1,19 +1,21 @@
 """A whole rollout's minibatches in one step: ``minibatches | gradients | update | unroll``, fused."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
-from nappo2.params import nested, ravel, replaced, walk
+from nappo2.params import ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import note
 from nappo2.seeds import generator, split
-from nappo2.stages.gradients import check_loss, counted, mean_age
+from nappo2.stages.compiling import any_number, or_else
+from nappo2.stages.descent import Descent, descend
+from nappo2.stages.gradients import counted, mean_age
 from nappo2.stages.minibatches import (
     SEQUENCES,
     TRANSITIONS,
@@ -22,31 +24,48 @@ from nappo2.stages.minibatches import (
     selected,
     shuffled,
 )
+from nappo2.stages.scanned import scan_descend
 from nappo2.stages.update import moved
 
 
 @stage
 def learn(
-    loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int
+    loss: Loss,
+    optimizer: GradientTransformation,
+    num_epochs: int,
+    num_minibatches: int,
+    jit: bool = False,
 ) -> Transform:
     """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
+
+    Args:
+        loss: ``(params, batch) -> (loss, means)``.
+        optimizer: of the vector of weights.
+        num_epochs: passes over each rollout.
+        num_minibatches: per pass.
+        jit: whether all of them are one compiled call. That pays after some 15,000 minibatches;
+            where it fails, or there is no C++ compiler, a warning says so and nothing changes.
 
     Raises:
         ValueError: as ``minibatches`` and ``gradients`` do.
     """
-    return learning(TRANSITIONS, loss, optimizer, num_epochs, num_minibatches)
+    return learning(TRANSITIONS, loss, optimizer, num_epochs, num_minibatches, jit)
 
 
 @stage
 def learn_sequences(
-    loss: Loss, optimizer: GradientTransformation, num_epochs: int, num_minibatches: int
+    loss: Loss,
+    optimizer: GradientTransformation,
+    num_epochs: int,
+    num_minibatches: int,
+    jit: bool = False,
 ) -> Transform:
     """``sequences | gradients | update | unroll``, fused, as ``learn`` is.
 
     Raises:
         ValueError: as ``sequences`` and ``gradients`` do.
     """
-    return learning(SEQUENCES, loss, optimizer, num_epochs, num_minibatches)
+    return learning(SEQUENCES, loss, optimizer, num_epochs, num_minibatches, jit)
 
 
 def learning(
@@ -55,9 +74,12 @@ def learning(
     optimizer: GradientTransformation,
     num_epochs: int,
     num_minibatches: int,
+    jit: bool,
 ) -> Transform:
     """Gradients and updates of all pieces of a rollout; the bare transform."""
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
+    one_by_one, at_once = (partial(f, loss, optimizer, pieces.dim) for f in (_in_turn, _at_once))
+    at_once = or_else(at_once, one_by_one, "learn") if jit else one_by_one
 
     def transform(source):
         def init(params, seed):
@@ -75,10 +97,8 @@ def learning(
             orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
             age = mean_age(params, batch)
             size, batch = counted(batch), batch.exclude("params_version").to_dict()
-            passes = (
-                parts(selected(batch, order, pieces.dim), sizes, pieces.dim) for order in orders
-            )
-            weights, own, means = epochs(loss, optimizer, params, state["update"], passes)
+            take = at_once if len(set(sizes)) == 1 else one_by_one
+            weights, _, own, means = take(params, state["update"], batch, orders, sizes)
             normalizer, report = moved(params["normalizer"], report)
             num_updates = num_epochs * num_minibatches
             version = params["version"] + num_updates
@@ -92,47 +112,17 @@ def learning(
     return transform
 
 
-def epochs(
-    loss: Loss,
-    optimizer: GradientTransformation,
-    params: TensorDict,
-    state: Any,
-    passes: Iterable[Sequence[Mapping]],
-) -> tuple[TensorDict, Any, dict[str, Tensor]]:
-    """Pass after pass, minibatch after minibatch: the weights, the optimizer's state, and all means.
-
-    The weights are leaves that look at one vector, which is moved in place, so that nothing is
-    taken apart or put together from minibatch to minibatch but the gradient.
-    """
-    vector, paths, leaves = _leaves(params["weights"])
-    plain = params.to_dict() | {"weights": nested(paths, leaves)}
-    seen = []
-    for minibatches in passes:
-        for minibatch in minibatches:
-            grad, means = _gradient(loss, plain, leaves, minibatch)
-            updates, state = optimizer.update(grad, state, plain["hyper"])
-            vector.add_(updates)
-            seen.append(means | {"grad_norm": grad.norm()})
-    weights = TensorDict(nested(paths, [leaf.detach() for leaf in leaves]))
-    return weights, state, {name: torch.stack([m[name] for m in seen]).mean() for name in seen[0]}
+def _in_turn(loss, optimizer, dim, params, state, batch, orders, sizes) -> Descent:
+    passes = (parts(selected(batch, order, dim), sizes, dim) for order in orders)
+    return descend(loss, optimizer, params, state, chain.from_iterable(passes))
 
 
-def _leaves(weights: TensorDict) -> tuple[Tensor, tuple, list[Tensor]]:
-    """A vector of its own, the paths of the weights, and leaves that are views of the vector."""
-    paths, _ = zip(*walk(weights), strict=True)
-    vector, unravel = ravel(weights)
-    return vector, paths, [view.detach().requires_grad_() for _, view in walk(unravel(vector))]
+def _at_once(loss, optimizer, dim, params, state, batch, orders, sizes) -> Descent:
+    orders = any_number(orders.reshape(-1, sizes[0]))
+    return scan_descend(loss, optimizer, params, state, batch, orders, VIEWS[dim])
 
 
-@torch.enable_grad()
-def _gradient(
-    loss: Loss, params: Mapping, leaves: list[Tensor], batch: Mapping
-) -> tuple[Tensor, dict[str, Tensor]]:
-    value, means = loss(params, batch)
-    check_loss(value)
-    grads = torch.autograd.grad(value, leaves, materialize_grads=True)
-    vector = torch.cat([grad.reshape(-1) for grad in grads])
-    return vector, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+VIEWS = (selected, partial(selected, dim=1))  # one function each, by which programs are found again
 
 
 def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:

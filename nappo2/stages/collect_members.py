@@ -1,0 +1,112 @@
+"""``collect`` of many members at once, in environments that move many at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nappo2.envs import Env
+from nappo2.maths import returns
+from nappo2.maths.moments import moments
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.policies import Policy
+from nappo2.reports import Mean, Report, count
+from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.collect import CollectState, account, check_finite, interact
+
+
+@stage
+def collect_members(
+    env: Env, policy: Policy, num_steps: int, prepare: Transform, num_members: int, name="members"
+) -> Pipeline:
+    """Rollouts of all members, [n, T, B], prepared: what each would collect and prepare alone.
+
+    Args:
+        env: of one member; has ``many``.
+        policy: of one member; has ``parts``.
+        num_steps: of each environment per rollout.
+        prepare: of the rollouts of a member.
+        num_members: n.
+    """
+    together, n = env.many(num_members), num_members
+    acting = policy._replace(act=acting_at_once(policy, n), parts=None)
+
+    def init(params, seed):
+        seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
+        env_state, observation = together.reset([own for own, _, _ in seeds])
+        zeros, seeds = torch.zeros(together.num_envs), tuple(own for *_, own in seeds)
+        return {name: CollectState(env_state, observation, (), zeros, zeros, zeros, seeds)}
+
+    @torch.no_grad()
+    def step(params, states):
+        state, plain = states[name], params.to_dict()
+        seeds, keys = zip(*map(split, state.seed), strict=True)
+        rngs = [generator(key) for key in keys]
+        state, rollout, seconds = interact(together, acting, num_steps, plain, state, rngs)
+        check_finite(env.name, rollout)
+        rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        uncounted = TensorDict(normalizer=TensorDict())
+        state, report = account(uncounted, rollout, state._replace(seed=seeds))
+        report = _of_each(report, rollout["next"]["done"], n)
+        rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
+        state, found = counted(params, rollout, state)
+        version = params["version"].expand(rollout["next"]["done"].shape)
+        rollout = _prepared(policy, prepare, params, rollout)
+        rollout["params_version"] = version
+        report = count(report, simulator_seconds=seconds, **found)
+        return {name: state}, TensorDict(rollout, batch_size=version.shape), report
+
+    return Pipeline(init, step)
+
+
+def acting_at_once(policy: Policy, num_members: int):
+    """``act`` of all members, whose generators are many."""
+    actor, dist = policy.parts
+
+    def act(params: dict, observation: Tensor, memory: Any, rngs: Sequence[torch.Generator]):
+        still = {key: x for key, x in params.items() if key != "version"}
+        seen = observation.unflatten(0, (num_members, -1))
+        outputs = torch.vmap(actor)(still, seen)
+        actions = [dist.sample(out, rng) for out, rng in zip(outputs, rngs, strict=True)]
+        return torch.cat(actions), memory
+
+    return act
+
+
+def counted(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, dict]:
+    """The moments [n, 3, ...] that each member's normalizer asks for."""
+    names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
+    reward, done, found = rollout["next"]["reward"], rollout["next"]["done"], {}
+    if "observation" in names:
+        found["observation_moments"] = torch.vmap(moments)(rollout["observation"])
+    if "return" in names:
+        before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
+        so_far = torch.vmap(returns.running)(reward, done, before, gamma)
+        found["return_moments"] = torch.vmap(moments)(so_far)
+        state = state._replace(discounted=(so_far[:, -1] * ~done[:, -1]).flatten())
+    return state, found
+
+
+def _prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict) -> dict:
+    """Each member's rollout with what ``prepare`` adds, under vmap."""
+
+    def one(own, rollout):
+        own = {**own, "version": params["version"]}
+        rollout = {**rollout, "action_log_prob": policy.log_prob(own, rollout)}
+        item = TensorDict(rollout, batch_size=rollout["next"]["done"].shape)
+        source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, item, Report()))
+        return (source | prepare).step(TensorDict(own), {})[1].to_dict()
+
+    return torch.vmap(one)(params.exclude("version").to_dict(), rollout)
+
+
+def _of_each(report: Report, done: Tensor, num_members: int) -> Report:
+    """The report with the mean return of each member's episodes, ``done`` being [T, n * B]."""
+    owner = done.nonzero()[:, 1] // (done.shape[1] // num_members)
+    own = [report.episodes["return"][owner == i] for i in range(num_members)]
+    means = {f"episode_return_{i}": Mean(x.mean(), len(x)) for i, x in enumerate(own) if len(x)}
+    return report._replace(means=report.means | means)

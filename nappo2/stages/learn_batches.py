@@ -1,0 +1,86 @@
+"""All batches that a rollout feeds in one step: ``gradients | update | polyak | unroll``, fused."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch.utils._pytree import tree_map
+
+from nappo2.losses import Loss
+from nappo2.optim import GradientTransformation
+from nappo2.params import Params, ravel, replaced
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.reports import join, note
+from nappo2.stages.compiling import any_number, or_else
+from nappo2.stages.descent import Descent, descend
+from nappo2.stages.gradients import counted, mean_age
+from nappo2.stages.scanned import scan_descend
+from nappo2.stages.update import moved
+
+
+@stage
+def learn_batches(
+    loss: Loss, optimizer: GradientTransformation, step_size: float, jit: bool = False
+) -> Transform:
+    """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
+
+    For batches that do not depend on params, as those of ``replay``, whose last one comes with
+    the report of the rollout.
+
+    Args:
+        loss: ``(params, batch) -> (loss, means)``.
+        optimizer: of the vector of weights.
+        step_size: of ``polyak``.
+        jit: whether all of them are one compiled call, as for ``learn``.
+    """
+    one_by_one = partial(_descended, loss, optimizer, step_size)
+    at_once = partial(_scanned, loss, optimizer, step_size)
+    learnt = or_else(at_once, one_by_one, "learn_batches") if jit else one_by_one
+
+    def transform(source):
+        def init(params, seed):
+            vector, _ = ravel(params["weights"])
+            return source.init(params, seed) | {"update": optimizer.init(vector)}
+
+        @torch.no_grad()
+        def step(params, state):
+            inner, batches, report = fed(source, params, state)
+            ages = [mean_age(params, batch) + i for i, batch in enumerate(batches)]
+            plain = [batch.exclude("params_version").to_dict() for batch in batches]
+            weights, target, own, means = learnt(params, state["update"], plain)
+            normalizer, report = moved(params["normalizer"], report)
+            version = params["version"] + len(batches)
+            changed = {"weights": weights, "target": target, "normalizer": normalizer}
+            lag = torch.stack(ages).mean()
+            means |= {"collection_lag": lag, "gradient_lag": 0 * lag}
+            report = note(report, sum(map(counted, batches)), **means)
+            return inner | {"update": own}, replaced(params, version=version, **changed), report
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def fed(source: Pipeline, params: Params, state: dict) -> tuple[dict, list[TensorDict], Any]:
+    """The batches up to the one that brings a rollout's report."""
+    batches, reports = [], []
+    while not reports or "env_steps" not in reports[-1].sums:
+        state, batch, report = source.step(params, state)
+        batches.append(batch)
+        reports.append(report)
+    return state, batches, join(reports)
+
+
+def _descended(loss, optimizer, step_size, params, state, batches: Sequence[Mapping]) -> Descent:
+    return descend(loss, optimizer, params, state, batches, step_size)
+
+
+def _scanned(loss, optimizer, step_size, params, state, batches: Sequence[Mapping]) -> Descent:
+    xs = any_number(tree_map(lambda *parts: torch.stack(parts), *batches))
+    return scan_descend(loss, optimizer, params, state, {}, xs, _itself, step_size)
+
+
+def _itself(batch, x):
+    return x
