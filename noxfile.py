@@ -47,6 +47,13 @@ def docs(session):
 
 
 @nox.session
+def compare(session):
+    """PPO beside Stable-Baselines3, as a table and a picture in docs/."""
+    session.install(".[test,bench]")
+    session.run("python", "-m", "tests.benchmarks.compare", *session.posargs)
+
+
+@nox.session
 def lint(session):
     """Layout and faults that can be seen without running."""
     session.install("ruff")

@@ -20,6 +20,11 @@ def interleaved(rounds: int, warmup: int = 2, **turns: Iterator) -> dict[str, tu
     return dict(zip(turns, zip(*rows, strict=True), strict=True))
 
 
+def ratios(a: Iterable[float], b: Iterable[float]) -> list[float]:
+    """``a / b``, round by round."""
+    return [x / y for x, y in zip(a, b, strict=True)]
+
+
 def figure(name: str, values: Iterable[float], unit: str = "", **bounds: float) -> dict[str, Any]:
     """The median of ``values``, its quartiles as spread, and whether it keeps to the bounds.
 

@@ -16,7 +16,7 @@ from nappo2 import envs
 from nappo2.algorithms import PPO, ppo
 from nappo2.learner import Learner
 from nappo2.schemes import scheme
-from tests.benchmarks.figures import figure, interleaved, report
+from tests.benchmarks.figures import figure, interleaved, ratios, report
 from tests.benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah
 
 
@@ -45,9 +45,9 @@ def turns(run: Callable[[], None], spent: list[float]) -> Iterator[Turn]:
         yield Turn(perf_counter() - start, sum(spent), len(spent))
 
 
-def ours() -> Iterator[Turn]:
+def ours(jit: bool) -> Iterator[Turn]:
     spent = []
-    stages = ppo(envs.from_gym(half_cheetah(spent), NUM_ENVS), PPO())
+    stages = ppo(envs.from_gym(half_cheetah(spent), NUM_ENVS), PPO(jit=jit))
     learner = Learner(scheme("3cs", stages), stages.init(0), target_steps=10**9)
     return turns(learner.step, spent)
 
@@ -82,13 +82,20 @@ def stable_baselines(make: Callable[[], gymnasium.Env]):
     return model
 
 
+BARE_STEPS = 1024
+
+
 def bare() -> Iterator[Turn]:
     """One simulator with random actions, and nothing around it but its resets."""
     spent = []
-    env = half_cheetah(spent)()
+    return turns(bare_run(half_cheetah(spent)()), spent)
+
+
+def bare_run(env: gymnasium.Env) -> Callable[[], None]:
+    """A function that takes ``BARE_STEPS`` steps."""
     env.reset(seed=0)
     env.action_space.seed(0)
-    actions = [env.action_space.sample() for _ in range(1024)]
+    actions = [env.action_space.sample() for _ in range(BARE_STEPS)]
 
     def run():
         for action in actions:
@@ -96,20 +103,21 @@ def bare() -> Iterator[Turn]:
             if terminated or truncated:
                 env.reset()
 
-    return turns(run, spent)
+    return run
 
 
 def measure(rounds: int = 25) -> list[dict]:
-    taken = interleaved(rounds, nappo2=ours(), sb3=theirs(), bare=bare())
-    mine, other, alone = taken.values()
-    ratios = (a.rate / b.rate for a, b in zip(mine, other, strict=True))
+    taken = interleaved(rounds, eager=ours(False), jit=ours(True), sb3=theirs(), bare=bare())
+    eager, jit, sb3, _ = taken.values()
+    share, rate = "simulator's share of wall time", "env steps/s"
+    speed = {name: [turn.rate for turn in found] for name, found in taken.items()}
     return [
-        figure("simulator's share of wall time: nappo2", (t.share for t in mine), at_least=0.65),
-        figure("simulator's share of wall time: SB3", (t.share for t in other)),
-        figure("env steps/s: nappo2 / SB3", ratios, at_least=1.25),
-        figure("env steps/s: nappo2", (t.rate for t in mine), "1/s"),
-        figure("env steps/s: SB3", (t.rate for t in other), "1/s"),
-        figure("env steps/s: the bare simulator", (t.rate for t in alone), "1/s"),
+        figure(f"{share}: nappo2", (t.share for t in eager), at_least=0.65),
+        figure(f"{share}: nappo2, jit", (t.share for t in jit), at_least=0.88),
+        figure(f"{share}: SB3", (t.share for t in sb3)),
+        figure(f"{rate}: nappo2 / SB3", ratios(speed["eager"], speed["sb3"]), at_least=1.25),
+        figure(f"{rate}: nappo2, jit / SB3", ratios(speed["jit"], speed["sb3"]), at_least=1.6),
+        *(figure(f"{rate}: {name}", found, "1/s") for name, found in speed.items()),
     ]
 
 

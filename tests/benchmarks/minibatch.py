@@ -19,7 +19,7 @@ from nappo2.params import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.stages import learn
-from tests.benchmarks.figures import figure, interleaved, report
+from tests.benchmarks.figures import figure, interleaved, ratios, report
 
 SIZE, NUM_EPOCHS, NUM_MINIBATCHES = 2048, 2, 32
 HYPER = {"learning_rate": 3e-4, "gamma": 0.99, "clip_eps": 0.2, "entropy_coef": 0.0}
@@ -39,13 +39,14 @@ def rollout() -> TensorDict:
     return made.reshape(256, 8)
 
 
-def ours() -> Callable[[], None]:
+def ours(jit: bool) -> Callable[[], None]:
     """A function that takes all minibatches of some epochs."""
     agent = with_log_std(actor_critic(mlp(26, 64, 64, 6), mlp(26, 64, 64, 1)), 6)
     optimizer = optim.chain(optim.clip_by_global_norm(0.5), optim.adam(eps=1e-5))
     same = rollout()
     source = Pipeline(lambda params, seed: {}, lambda params, state: (state, same, Report()))
-    pipeline = source | learn(losses.ppo(agent, normal()), optimizer, NUM_EPOCHS, NUM_MINIBATCHES)
+    loss = losses.ppo(agent, normal())
+    pipeline = source | learn(loss, optimizer, NUM_EPOCHS, NUM_MINIBATCHES, jit)
     params = make_params(agent.init(0), **HYPER)
     state = pipeline.init(params, 0)
 
@@ -100,13 +101,19 @@ def seconds(run: Callable[[], None]) -> Iterator[float]:
 
 
 def measure(rounds: int = 25) -> list[dict]:
-    taken = interleaved(rounds, learn=seconds(ours()), module=seconds(theirs()))
-    fused, module = taken.values()
-    ratios = (b / a for a, b in zip(fused, module, strict=True))
+    taken = interleaved(
+        rounds,
+        eager=seconds(ours(jit=False)),
+        compiled=seconds(ours(jit=True)),
+        module=seconds(theirs()),
+    )
+    eager, compiled, module = taken.values()
     return [
-        figure("PPO minibatch, eager: module / learn", ratios, at_least=1.25),
-        figure("PPO minibatch, eager: learn", (1e6 * x for x in fused), "us"),
-        figure("PPO minibatch, eager: module", (1e6 * x for x in module), "us"),
+        figure("PPO minibatch: module / learn", ratios(module, eager), at_least=1.25),
+        figure("PPO minibatch: module / learn, jit", ratios(module, compiled), at_least=5),
+        figure("PPO minibatch: learn", (1e6 * x for x in eager), "us"),
+        figure("PPO minibatch: learn, jit", (1e6 * x for x in compiled), "us"),
+        figure("PPO minibatch: module", (1e6 * x for x in module), "us"),
     ]
 
 

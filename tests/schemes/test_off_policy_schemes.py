@@ -9,7 +9,7 @@ from functools import cache, partial
 import pytest
 import torch
 
-from nappo2 import adopt, envs, join, losses, mlp, scheme
+from nappo2 import adopt, compose, envs, join, losses, mlp, scheme
 from nappo2.algorithms import DQN, PPO, SAC, TD3, double_dqn, dqn, ppo, sac, td3
 from nappo2.pipeline import updates_per_transition
 from nappo2.schemes import NAMES
@@ -25,12 +25,17 @@ every_scheme = pytest.mark.parametrize("name", NAMES)
 
 @cache
 def stages(**changes):
-    return sac(envs.pendulum(2), replace(CONFIG, **changes))
+    return one_by_one(sac(envs.pendulum(2), replace(CONFIG, **changes)))
+
+
+def one_by_one(recipe):
+    """The recipe, whose ``learn`` is not fused, so that a step is an update in every scheme."""
+    return recipe._replace(learn=compose(recipe.batches, recipe.gradients, recipe.update))
 
 
 def run(name, num_updates, recipe, **options):
-    """State, params and report of each step; a step is an update here, in every scheme."""
-    pipe, params = scheme(name, recipe, **options), recipe.init(0)
+    """State, params and report of each step; a step is an update."""
+    pipe, params = scheme(name, one_by_one(recipe), **options), recipe.init(0)
     state = pipe.init(params, 1)
     for version in range(1, num_updates + 1):
         state, params, report = pipe.step(params, state)

@@ -1,11 +1,13 @@
 """One step for a whole rollout, and the pipe of which it is the sum."""
 
+import warnings
 from dataclasses import replace
 
 import pytest
 import torch
 
-from nappo2 import PPO, envs, from_module, mlp, networks, optim, ppo, unroll
+from nappo2 import PPO, envs, from_module, learn, mlp, networks, optim, ppo, unroll
+from nappo2.algorithms import perceptrons
 from nappo2.stages import gradients, scheduled, update
 
 CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
@@ -53,6 +55,26 @@ def test_learning_in_one_step_is_learning_in_many(changes, same):
         for name, mean in ours.means.items():
             torch.testing.assert_close(mean.value, theirs.means[name].value, atol=1e-5, rtol=1e-4)
         assert ours.sums["env_steps"] == theirs.sums["env_steps"] == 64
+
+
+def test_what_cannot_be_compiled_is_learnt_without(same):
+    """A loss that prints; there is one warning, however many steps."""
+
+    def loss(params, batch):
+        print(end="")
+        return (
+            agent.critic(params, batch["observation"]) - batch["value_target"]
+        ).square().mean(), {}
+
+    agent, s, found = perceptrons(envs.pendulum(2), (8,), True), stages(), []
+    for jit in (False, True):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            pipe = s.collect | s.prepare | learn(loss, optim.adam(), 2, 4, jit)
+            found.append(train(pipe, s.init(0))[0])
+        mine = [str(w.message) for w in caught if "cannot be compiled" in str(w.message)]
+        assert len(mine) == jit
+    assert same(*found)
 
 
 def test_equal_seeds_give_equal_params(same):
