@@ -8,19 +8,25 @@ from nappo2.algorithms import (
     A2C,
     DQN,
     PPO,
+    R2D2,
     SAC,
     TD3,
     VPG,
+    GsdePPO,
+    GsdeSAC,
     Impala,
     a2c,
     double_dqn,
     dqn,
     impala,
     ppo,
+    ppo_gsde,
     preset,
+    r2d2,
     recurrent_impala,
     recurrent_ppo,
     sac,
+    sac_gsde,
     td3,
     vpg,
 )
@@ -30,6 +36,7 @@ from nappo2.interop import to_torchrl
 from nappo2.learner import Learner
 from nappo2.maths import distributions
 from nappo2.maths.moments import frozen
+from nappo2.metrics import Metrics
 from nappo2.networks import actor_critic, from_module, mlp, normalized
 from nappo2.params import Params, make_params, ravel
 from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
@@ -46,6 +53,7 @@ from nappo2.show import (
     load_run,
     look,
     plot,
+    shown_in_notebooks,
     video,
 )
 from nappo2.stages import (
@@ -69,14 +77,19 @@ from nappo2.stages import (
     vtrace,
 )
 
+shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Report, Stages)
+
 __all__ = [
     "A2C",
     "DQN",
     "PPO",
+    "R2D2",
     "SAC",
     "TD3",
     "VPG",
     "Evaluation",
+    "GsdePPO",
+    "GsdeSAC",
     "Impala",
     "Learner",
     "Params",
@@ -135,13 +148,16 @@ __all__ = [
     "polyak",
     "population",
     "ppo",
+    "ppo_gsde",
     "preset",
     "prioritized_replay",
+    "r2d2",
     "ravel",
     "recurrent_impala",
     "recurrent_ppo",
     "replay",
     "sac",
+    "sac_gsde",
     "save_params",
     "scheduled",
     "scheme",

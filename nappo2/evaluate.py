@@ -27,11 +27,6 @@ class Evaluation(NamedTuple):
         spread = self.returns.std(correction=0)
         return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes)"
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
 
 @torch.no_grad()
 def evaluate(

@@ -93,11 +93,6 @@ class Learner:
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
     def step(self) -> Row:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()
@@ -178,7 +173,7 @@ class Learner:
         """Leaves the params and the curve in the log_dir, if there is one."""
         if self.log_dir is None:
             return
-        from nappo2.show import draw_curve
+        from nappo2.curve import draw_curve
 
         self.save_model()
         draw_curve(self.metrics, self.log_dir / "curve.png", self.log_dir.name)

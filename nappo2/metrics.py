@@ -22,11 +22,6 @@ class Metrics(list):
             raise ImportError("a DataFrame needs pandas: pip install 'nappo2[stats]'") from error
         return pandas.DataFrame(list(self))
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a table, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
 
 class CsvFile:
     """Rows on disk, each written at once. Columns that turn up later are added to all rows."""

@@ -66,11 +66,6 @@ class Pipeline(NamedTuple):
         line, ratio = " | ".join(map(repr, self.stages)), updates_per_transition(self)
         return line if ratio is None else f"{line} ({ratio:g} updates per transition)"
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
 
 Transform = Callable[[Pipeline], Pipeline]
 """What stands behind ``|``: a function that wraps the pipeline before it."""

@@ -30,11 +30,6 @@ class Report(NamedTuple):
     def __repr__(self):
         return "  ".join(f"{name} {value:.4g}" for name, value in flat(self).items())
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
 
 def flat(report: Report) -> dict[str, float]:
     """A report as plain numbers; of finished episodes, the means."""

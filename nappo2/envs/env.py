@@ -63,11 +63,6 @@ class Env(NamedTuple):
         spaces = f"{self.observation_space} -> {self.action_space}"
         return f"{self.num_envs} x {self.name}: {' '.join(spaces.split())}"
 
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()
-
 
 def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:
     """Refuses what no policy of nappo2 can see or do.

@@ -64,8 +64,3 @@ class Stages(NamedTuple):
     def __repr__(self):
         line = self.collect | self.prepare | self.batches | self.gradients | self.update
         return f"{self.name}: {line!r}"
-
-    def _repr_html_(self):
-        from nappo2.show import look  # a picture of it, for whoever looks at it in a notebook
-
-        return look(self)._repr_html_()

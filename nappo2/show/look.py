@@ -40,6 +40,16 @@ class Look:
         return self.html
 
 
+def shown_in_notebooks(*kinds: type) -> None:
+    """Has notebooks show things of these kinds by ``look``, which they know nothing of themselves."""
+    for kind in kinds:
+        kind._repr_html_ = _html
+
+
+def _html(self: Any) -> str:
+    return look(self).html
+
+
 def look(x: Any) -> Look:
     """What ``x`` looks like: a pipeline, stages, params, a state, a rollout, a config, a Learner, ...
 
