@@ -18,7 +18,9 @@ OPTIONS = {"compile_threads": 1}  # no pool of compilers, which would outlive it
 
 def compiled(fn: Callable) -> Callable:
     """``fn``, compiled as a whole when it is called first, whatever else was compiled before."""
-    return torch.compile(fn, fullgraph=True, isolate_recompiles=True, options=OPTIONS)
+    return torch.compile(
+        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS
+    )
 
 
 def any_number(xs: Any) -> Any:

@@ -62,7 +62,8 @@ def descend(
 
 def followed(params: Mapping) -> Tensor:
     """The weights that have targets, as a vector."""
-    return ravel({name: params["weights"][name] for name in params["target"].keys()})[0].detach()
+    online = walk({name: params["weights"][name] for name in params["target"].keys()})
+    return torch.cat([leaf.detach().reshape(-1) for _, leaf in online])
 
 
 def _leaves(weights: TensorDict) -> tuple[Tensor, tuple, list[Tensor]]:

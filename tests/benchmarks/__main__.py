@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations"),
+    *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
     *("distributed", "sleeping", "straggler", "transfer", "off_policy"),
 )
 KEPT = Path("runs/bench.json")
