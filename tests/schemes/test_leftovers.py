@@ -51,13 +51,21 @@ def marked(folder) -> list[str]:
     return found
 
 
+def all_gone(folder, seconds=60):
+    """Waits until nobody carries the mark."""
+    end = time.monotonic() + seconds
+    while left := marked(folder):
+        assert time.monotonic() < end, "still there: " + "; ".join(left)
+        time.sleep(0.05)
+
+
 def test_a_run_leaves_no_process(tmp_path):
     with start(tmp_path, "--scheme", "dadacs", "--total-steps", "256") as run:
         printed, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors
     result = json.loads(printed.splitlines()[-1])
     assert result["restarts"] == 0 and result["gradient_lag"] == 0
-    until(lambda: not marked(tmp_path))
+    all_gone(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
@@ -75,7 +83,7 @@ def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
         assert run.returncode == 130, errors
         assert json.loads(printed.splitlines()[-1])["interrupted"]
         assert (tmp_path / "x" / "params.npz").exists()
-    until(lambda: not marked(tmp_path))
+    all_gone(tmp_path)
 
 
 def test_an_error_leaves_no_process(tmp_path):
@@ -97,4 +105,28 @@ list(Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=Fals
     )
     assert found.returncode == 1
     assert "environment 0 of Broken gave an observation that is not finite" in found.stderr
-    until(lambda: not marked(tmp_path))
+    all_gone(tmp_path)
+
+
+def test_what_a_killed_driver_started_is_ended(tmp_path):
+    """Even a process that looks for its parent by no means of its own; what it did not watch goes on."""
+    code = """
+import subprocess, sys, time
+from nappo2.schemes.remote.watchdog import watched
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+with watched():
+    subprocess.Popen(sleep, stdout=subprocess.DEVNULL, start_new_session=True)
+free = subprocess.Popen(sleep, stdout=subprocess.DEVNULL, start_new_session=True)
+print(free.pid, flush=True)
+time.sleep(600)
+"""
+    env = os.environ | {MARK: tmp_path.name}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as run:
+        free = int(run.stdout.readline())
+        assert len(marked(tmp_path)) == 4  # with the watchdog and the driver
+        run.kill()
+    try:
+        until(lambda: len(marked(tmp_path)) == 1)
+        assert Path(f"/proc/{free}").exists()
+    finally:
+        os.kill(free, signal.SIGKILL)

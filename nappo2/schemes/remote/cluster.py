@@ -8,6 +8,7 @@ from time import monotonic, sleep
 import ray
 
 from nappo2.pipeline import Pipeline
+from nappo2.schemes.remote.watchdog import watched
 
 PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
 
@@ -62,12 +63,13 @@ def start_ray(num_actors: int, logs: bool) -> None:
             f"{num_actors} workers share {cores} cores: they take turns, and are no faster for their number",
             stacklevel=7,
         )
-    ray.init(
-        address="local",  # and no other that may run on this machine
-        num_cpus=num_actors,
-        include_dashboard=False,
-        log_to_driver=logs,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-    )
+    with watched():
+        ray.init(
+            address="local",  # and no other that may run on this machine
+            num_cpus=num_actors,
+            include_dashboard=False,
+            log_to_driver=logs,
+            logging_level=logging.ERROR,
+            _node_ip_address="127.0.0.1",
+        )
     _started_here = True

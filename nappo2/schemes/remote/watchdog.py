@@ -1,0 +1,73 @@
+"""A process that outlives its parent only to end what the parent started.
+
+Ray's daemons end with the driver, as the kernel sees to. What they started in turn finds out by
+itself: a worker that is still importing looks for its node for a minute before it gives up, and
+Ray's agents report the loss to a server that is gone, for as long. So the children of a Ray of
+our own carry a mark in their environment, and when the driver is gone, whoever carries it is
+ended. Run as a script, with the standard library alone, so that it takes little.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+NAME = "NAPPO2_RAY"
+CHECK_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Processes started within end with this one, however it ends; on Linux."""
+    if not hasattr(os, "pidfd_open"):
+        yield
+        return
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C at the terminal is for the driver
+    )
+    before = os.environ.get(NAME)
+    os.environ[NAME] = mark
+    try:
+        yield
+    finally:  # what else the driver starts is no concern of ours
+        os.environ.pop(NAME) if before is None else os.environ.update({NAME: before})
+
+
+def main(parent: int, mark: str) -> None:
+    """Waits until the parent is gone, then ends all who carry the mark, until there are none."""
+    entry = f"{NAME}={mark}".encode()
+    with contextlib.suppress(ProcessLookupError):  # it was faster
+        watch = os.pidfd_open(parent)
+        if os.getppid() == parent:
+            while not select.select([watch], [], [], CHECK_SECONDS)[0]:
+                if not carriers(entry):
+                    return  # Ray was shut down, and nothing is left to watch over
+    while found := carriers(entry):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def carriers(entry: bytes) -> list[int]:
+    """The processes that have this entry in the environment they were started with."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone, or somebody else's
+            if entry in (path / "environ").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
