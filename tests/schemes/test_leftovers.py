@@ -78,7 +78,7 @@ def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
         begun = time.monotonic()
         run.send_signal(ending)
         printed, errors = run.communicate(timeout=60)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30  # 2 s, but on busy cores
     if ending == signal.SIGINT:
         assert run.returncode == 130, errors
         assert json.loads(printed.splitlines()[-1])["interrupted"]
