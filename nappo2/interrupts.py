@@ -1,30 +1,33 @@
-"""SIGINT, looked at between steps."""
+"""SIGINT and SIGTERM, looked at between steps."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Within, the first SIGINT is only remembered, and the second raises KeyboardInterrupt.
+def interruptible() -> Iterator[Callable[[], int]]:
+    """Within, the first of these signals is only remembered, and the second raises KeyboardInterrupt.
 
-    Yields a function that says whether there was one. Threads other than the main one receive no
-    signals, so there it never does.
+    Yields a function that gives its number, 0 if there was none. Threads other than the main one
+    receive no signals, so there it always does.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: 0
         return
-    seen = threading.Event()
+    seen = []
 
     def remember(signum, frame):
-        if seen.is_set():
+        seen.append(signum)
+        if len(seen) > 1:
             raise KeyboardInterrupt
-        seen.set()
 
-    before = signal.signal(signal.SIGINT, remember)
+    before = {signum: signal.signal(signum, remember) for signum in SIGNALS}
     try:
-        yield seen.is_set
+        yield lambda: int(seen[0]) if seen else 0
     finally:
-        signal.signal(signal.SIGINT, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -9,25 +9,28 @@ from pathlib import Path
 from statistics import pstdev
 from time import perf_counter
 
-from nappo2.checkpoint import save_params
+from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params
 from nappo2.evaluate import Evaluation
 from nappo2.interrupts import interruptible
-from nappo2.metrics import CsvFile, Metrics, Row
+from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
+from nappo2.packing import Packed, pack, unpack
 from nappo2.params import Params, with_hyper
-from nappo2.pipeline import Pipeline, adopt, check_pipeline, positive
+from nappo2.pipeline import Pipeline, adopt, check_pipeline, keep, positive
 from nappo2.reports import Report, flat, join
 from nappo2.seeds import check_seed
+from nappo2.snapshots import packed_state, revived
 from nappo2.threads import torch_threads
 
-FILES = ("metrics.csv", "params.npz", "curve.png", "run.json", "tensorboard")
+FILES = ("metrics.csv", "params.npz", "curve.png", "run.json", "tensorboard", "checkpoints")
+COUNTERS = ("env_steps", "seconds", "sums", "metrics", "_next_evaluation", "_next_checkpoint")
 
 
 class Learner:
     """Takes the steps of a pipeline that yields params, and remembers what they were like.
 
-    ``for metrics in learner: ...`` runs until ``target_steps``; SIGINT ends that after the step
-    that is being taken, and what was learnt is kept; a second one aborts. Run on from there in
-    the next cell by the same line.
+    ``for metrics in learner: ...`` runs until ``target_steps``; SIGINT or SIGTERM ends that after
+    the step that is being taken, and what was learnt is kept; a second one aborts. Run on from
+    there in the next cell by the same line, or from a checkpoint with ``resume``.
 
     Attributes:
         params, state: with which the pipeline goes on.
@@ -35,7 +38,7 @@ class Learner:
             training episodes, undiscounted and unscaled.
         env_steps: transitions collected. Updates are ``params["version"]``.
         seconds: spent in steps.
-        interrupted: whether SIGINT ended the last loop.
+        interrupted: the number of the signal that ended the last loop, 0 if none did.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Learner:
         *,
         evaluate: Callable[[Params], Evaluation] | None = None,
         evaluate_every: int = 10_000,
+        checkpoint_every: int | None = None,
         tensorboard: bool = False,
         progress: bool | None = None,
         threads: int = 1,
@@ -62,6 +66,8 @@ class Learner:
                 an earlier run are set aside.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own.
             evaluate_every: env steps between evaluations.
+            checkpoint_every: env steps between checkpoints of the whole run, which are also written
+                when an evaluation is the best so far, and at the end of a loop; None for none.
             tensorboard: whether to log to ``log_dir/tensorboard`` too.
             progress: whether to show a bar; None shows it where somebody can see it.
             threads: of torch within a step. For small networks more than one are slower, and
@@ -72,22 +78,29 @@ class Learner:
                 that is a file.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
+        positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
         check_pipeline(pipeline)
         if tensorboard and log_dir is None:
             raise ValueError("TensorBoard needs a log_dir to write to")
+        if checkpoint_every and log_dir is None:
+            raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
-        self.log_dir = None if log_dir is None else _prepared(Path(log_dir))
+        self.log_dir = None if log_dir is None else _made(Path(log_dir))
         self.state = pipeline.init(params, seed)
         self.target_steps = target_steps
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
-        self.env_steps, self.seconds, self.interrupted = 0, 0.0, False
+        self.checkpoint_every = checkpoint_every
+        self.env_steps, self.seconds, self.interrupted = 0, 0.0, 0
         self.sums: dict[str, float] = {}
         self.metrics = Metrics()
         self._episodes = deque(maxlen=100)
         self._unlogged: list[Report] = []
-        self._next_evaluation = evaluate_every
-        self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
-        self._tensorboard = _tensorboard(self.log_dir) if tensorboard else None
+        self._next_evaluation, self._next_checkpoint = evaluate_every, checkpoint_every
+        self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
+        self._warned: set[str] = set()
+        self._whole = True  # whether no step was broken off
+        self._with_tensorboard = tensorboard
+        self._checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self.progress, self._threads = progress, threads
 
     def __repr__(self):
@@ -96,6 +109,7 @@ class Learner:
     def step(self) -> Row:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()
+        self._whole = False
         with torch_threads(self._threads):
             self.state, params, report = self.pipeline.step(self.params, self.state)
         if "hyper" not in params.keys():
@@ -106,6 +120,7 @@ class Learner:
         self.params, elapsed = params, perf_counter() - start
         self.seconds += elapsed
         self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
+        self._whole = True
         if report.sums.get("env_steps"):
             self._log()
         return self.metrics[-1] if self.metrics else {}
@@ -115,7 +130,7 @@ class Learner:
         return self.env_steps >= self.target_steps
 
     def __iter__(self) -> Iterator[Row]:
-        self.interrupted = False
+        self.interrupted = 0
         with interruptible() as interrupted, self._bar() as bar:
             try:
                 while not self.done() and not interrupted():
@@ -170,13 +185,74 @@ class Learner:
         return save_params(self.params, path or self.log_dir / "params.npz")
 
     def save(self) -> None:
-        """Leaves the params and the curve in the log_dir, if there is one."""
+        """Leaves the params, the curve and a last checkpoint in the log_dir, if there is one."""
         if self.log_dir is None:
             return
         from nappo2.curve import draw_curve
 
-        self.save_model()
-        draw_curve(self.metrics, self.log_dir / "curve.png", self.log_dir.name)
+        self.begin()
+        if self.checkpoint_every and self._whole:
+            self.checkpoint()
+        for what in (
+            self.save_model,
+            lambda: draw_curve(self.metrics, self.log_dir / "curve.png", self.log_dir.name),
+        ):
+            try:
+                what()
+            except OSError as error:
+                warnings.warn(f"the disk refused a file of the run: {error}", stacklevel=2)
+        self._checkpoints.finish()
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Begins to write the whole run to ``log_dir/checkpoints``, while it goes on.
+
+        Raises:
+            ValueError: if there is no log_dir.
+        """
+        if self.log_dir is None:
+            raise ValueError("a checkpoint needs a log_dir to be written to")
+        self.begin()
+        self._checkpoints.begin(self._packed(), self.env_steps, best)
+
+    def resume(self, path: str | Path) -> None:
+        """Goes on from a checkpoint, or the newest good one of a run's log_dir.
+
+        The pipeline may be another scheme, or have another number of workers: what has the same
+        names and structure goes on, the rest begins anew. Environments without ``save`` restart
+        their episodes. Nothing is touched unless all of the file is good.
+
+        Raises:
+            ValueError: if no checkpoint is good, or they have other params; names them.
+            FileNotFoundError: if there is none.
+        """
+        parts = read_checkpoint(path, self.params)
+        counters, device = unpack(parts["learner"]), self.params["version"].device
+        self.begin(aside=self.log_dir is not None and self.log_dir.absolute() not in _parents(path))
+        self.params = unpack(parts["params"]).to(device)
+        old = revived(self.pipeline, self.state, dict(parts["state"].items()))
+        self.state = keep(self.state, old)
+        for name in COUNTERS:
+            setattr(self, name, counters[name])
+        self.metrics = Metrics(counters["metrics"])
+        self._episodes.extend(counters["episodes"])
+        self._unlogged = counters["unlogged"]
+
+    def _packed(self) -> Packed:
+        counters = {name: getattr(self, name) for name in COUNTERS}
+        counters |= {"episodes": list(self._episodes), "unlogged": self._unlogged}
+        stages = [[stage.name, stage.kind] for stage in self.pipeline.stages]
+        state = packed_state(self.pipeline, self.state)
+        return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
+
+    def begin(self, aside: bool = True) -> None:
+        """Opens the files of the run, if it has not begun; those of an earlier one are set aside."""
+        if self._loggers is not None:
+            return
+        if aside:
+            _set_aside(self.log_dir)
+        self._loggers = {"metrics.csv": CsvFile(self.log_dir / "metrics.csv").write}
+        if self._with_tensorboard:
+            self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
 
     def close(self) -> None:
         """Ends the workers, if there are any; the params and metrics stay."""
@@ -208,7 +284,8 @@ class Learner:
             row["episode_return_std"] = pstdev(score for score, _ in self._episodes)
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
         self.metrics.append(row | self._evaluated())
-        self._write(self.metrics[-1])
+        self._write()
+        self._checkpoint_if_due()
 
     def _evaluated(self) -> Row:
         if self.evaluate is None or self.env_steps < self._next_evaluation:
@@ -222,12 +299,29 @@ class Learner:
             "evaluation_length": float(found.lengths.mean()),
         }
 
-    def _write(self, row: Row) -> None:
-        if self._csv:
-            self._csv.write(row)
-        if self._tensorboard:
-            for name, value in row.items():
-                self._tensorboard.log_scalar(name, value, step=self.env_steps)
+    def _write(self) -> None:
+        """Tells all loggers; of one that fails the first time, that is said."""
+        if self.log_dir is not None:
+            self.begin()
+        for name, logger in self._loggers.items():
+            try:
+                logger(self.metrics)
+            except Exception as error:
+                if name not in self._warned:
+                    warnings.warn(
+                        f"{name} failed, and the run goes on without: {error!r}", stacklevel=2
+                    )
+                self._warned.add(name)
+
+    def _checkpoint_if_due(self) -> None:
+        if self.checkpoint_every is None:
+            return
+        scores = [row["evaluation_return"] for row in self.metrics if "evaluation_return" in row]
+        best = "evaluation_return" in self.metrics[-1] and scores[-1] == max(scores)
+        if best or self.env_steps >= self._next_checkpoint:
+            while self._next_checkpoint <= self.env_steps:
+                self._next_checkpoint += self.checkpoint_every
+            self.checkpoint(best)
 
     def _mean(self, i: int) -> float:
         return sum(episode[i] for episode in self._episodes) / len(self._episodes)
@@ -258,24 +352,27 @@ def _shown(row: Row) -> str:
     return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
 
 
-def _prepared(log_dir: Path) -> Path:
-    """The directory, made if need be; what an earlier run left there is set aside."""
+def _made(log_dir: Path) -> Path:
+    """The directory, made if need be."""
     if log_dir.exists() and not log_dir.is_dir():
         raise ValueError(f"log_dir is a directory; {log_dir} is a file")
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"log_dir {log_dir} cannot be made: {error}") from error
+    return log_dir
+
+
+def _set_aside(log_dir: Path) -> None:
+    """Moves what an earlier run left."""
     old = [log_dir / name for name in FILES if (log_dir / name).exists()]
     if old:
         aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
         aside.mkdir()
         for path in old:
             os.replace(path, aside / path.name)
-    return log_dir
 
 
-def _tensorboard(log_dir: Path):
-    from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
-
-    return TensorboardLogger("tensorboard", log_dir=str(log_dir))
+def _parents(path: str | Path) -> list[Path]:
+    path = Path(path).absolute()
+    return [path, *path.parents]

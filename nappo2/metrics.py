@@ -1,10 +1,13 @@
 """What a run was like: a row of numbers per rollout, in memory and in metrics.csv."""
 
 import csv
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+Logger = Callable[[list[Row]], None]  # is given all rows so far, the last of which is new
 
 
 class Metrics(list):
@@ -24,28 +27,49 @@ class Metrics(list):
 
 
 class CsvFile:
-    """Rows on disk, each written at once. Columns that turn up later are added to all rows."""
+    """Rows on disk, each written at once. Columns that turn up later are added to all rows.
+
+    What a full disk has refused is made up for by the next row that it takes.
+    """
 
     def __init__(self, path: Path):
-        self.path, self.columns = path, []
+        self.path, self.columns, self.written = path, [], 0
 
-    def write(self, row: Row) -> None:
-        new = [name for name in row if name not in self.columns]
-        if new:
-            rows = read_csv(self.path) if self.columns else []
-            self.columns += new
+    def write(self, rows: list[Row]) -> None:
+        """Writes those of all rows that are not in the file yet."""
+        new = [name for name in rows[-1] if name not in self.columns]
+        if new or self.written != len(rows) - 1:
             self._rewrite(rows)
-        with open(self.path, "a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
+        else:
+            self.written = -1  # until it is whole
+            with open(self.path, "a", newline="") as file:
+                csv.DictWriter(file, self.columns).writerow(rows[-1])
+        self.written = len(rows)
 
     def _rewrite(self, rows: list[Row]) -> None:
-        with open(self.path, "w", newline="") as file:
+        self.columns = list(dict.fromkeys(name for row in rows for name in row))
+        unfinished = self.path.with_name(f".{self.path.name}.tmp")
+        with open(unfinished, "w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
+        os.replace(unfinished, self.path)
 
 
 def read_csv(path: str | Path) -> list[Row]:
     """The rows of a metrics.csv, as numbers; what a row lacks, it does not have."""
     with open(path, newline="") as file:
         return [{k: float(x) for k, x in row.items() if x} for row in csv.DictReader(file)]
+
+
+def tensorboard_logger(log_dir: Path) -> Logger:
+    """Writes each row to ``log_dir/tensorboard``, at its env steps."""
+    from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
+
+    to = TensorboardLogger("tensorboard", log_dir=str(log_dir))
+
+    def write(rows):
+        for name, value in rows[-1].items():
+            to.log_scalar(name, value, step=rows[-1]["env_steps"])
+
+    return write

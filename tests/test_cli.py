@@ -40,7 +40,7 @@ def test_a_run_ends_with_one_line_of_json_and_leaves_its_files(tmp_path):
         and 0 < result["simulator_seconds"] < result["seconds"]
     )
     left = sorted(p.name for p in (tmp_path / "x").iterdir())
-    assert left == ["curve.png", "metrics.csv", "params.npz", "run.json"]
+    assert left == ["checkpoints", "curve.png", "metrics.csv", "params.npz", "run.json"]
     assert json.loads((tmp_path / "x" / "run.json").read_text())["config"]["num_steps"] == 32
     assert "256/256" in done.stderr
 

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +35,9 @@ class Train(Generic[Config]):
         preset: whose values are the defaults of all others; by default the one for the env.
         evaluate_every: env steps between deterministic evaluations; 0 for none.
         evaluation_episodes: of each evaluation.
+        checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
+            the best are kept; there is one at the end, too; 0 for none.
+        resume: the log_dir of a run, or a checkpoint in it, to go on from; its options are the defaults.
         tensorboard: whether to write event files too.
         threads: of torch; one is best for small networks.
     """
@@ -57,14 +60,19 @@ class Train(Generic[Config]):
     preset: str | None = None
     evaluate_every: int = 0
     evaluation_episodes: int = 10
+    checkpoint_every: int = 100_000
+    resume: Path | None = None
     tensorboard: bool = False
     threads: int = 1
 
 
 def run(argv: list[str]) -> int:
-    """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C."""
-    algorithm = argv.pop(0) if argv and not argv[0].startswith("-") else "ppo"
-    options = parse(algorithm, argv)
+    """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C, 143 after SIGTERM."""
+    resumed = _option(argv, "--resume")
+    told = described(Path(resumed)) if resumed else {}
+    given = argv.pop(0) if argv and not argv[0].startswith("-") else None
+    algorithm = given or told.get("algorithm", "ppo")
+    options = parse(algorithm, argv, told)
     learner = learner_of(algorithm, options)
     try:
         for _ in learner:
@@ -72,11 +80,14 @@ def run(argv: list[str]) -> int:
     finally:
         learner.close()
     print(json.dumps(result(algorithm, options, learner)), flush=True)
-    return 130 if learner.interrupted else 0
+    return 128 + learner.interrupted if learner.interrupted else 0
 
 
-def parse(algorithm: str, argv: list[str]) -> Train:
-    """The options of a command line; the preset that they name, or that suits the env, fills the rest."""
+def parse(algorithm: str, argv: list[str], told: dict | None = None) -> Train:
+    """The options of a command line; the preset that they name, or that suits the env, fills the rest.
+
+    Of a run that is resumed, what it was ``told``.
+    """
     import tyro
 
     from nappo2.algorithms import preset, preset_for
@@ -84,8 +95,39 @@ def parse(algorithm: str, argv: list[str]) -> Train:
     env, name = _option(argv, "--env") or Train.env, _option(argv, "--preset")
     chosen = preset(algorithm, name) if name else preset_for(algorithm, env)
     default = Train(chosen.config, env, chosen.total_steps, chosen.num_envs)
+    if told:
+        default = _as_told(default, told)
     kind = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(chosen.config)])
     return tyro.cli(kind, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+
+
+def described(path: Path) -> dict:
+    """What the run was told whose log_dir, or a checkpoint in it, is at ``path``.
+
+    Raises:
+        ValueError: if there is no such run, or it names an environment that would be imported.
+    """
+    log_dir = path if path.is_dir() else path.parent.parent
+    try:
+        told = json.loads((log_dir / "run.json").read_text())
+        env = str(told["env"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"there is no run to resume at {path}: {error!r}") from error
+    if ":" in env:
+        raise ValueError(f"{log_dir}/run.json names {env!r}; no file makes nappo2 import a module")
+    return told
+
+
+def _as_told(default: Train, told: dict) -> Train:
+    """Options as a run.json has them; only those that are known."""
+    names = {field.name for field in fields(Train)} - {"config", "resume"}
+    values = {name: told[name] for name in names & set(told)}
+    values["log_dir"] = Path(told["log_dir"])
+    config = {k: tuple(x) if isinstance(x, list) else x for k, x in told["config"].items()}
+    try:
+        return replace(default, config=replace(default.config, **config), **values)
+    except TypeError as error:
+        raise ValueError(f"run.json is of another recipe or version: {error}") from error
 
 
 def _option(argv: list[str], name: str) -> str | None:
@@ -107,8 +149,9 @@ def learner_of(algorithm: str, options: Train):
     from nappo2.seeds import fold_in
 
     positive(total_steps=options.total_steps, num_envs=options.num_envs)
-    if options.evaluate_every < 0:
-        raise ValueError(f"evaluate_every is at least 0, not {options.evaluate_every}")
+    for name in ("evaluate_every", "checkpoint_every"):
+        if getattr(options, name) < 0:
+            raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
     env = envs.make(options.env, options.num_envs)
     stages = algorithms.RECIPES[algorithm](env, options.config)
     pipeline = pipeline_of(options, stages)
@@ -130,12 +173,17 @@ def learner_of(algorithm: str, options: Train):
         log_dir,
         evaluate=tested,
         evaluate_every=options.evaluate_every or options.total_steps,
+        checkpoint_every=options.checkpoint_every or None,
         tensorboard=options.tensorboard,
         progress=True,
         threads=options.threads,
     )
-    described = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
-    (learner.log_dir / "run.json").write_text(json.dumps(described, indent=2) + "\n")
+    if options.resume:
+        learner.resume(options.resume)
+    learner.begin()
+    told = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
+    told["resume"] = options.resume and str(options.resume)
+    (learner.log_dir / "run.json").write_text(json.dumps(told, indent=2) + "\n")
     return learner
 
 
@@ -188,6 +236,6 @@ def result(algorithm: str, options: Train, learner) -> dict:
         "stage_seconds": {
             name.removesuffix("_seconds"): round(x, 3) for name, x in seconds.items()
         },
-        "interrupted": learner.interrupted,
+        "interrupted": bool(learner.interrupted),
         "log_dir": str(learner.log_dir),
     }

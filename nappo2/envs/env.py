@@ -47,6 +47,9 @@ class Env(NamedTuple):
             if it was made without one; None where there are no pictures.
         many: ``n -> Env`` of n * B, which moves at once what n of these would; its ``reset`` takes
             a seed for each of them. None where there is none.
+        save: ``state -> saved``, tensors, arrays and numbers in dictionaries, tuples and lists;
+            None where there is more in a state than that.
+        load: ``(state, saved) -> state``: any state, moved to where the saved one was.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -58,6 +61,8 @@ class Env(NamedTuple):
     close: Callable[[Any], None] = lambda state: None
     render: Callable[[Any], Any] | None = None
     many: Callable[[int], "Env"] | None = None
+    save: Callable[[Any], Any] | None = None
+    load: Callable[[Any, Any], Any] | None = None
 
     def __repr__(self):
         spaces = f"{self.observation_space} -> {self.action_space}"

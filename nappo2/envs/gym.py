@@ -1,4 +1,4 @@
-"""Any Gymnasium environment. The state is the live simulator, which cannot be copied or replayed."""
+"""Any Gymnasium environment. The state is the live simulator, which some can save as plain data."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from gymnasium.spaces import Discrete, Space
 from torch import Tensor
 
 from nappo2.envs.env import Env, Outcome, check_spaces
+from nappo2.envs.saving import load_envs, save_envs
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
@@ -45,6 +46,12 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
 
     def reset(seed):
         envs = [make() for _ in range(num_envs)]
+        for env in envs:
+            if env.observation_space != observation_space:
+                raise ValueError(
+                    f"{name} had observations in {observation_space}, and has them now in "
+                    f"{env.observation_space}"
+                )
         first = rows.empty(num_envs)
         for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
             rows.put(first, i, env.reset(seed=own % 2**31)[0])
@@ -70,10 +77,18 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
             env.close()
 
     def render(state):
-        first = state.envs.envs[0]
+        first = state.envs[0]
         return first.render() if first.render_mode == "rgb_array" else None
 
-    return Env(reset, step, observation_space, action_space, num_envs, name, close, render=render)
+    def save(state):
+        return save_envs(state.envs)
+
+    def load(state, saved):
+        load_envs(state.envs, saved)
+        return state
+
+    spaces = observation_space, action_space
+    return Env(reset, step, *spaces, num_envs, name, close, render, save, load)
 
 
 class Rows(NamedTuple):

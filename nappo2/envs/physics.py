@@ -85,5 +85,15 @@ def physics_env(
 
         return env._replace(reset=reset, step=moved, num_envs=n * num_envs, many=None)
 
-    env = Env(reset, step, observation_space, action_space, num_envs, name, many=many)
+    env = Env(
+        reset,
+        step,
+        observation_space,
+        action_space,
+        num_envs,
+        name,
+        many=many,
+        save=lambda state: state,
+        load=lambda state, saved: saved,
+    )
     return env if draw is None else env._replace(render=lambda state: draw(state.physics[0]))

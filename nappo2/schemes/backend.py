@@ -19,7 +19,8 @@ class Backend(NamedTuple):
             stop with that share.
         put: ``params -> handle``, for any number of workers.
         call: ``(worker, handle) -> ref`` of a step's ``(item, report)``.
-        ask: ``(worker, fn) -> result``, where ``fn: (pipeline, state) -> (pipeline, state, result)``.
+        ask: ``(worker, fn, seconds=None) -> result``, where ``fn: (pipeline, state) ->
+            (pipeline, state, result)``; waits for it no longer than that, or as for a step.
         preempt: ``(refs, share)``: has these calls stop collecting with that share of a rollout.
         wait: ``(refs, num) -> refs``, the first ``num`` to be ready, in order of their calls.
         get: ``refs -> results``, each what a step gave, or ``Lost``.
@@ -107,7 +108,7 @@ serial = Backend(
     ],
     put=lambda params: params,
     call=Call,
-    ask=lambda worker, fn: worker.ask(fn),
+    ask=lambda worker, fn, seconds=None: worker.ask(fn),
     preempt=_preempt,
     wait=lambda calls, num: calls[:num],
     get=_get,

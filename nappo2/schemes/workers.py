@@ -14,6 +14,7 @@ from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.merging import merge
 from nappo2.schemes.rounds import Member, Round
 from nappo2.seeds import fold_in
+from nappo2.snapshots import revived
 
 
 class WorkersState(NamedTuple):
@@ -81,7 +82,7 @@ def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
 
 
 def _keeping(kept: Any) -> Callable:
-    return lambda pipe, state: (pipe, keep(state, kept), None)
+    return lambda pipe, state: (pipe, keep(state, revived(pipe, state, kept)), None)
 
 
 @stage

@@ -37,6 +37,10 @@ class ReplayState(NamedTuple):
     report: Report  # of rollouts whose last batch is yet to come
     seed: int
 
+    def used_rows(self) -> dict[str, int]:
+        """How much of the ring is worth saving."""
+        return {} if self.ring is None else {"ring": min(self.count, len(self.ring))}
+
 
 @stage
 def replay(

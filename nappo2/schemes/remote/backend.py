@@ -81,6 +81,11 @@ def on_ray(
         return staff
 
     def put(params):
+        if not ray.is_initialized():  # or ray.put would start another, of which nobody knows
+            raise RuntimeError(
+                "Ray was shut down, and its workers are gone; a new Learner starts it again, and "
+                "resume(...) goes on from a checkpoint"
+            )
         return ray.put(pack_params(params))
 
     def regroup(staff):
@@ -93,14 +98,14 @@ def on_ray(
         begin = monotonic() + START_SECONDS * (worker.calls == 1)
         return Ref(worker.actor.step.remote(handle), worker.actor, worker.calls, begin)
 
-    def ask(worker, fn):
+    def ask(worker, fn, seconds=None):
+        seconds = START_SECONDS + deadline if seconds is None else seconds
         answer = worker.actor.ask.remote(cloudpickle.dumps(fn))
         try:
-            return unpack(ray.get(answer, timeout=START_SECONDS + deadline))
+            return unpack(ray.get(answer, timeout=seconds))
         except RayTaskError as error:
             raise error.cause from error
         except GetTimeoutError as error:
-            seconds = START_SECONDS + deadline
             raise TimeoutError(f"a worker did not answer within {seconds:g} s") from error
 
     def preempt(refs, share):

@@ -1,0 +1,215 @@
+"""A run that is resumed equals one that was never interrupted, to the last bit."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from nappo2 import PPO, SAC, Learner, envs, load_params, ppo, sac, scheme
+from nappo2.cli import train
+from nappo2.packing import pack
+from tests.test_cli import SHORT, until
+
+SMALL = PPO(num_steps=16, num_minibatches=2, num_epochs=2, hidden=(8,), anneal_updates=60)
+REPLAY = SAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,))
+RECIPES = {
+    "ppo": lambda: ppo(envs.cartpole(2, time_limit=20), SMALL),
+    "sac": lambda: sac(envs.pendulum(2, time_limit=20), REPLAY),
+    "CartPole-v1": lambda: ppo(envs.make("CartPole-v1", 2), SMALL),
+    "HalfCheetah-v5": lambda: ppo(envs.make("HalfCheetah-v5", 2), SMALL),
+}
+STEPS = 12
+
+
+def learner(recipe, name, log_dir=None, seed=1, **options):
+    stages = RECIPES[recipe]()
+    pipe = scheme(name, stages, learners=2, **options)
+    options = {"checkpoint_every": 10**9} if log_dir else {}
+    return Learner(pipe, stages.init(0), seed, 10**9, log_dir, progress=False, **options)
+
+
+def taken(run, num):
+    for _ in range(num):
+        run.step()
+    return run
+
+
+def equal(a, b):
+    """Whether two values are the same data: structure, numbers, and tensors to the last bit."""
+    ours, theirs = pack(a), pack(b)
+    return ours.skeleton == theirs.skeleton and all(
+        x.dtype == y.dtype and x.tobytes() == y.tobytes()
+        for x, y in zip(ours.arrays, theirs.arrays, strict=True)
+    )
+
+
+def timeless(rows):
+    return [
+        {k: x for k, x in row.items() if not k.endswith(("seconds", "per_second"))} for row in rows
+    ]
+
+
+@pytest.mark.parametrize("k", [1, STEPS // 2, STEPS - 1])
+@pytest.mark.parametrize("name", ["3cs", "2dacs", "3ds"])
+@pytest.mark.parametrize("recipe", ["ppo", "sac"])
+def test_a_resumed_run_is_the_uninterrupted_one(recipe, name, k, tmp_path):
+    """Params, optimizer, seeds, simulators, metrics; after the first, a middle, the last step but one."""
+    check_resume(recipe, name, k, tmp_path)
+
+
+def check_resume(recipe, name, k, folder, **options):
+    whole = taken(learner(recipe, name, **options), STEPS)
+    first = taken(learner(recipe, name, folder, **options), k)
+    first.save()
+    first.close()
+    second = learner(recipe, name, seed=99, **options)
+    second.resume(folder)
+    taken(second, STEPS - k)
+    assert equal(second.params, whole.params)
+    assert equal(states(second), states(whole))
+    assert equal(timeless(second.metrics), timeless(whole.metrics))
+    assert second.env_steps == whole.env_steps > 0
+    second.close(), whole.close()
+
+
+def states(run):
+    from nappo2.snapshots import packed_state
+
+    state = packed_state(run.pipeline, run.state)
+    return without_times(state.skeleton), state.arrays
+
+
+def without_times(skeleton):
+    if isinstance(skeleton, dict):
+        return {k: without_times(x) for k, x in skeleton.items() if not k.endswith("seconds")}
+    return list(map(without_times, skeleton)) if isinstance(skeleton, list) else skeleton
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "HalfCheetah-v5"])
+def test_gymnasiums_simulators_go_on_too(env_id, tmp_path):
+    if env_id == "HalfCheetah-v5":
+        pytest.importorskip("mujoco")
+    check_resume(env_id, "3cs", 2, tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_workers_in_processes_of_their_own_are_asked_for_their_states(on_ray, tmp_path):
+    check_resume("ppo", "2dacs", 5, tmp_path, on=on_ray())
+
+
+def resumed(folder, name, steps=STEPS, **options):
+    """A run of another scheme, from where a central one has ended."""
+    first = taken(learner("ppo", "3cs", folder), steps)
+    first.save()
+    stages = RECIPES["ppo"]()
+    second = Learner(scheme(name, stages, **options), stages.init(9), 5, 10**9, progress=False)
+    second.resume(folder)
+    return first, second
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [("da2cs", {"collectors": 2}), ("2dacs", {"learners": 3}), ("dadacs", {"learners": 2})],
+)
+def test_a_run_goes_on_under_another_scheme(name, options, tmp_path):
+    """12 steps of 32 env steps and 4 updates; counters, schedules and the optimizer go on."""
+    first, second = resumed(tmp_path, name, **options)
+    assert equal(second.params, first.params) and second.env_steps == 12 * 32
+    assert equal(second.state["update"], first.state["update"])
+    rate = float(second.params["hyper", "learning_rate"])
+    assert rate == pytest.approx(3e-4 * (1 - 48 / 60))
+    while second.env_steps < 20 * 32:
+        second.step()
+    assert second.params["version"] > 48 and len(second.metrics) > 12
+    assert second.metrics[12]["updates"] > second.metrics[11]["updates"] == 48
+    counted = second.params["normalizer", "observation", "moments"][0, 0]
+    assert second.env_steps == counted
+    assert float(second.params["hyper", "learning_rate"]) < rate
+
+
+def test_a_run_of_many_workers_goes_on_as_one(tmp_path):
+    """Collector and minibatches are those of the first of them."""
+    first = taken(learner("ppo", "2dacs", tmp_path), 6)
+    first.save()
+    second = learner("ppo", "3cs", seed=99)
+    second.resume(tmp_path)
+    ours, theirs = second.state["collect"], first.state["learners"].ask(0)["collect"]
+    assert equal(ours, theirs) and equal(second.state["update"], first.state["update"])
+
+
+def test_what_cannot_be_saved_restarts_its_episodes(tmp_path):
+    """Not those that were played first: their seed is derived from where the run was."""
+    stages = ppo(envs.cartpole(2)._replace(save=None, load=None), SMALL)
+
+    def run(log_dir=None):
+        every = {"checkpoint_every": 64} if log_dir else {}
+        pipe = scheme("3cs", stages)
+        return Learner(pipe, stages.init(0), 1, 10**9, log_dir, progress=False, **every)
+
+    first, second = taken(run(tmp_path), 3), run()
+    first.save()
+    begun = second.state["collect"].observation
+    second.resume(tmp_path)
+    assert second.state["collect"].seed == first.state["collect"].seed
+    assert not torch.equal(second.state["collect"].observation, begun)
+    assert taken(second, 1).env_steps == 4 * 32
+
+
+def test_a_resumed_run_keeps_its_files(tmp_path):
+    """In the same folder nothing is set aside, and metrics.csv has the rows of both runs."""
+    from nappo2.metrics import read_csv
+
+    taken(learner("ppo", "3cs", tmp_path), 3).save()
+    second = learner("ppo", "3cs", tmp_path)
+    second.resume(tmp_path)
+    taken(second, 2).save()
+    assert [row["env_steps"] for row in read_csv(tmp_path / "metrics.csv")] == [
+        32,
+        64,
+        96,
+        128,
+        160,
+    ]
+    assert not list(tmp_path.glob("earlier-*"))
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["steps-000000000096.npz", "steps-000000000160.npz"]
+
+
+@pytest.mark.timeout(180)
+def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch, capsys):
+    """SIGTERM: a checkpoint, and exit code 143; then the line that a whole run would have ended with."""
+    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, "--seed", "3", "--log-dir", "x"]
+    command += ["--total-steps", "100000000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as run:
+        metrics = tmp_path / "x" / "metrics.csv"
+        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
+        run.send_signal(signal.SIGTERM)
+        printed, errors = run.communicate(timeout=60)
+    assert run.returncode == 143, errors
+    steps = json.loads(printed.splitlines()[-1])["env_steps"]
+    more = ["--total-steps", str(steps + 640)]
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for line in (["--resume", "x"], [*SHORT, "--seed", "3", "--log-dir", "y"]):
+        assert train.run([*line, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    ours, theirs = found
+    assert ours["env_steps"] == theirs["env_steps"] == steps + 640 and ours["log_dir"] == "x"
+    assert ours["episode_return"] == theirs["episode_return"]
+    assert equal(*(load_params(tmp_path / name / "params.npz") for name in ("x", "y")))
+
+
+def test_a_run_that_is_not_there_or_would_import_cannot_be_resumed(tmp_path, capsys):
+    from nappo2.cli import main
+
+    (tmp_path / "run.json").write_text('{"env": "os:CartPole-v1"}')
+    for path, message in [
+        (tmp_path / "nothing", "there is no run to resume at"),
+        (tmp_path, "no file makes nappo2 import a module"),
+    ]:
+        with pytest.raises(SystemExit):
+            main(["train", "--resume", str(path)])
+        assert message in capsys.readouterr().err
