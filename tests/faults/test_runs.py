@@ -1,0 +1,76 @@
+"""Runs whose disk, loggers or driver fail."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from nappo2 import scheme
+from tests.test_cli import SHORT, until
+from tests.test_resume import RECIPES, learner, taken
+
+
+def test_a_folder_that_takes_nothing_ends_no_run(tmp_path):
+    """A file stands where the checkpoints should be: each that is due is refused with a warning."""
+    run = taken(learner("ppo", "3cs", tmp_path), 1)
+    (tmp_path / "checkpoints").write_text("not a folder")
+    run.checkpoint_every, run._next_checkpoint = 32, 64
+    with pytest.warns(UserWarning, match="no checkpoint was written, and the run goes on") as seen:
+        taken(run, 3).save()
+    assert len([w for w in seen if "no checkpoint" in str(w.message)]) >= 3
+    assert run.env_steps == 4 * 32 and (tmp_path / "params.npz").exists()
+
+
+def test_a_logger_that_fails_is_warned_of_once(tmp_path):
+    def down(rows):
+        raise ConnectionError("the server is gone")
+
+    run = learner("ppo", "3cs", tmp_path)
+    run.begin()
+    run._loggers["down"] = down
+    with pytest.warns(UserWarning, match="down failed, and the run goes on without") as seen:
+        taken(run, 5)
+    assert len(seen) == 1 and len((tmp_path / "metrics.csv").read_text().splitlines()) == 6
+
+
+def test_two_threads_of_torch_change_no_more_than_rounding():
+    """Twice with one thread is equal to the last bit; two threads may add in another order."""
+    from nappo2.threads import torch_threads
+
+    def weights(threads):
+        stages = RECIPES["ppo"]()
+        pipe, params = scheme("3cs", stages), stages.init(0)
+        state = pipe.init(params, 1)
+        with torch_threads(threads):
+            for _ in range(4):
+                state, params, _ = pipe.step(params, state)
+        return torch.cat([x.flatten() for x in params["weights"].flatten_keys().values()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert torch.allclose(weights(1), weights(2), atol=1e-6)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_a_driver_that_is_killed_loses_no_more_than_an_interval(tmp_path):
+    """SIGKILL; the run goes on from the last checkpoint, of one every 640 steps."""
+    more = ["--checkpoint-every", "640", "--log-dir", "x"]
+    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, *more, "--total-steps"]
+    metrics = tmp_path / "x" / "metrics.csv"
+    with subprocess.Popen([*command, "100000000"], cwd=tmp_path, stderr=-1) as run:
+        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 60, seconds=150)
+        run.send_signal(signal.SIGKILL)
+    reached = (metrics.read_text().count("\n") - 1) * 64
+    resumed = [sys.executable, "-m", "nappo2.cli", "train", "--resume", "x", "--total-steps"]
+    done = subprocess.run(
+        [*resumed, str(reached + 64)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    steps = sorted(path.name for path in (tmp_path / "x" / "checkpoints").iterdir())
+    last = json.loads(done.stdout.splitlines()[-1])["env_steps"]
+    print(f"\nkilled after about {reached} env steps; went on to {last}; {steps}")
+    assert last >= reached + 64
+    assert len(metrics.read_text().splitlines()) == 1 + -(-last // 64)  # no row is lost or twice
