@@ -7,7 +7,7 @@ from nappo2.algorithms.fit import check_storage, fit_of
 from nappo2.algorithms.pieces import remade
 from nappo2.envs import Env
 from nappo2.losses import Loss
-from nappo2.optim import GradientTransformation
+from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
@@ -42,7 +42,7 @@ def off_policy(
         noise: of batches, that a loss needs.
         prepare: of rollouts, before they are kept, such as ``hindsight(...)`` or ``n_step(...)``.
     """
-    c = config
+    c, optimizer = config, apply_if_finite(optimizer)
 
     def batches(num):
         """Those of one of ``num`` workers, which share the totals evenly."""

@@ -21,7 +21,7 @@ from nappo2.networks import (
     normalized,
     with_log_std,
 )
-from nappo2.optim import GradientTransformation
+from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
@@ -69,6 +69,7 @@ def on_policy(
     way = way_of(agent)
     way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
+    optimizer = apply_if_finite(optimizer)
     policy = policy or way.policy(agent, dist)
     grads, updates = gradients(loss, jit), compose(update(optimizer), afterwards)
     if batches is None:

@@ -3,6 +3,7 @@
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
+from nappo2.stages.guard import clip, drop, guard, raise_
 from nappo2.stages.hindsight import episode, final, future, hindsight
 from nappo2.stages.learn import learn, learn_sequences
 from nappo2.stages.learn_batches import learn_batches
@@ -20,13 +21,16 @@ __all__ = [
     "CollectState",
     "MinibatchState",
     "ReplayState",
+    "clip",
     "collect",
     "discounted",
+    "drop",
     "episode",
     "final",
     "future",
     "gae",
     "gradients",
+    "guard",
     "hindsight",
     "learn",
     "learn_batches",
@@ -38,6 +42,7 @@ __all__ = [
     "placed",
     "polyak",
     "prioritized_replay",
+    "raise_",
     "replay",
     "scheduled",
     "sequences",

@@ -15,6 +15,7 @@ from nappo2.pipeline import Pipeline, positive, stage
 from nappo2.policies import Policy
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.guard import OnBad, finite, raise_
 from nappo2.stages.stop import current_stop
 
 
@@ -31,7 +32,7 @@ class CollectState(NamedTuple):
 
 
 @stage
-def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
+def collect(env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_) -> Pipeline:
     """Rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B].
 
     Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
@@ -42,9 +43,12 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
     has the finished episodes, and the moments of observations and discounted returns that
     ``params["normalizer"]`` asks for.
 
+    ``on_bad`` is what becomes of a rollout in which an observation or a reward is not finite; a
+    policy never sees such.
+
     Raises:
-        ValueError: if ``num_steps`` is not at least 1; in a step, if an observation or a reward
-            is not finite.
+        ValueError: if ``num_steps`` is not at least 1; in a step, by ``raise_``, if an
+            observation or a reward is not finite.
     """
     positive(num_steps=num_steps)
 
@@ -62,7 +66,8 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
         plain = params.to_dict()
         seed, key = split(state.seed)
         state, rollout, seconds = interact(env, policy, num_steps, plain, state, generator(key))
-        check_finite(env.name, rollout)
+        rollout, num_bad = on_bad(env.name, rollout)
+        cut = rollout.pop("cut", None)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
         if "memory" in rollout:
@@ -70,9 +75,14 @@ def collect(env: Env, policy: Policy, num_steps: int) -> Pipeline:
         rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
         if len(done) < num_steps:
-            rollout["mask"] = torch.ones_like(done)  # says that it was cut short
+            rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
         state, report = account(params, rollout, state._replace(seed=seed))
         report = count(report, simulator_seconds=seconds)
+        if num_bad:
+            report = count(report, non_finite=num_bad)
+        if cut is not None:  # the trace, not the episode, which was counted above
+            flags = {key: rollout["next"][key] | cut for key in ("truncated", "done")}
+            rollout["next"] = rollout["next"] | flags
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
     return Pipeline(init, step)
@@ -97,7 +107,7 @@ def interact(
     for t in range(num_steps):
         if remembers:
             kept = policy.recorded(memory)
-        action, memory = act(params, observation, memory, rng)
+        action, memory = act(params, finite(observation), memory, rng)
         start = perf_counter()
         env_state, following, outcome = env.step(env_state, action)
         seconds += perf_counter() - start
@@ -139,19 +149,6 @@ def like(observation: Tensor | dict, columns: list[Tensor]) -> Tensor | dict:
     if isinstance(observation, Tensor):
         return columns[0]
     return dict(zip(observation, columns, strict=True))
-
-
-def check_finite(name: str, rollout: dict) -> None:
-    """Refuses observations and rewards that are not finite, and says where they came from."""
-    reached = rollout["next"]
-    for key, what in (("observation", "an observation"), ("reward", "a reward")):
-        for x in leaves(reached[key]):
-            if x.is_floating_point() and not x.isfinite().all():
-                t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
-                raise ValueError(
-                    f"environment {b} of {name} gave {what} that is not finite, at step {t} of "
-                    f"the rollout: {x[t, b].tolist()}"
-                )
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:

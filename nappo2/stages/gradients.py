@@ -12,6 +12,7 @@ from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import note
 from nappo2.stages.compiling import compiled, or_else
+from nappo2.stages.dump import dump
 
 
 @stage
@@ -33,6 +34,8 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
             state, batch, report = source.step(params, state)
             vector, unravel = ravel(params["weights"])
             grad, means = found(loss, params.to_dict(), vector, unravel, batch)
+            if not grad.sum().isfinite():
+                dump(batch)
             size, lag = counted(batch), mean_age(params, batch)
             report = note(report, size, **means, collection_lag=lag)
             samples = torch.tensor(size)

@@ -1,0 +1,60 @@
+"""Steps that are not finite are not taken."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.optim.transformations import GradientTransformation
+
+NOTHING = -0.0  # added to any number it is that number; 0.0 would turn -0.0 into itself
+
+
+class FiniteState(NamedTuple):
+    refused: Tensor  # [], int64, how many in a row
+    inner: Any
+
+
+def apply_if_finite(
+    transformation: GradientTransformation, patience: int = 3
+) -> GradientTransformation:
+    """Refuses gradients that are not finite, or lead to such updates (after optax's of this name).
+
+    The weights and the state of ``transformation`` stay as they are, to the last bit. Compiled
+    code refuses too, but cannot raise.
+
+    Raises:
+        ValueError: if ``patience`` is not at least 1.
+        FloatingPointError: in ``update``, at the ``patience``-th refusal in a row.
+    """
+    if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+        raise ValueError(f"patience is an integer of at least 1, not {patience!r}")
+
+    def init(vector):
+        return FiniteState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
+
+    def update(grads, state, hyper):
+        updates, inner = transformation.update(grads, state.inner, hyper)
+        good = (grads.sum() + updates.sum()).isfinite()  # a sum that overflows is no step to take
+        if torch.compiler.is_compiling():
+            refused = torch.where(good, 0, state.refused + 1)
+            updates = torch.where(good, updates, NOTHING)
+            return updates, FiniteState(refused, _where(good, inner, state.inner))
+        if good:
+            return updates, FiniteState(state.refused * 0, inner)
+        refused = state.refused + 1
+        if refused >= patience:
+            raise FloatingPointError(
+                f"{patience} gradients in a row were not finite, and were refused; the weights are "
+                "those before them. A smaller learning_rate, or clip_by_global_norm, may help"
+            )
+        return torch.full_like(grads, NOTHING), FiniteState(refused, state.inner)
+
+    return GradientTransformation(init, update)
+
+
+def _where(good: Tensor, new: Any, old: Any) -> Any:
+    if isinstance(new, Tensor):
+        return torch.where(good, new, old)
+    parts = [_where(good, x, y) for x, y in zip(new, old, strict=True)]
+    return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
