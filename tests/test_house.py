@@ -7,10 +7,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "nappo2"
 FLOORS = (
-    {"seeds", "params", "reports", "metrics", "curve", "interop", "interrupts", "limits", "maths"},
+    {
+        "seeds",
+        "params",
+        "reports",
+        "packing",
+        "archive",
+        "metrics",
+        "curve",
+        "interop",
+        "interrupts",
+        "limits",
+        "maths",
+    },
     {"threads", "optim", "checkpoint", "pipeline"},
     {"networks", "envs"},
-    {"policies", "losses"},
+    {"policies", "losses", "snapshots"},
     {"stages", "evaluate"},
     {"schemes", "learner"},
     {"algorithms"},

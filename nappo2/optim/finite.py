@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nappo2.optim.transformations import GradientTransformation
+from nappo2.optim.transformations import GradientTransformation, is_traced
 
 NOTHING = -0.0  # added to any number it is that number; 0.0 would turn -0.0 into itself
 
@@ -21,7 +21,7 @@ def apply_if_finite(
     """Refuses gradients that are not finite, or lead to such updates (after optax's of this name).
 
     The weights and the state of ``transformation`` stay as they are, to the last bit. Compiled
-    code refuses too, but cannot raise.
+    code, and the members of a population, refuse too, but cannot raise.
 
     Raises:
         ValueError: if ``patience`` is not at least 1.
@@ -36,7 +36,7 @@ def apply_if_finite(
     def update(grads, state, hyper):
         updates, inner = transformation.update(grads, state.inner, hyper)
         good = (grads.sum() + updates.sum()).isfinite()  # a sum that overflows is no step to take
-        if torch.compiler.is_compiling():
+        if is_traced(grads):
             refused = torch.where(good, 0, state.refused + 1)
             updates = torch.where(good, updates, NOTHING)
             return updates, FiniteState(refused, _where(good, inner, state.inner))

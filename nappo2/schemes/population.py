@@ -16,6 +16,7 @@ from nappo2.reports import Mean, Report
 from nappo2.schemes.stages import Stages
 from nappo2.seeds import fold_in
 from nappo2.stages.collect_members import collect_members
+from nappo2.stages.guard import raise_
 from nappo2.stages.learn_members import learn_members, tree_stack
 
 ALONE = "a population learns in one process; of the schemes, 3cs goes with it"
@@ -65,8 +66,9 @@ def population(stages: Stages, num_members: int, **hyper: Sequence[float]) -> St
 def _collecting(stages: Stages, num_members: int) -> Pipeline:
     """All members at once, where environment and policy can do that; otherwise one after the other."""
     (record,) = stages.collect.stages
-    how = record.arguments
-    if record.kind == "collect" and how["env"].many and how["policy"].parts:
+    how = dict(record.arguments)
+    on_bad = how.pop("on_bad", raise_)
+    if record.kind == "collect" and how["env"].many and how["policy"].parts and on_bad is raise_:
         return collect_members(**how, prepare=stages.prepare, num_members=num_members)
     return members(stages.collect | stages.prepare, num_members)
 

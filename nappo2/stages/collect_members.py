@@ -16,7 +16,8 @@ from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.policies import Policy
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.collect import CollectState, account, check_finite, interact
+from nappo2.stages.collect import CollectState, account, interact
+from nappo2.stages.guard import raise_
 
 
 @stage
@@ -47,7 +48,7 @@ def collect_members(
         seeds, keys = zip(*map(split, state.seed), strict=True)
         rngs = [generator(key) for key in keys]
         state, rollout, seconds = interact(together, acting, num_steps, plain, state, rngs)
-        check_finite(env.name, rollout)
+        raise_(env.name, rollout)
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))

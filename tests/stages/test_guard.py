@@ -241,6 +241,6 @@ def test_compiled_code_refuses_too():
 
     optimizer = optim.apply_if_finite(optim.adam(), patience=1)
     state = optimizer.init(torch.ones(2))
-    with patch("torch.compiler.is_compiling", lambda: True):
+    with patch("nappo2.optim.finite.is_traced", lambda x: True):
         updates, after = optimizer.update(torch.tensor([NAN, 1.0]), state, {"learning_rate": 0.1})
     assert updates.tolist() == [0, 0] and after.refused == 1 and after.inner.count == 0
