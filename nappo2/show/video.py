@@ -66,8 +66,9 @@ def frames(
         for _ in range(num_steps):
             action, memory = policy.act(plain, observation, memory, rng)
             state, observation, outcome = env.step(state, action)
-            score += float(outcome.reward[0])
-            if outcome.terminated[0] or outcome.truncated[0]:
+            done = outcome.terminated | outcome.truncated
+            memory, score = policy.reset(memory, done, rng), score + float(outcome.reward[0])
+            if done[0]:
                 break  # what it reached is not to be seen, as it is reset at once
             found.append(rendered(env, state))
     finally:
