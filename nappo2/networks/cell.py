@@ -105,8 +105,8 @@ def advanced(
     advance: Callable[[Tensor, Tensor], Tensor], memory: Tensor, seen: Tensor, is_init: Tensor
 ) -> Tensor:
     """The memories after each of T steps, [T, B, memory_size], forgetting where an episode begins."""
-    found = []
-    for x, kept in zip(seen.unbind(), ~is_init.unsqueeze(-1), strict=True):
-        memory = advance(memory * kept, x)
+    found, kept = [], (~is_init).unsqueeze(-1).to(memory.dtype)
+    for x, keeps in zip(seen.unbind(), kept.unbind(), strict=True):
+        memory = advance(memory * keeps, x)
         found.append(memory)
     return torch.stack(found)
