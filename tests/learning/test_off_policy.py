@@ -71,7 +71,7 @@ def test_sac_makes_half_cheetah_run():
 @pytest.mark.parametrize("name", NAMES)
 def test_sac_improves_in_every_scheme(name):
     """Pendulum, two collectors and two learners; the replay's totals and ratio are those of 3cs."""
-    stages, steps = chosen("sac", "torch/Pendulum-v1")
+    (stages, _), steps = chosen("sac", "torch/Pendulum-v1"), 5_000
     test = envs.make("torch/Pendulum-v1", 20)
     found = learnt(stages, test, [1000, steps], 0, name, collectors=2, learners=2)
     first, last = (evaluation.returns.mean() for _, evaluation in found)
@@ -81,7 +81,7 @@ def test_sac_improves_in_every_scheme(name):
 
 @pytest.mark.parametrize("name", ["da2cs", "2daca", "dadacs"])
 def test_sac_improves_on_ray(name, on_ray):
-    stages, steps = chosen("sac", "torch/Pendulum-v1")
+    (stages, _), steps = chosen("sac", "torch/Pendulum-v1"), 5_000
     test = envs.make("torch/Pendulum-v1", 20)
     found = learnt(stages, test, [1000, steps], 0, name, collectors=2, learners=2, on=on_ray())
     first, last = (evaluation.returns.mean() for _, evaluation in found)
