@@ -194,5 +194,5 @@ RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have 
     **dict.fromkeys(("anneal_updates", "start_steps", "exploration_updates"), (0, None, False)),
     **dict.fromkeys(("update_ratio", "target_step_size", "initial_alpha"), (0.0, None, True)),
     **dict.fromkeys(("noise_std", "noise_limit", "exploration_std"), (0.0, None, False)),
-    "epsilon": (0.0, 1.0, False),
+    **dict.fromkeys(("epsilon", "discrete_entropy_share"), (0.0, 1.0, False)),
 }

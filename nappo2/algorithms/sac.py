@@ -41,7 +41,9 @@ class SAC:
         gamma: discount per step.
         target_step_size: of the targets towards the critics, per update.
         initial_alpha: the first temperature.
-        target_entropy_share: of -A for A-dimensional actions, of log n for n discrete ones.
+        target_entropy_share: of -A, for A-dimensional actions.
+        discrete_entropy_share: of log n, for n discrete actions. Only uniform actions have all of
+            it, so that near 1 the temperature grows for ever.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -56,6 +58,7 @@ class SAC:
     target_step_size: float = 0.005
     initial_alpha: float = 1.0
     target_entropy_share: float = 1.0
+    discrete_entropy_share: float = 0.4
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
@@ -88,7 +91,7 @@ def sac(
     dist = categorical() if discrete else tanh_normal()
     agent = agent or soft_perceptrons(env, c.hidden, c.initial_alpha)
     check_agent("sac", agent)
-    goal = c.target_entropy_share * (math.log(size) if discrete else -size)
+    goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
     loss = losses.discrete_sac if discrete else losses.sac
     return off_policy(
         env,

@@ -276,6 +276,10 @@ def test_actions_that_do_not_fit_are_refused_in_one_sentence(make, message):
         (lambda: SAC(start_steps=-1), "start_steps is at least 0, not -1"),
         (lambda: SAC(update_ratio=0.0), "update_ratio is above 0, not 0.0"),
         (lambda: SAC(initial_alpha=0.0), "initial_alpha is above 0, not 0.0"),
+        (
+            lambda: SAC(discrete_entropy_share=1.5),
+            "discrete_entropy_share is within 0 and 1, not 1.5",
+        ),
         (lambda: TD3(policy_delay=0), "policy_delay is at least 1, not 0"),
         (lambda: TD3(exploration_std=-0.1), "exploration_std is at least 0, not -0.1"),
         (lambda: DQN(epsilon=1.5), "epsilon is within 0 and 1, not 1.5"),
