@@ -54,6 +54,13 @@ def compare(session):
 
 
 @nox.session
+def notebooks(session):
+    """Each notebook twice in one kernel, and one that is interrupted and goes on."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-m", "notebooks", *session.posargs)
+
+
+@nox.session
 def lint(session):
     """Layout and faults that can be seen without running."""
     session.install("ruff")

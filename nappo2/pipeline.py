@@ -258,6 +258,15 @@ def alike(fresh: Any, old: Any) -> bool:
     return type(fresh).__qualname__ == type(old).__qualname__
 
 
+def is_plain(state: Any) -> bool:
+    """Whether a state is tensors, numbers and texts, in tuples and dictionaries: all that may travel."""
+    if isinstance(state, (Tensor, TensorDict, int, float, str, type(None))):
+        return True
+    if isinstance(state, dict):
+        return all(map(is_plain, state.values()))
+    return isinstance(state, (tuple, list)) and all(map(is_plain, state))
+
+
 def positive(**counts: int) -> None:
     """Refuses counts that are no integers of at least 1."""
     for name, value in counts.items():

@@ -54,3 +54,15 @@ def test_a_notebook_was_committed_with_its_outputs(path):
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.notebooks
+@of_each_notebook
+def test_a_notebook_runs_twice_in_one_kernel(path, kernel_env):
+    """From top to bottom, and again, as somebody does who changed something above."""
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(nbformat.read(path, 4), timeout=240, resources=resources)
+    with client.setup_kernel(env=kernel_env):
+        for _ in range(2):
+            for i, cell in enumerate(client.nb.cells):
+                client.execute_cell(cell, i)

@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from nappo2.pipeline import Pipeline, Stage, Transform, adopt, keep, offered, positive, stage
+from nappo2.pipeline import (
+    Pipeline,
+    Stage,
+    Transform,
+    adopt,
+    is_plain,
+    keep,
+    offered,
+    positive,
+    stage,
+)
 from nappo2.reports import count, join
 from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.merging import merge
@@ -34,11 +44,17 @@ class WorkersState(NamedTuple):
         )
 
     def ended(self) -> "Ended":
-        """What these remember; they are no more."""
-        alive = [member.worker is not None for member in self.members]
-        found = Ended(tuple(self.ask(i) if there else {} for i, there in enumerate(alive)))
+        """What these remember; they are no more.
+
+        From another process only plain data come: a live simulator begins anew.
+        """
+        fn = _plain_state if self.backend.remote else _whole_state
+        found = [
+            {} if member.worker is None else self.backend.ask(member.worker, fn)
+            for member in self.members
+        ]
         self.stop()
-        return found
+        return Ended(tuple(found))
 
     def adopt(self, old: Any) -> "WorkersState":
         """Worker i goes on from the state of worker i; if nothing was cut, worker 0 from ``old``."""
@@ -52,11 +68,19 @@ class WorkersState(NamedTuple):
 
     def ask(self, i: int) -> Any:
         """The state of worker ``i``."""
-        return self.backend.ask(self.members[i].worker, lambda pipe, state: (pipe, state, state))
+        return self.backend.ask(self.members[i].worker, _whole_state)
 
     def stop(self) -> None:
         """Ends the workers."""
         self.backend.stop([m.worker for m in self.members if m.worker is not None])
+
+
+def _whole_state(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, state
+
+
+def _plain_state(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, {name: x for name, x in state.items() if is_plain(x)}
 
 
 class Ended(NamedTuple):

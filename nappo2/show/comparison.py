@@ -44,6 +44,7 @@ class Comparison(NamedTuple):
         """The intervals, drawn."""
         figure = new_figure((7, 0.8 + 0.42 * len(self.names)))
         axes = figure.add_subplot()
+        axes.use_sticky_edges = False  # or the lowest interval would begin at the frame
         for i, colour in zip(range(len(self.names)), COLOURS * len(self.names), strict=False):
             width = self.high[i] - self.low[i]
             axes.barh(i, width, left=self.low[i], height=0.5, color=colour, alpha=0.4)

@@ -9,6 +9,7 @@ from nappo2.show.pictures import COLOURS, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import column
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
+RECENT = 50  # rows, of which it is said where the time went
 
 
 def dashboard(learner: Any) -> bytes:
@@ -27,13 +28,13 @@ def dashboard(learner: Any) -> bytes:
     curves(axes["loss"], rows, [n for n in names(rows) if n.endswith("loss")], "losses")
     curves(axes["lag"], rows, [n for n in names(rows) if n.endswith("lag")], "lag (updates)")
     curves(axes["speed"], rows, ["steps_per_second"], "env steps/s")
-    seconds(axes["time"], learner.sums)
+    seconds(axes["time"], rows[-RECENT:])
     return drawn(figure).png
 
 
 def names(rows: Sequence[Row]) -> list[str]:
     """The columns that any of the rows has."""
-    return list(dict.fromkeys(name for row in rows[-50:] for name in row))
+    return list(dict.fromkeys(name for row in rows[-RECENT:] for name in row))
 
 
 def returns(axes: Any, rows: Sequence[Row]) -> None:
@@ -65,9 +66,13 @@ def curves(axes: Any, rows: Sequence[Row], wanted: Sequence[str], title: str) ->
         axes.legend(frameon=False, fontsize=7, loc="best")
 
 
-def seconds(axes: Any, sums: dict[str, float]) -> None:
-    """Where the time goes, by stage: what its reports say, summed over the run."""
-    spent = {k.removesuffix("_seconds"): x for k, x in sums.items() if k.endswith("_seconds")}
+def seconds(axes: Any, rows: Sequence[Row]) -> None:
+    """Where the time goes, by stage, as the reports of these rows say."""
+    spent = {
+        name.removesuffix("_seconds"): sum(column(rows, "env_steps", name)[1])
+        for name in names(rows)
+        if name.endswith("_seconds")
+    }
     if "collect" in spent and "simulator" in spent:
         spent["collect"] -= spent["simulator"]
     most = sorted(spent, key=spent.get, reverse=True)[:6]

@@ -238,3 +238,14 @@ def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
     assert [row["env_steps"] for row in run.metrics] == [32, 64, 96]  # of 4, 1 and 1 updates
     assert [row["updates"] for row in run.metrics] == [4, 5, 6]
     run.close()
+
+
+def test_live_simulators_do_not_travel_and_begin_anew(on_ray):
+    """From two collectors on Ray to none: the optimiser goes on, the episodes do not."""
+    stages = ppo(envs.make("CartPole-v1", 2), CONFIG)
+    run = Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=False)
+    run.step()
+    moments = run.state["update"]
+    run.adopt(scheme("3cs", stages))
+    assert run.state["update"] is moments and (run.state["collect"].length == 0).all()
+    assert run.step()["env_steps"] == 32

@@ -2,9 +2,11 @@
 
 import os
 import time
+from pathlib import Path
 from queue import Empty
 from uuid import uuid4
 
+import nbformat
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
@@ -23,6 +25,18 @@ ENDLESS = """
 for metrics in live(learner):
     if len(learner.metrics) == 3:
         print("going")
+"""
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+ANNOUNCED = """
+from nappo2 import Learner
+step = Learner.step
+def announced(learner):
+    row = step(learner)
+    if len(learner.metrics) == 3:
+        print("going", flush=True)
+    return row
+Learner.step = announced
 """
 
 
@@ -158,3 +172,20 @@ def test_on_ray_an_interrupt_leaves_no_busy_worker_and_a_kill_no_process(kernel)
     assert len(marked(kernel.mark)) > 3
     os.kill(kernel.manager.provisioner.pid, 9)
     until(lambda: not marked(kernel.mark), 90)
+
+
+@pytest.mark.notebooks
+def test_a_notebook_is_interrupted_while_it_learns_and_goes_on(kernel):
+    """The first one: its cell that learns ends within 5 s, and all that follow run."""
+    notebook = nbformat.read(FOLDER / "1_a_first_pipeline.ipynb", 4)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    learns = next(i for i, code in enumerate(cells) if "for _ in learner" in code)
+    for code in cells[:learns]:
+        kernel.run(code)
+    kernel.run(ANNOUNCED)
+    kernel.begin(cells[learns])
+    seconds, _ = interrupt(kernel)
+    assert seconds < 5
+    assert kernel.run("print(bool(learner.interrupted), learner.run().done())")[2] == "True True\n"
+    for code in cells[learns + 1 :]:
+        kernel.run(code)
