@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.envs.rendering import draw_acrobot
 
 GRAVITY, DT = 9.8, 0.2  # two links of mass, length and moment of inertia 1, heavy in their middles
 MAX_SPEEDS = 4 * math.pi, 9 * math.pi
@@ -41,7 +42,7 @@ def acrobot(num_envs: int, time_limit: int = 500) -> Env:
 
     high = np.array([1, 1, 1, 1, *MAX_SPEEDS], np.float32)
     spaces = Box(-high, high), Discrete(3)
-    return physics_env("acrobot", num_envs, start, move, observe, time_limit, *spaces)
+    return physics_env("acrobot", num_envs, start, move, observe, time_limit, *spaces, draw_acrobot)
 
 
 def runge_kutta(state: Tensor, torque: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from gymnasium.spaces import Box, Discrete
 
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.envs.rendering import draw_board
 from nappo2.pipeline import positive
 
 
@@ -48,4 +49,8 @@ def catch(num_envs: int, rows: int = 10, columns: int = 5, pixels: int = 1) -> E
         return board.repeat_interleave(pixels, -1).repeat_interleave(pixels, -2)
 
     spaces = Box(0, 255, (1, rows * pixels, columns * pixels), "uint8"), Discrete(3)
-    return physics_env("catch", num_envs, start, move, observe, rows, *spaces)
+
+    def draw(physics):
+        return draw_board(observe(physics[None])[0])
+
+    return physics_env("catch", num_envs, start, move, observe, rows, *spaces, draw)

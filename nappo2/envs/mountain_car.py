@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete
 
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.envs.rendering import draw_mountain_car
 
 GRAVITY, FORCE = 0.0025, 0.001
 LEFT, RIGHT, GOAL, MAX_SPEED = -1.2, 0.6, 0.5, 0.07
@@ -33,6 +34,7 @@ def mountain_car(num_envs: int, time_limit: int = 200) -> Env:
 
     low, high = np.array([[LEFT, -MAX_SPEED], [RIGHT, MAX_SPEED]], np.float32)
     spaces = Box(low, high), Discrete(3)
+    observe = torch.Tensor.float
     return physics_env(
-        "mountain_car", num_envs, start, move, torch.Tensor.float, time_limit, *spaces
+        "mountain_car", num_envs, start, move, observe, time_limit, *spaces, draw_mountain_car
     )

@@ -1,6 +1,7 @@
 """Pictures of the small simulators, [height, width, 3] of uint8: a raster of numpy, and no window."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -59,3 +60,40 @@ def draw_pendulum(physics: Tensor) -> np.ndarray:
     draw_line(frame, (x, y), tip, 14, ORANGE)
     draw_line(frame, (x, y), (x, y), 8, DARK)
     return frame
+
+
+def draw_mountain_car(physics: Tensor) -> np.ndarray:
+    """The valley, the flag at its right, and the car."""
+
+    def at(x):
+        return WIDTH * (x + 1.25) / 1.9, HEIGHT * (0.55 - 0.3 * np.sin(3 * x))
+
+    frame, hill = blank(), [at(x) for x in np.linspace(-1.2, 0.6, 40)]
+    for start, end in pairwise(hill):
+        draw_line(frame, start, end, 2, DARK)
+    x, y = at(0.5)
+    draw_line(frame, (x, y), (x, y - 40), 2, DARK)
+    draw_line(frame, (x, y - 36), (x + 14, y - 36), 8, BLUE)
+    x, y = at(float(physics[0]))
+    draw_line(frame, (x - 7, y - 10), (x + 7, y - 10), 14, ORANGE)
+    return frame
+
+
+def draw_acrobot(physics: Tensor) -> np.ndarray:
+    """Two links, and the line that the tip is to cross."""
+    first, second, *_ = physics.tolist()
+    frame, (x, y), length = blank(), (WIDTH / 2, HEIGHT / 2), 0.23 * HEIGHT
+    draw_line(frame, (0, y - length), (WIDTH, y - length), 1, DARK)
+    joint = x + length * np.sin(first), y + length * np.cos(first)
+    both = first + second
+    tip = joint[0] + length * np.sin(both), joint[1] + length * np.cos(both)
+    draw_line(frame, (x, y), joint, 10, BLUE)
+    draw_line(frame, joint, tip, 10, ORANGE)
+    return frame
+
+
+def draw_board(seen: Tensor) -> np.ndarray:
+    """An image [1, rows, columns] of bytes, each of its pixels as large as there is room for."""
+    board = 255 - seen[0].numpy()
+    side = max(1, min(HEIGHT // board.shape[0], WIDTH // board.shape[1]))
+    return np.repeat(np.kron(board, np.ones((side, side), np.uint8))[..., None], 3, -1)

@@ -179,7 +179,7 @@ def test_a_notebook_is_interrupted_while_it_learns_and_goes_on(kernel):
     """The first one: its cell that learns ends within 5 s, and all that follow run."""
     notebook = nbformat.read(FOLDER / "1_a_first_pipeline.ipynb", 4)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    learns = next(i for i, code in enumerate(cells) if "for _ in learner" in code)
+    learns = next(i for i, code in enumerate(cells) if "live(learner)" in code)
     for code in cells[:learns]:
         kernel.run(code)
     kernel.run(ANNOUNCED)

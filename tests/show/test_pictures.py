@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, ppo, scheme, video
 from nappo2.metrics import Metrics
@@ -129,6 +130,19 @@ def test_a_film_of_the_first_environment(make):
     assert "data:video/mp4;base64," in film._repr_html_()
     seen, score = frames(make(2), stages.greedy, params, 8, 0)
     assert (seen[0] != seen[8]).any() and seen[0].dtype == np.uint8 and score == film.score
+
+
+@pytest.mark.parametrize("make", [envs.mountain_car, envs.acrobot, envs.catch])
+def test_each_simulator_in_torch_has_a_picture(make):
+    """It changes with the state, and is neither blank nor black."""
+    env = make(2)
+    state, _ = env.reset(0)
+    before = env.render(state)
+    for _ in range(5):
+        state, *_ = env.step(state, torch.zeros(2, dtype=torch.int64))
+    after = env.render(state)
+    assert before.dtype == np.uint8 and before.shape[2] == 3 and (before != after).any()
+    assert 0 < before.mean() < 255 and before.shape[0] % 2 == before.shape[1] % 2 == 0
 
 
 def test_gymnasium_renders_itself_if_it_was_asked_to():
