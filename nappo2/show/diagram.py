@@ -5,15 +5,15 @@ frames nest as cuts do. Nothing is run: the drawing is made of ``pipeline.stages
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 from nappo2.pipeline import Pipeline, Stage
+from nappo2.show.captions import Cut, cut_of, words
 from nappo2.show.markup import MONO, SANS, element
+from nappo2.show.svg import BLUE, GREEN, GREY, ORANGE, arrow, text
 
 CHARACTER = 7.3  # of 12 px monospace, in px
 LETTER = 5.8  # of 10.5 px sans, in px, at most
-BLUE, ORANGE, GREEN, GREY = "#3b82c4", "#d9762b", "#2a9d8f", "#808890"
 COLOURS = {
     "collect": BLUE,
     "gradients": ORANGE,
@@ -23,38 +23,6 @@ COLOURS = {
     "workers": GREY,
 }
 BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
-
-
-class Cut(NamedTuple):
-    """A cut, as it is said in words.
-
-    Attributes:
-        name: of the stage.
-        num: of workers.
-        where: they are.
-        waits: for how many of them a step waits.
-        further: ahead and preemption, or nothing.
-        all: whether for all.
-    """
-
-    name: str
-    num: int
-    where: str
-    waits: str
-    further: str
-    all: bool
-
-
-def cut_of(stage: Stage) -> Cut:
-    """What a ``workers`` stage does."""
-    given = stage.arguments
-    num, ahead, preempt = given["num_workers"], given["ahead"], given["preempt"]
-    wait_for = num if given["wait_for"] is None else given["wait_for"]
-    where = "in processes of Ray" if given["on"].remote else "in this process"
-    waits = f"all {num}" if wait_for == num else f"{wait_for} of {num}"
-    further = [f"{ahead} ahead"] if ahead else []
-    further += [f"rest at {preempt:.0%}"] if preempt is not None else []
-    return Cut(stage.name, num, where, waits, ", ".join(further), wait_for == num)
 
 
 def diagram(pipeline: Pipeline) -> str:
@@ -231,50 +199,6 @@ def _card(left: float, top: float, right: float, bottom: float, by: float) -> st
         f"M{right + by:.0f} {top + by + 5:.0f} V{bottom + by - 9:.0f} "
         f"a9 9 0 0 1 -9 9 H{left + by + 9:.0f}"
     )
-
-
-def words(stage: Stage) -> str:
-    """What a stage was called with, as far as it is a number."""
-    numbers = {
-        name: value
-        for name, value in stage.arguments.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value
-    }
-    match stage.kind:
-        case "collect":
-            env = stage.arguments["env"]
-            return f"{numbers['num_steps']} steps of {env.num_envs}"
-        case "minibatches" | "learn":
-            return f"{numbers['num_epochs']} x {numbers['num_minibatches']} batches"
-        case "_all_reduce":
-            return "mean of all"
-    said = [f"{name.replace('num_', '').strip('_')} {value:g}" for name, value in numbers.items()]
-    return ", ".join(said[:1])
-
-
-def text(
-    x: float, y: float, said: str, *, size: float = 10.5, anchor: str = "start", weight: int = 400,
-    font: str = "", faint: bool = False, colour: str = "currentColor",
-) -> str:  # fmt: skip
-    """A piece of text."""
-    if not said:
-        return ""
-    given = {"x": x, "y": y, "font_size": size, "text_anchor": anchor, "fill": colour}
-    given |= {"font_weight": weight} if weight != 400 else {}
-    given |= {"font_family": font} if font else {}
-    given |= {"fill_opacity": "0.72"} if faint else {}
-    return element("text", escape(said), **given)
-
-
-def arrow(x1: float, y1: float, x2: float, y2: float, colour: str = "currentColor") -> str:
-    """A line with a head at its end."""
-    if x1 == x2:
-        sign = 1 if y2 > y1 else -1
-        head = f"M{x2 - 3.5:.1f} {y2 - 6 * sign:.1f} L{x2:.1f} {y2:.1f} L{x2 + 3.5:.1f} {y2 - 6 * sign:.1f}"
-    else:
-        head = f"M{x2 - 6:.1f} {y2 - 3.5:.1f} L{x2:.1f} {y2:.1f} L{x2 - 6:.1f} {y2 + 3.5:.1f}"
-    line = {"stroke": colour, "stroke_width": 1.5, "fill": "none"}
-    return element("path", d=f"M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f} {head}", **line)
 
 
 STYLE = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}"

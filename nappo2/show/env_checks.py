@@ -1,27 +1,19 @@
 """What an environment does, looked at before anything learns from it."""
 
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor
 
-from nappo2.envs import Env, Outcome, action_size, check_spaces, make
+from nappo2.envs import Env, check_spaces, make
 from nappo2.envs.gym import from_gym
-from nappo2.seeds import generator
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
+from nappo2.show.trials import Episode, Stuck, play, timely
 from nappo2.stages.collect import leaves
 
 DEADLINE = 10.0  # seconds for any single reset or step
-
-
-class Stuck(Exception):
-    """Raised if a call takes longer than its deadline."""
 
 
 def check_env(
@@ -61,14 +53,6 @@ def _spaces(env: Env) -> str:
     return " ".join(f"{env.observation_space} -> {env.action_space}".split())
 
 
-class Episode(NamedTuple):
-    """Observations, one more than outcomes, and the seconds of each step."""
-
-    observations: list[Tensor]
-    outcomes: list[Outcome]
-    seconds: list[float]
-
-
 def looked_at(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
     """One finding after the other."""
     played = play(env, 0, num_steps, deadline)
@@ -80,57 +64,6 @@ def looked_at(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
     yield seeds(played, again, other)
     yield endings(played)
     yield speed(env, played)
-
-
-def play(env: Env, seed: int, num_steps: int, deadline: float) -> Episode:
-    """Random actions, the same for the same seed."""
-    rng = generator(seed)
-    state, observation = timely(lambda: env.reset(seed), deadline, "reset")
-    found = Episode([observation], [], [])
-    try:
-        for _ in range(num_steps):
-            stepped = partial(_timed, env.step, state, random_action(env, rng))
-            (state, observation, outcome), seconds = timely(stepped, deadline, "step")
-            found.seconds.append(seconds)
-            found.observations.append(observation)
-            found.outcomes.append(outcome)
-    finally:
-        env.close(state)
-    return found
-
-
-def _timed(step: Callable, *args: Any) -> tuple[Any, float]:
-    start = perf_counter()
-    return step(*args), perf_counter() - start
-
-
-def random_action(env: Env, rng: torch.Generator) -> Tensor:
-    """A uniform action for each environment."""
-    size = action_size(env.action_space)
-    if isinstance(env.action_space, Discrete):
-        return torch.randint(size, (env.num_envs,), generator=rng)
-    return 2 * torch.rand(env.num_envs, size, generator=rng) - 1
-
-
-def timely(call: Callable[[], Any], deadline: float, what: str = "making it") -> Any:
-    """What ``call`` returns, if it does so in time."""
-    result: list = []
-
-    def run():
-        try:
-            result.append((call(), None))
-        except BaseException as error:
-            result.append((None, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(deadline)
-    if not result:
-        raise Stuck(f"{what} took more than {deadline:g} s")
-    value, error = result[0]
-    if error is not None:
-        raise error
-    return value
 
 
 def shapes(env: Env, played: Episode) -> Iterator[Finding]:

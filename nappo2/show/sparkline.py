@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from nappo2.show.diagram import BLUE, text
 from nappo2.show.markup import FAINT, SANS, element
+from nappo2.show.svg import BLUE, text
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 440.0, 120.0, 52.0, 18.0, 20.0
 MOST = 300  # points that are drawn

@@ -131,6 +131,7 @@ def test_a_run_is_watched_interrupted_changed_and_gone_on_with(kernel, tmp_path)
     assert kernel.run(code)[2] == "[] True\n"
 
 
+@pytest.mark.notebooks
 def test_a_module_that_is_edited_is_reloaded_and_adopted(kernel, tmp_path):
     """A transform in a file of one's own; and nappo2's own module, whose classes are then others."""
     mine = tmp_path / "mine.py"

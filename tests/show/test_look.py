@@ -10,7 +10,8 @@ from tensordict import TensorDict
 from nappo2 import PPO, Learner, collect, envs, first, look, ppo, sac, scheme, workers
 from nappo2.evaluate import Evaluation
 from nappo2.schemes import NAMES, serial
-from nappo2.show.diagram import cut_of, diagram
+from nappo2.show.captions import cut_of
+from nappo2.show.diagram import diagram
 
 STAGES = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
 PARAMS = STAGES.init(0)
