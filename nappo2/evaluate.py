@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nappo2.envs import Env
+from nappo2.envs import Env, counted
 from nappo2.params import Params
 from nappo2.pipeline import positive
 from nappo2.policies import Policy
@@ -51,13 +51,13 @@ def evaluate(
     while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
         action, memory = policy.act(plain, observation, memory, rng)
         state, observation, outcome = env.step(state, action)
-        score, length = score + outcome.reward, length + 1
-        done = outcome.terminated | outcome.truncated
-        memory = policy.reset(memory, done, rng)
-        for i in done.nonzero().flatten().tolist():
+        memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
+        reward, over, _ = counted(outcome)
+        score, length = score + reward, length + 1
+        for i in over.nonzero().flatten().tolist():
             if len(found[i]) < quota[i]:
                 found[i].append((score[i].item(), length[i].item()))
-        score, length = score * ~done, length * ~done
+        score, length = score * ~over, length * ~over
     env.close(state)
     returns, lengths = torch.tensor([episode for episodes in found for episode in episodes]).unbind(
         -1

@@ -14,6 +14,20 @@ from torch import Tensor
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
+class Game(NamedTuple):
+    """What is counted of a step, where that is not what is learnt from.
+
+    Attributes:
+        reward: before it was clipped, [B].
+        over: whether the whole game is over, not just a life, [B] bool.
+        info: further numbers by name, [B], that are written down of the step that ends a game.
+    """
+
+    reward: Tensor
+    over: Tensor
+    info: dict[str, Tensor] = {}
+
+
 class Outcome(NamedTuple):
     """What an action led to; plain tensors, as they are made once per step.
 
@@ -22,12 +36,14 @@ class Outcome(NamedTuple):
         reward: [B].
         terminated: whether it is terminal, so that nothing follows it, [B] bool.
         truncated: whether the episode was cut off here, [B] bool.
+        game: of which returns and lengths are reported, where these are not those of the above.
     """
 
     observation: Tensor
     reward: Tensor
     terminated: Tensor
     truncated: Tensor
+    game: Game | None = None
 
 
 class Env(NamedTuple):
@@ -85,6 +101,17 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
             f"{name} has actions in {action_space}; nappo2 takes a Box or Discrete. "
             "gymnasium.wrappers.TransformAction can map one of these to it"
         )
+
+
+def counted(outcome: Outcome) -> Game:
+    """What is counted of a step: the game, or what is learnt from, if that is the same."""
+    done = outcome.terminated | outcome.truncated
+    return Game(outcome.reward, done) if outcome.game is None else outcome.game
+
+
+def is_image(space: Space) -> bool:
+    """Whether observations are bytes [C, H, W]."""
+    return isinstance(space, Box) and space.dtype == "uint8" and len(space.shape) == 3
 
 
 def has_goals(space: Space) -> bool:

@@ -27,6 +27,7 @@ class CollectState(NamedTuple):
     memory: Any
     score: Tensor  # [B], the return of each episode so far
     length: Tensor  # [B], its steps so far
+    fresh: Tensor  # [B] bool, whether one begins; of games with lives, whether a life does
     discounted: Tensor  # [B], its discounted return so far, by which rewards are scaled
     seed: int
 
@@ -56,8 +57,9 @@ def collect(env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_) ->
         env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
         env_state, observation = env.reset(env_seed)
         zeros = torch.zeros(env.num_envs)
-        memory = policy.init(env.num_envs, memory_seed)
-        return {"collect": CollectState(env_state, observation, memory, zeros, zeros, zeros, seed)}
+        memory, fresh = policy.init(env.num_envs, memory_seed), torch.ones(env.num_envs).bool()
+        own = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
+        return {"collect": own}
 
     @torch.no_grad()
     def step(params, states):
@@ -71,12 +73,13 @@ def collect(env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_) ->
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
         if "memory" in rollout:
-            rollout["is_init"] = torch.cat([state.length[None] == 0, done[:-1]])
+            rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
         rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
         if len(done) < num_steps:
             rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
         state, report = account(params, rollout, state._replace(seed=seed))
+        rollout.pop("game", None)
         report = count(report, simulator_seconds=seconds)
         if num_bad:
             report = count(report, non_finite=num_bad)
@@ -111,7 +114,9 @@ def interact(
         start = perf_counter()
         env_state, following, outcome = env.step(env_state, action)
         seconds += perf_counter() - start
-        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:], *kept)
+        game = outcome.game
+        told = () if game is None else (game.reward, game.over)
+        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:4], *told, *kept)
         if remembers:
             memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
         if rows is None:
@@ -128,9 +133,11 @@ def interact(
     action, *reached, reward, terminated, truncated = columns[num : 2 * num + 4]
     rollout = {"observation": like(observation, columns[:num]), "action": action}
     reached = (like(observation, reached), reward, terminated, truncated)
-    rollout["next"] = dict(zip(Outcome._fields, reached, strict=True))
+    rollout["next"] = dict(zip(Outcome._fields, reached, strict=False))
+    if told:
+        rollout["game"] = columns[2 * num + 4 : 2 * num + 6]
     if kept:
-        (rollout["memory"],) = columns[2 * num + 4 :]
+        rollout["memory"] = columns[-1]
     return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds
 
 
@@ -154,8 +161,9 @@ def like(observation: Tensor | dict, columns: list[Tensor]) -> Tensor | dict:
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
     """What happened, in numbers: steps, finished episodes, and the moments that params ask for."""
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
-    score = returns.running(reward, done, state.score)
-    length = returns.running(torch.ones_like(reward), done, state.length)
+    points, over = rollout.get("game", (reward, done))
+    score = returns.running(points, over, state.score)
+    length = returns.running(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted = {"env_steps": done.numel()}, state.discounted
     alive = ~done[-1]
@@ -165,7 +173,11 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
         sums["return_moments"] = moments(so_far)
         discounted = so_far[-1] * alive
+    going_on = ~over[-1]
     state = state._replace(
-        score=score[-1] * alive, length=length[-1] * alive, discounted=discounted
+        score=score[-1] * going_on,
+        length=length[-1] * going_on,
+        fresh=done[-1],
+        discounted=discounted,
     )
-    return state, Report({}, sums, {"return": score[done], "length": length[done]})
+    return state, Report({}, sums, {"return": score[over], "length": length[over]})

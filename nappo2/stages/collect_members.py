@@ -40,7 +40,9 @@ def collect_members(
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
         env_state, observation = together.reset([own for own, _, _ in seeds])
         zeros, seeds = torch.zeros(together.num_envs), tuple(own for *_, own in seeds)
-        return {name: CollectState(env_state, observation, (), zeros, zeros, zeros, seeds)}
+        fresh = torch.ones(together.num_envs).bool()
+        own = CollectState(env_state, observation, (), zeros, zeros, fresh, zeros, seeds)
+        return {name: own}
 
     @torch.no_grad()
     def step(params, states):
@@ -52,7 +54,8 @@ def collect_members(
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
-        report = _of_each(report, rollout["next"]["done"], n)
+        ends = rollout.pop("game", (None, rollout["next"]["done"]))[1]
+        report = _of_each(report, ends, n)
         rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, found = counted(params, rollout, state)
         version = params["version"].expand(rollout["next"]["done"].shape)
