@@ -1,6 +1,7 @@
 """Recipes: algorithms as stages, each with a frozen configuration, and presets of these."""
 
 from nappo2.algorithms.a2c import A2C, VPG, a2c, vpg
+from nappo2.algorithms.agents import convolutional, suited_agent
 from nappo2.algorithms.dqn import DQN, double_dqn, dqn
 from nappo2.algorithms.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.algorithms.impala import Impala, impala
@@ -44,6 +45,7 @@ __all__ = [
     "Impala",
     "Preset",
     "a2c",
+    "convolutional",
     "double_dqn",
     "dqn",
     "impala",
@@ -59,6 +61,7 @@ __all__ = [
     "sac",
     "sac_gsde",
     "suited",
+    "suited_agent",
     "td3",
     "vpg",
 ]

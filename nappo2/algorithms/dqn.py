@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
+from nappo2.algorithms.agents import image_network, sees_images
 from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
@@ -63,7 +64,8 @@ def dqn(
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
-        q: of observations to the values of all actions; None for a ReLU perceptron.
+        q: of observations to the values of all actions; None for a ReLU perceptron, or for
+            images convolutions.
         replay: what transitions are kept in.
 
     Raises:
@@ -88,6 +90,8 @@ def _q_learning(
     check_env(name, env)
     inputs, n = observation_size(env.observation_space), action_size(env.action_space)
     view = with_goal if has_goals(env.observation_space) else unchanged
+    if q is None and sees_images(env):
+        q = image_network(env, c.hidden, n)
     q = q or mlp(inputs, *c.hidden, n, activation=torch.relu)
     check_agent(name, q)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
+from nappo2.algorithms.agents import suited_agent
 from nappo2.algorithms.fit import check_env
-from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
+from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
@@ -61,7 +62,7 @@ def impala(
     """
     check_env("impala", env)
     c, dist = config, dist or suited(env)
-    agent = agent or perceptrons(env, c.hidden, c.normalize)
+    agent = agent or suited_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,

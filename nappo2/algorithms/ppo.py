@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from nappo2 import losses, optim
+from nappo2.algorithms.agents import suited_agent
 from nappo2.algorithms.fit import check_env
-from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, perceptrons, suited
+from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, suited
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
@@ -76,7 +77,7 @@ def ppo(
     Args:
         env: where the collectors act.
         config: the hyper-parameters.
-        agent: None for tanh perceptrons of the right sizes, normalised if the config says so.
+        agent: None for ``suited_agent``: perceptrons, or for images convolutions, of the right sizes.
         dist: None for the one that suits the environment's actions.
         policy: how the collectors act, whose log-probabilities are the distribution's; None for
             one that samples from it.
@@ -86,7 +87,7 @@ def ppo(
     """
     check_env("ppo", env)
     c, dist = config, dist or suited(env)
-    agent = agent or perceptrons(env, c.hidden, c.normalize)
+    agent = agent or suited_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,

@@ -17,7 +17,7 @@ class Preset(NamedTuple):
     """A configuration and what it was made for.
 
     Attributes:
-        env: a pattern of environment ids.
+        env: patterns of environment ids, with spaces between.
         num_envs: per collector.
         total_steps: env steps of a run.
         config: of the recipe.
@@ -30,6 +30,8 @@ class Preset(NamedTuple):
     config: Any
     source: str
 
+
+ATARI = "ALE/* *NoFrameskip-v[04]"
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "ppo": {
@@ -47,6 +49,37 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 normalize=False,
             ),
             "rl-zoo3, without its annealing",
+        ),
+        "catch": Preset(
+            "torch/Catch-v0",
+            32,
+            100_000,
+            PPO(
+                num_steps=32,
+                num_epochs=4,
+                num_minibatches=4,
+                learning_rate=1e-3,
+                entropy_coef=0.01,
+                normalize=False,
+            ),
+            "measured here",
+        ),
+        "atari": Preset(
+            ATARI,
+            8,
+            10_000_000,
+            PPO(
+                num_steps=128,
+                num_epochs=4,
+                num_minibatches=4,
+                learning_rate=2.5e-4,
+                clip_eps=0.1,
+                entropy_coef=0.01,
+                hidden=(512,),
+                normalize=False,
+                anneal_updates=4 * 4 * 9_765,  # of 10,000,000 steps
+            ),
+            "Schulman et al. 2017, with an epoch more, as in the baselines; not measured here",
         ),
         "nappo": Preset(
             "",
@@ -119,6 +152,21 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 target_step_size=0.02,
             ),
             "rl-zoo3, without its state-dependent exploration; HalfCheetah measured here",
+        ),
+        "atari": Preset(
+            ATARI,
+            1,
+            5_000_000,
+            SAC(
+                num_steps=4,
+                capacity=100_000,
+                batch_size=64,
+                update_ratio=0.25,
+                start_steps=20_000,
+                target_entropy_share=0.98,
+                hidden=(512,),
+            ),
+            "Christodoulou 2019 and the scripts of the original Nappo; not measured here",
         ),
         "default": Preset("*", 1, 1_000_000, SAC(), "Haarnoja et al. 2018; not measured here"),
     },
@@ -247,5 +295,7 @@ def preset_for(algorithm: str, env_id: str) -> Preset:
         ValueError: if there is no such recipe.
     """
     known = PRESETS.get(algorithm, {}).items()
-    found = [name for name, its in known if its.env and fnmatch(env_id, its.env)]
+    found = [
+        name for name, its in known if any(fnmatch(env_id, pattern) for pattern in its.env.split())
+    ]
     return preset(algorithm, found[0] if found else "default")

@@ -7,6 +7,7 @@ import torch
 from gymnasium.spaces import Discrete
 
 from nappo2 import losses, optim
+from nappo2.algorithms.agents import image_network, sees_images
 from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
@@ -81,7 +82,8 @@ def sac(
     Args:
         env: where the collectors act.
         config: the hyper-parameters.
-        agent: None for ReLU perceptrons of the right sizes; otherwise with a ``log_alpha``.
+        agent: None for ReLU perceptrons, or for images convolutions, of the right sizes;
+            otherwise with a ``log_alpha``.
         policy: how the collectors act after ``start_steps``; None samples what the actor says.
         replay: what transitions are kept in.
     """
@@ -89,7 +91,8 @@ def sac(
     c, size = config, action_size(env.action_space)
     discrete = isinstance(env.action_space, Discrete)
     dist = categorical() if discrete else tanh_normal()
-    agent = agent or soft_perceptrons(env, c.hidden, c.initial_alpha)
+    suits = soft_convolutions if sees_images(env) else soft_perceptrons
+    agent = agent or suits(env, c.hidden, c.initial_alpha)
     check_agent("sac", agent)
     goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
     loss = losses.discrete_sac if discrete else losses.sac
@@ -119,3 +122,19 @@ def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCr
     actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
     critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
     return with_temperature(twin_critics(actor, critic, view), alpha)
+
+
+def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
+    """Convolutional networks of images for an actor and two critics, and the temperature.
+
+    Raises:
+        NotImplementedError: if actions are continuous.
+    """
+    if not isinstance(env.action_space, Discrete):
+        raise NotImplementedError(
+            f"sac sees images where actions are discrete, and {env.name} has {env.action_space}; "
+            "ppo takes both"
+        )
+    size = action_size(env.action_space)
+    actor = image_network(env, hidden, size, gain=0.01)
+    return with_temperature(discrete_twin_critics(actor, image_network(env, hidden, size)), alpha)

@@ -5,6 +5,7 @@ from nappo2.networks.actor_critic import (
     Apply,
     actor_critic,
     normalized,
+    scaling_rewards,
     shared_actor_critic,
     with_log_std,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "normalized",
     "orthogonal",
     "recurrent_actor_critic",
+    "scaling_rewards",
     "seeing",
     "separate_recurrent_actor_critic",
     "sequential",

@@ -118,3 +118,8 @@ def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
         both=seen(agent.both),
         normalizer=lambda: no_moments(**{"observation": tuple(shape), "return": ()}),
     )
+
+
+def scaling_rewards(agent: ActorCritic) -> ActorCritic:
+    """Has rewards scaled, as ``normalized`` does, but sees observations as they are."""
+    return agent._replace(normalizer=lambda: no_moments(**{"return": ()}))
