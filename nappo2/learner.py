@@ -21,7 +21,15 @@ from nappo2.seeds import check_seed
 from nappo2.snapshots import packed_state, revived
 from nappo2.threads import torch_threads
 
-FILES = ("metrics.csv", "params.npz", "curve.png", "run.json", "tensorboard", "checkpoints")
+FILES = (
+    "metrics.csv",
+    "params.npz",
+    "curve.png",
+    "run.json",
+    "tensorboard",
+    "checkpoints",
+    "monitor",
+)
 COUNTERS = ("env_steps", "seconds", "sums", "metrics", "_next_evaluation", "_next_checkpoint")
 
 

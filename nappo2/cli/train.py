@@ -39,6 +39,7 @@ class Train(Generic[Config]):
             the best are kept; there is one at the end, too; 0 for none.
         resume: the log_dir of a run, or a checkpoint in it, to go on from; its options are the defaults.
         tensorboard: whether to write event files too.
+        monitor: whether to write each episode of each environment to log_dir/monitor.
         threads: of torch; one is best for small networks.
     """
 
@@ -63,6 +64,7 @@ class Train(Generic[Config]):
     checkpoint_every: int = 100_000
     resume: Path | None = None
     tensorboard: bool = False
+    monitor: bool = False
     threads: int = 1
 
 
@@ -152,7 +154,9 @@ def learner_of(algorithm: str, options: Train):
     for name in ("evaluate_every", "checkpoint_every"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
-    env = envs.make(options.env, options.num_envs)
+    log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
+    folder = log_dir / "monitor" if options.monitor else None
+    env = envs.make(options.env, options.num_envs, monitor=folder)
     stages = algorithms.RECIPES[algorithm](env, options.config)
     pipeline = pipeline_of(options, stages)
     tested = None
@@ -164,7 +168,6 @@ def learner_of(algorithm: str, options: Train):
         tested = partial(
             evaluate, of_its_own, stages.greedy, num_episodes=options.evaluation_episodes, seed=seed
         )
-    log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
     learner = Learner(
         pipeline,
         stages.init(fold_in(options.seed, "params")).to(options.device),

@@ -1,20 +1,26 @@
 """Environments as pairs of functions ``(reset, step)`` on batches."""
 
 from nappo2.envs.acrobot import acrobot
+from nappo2.envs.atari import atari
 from nappo2.envs.bit_flipping import bit_flipping, bits_reached, bits_reward
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.catch import catch
 from nappo2.envs.env import (
     Env,
+    Game,
     Outcome,
     action_size,
     check_spaces,
+    counted,
     has_goals,
+    is_image,
     observation_size,
 )
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.goals import goal_env, goal_reward
 from nappo2.envs.gym import from_gym
+from nappo2.envs.minigrid import minigrid
+from nappo2.envs.monitor import monitored
 from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole, observing
 from nappo2.envs.pendulum import pendulum
@@ -25,21 +31,27 @@ __all__ = [
     "PYBULLET",
     "TORCH",
     "Env",
+    "Game",
     "Outcome",
     "acrobot",
     "action_size",
+    "atari",
     "bit_flipping",
     "bits_reached",
     "bits_reward",
     "cartpole",
     "catch",
     "check_spaces",
+    "counted",
     "from_gym",
     "goal_env",
     "goal_reward",
     "has_goals",
+    "is_image",
     "make",
     "masked_cartpole",
+    "minigrid",
+    "monitored",
     "mountain_car",
     "observation_size",
     "observing",

@@ -1,17 +1,25 @@
 """Environments by name."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nappo2.envs.acrobot import acrobot
+from nappo2.envs.atari import atari, is_atari
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.catch import catch
 from nappo2.envs.env import Env
 from nappo2.envs.goals import family, goal_env
 from nappo2.envs.gym import from_gym
+from nappo2.envs.minigrid import PREFIXES, minigrid
+from nappo2.envs.monitor import monitored
 from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole
 from nappo2.envs.pendulum import pendulum
 from nappo2.envs.pybullet import PYBULLET, pybullet
+from nappo2.envs.wrappers import FrameSkip, frame_stacked
+from nappo2.pipeline import positive
 
 TORCH = {
     "torch/CartPole-v1": cartpole,
@@ -24,18 +32,61 @@ TORCH = {
 """Environments that are written in torch: id to ``num_envs -> Env``."""
 
 
-def make(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """Environments by id: torch's own (``torch/CartPole-v1``), PyBullet's, Panda's and
-    Fetch's with goals, or any of Gymnasium.
+def make(
+    env_id: str,
+    num_envs: int = 1,
+    *,
+    frame_skip: int = 1,
+    frame_stack: int = 1,
+    monitor: str | Path | None = None,
+    info_keywords: Sequence[str] = (),
+    **kwargs: Any,
+) -> Env:
+    """Environments by id: of torch, PyBullet, Atari, MiniGrid, Panda and Fetch, or any of Gymnasium.
+
+    Args:
+        env_id: such as ``torch/CartPole-v1``, ``AntBulletEnv-v0``, ``ALE/Pong-v5``, ``Ant-v5``.
+        num_envs: B.
+        frame_skip: how often each action is done; rewards are summed.
+        frame_stack: of how many observations each consists, the newest last.
+        monitor: a folder for files of all episodes, as ``monitored`` writes them.
+        info_keywords: what these files have beside return, length and time.
+        **kwargs: for the environment.
 
     Raises:
-        ValueError: if nothing has this id.
+        ValueError: if nothing has this id; or for frames of what has its own.
         NotImplementedError: for spaces that no policy of nappo2 can see or do.
     """
+    wrappers = _frames(frame_skip, frame_stack)
+    if wrappers and has_own_frames(env_id):
+        raise ValueError(f"{env_id} has frames of its own; frame_skip and frame_stack stay 1")
+    kwargs |= {"wrappers": wrappers} if wrappers else {}
+    kwargs |= {"info_keywords": info_keywords} if info_keywords else {}
+    env = maker_of(env_id)(num_envs=num_envs, **kwargs)
+    return env if monitor is None else monitored(env, monitor, info_keywords)
+
+
+def maker_of(env_id: str) -> Callable[..., Env]:
+    """What makes environments of this id."""
     if env_id in TORCH:
-        return TORCH[env_id](num_envs, **kwargs)
+        return TORCH[env_id]
+    if not isinstance(env_id, str):
+        return partial(from_gym, env_id)
     if env_id in PYBULLET:
-        return pybullet(env_id, num_envs, **kwargs)
-    if family(env_id):
-        return goal_env(env_id, num_envs, **kwargs)
-    return from_gym(env_id, num_envs, **kwargs)
+        return partial(pybullet, env_id)
+    if is_atari(env_id):
+        return partial(atari, env_id)
+    if env_id.startswith(PREFIXES):
+        return partial(minigrid, env_id)
+    return partial(goal_env if family(env_id) else from_gym, env_id)
+
+
+def has_own_frames(env_id: str) -> bool:
+    """Whether environments of this id are not Gymnasium's, or have goals: no wrapper fits them."""
+    return env_id in TORCH or is_atari(env_id) or family(env_id) is not None
+
+
+def _frames(skip: int, stack: int) -> tuple[Callable, ...]:
+    positive(frame_skip=skip, frame_stack=stack)
+    skips = (partial(FrameSkip, num=skip),) if skip > 1 else ()
+    return skips + ((partial(frame_stacked, num=stack),) if stack > 1 else ())

@@ -1,6 +1,7 @@
 """Any Gymnasium environment. The state is the live simulator, which some can save as plain data."""
 
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -9,8 +10,9 @@ import torch
 from gymnasium.spaces import Discrete, Space
 from torch import Tensor
 
-from nappo2.envs.env import Env, Outcome, check_spaces
+from nappo2.envs.env import Env, Game, Outcome, check_spaces
 from nappo2.envs.saving import load_envs, save_envs
+from nappo2.envs.wrappers import channels_first
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
@@ -20,15 +22,25 @@ class GymState(NamedTuple):
     envs: list[gymnasium.Env]  # live simulators
 
 
-def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs: Any) -> Env:
+def from_gym(
+    env: str | Callable[[], gymnasium.Env],
+    num_envs: int = 1,
+    *,
+    wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]] = (),
+    info_keywords: Sequence[str] = (),
+    **kwargs: Any,
+) -> Env:
     """A vector of Gymnasium environments, stepped one after the other in this process.
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
-    are, and are float32 otherwise; actions of a bounded box are scaled to it from [-1, 1].
+    are, as images with their channels first, and are float32 otherwise; actions of a bounded box
+    are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.
         num_envs: B.
+        wrappers: around each environment, from the inside to the outside.
+        info_keywords: numbers that an environment tells of the last step of an episode.
         **kwargs: for the environment.
 
     Raises:
@@ -36,7 +48,8 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
         NotImplementedError: for spaces other than Box observations and Box or Discrete actions.
     """
     positive(num_envs=num_envs)
-    make, name = _maker(env, kwargs)
+    bare, name = _maker(env, kwargs)
+    make = partial(_wrapped, bare, (channels_first, *wrappers))
     probe = _made(make, name)
     observation_space, action_space = probe.observation_space, probe.action_space
     probe.close()
@@ -59,17 +72,21 @@ def from_gym(env: str | Callable[[], gymnasium.Env], num_envs: int = 1, **kwargs
 
     def step(state, action):
         reached, reward, ended = rows.empty(num_envs), np.empty(num_envs, np.float32), []
+        told: list[list[float]] = []
         terminated, truncated = np.empty((2, num_envs), np.bool_)
         for i, (env, own) in enumerate(zip(state.envs, to_action(action), strict=True)):
-            observation, reward[i], over, cut, _ = env.step(own)
+            observation, reward[i], over, cut, info = env.step(own)
             rows.put(reached, i, observation)  # a copy, as its array may be used again
             terminated[i], truncated[i] = over, cut
             if over or cut:
                 ended.append(i)
+                told.append([info.get(name, np.nan) for name in info_keywords])
         following = reached.copy() if ended else reached
         for i in ended:
             rows.put(following, i, state.envs[i].reset()[0])
         outcome = Outcome(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
+        if info_keywords:
+            outcome = outcome._replace(game=_game(outcome, ended, told, info_keywords))
         return state, torch.from_numpy(following), outcome
 
     def close(state):
@@ -129,6 +146,20 @@ def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.En
             f"an environment is a Gymnasium id or a function that makes one, not {env!r}"
         )
     return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
+
+
+def _wrapped(make: Callable, wrappers: Sequence[Callable]) -> gymnasium.Env:
+    """An environment with its wrappers."""
+    return reduce(lambda env, wrapper: wrapper(env), wrappers, make())
+
+
+def _game(outcome: Outcome, ended: list[int], told: list[list], names: Sequence[str]) -> Game:
+    """What environments told of the last step of their episodes, NaN where they did not."""
+    info = torch.full((len(names), len(outcome.reward)), torch.nan)
+    if ended:
+        info[:, ended] = torch.tensor(told, dtype=torch.float32).T
+    done = outcome.terminated | outcome.truncated
+    return Game(outcome.reward, done, dict(zip(names, info, strict=True)))
 
 
 def _made(make: Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:

@@ -1,0 +1,102 @@
+"""Monitor files: an episode per line, as Gymnasium's baselines write them and their plotters read them."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.envs.env import Env, counted
+
+
+class MonitorState(NamedTuple):
+    env: Any
+    score: Tensor  # [B], the return of each game so far
+    length: Tensor  # [B], its steps so far
+    files: "MonitorFiles"
+
+
+def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -> Env:
+    """The environment, of whose episodes ``folder`` gets a line each.
+
+    There is a file ``{worker}_{env}.monitor.csv`` per environment: a comment in JSON (``t_start``,
+    ``env_id``), the header, and return, length and seconds since ``t_start`` of each episode: of
+    whole games, unclipped. Numbers of workers are given in the order in which first episodes end,
+    each once in a folder, whichever processes share it.
+
+    Args:
+        info_keywords: what else is written, of what the environment tells of a game's last step.
+    """
+
+    def reset(seed):
+        state, observation = env.reset(seed)
+        zeros, files = torch.zeros(env.num_envs), MonitorFiles(env, Path(folder), info_keywords)
+        return MonitorState(state, zeros, zeros, files), observation
+
+    def step(state, action):
+        inner, observation, outcome = env.step(state.env, action)
+        reward, over, info = counted(outcome)
+        score, length = state.score + reward, state.length + 1
+        if over.any():
+            for i in over.nonzero().flatten().tolist():
+                told = [
+                    info[name][i].item() if name in info else math.nan for name in info_keywords
+                ]
+                state.files.write(i, score[i].item(), int(length[i]), told)
+            score, length = score * ~over, length * ~over
+        return MonitorState(inner, score, length, state.files), observation, outcome
+
+    def save(state):
+        inner = env.save(state.env)
+        return None if inner is None else {"env": inner, "games": [state.score, state.length]}
+
+    def load(state, saved):
+        inner = env.load(state.env, saved["env"])
+        return MonitorState(inner, *saved["games"], state.files)
+
+    return env._replace(
+        reset=reset,
+        step=step,
+        close=lambda state: env.close(state.env),
+        render=env.render and (lambda state: env.render(state.env)),
+        many=None,
+        save=env.save and save,
+        load=env.load and load,
+    )
+
+
+class MonitorFiles:
+    """The files of one worker, which are made when the first of its episodes ends."""
+
+    def __init__(self, env: Env, folder: Path, info_keywords: Sequence[str]):
+        self.folder, self.num = folder.absolute(), env.num_envs
+        self.start, self.paths = time(), []
+        head = json.dumps({"t_start": self.start, "env_id": env.name})
+        self.head = f"#{head}\n{','.join(['r', 'l', 't', *info_keywords])}\n"
+
+    def write(self, i: int, score: float, length: int, told: Sequence[float]) -> None:
+        """Appends an episode of environment ``i``."""
+        if not self.paths:
+            self.paths = self.made()
+        row = [round(score, 6), length, round(time() - self.start, 6), *told]
+        with open(self.paths[i], "a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(row)
+
+    def made(self) -> list[Path]:
+        """New files under the first number that no other worker has taken."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        worker = 0
+        while True:
+            paths = [self.folder / f"{worker}_{i}.monitor.csv" for i in range(self.num)]
+            try:
+                for path in paths:
+                    with open(path, "x") as file:  # fails where another one was faster
+                        file.write(self.head)
+                return paths
+            except FileExistsError:
+                worker += 1
