@@ -12,6 +12,7 @@ from pathlib import Path
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
     *("distributed", "sleeping", "straggler", "transfer", "off_policy"),
+    *("torch_envs", "atari"),
 )
 KEPT = Path("runs/bench.json")
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
