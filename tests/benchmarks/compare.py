@@ -133,7 +133,11 @@ def main(rounds: int = 15) -> None:
     (DOCS / "comparison.md").write_text(PAGE.format(table=text, rounds=rounds, command=COMMAND))
 
 
-PAGE = """# Beside Stable-Baselines3
+PAGE = """---
+orphan: true
+---
+
+# Beside Stable-Baselines3
 
 PPO with the same networks (64-64 tanh, separate), hyper-parameters and environments, one torch
 thread, in one process. Who is compared takes turns, {rounds} rounds; medians, with quartiles in
