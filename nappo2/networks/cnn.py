@@ -72,8 +72,10 @@ def images(network: Network, shape: tuple[int, ...]) -> Network:
 
     def apply(weights, x):
         leading = x.shape[: x.ndim - len(shape)]
+        x = x.reshape(math.prod(leading), *shape)
+        x = x.permute(0, 2, 3, 1).contiguous()  # which a CPU convolves faster
         x = x if x.is_floating_point() else x.float().div_(255)
-        y = network.apply(weights, x.reshape(math.prod(leading), *shape))
+        y = network.apply(weights, x.permute(0, 3, 1, 2))
         return y.reshape(*leading, y.shape[-1])
 
     return Network(network.init, apply)
