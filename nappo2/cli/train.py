@@ -18,7 +18,7 @@ class Train(Generic[Config]):
 
     Attributes:
         config: the hyper-parameters of the recipe.
-        env: an id of Gymnasium, PyBullet (*BulletEnv-v0), Atari (ALE/Pong-v5, PongNoFrameskip-v4), or torch's own.
+        env: an id of Gymnasium, PyBullet (*BulletEnv-v0), Atari (ALE/Pong-v5), or torch's own.
         total_steps: env steps to train for.
         num_envs: environments per collector.
         scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs or dadaca.
