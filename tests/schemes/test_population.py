@@ -113,7 +113,7 @@ def test_a_generation_replaces_weights_optimiser_and_hyper_parameters():
     assert torch.equal(first, second)
     rates = sorted(params["hyper", "learning_rate"].tolist())
     assert rates == [0, 0] or rates == pytest.approx([0.01, 0.02])
-    _, (_, mu, _) = state["update"]
+    _, (_, mu, _) = state["update"].inner
     assert torch.equal(mu[0], mu[1])
     state, params, report = pipe.step(params, state)  # and it goes on
     assert params["version"] == 12
