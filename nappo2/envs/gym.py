@@ -105,7 +105,8 @@ def from_gym(
         return state
 
     spaces = observation_space, action_space
-    return Env(reset, step, *spaces, num_envs, name, close, render, save, load)
+    later = {"close": close, "render": render, "save": save, "load": load}
+    return Env(reset, step, *spaces, num_envs, name, **later)
 
 
 class Rows(NamedTuple):

@@ -2,12 +2,17 @@
 
 import ctypes
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.envs.saving import layers, load_layer, save_known, save_layer
 
 PYBULLET = tuple(
     f"{name}BulletEnv-v0"
@@ -35,7 +40,40 @@ def pybullet(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         with silent(1):
             return env.reset(seed)
 
-    return env._replace(reset=reset)
+    def save(state):
+        return [_save(one) for one in state.envs]
+
+    def load(state, saved):
+        with silent(1):
+            for one, parts in zip(state.envs, saved, strict=True):
+                _load(one, *parts)
+        return state
+
+    return env._replace(reset=reset, save=save, load=load)
+
+
+HANDLES = ("physicsClientId", "ownsPhysicsClient", "stateId")  # of this process's engine
+
+
+def _save(env: Any) -> tuple[list, dict, np.ndarray]:
+    """Its wrappers; what environment and robot know; and the world, contacts and all, as Bullet writes it."""
+    *wrappers, inner = layers(env)
+    known = {"env": save_known(inner, *HANDLES), "robot": save_known(inner.robot, *HANDLES)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "world.bullet"
+        inner._p.saveBullet(str(path))
+        world = np.frombuffer(path.read_bytes(), np.uint8)
+    return [save_layer(layer) for layer in wrappers], known, world
+
+
+def _load(env: Any, outer: list, known: dict, world: np.ndarray) -> None:
+    *wrappers, inner = layers(env)
+    for layer, part in zip([*wrappers, inner, inner.robot], [*outer, *known.values()], strict=True):
+        load_layer(layer, part)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "world.bullet"
+        path.write_bytes(world.tobytes())
+        inner._p.restoreState(fileName=str(path))
 
 
 @contextmanager

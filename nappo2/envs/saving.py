@@ -8,6 +8,7 @@ be seen from here (a physics server, a socket), and then nothing is saved.
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -27,7 +28,7 @@ class Opaque(TypeError):
 def save_envs(envs: list[gymnasium.Env]) -> list | None:
     """Where each of ``envs`` is, as arrays and numbers; None if one of them may hold more."""
     try:
-        return [[_save_layer(layer) for layer in layers(env)] for env in envs]
+        return [[save_layer(layer) for layer in layers(env)] for env in envs]
     except Opaque:
         return None
 
@@ -40,10 +41,15 @@ def load_envs(envs: list[gymnasium.Env], saved: list) -> None:
     """
     for env, parts in zip(envs, saved, strict=True):
         for layer, part in zip(layers(env), parts, strict=True):
-            for name, value in part.items():  # data alone: no file replaces what is called
-                if callable(getattr(layer, name, None)):
-                    raise ValueError(f"{name} of {layer} is a function, and no data to load")
-                setattr(layer, name, _load(getattr(layer, name, None), value))
+            load_layer(layer, part)
+
+
+def load_layer(layer: Any, saved: dict[str, Any]) -> None:
+    """Gives a layer the attributes that are saved: data alone, no file replaces what is called."""
+    for name, value in saved.items():
+        if callable(getattr(layer, name, None)):
+            raise ValueError(f"{name} of {layer} is a function, and no data to load")
+        setattr(layer, name, _load(getattr(layer, name, None), value))
 
 
 def layers(env: Any) -> Iterator[Any]:
@@ -54,10 +60,29 @@ def layers(env: Any) -> Iterator[Any]:
     yield env
 
 
-def _save_layer(layer: Any) -> dict[str, Any]:
+def save_layer(layer: Any) -> dict[str, Any]:
+    """The attributes of a layer that may change.
+
+    Raises:
+        Opaque: if one may hold more than can be seen.
+    """
+    return {name: _save(x) for name, x in attributes(layer).items() if not _constant(x)}
+
+
+def save_known(layer: Any, *without: str) -> dict[str, Any]:
+    """The attributes of a layer that are data, where the rest is known not to matter."""
+    found = {}
+    for name, x in attributes(layer).items():
+        if name not in without and not _constant(x):
+            with suppress(Opaque):
+                found[name] = _save(x)
+    return found
+
+
+def attributes(layer: Any) -> dict[str, Any]:
+    """What a layer has, but the one within."""
     inner = ("env",) if isinstance(layer, gymnasium.Wrapper) else ()
-    found = {name: x for name, x in vars(layer).items() if name not in inner}
-    return {name: _save(x) for name, x in found.items() if not _constant(x)}
+    return {name: x for name, x in vars(layer).items() if name not in inner}
 
 
 def _constant(value: Any) -> bool:
