@@ -99,14 +99,14 @@ def interact(
     state: CollectState,
     rng: torch.Generator,
 ) -> tuple[CollectState, dict, float]:
-    """Acts ``num_steps`` times, writing what happens into rows of preallocated tensors.
+    """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
 
     Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout,
     and the seconds inside of ``env.step``.
     """
     env_state, observation, memory = state[:3]
     act, remembers, kept = policy.act, not nothing(memory), ()
-    rows, seconds, stop = None, 0.0, current_stop()
+    rows, seconds, stop = [], 0.0, current_stop()
     for t in range(num_steps):
         if remembers:
             kept = policy.recorded(memory)
@@ -119,16 +119,12 @@ def interact(
         happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:4], *told, *kept)
         if remembers:
             memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
-        if rows is None:
-            columns = [torch.empty((num_steps, *x.shape), dtype=x.dtype) for x in happened]
-            rows = list(zip(*(column.unbind() for column in columns), strict=True))
-        for row, x in zip(rows[t], happened, strict=True):
-            row.copy_(x)
+        rows.append(happened)
         observation = following
         if stop.asked((t + 1) / num_steps):
-            columns = [column[: t + 1] for column in columns]
             break
     stop.arrived()
+    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
     num = len(leaves(observation))
     action, *reached, reward, terminated, truncated = columns[num : 2 * num + 4]
     rollout = {"observation": like(observation, columns[:num]), "action": action}

@@ -6,8 +6,9 @@ rest while another takes its turn.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import Any
 
 from nappo2 import envs
 from nappo2.algorithms import PPO, ppo
@@ -20,9 +21,9 @@ from tests.benchmarks.simulators import NUM_ENVS
 NUM_ROLLOUTS, COLLECTORS = 8, 2
 
 
-def learner(name: str, **where) -> Learner:
+def learner(name: str, jit: bool = False, **where) -> Learner:
     """One that runs PPO on HalfCheetahBullet without end."""
-    stages = ppo(envs.pybullet("HalfCheetahBulletEnv-v0", NUM_ENVS), PPO())
+    stages = ppo(envs.pybullet("HalfCheetahBulletEnv-v0", NUM_ENVS), PPO(jit=jit))
     return Learner(scheme(name, stages, **where), stages.init(0), target_steps=10**9)
 
 
@@ -36,16 +37,21 @@ def rates(learner: Learner, num_steps: int) -> Iterator[float]:
 
 
 def rates_of_cut(learner: Learner, num_steps: int) -> Iterator[float]:
-    """The same where collection is cut: workers that are in full swing when the clock starts.
+    """The same where collection is cut."""
+    turns = rates(learner, num_steps)
+    return in_full_swing(learner, lambda: next(turns))
+
+
+def in_full_swing(learner: Learner, run: Callable[[], Any]) -> Iterator[Any]:
+    """What ``run`` returns, turn by turn, while workers are in full swing when its clock starts.
 
     Before, what they had made since the last turn is taken, and then one rollout of each.
     Afterwards they finish what they have begun, so that they slow nobody else down.
     """
-    turns = rates(learner, num_steps)
     while True:
         for _ in range(len(_cut(learner).pending) + len(_cut(learner).members)):
             learner.step()
-        yield next(turns)
+        yield run()
         rest(_cut(learner))
 
 
