@@ -1,4 +1,4 @@
-"""``nox`` runs the tests; ``nox -s learning``, ``faults``, ``bench``, ``docs`` and ``lint`` the rest."""
+"""``nox`` runs the tests; ``nox -l`` lists the rest."""
 
 import shutil
 
@@ -37,10 +37,9 @@ def bench(session):
 
 @nox.session
 def docs(session):
-    """The site, without a warning, into docs/_build/html; its code is run and its pages looked at."""
+    """The site, without a warning, into docs/_build/html, and its pages in a browser."""
     session.install(".[test,docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-E", "docs", "docs/_build/html")
-    session.run("pytest", "-q", "--doctest-glob=*.md", "README.md", "docs")
     if not shutil.which("chromium"):
         session.run("playwright", "install", "chromium")
     session.run("pytest", "-q", "-m", "docs", *session.posargs)

@@ -37,6 +37,7 @@ html_math_renderer = (
 )
 
 nb_execution_mode = "off"  # the tests run them
+nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -12,7 +12,7 @@ WIDTHS = (390, 1280)  # of a phone and of a laptop, in px
 
 CUT = """() => {
   const scrolls = e => {
-    for (; e && e !== document.body; e = e.parentElement) {
+    for (; e.tagName !== 'ARTICLE'; e = e.parentElement) {
       const style = getComputedStyle(e)
       if (/auto|scroll/.test(style.overflowX)) return true
       if (style.visibility === 'hidden' || style.display === 'none') return true
@@ -64,6 +64,16 @@ def test_no_text_is_cut_and_nothing_is_fetched_from_elsewhere(browser, width, tm
     assert len(pages()) > 25
     assert not cut
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_a_text_that_is_cut_is_found(browser):
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.set_content(
+        "<body><article><p style='width:900px'>too wide</p><p>whole</p>"
+        f"<p style='overflow:hidden;white-space:nowrap'>{'hidden ' * 50}</p>"
+        f"<p style='overflow:auto;white-space:nowrap'>{'moved ' * 50}</p></article>"
+    )
+    assert [found[:7] for found in page.evaluate(CUT)] == ["P: too ", "P: hidd"]
 
 
 def test_every_formula_became_mathml():

@@ -4,15 +4,17 @@ from dataclasses import fields
 
 from sphinx.util.docutils import SphinxDirective
 
-import nappo2
 from extensions.public import parsed
+from nappo2 import algorithms
 from nappo2.algorithms import PRESETS
+from nappo2.algorithms.fit import TABLE
 from nappo2.show import configs
 
 
 def setup(app):
     app.add_directive("config", Config)
     app.add_directive("presets", Presets)
+    app.add_directive("fits", Fits)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -24,7 +26,7 @@ class Table(SphinxDirective):
 
     def run(self):
         lines = [".. list-table::", "   :header-rows: 1", "   :class: config", ""]
-        for row in [self.head, *self.rows(self.arguments[0])]:
+        for row in [self.head, *self.rows(*self.arguments)]:
             first, *others = (str(cell) for cell in row)
             lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
         return parsed(self, lines)
@@ -36,7 +38,7 @@ class Config(Table):
     head = ("hyper-parameter", "default", "")
 
     def rows(self, name):
-        for field, value, _, meaning in configs.rows(getattr(nappo2, name)()):
+        for field, value, _, meaning in configs.rows(getattr(algorithms, name)()):
             yield f"``{field}``", f"``{value}``", meaning
 
 
@@ -56,3 +58,15 @@ class Presets(Table):
             made_for = f"``{found.env}``, " if found.env else ""
             made_for += f"{found.num_envs} x {found.total_steps:,} steps"
             yield f"``{preset}``", made_for, ", ".join(changed) or "nothing", found.source
+
+
+class Fits(Table):
+    """What goes with each recipe."""
+
+    required_arguments = 0
+    head = ("recipe", "actions", "observations", "agent", "storage")
+
+    def rows(self):
+        for name, fit in TABLE.items():
+            found = (fit.actions, fit.observations, fit.agent, fit.storage)
+            yield f"``{name}``", *(", ".join(kinds or ("any",)) for kinds in found)

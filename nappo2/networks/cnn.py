@@ -68,7 +68,7 @@ def convolution(
 
 
 def images(network: Network, shape: tuple[int, ...]) -> Network:
-    """A network of images [N, *shape] for images with any leading dimensions, and for bytes."""
+    """A network of images ``[N, *shape]`` for images with any leading dimensions, and for bytes."""
 
     def apply(weights, x):
         leading = x.shape[: x.ndim - len(shape)]

@@ -14,6 +14,8 @@ from nappo2.seeds import generator as generator_of
 
 
 class Exploration(NamedTuple):
+    """A policy's memory: what its exploration matrices are, and how old."""
+
     noise: Tensor  # [B, F, A], standard normal: exploration matrices in units of their deviations
     age: Tensor  # [B], steps since each was drawn
 
