@@ -76,20 +76,29 @@ def successes(
         yield learner.env_steps, (found.returns > -limit).float().mean().item()
 
 
+TASKS = {f"bit flipping, {BITS} bits, double DQN": bits, f"{REACH}, SAC": reach}
+LOOKS = {True: ("with hindsight", "#1f5fa8"), False: ("without", "grey")}
+
+
 def main() -> None:
+    curves = {title: {} for title in TASKS}
+    for title, run in TASKS.items():
+        for copies, (label, _) in LOOKS.items():
+            curves[title][copies] = [(0, 0.0)]
+            for steps, success in run(copies):
+                curves[title][copies].append((steps, success))
+                print(f"{title}, {label}: {steps:,} steps, success {success:.2f}", flush=True)
+    draw(curves)
+
+
+def draw(curves: dict[str, dict[bool, list[tuple[int, float]]]]) -> None:
+    """The picture of the curves of each task, by whether they are with hindsight."""
     import matplotlib.pyplot as plt
 
-    titles = (f"bit flipping, {BITS} bits, double DQN", bits), (f"{REACH}, SAC", reach)
     figure, both = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", sharey=True)
-    for axes, (title, run) in zip(both, titles, strict=True):
-        for copies, label, color in (
-            (True, "with hindsight", "#1f5fa8"),
-            (False, "without", "grey"),
-        ):
-            curve = [(0, 0.0)]
-            for point in run(copies):
-                curve.append(point)
-                print(f"{title}, {label}: {point[0]:,} steps, success {point[1]:.2f}", flush=True)
+    for axes, (title, found) in zip(both, curves.items(), strict=True):
+        for copies, curve in found.items():
+            label, color = LOOKS[copies]
             axes.plot(*zip(*curve, strict=True), "o-", color=color, label=label, markersize=4)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_formatter("{x:,.0f}")
