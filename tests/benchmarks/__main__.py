@@ -11,7 +11,7 @@ from pathlib import Path
 
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
-    *("distributed", "cores", "sleeping", "straggler", "transfer", "off_policy", "keeping"),
+    *("distributed", "cores", "sleeping", "straggler", "transfer", "replaying", "keeping"),
     *("torch_envs", "atari"),
 )
 KEPT = Path("runs/bench.json")

@@ -1,4 +1,4 @@
-"""SAC on HalfCheetahBullet beside Stable-Baselines3's, one update per step; the replay beside TorchRL's."""
+"""The replay beside TorchRL's: a sample of 256 from 100,000, and the memory that a million take."""
 
 import sys
 from collections.abc import Iterator
@@ -8,48 +8,12 @@ from time import perf_counter
 import torch
 from tensordict import TensorDict
 
-from nappo2 import envs
-from nappo2.algorithms import SAC, sac
-from nappo2.learner import Learner
 from nappo2.params import walk
-from nappo2.schemes import scheme
 from nappo2.seeds import generator
 from nappo2.stages.replay import empty, extended, read
 from tests.benchmarks.figures import figure, interleaved, report
-from tests.benchmarks.simulators import half_cheetah
 
-START, STEPS = 300, 40  # before the first update; of a turn
 CAPACITY, BATCH = 100_000, 256
-
-
-def ours() -> Iterator[float]:
-    """Steps per second, with an update after each: 256-256, batches of 256."""
-    config = SAC(capacity=CAPACITY, start_steps=START)
-    stages = sac(envs.from_gym(half_cheetah([])), config)
-    learner = Learner(scheme("3cs", stages), stages.init(0), target_steps=10**9)
-    learner.step()  # all of the start
-    while True:
-        start = perf_counter()
-        for _ in range(STEPS):
-            learner.step()
-        yield STEPS / (perf_counter() - start)
-
-
-def theirs() -> Iterator[float]:
-    """The same of Stable-Baselines3; its default networks and batches are these."""
-    from stable_baselines3 import SAC as Theirs
-    from stable_baselines3.common.logger import Logger
-
-    model = Theirs(
-        "MlpPolicy", half_cheetah([])(), buffer_size=CAPACITY, learning_starts=START, seed=0,
-        device="cpu",
-    )  # fmt: skip
-    model.set_logger(Logger(None, []))
-    model.learn(START + STEPS)
-    while True:
-        start = perf_counter()
-        model.learn(STEPS, reset_num_timesteps=False)
-        yield STEPS / (perf_counter() - start)
 
 
 def half_cheetahs(num: int) -> TensorDict:
@@ -111,16 +75,10 @@ def resident() -> int:
 
 def measure(rounds: int = 20) -> list[dict]:
     space = memory()
-    taken = interleaved(rounds, nappo2=ours(), sb3=theirs())
-    mine, other = taken.values()
     samples = interleaved(rounds, nappo2=our_samples(), torchrl=their_samples())
     quick, slow = samples.values()
-    ratios = [a / b for a, b in zip(mine, other, strict=True)]
     speedups = [b / a for a, b in zip(quick, slow, strict=True)]
     return [
-        figure("SAC, steps/s with an update each, eager: nappo2 / SB3", ratios, at_least=1.4),
-        figure("SAC, steps/s with an update each: nappo2", mine, "1/s"),
-        figure("SAC, steps/s with an update each: SB3", other, "1/s"),
         figure("replay, a sample of 256 from 100,000: TorchRL / nappo2", speedups, at_least=3),
         figure("replay, a sample: nappo2", [1e6 * x for x in quick], "us"),
         figure("replay, a sample: TorchRL", [1e6 * x for x in slow], "us"),
