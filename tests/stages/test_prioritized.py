@@ -125,9 +125,10 @@ def even(params, batch):
 
 @pytest.mark.parametrize("capacity", [4, 12])
 def test_a_ring_is_adopted_with_its_priorities(capacity):
-    """Of 8, by a replay of another capacity: the last 8 are there, each with a priority."""
+    """Of 8, by a replay of another capacity: the last 8 are there, each with a priority, so that of
+    400 draws each has some, even at a share of 1 in 80."""
     old, new = (
-        counting(6) | prioritized_replay(size, 50, even, alpha=1.0) for size in (8, capacity)
+        counting(6) | prioritized_replay(size, 400, even, alpha=1.0) for size in (8, capacity)
     )
     params, state, _ = after(old, 12)
     state, batch, _ = new.step(params, adopt(new, state, params, 0))
