@@ -11,7 +11,9 @@ from nappo2.algorithms.fit import check_agent, check_env
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
 from nappo2.envs import Env, action_size
+from nappo2.maths.moments import no_moments, normalize
 from nappo2.networks import Cell, RecurrentQ, flattening, lstm, mlp, seeing, sequential
+from nappo2.params import replaced
 from nappo2.policies import best, epsilon_greedy, remembering, uniform_at_first
 from nappo2.schemes import Stages
 from nappo2.stages import replay, windows
@@ -39,6 +41,7 @@ class R2D2:
         exploration_updates: in which that probability falls to ``epsilon`` from 1.
         max_grad_norm: to which gradients are clipped.
         hidden: sizes of the layers, of which the last remembers.
+        normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -48,16 +51,17 @@ class R2D2:
     burn_in: int = 8
     capacity: int = 5_000
     batch_size: int = 32
-    update_ratio: float = 0.0625
+    update_ratio: float = 0.125
     start_steps: int = 2_000
     learning_rate: float = 1e-3
-    gamma: float = 0.99
+    gamma: float = 0.98
     lambda_: float = 0.7
     target_step_size: float = 0.01
     epsilon: float = 0.02
-    exploration_updates: int = 1_500
+    exploration_updates: int = 2_000
     max_grad_norm: float = 10.0
     hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = True
     jit: bool = False
 
     def __post_init__(self):
@@ -90,8 +94,12 @@ def r2d2(
     c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
     check_agent("r2d2", q)
 
+    view = _normalized if c.normalize else losses.as_it_is
+    statistics = {"observation": env.observation_space.shape} if c.normalize else {}
+    first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
+
     def step(params, memory, observation):
-        return q.step(params["weights"]["q"], memory, observation)
+        return q.step(params["weights"]["q"], memory, view(params, observation))
 
     def online(params, memory):
         return q.values(params["weights"]["q"], memory)
@@ -102,14 +110,18 @@ def r2d2(
         env,
         c,
         name="r2d2",
-        init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
+        init=lambda seed: replaced(first(seed), normalizer=no_moments(**statistics)),
         policy=uniform_at_first(remembering(epsilon_greedy(online, falling), step, size), n),
         greedy=remembering(best(online), step, size),
-        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_),
+        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
         prepare=windows(c.length, c.period, c.burn_in),
     )
+
+
+def _normalized(params, observation):
+    return normalize(params["normalizer"]["observation"], observation)
 
 
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:

@@ -1,6 +1,6 @@
 """Q-learning of sequences."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,7 +12,18 @@ from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
 
 
-def recurrent_double_dqn(q: RecurrentQ, *, burn_in: int, lambda_: float = 0.0) -> Loss:
+def as_it_is(params: Mapping, observation: Tensor) -> Tensor:
+    """All of an observation."""
+    return observation
+
+
+def recurrent_double_dqn(
+    q: RecurrentQ,
+    *,
+    burn_in: int,
+    lambda_: float = 0.0,
+    view: Callable[[Mapping, Tensor], Tensor] = as_it_is,
+) -> Loss:
     """Double Q-learning of sequences from replay (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
 
     Reads, of a batch [N] of tensors [N, L, ...] made by ``windows``, ``observation``, ``action``,
@@ -24,10 +35,13 @@ def recurrent_double_dqn(q: RecurrentQ, *, burn_in: int, lambda_: float = 0.0) -
     Args:
         burn_in: as given to ``windows``.
         lambda_: of the targets, 0 for one step.
+        view: ``(params, observation) -> observation``, what is seen of it.
     """
 
     def loss(params, batch):
         batch = in_time(batch)
+        batch["observation"] = view(params, batch["observation"])
+        batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
         part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
