@@ -4,20 +4,29 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from nappo2 import PPO, SAC, Learner, envs, load_params, ppo, sac, scheme
+from nappo2.algorithms import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
 from nappo2.cli import train
 from nappo2.packing import pack
 from tests.test_cli import SHORT, until
 
 SMALL = PPO(num_steps=16, num_minibatches=2, num_epochs=2, hidden=(8,), anneal_updates=60)
 REPLAY = SAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,))
+SEQUENCES = R2D2(num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16)
+EXPLORING = GsdeSAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,))
 RECIPES = {
     "ppo": lambda: ppo(envs.cartpole(2, time_limit=20), SMALL),
     "sac": lambda: sac(envs.pendulum(2, time_limit=20), REPLAY),
+    "recurrent_ppo": lambda: recurrent_ppo(
+        envs.masked_cartpole(2, 20), replace(SMALL, hidden=(8, 8))
+    ),
+    "r2d2": lambda: r2d2(envs.masked_cartpole(2, 20), SEQUENCES),
+    "sac_gsde": lambda: sac_gsde(envs.pendulum(2, 20), EXPLORING),
     "CartPole-v1": lambda: ppo(envs.make("CartPole-v1", 2), SMALL),
     "HalfCheetahBulletEnv-v0": lambda: ppo(envs.make("HalfCheetahBulletEnv-v0", 2), SMALL),
     "HalfCheetah-v5": lambda: ppo(envs.make("HalfCheetah-v5", 2), SMALL),
@@ -59,6 +68,12 @@ def timeless(rows):
 def test_a_resumed_run_is_the_uninterrupted_one(recipe, name, k, tmp_path):
     """Params, optimizer, seeds, simulators, metrics; after the first, a middle, the last step but one."""
     check_resume(recipe, name, k, tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ["recurrent_ppo", "r2d2", "sac_gsde"])
+def test_a_resumed_run_remembers(recipe, tmp_path):
+    """Recurrent states, sequences in replay, and matrices of noise."""
+    check_resume(recipe, "3cs", STEPS // 2, tmp_path)
 
 
 def check_resume(recipe, name, k, folder, **options):
