@@ -257,7 +257,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "r2d2": {
-        "default": Preset("*", 8, 100_000, R2D2(), "CartPole without velocities, measured here")
+        "default": Preset(
+            "*",
+            8,
+            100_000,
+            R2D2(),
+            "not measured here",
+        )
     },
     "recurrent_impala": {
         "cartpole": Preset(
