@@ -29,6 +29,13 @@ def faults(session):
 
 
 @nox.session
+def soak(session):
+    """Three minutes in which a random worker is killed every 10 s."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-s", "-m", "faults", "-k", "soak", *session.posargs)
+
+
+@nox.session
 def bench(session):
     """What is timed: ``nox -s bench -- locomotion`` for one of them."""
     session.install(".[test,bench]")

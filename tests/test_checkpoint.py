@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import zipfile
@@ -98,7 +97,9 @@ def test_what_is_damaged_is_named_and_the_one_before_it_used(tmp_path):
 @pytest.mark.faults
 def test_two_hundred_corruptions_are_all_detected(tmp_path):
     """20 truncations, 100 flipped bits, 77 deleted members, a file that is gone, foreign or newer."""
-    print(f"\ncorruptions detected: {check_corruptions(tmp_path, 200)} of 200")
+    detected = check_corruptions(tmp_path, 200)
+    print(f"\ncorruptions detected: {detected} of 200")
+    assert detected == 200
 
 
 def test_a_checkpoint_of_other_params_or_of_nan_is_refused(tmp_path):
@@ -188,48 +189,53 @@ def append_pickle(path, canary):
     assert FORMAT.encode() in path.read_bytes()
 
 
-SAVING = """
-import sys
+KILLING = """
+import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from nappo2.checkpoint import Checkpoints
-from nappo2.packing import pack
-checkpoints, i = Checkpoints(Path(sys.argv[1])), 0
-while True:
-    i += 1
-    checkpoints.begin(pack({"i": i, "x": np.full(200_000, i)}), i, best=i % 5 == 0)
-    checkpoints.finish()
-    print(i, flush=True)
+from nappo2.archive import read_archive
+from nappo2.checkpoint import Checkpoints, checkpoints_in
+from nappo2.packing import pack, unpack
+
+def save(folder, told):
+    checkpoints, i = Checkpoints(folder), 0
+    while True:
+        i += 1
+        checkpoints.begin(pack({"i": i, "x": np.full(200_000, i)}), i, best=i % 5 == 0)
+        checkpoints.finish()
+        os.write(told, bytes([i]))
+
+folder, chance, good = Path(sys.argv[1]), random.Random(0), 0
+for _ in range(int(sys.argv[2])):
+    listen, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        save(folder, told)
+    last = [os.read(listen, 1)[0] for _ in range(chance.randint(2, 6))][-1]
+    time.sleep(chance.uniform(0, 0.02))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    newest = checkpoints_in(folder)[0]
+    found = {name: unpack(part) for name, part in read_archive(newest).items()}
+    good += found["i"] >= last and bool((found["x"] == found["i"]).all())
+    if (folder / "best.npz").exists():
+        read_archive(folder / "best.npz")
+    for path in checkpoints_in(folder):
+        path.unlink()
+print(good)
 """
 
 
 def check_kills(folder, num):
-    """SIGKILL at random moments of continuous saving: the newest is always good."""
-    chance, good = random.Random(0), 0
-    for _ in range(num):
-        with subprocess.Popen(
-            [sys.executable, "-c", SAVING, folder], stdout=subprocess.PIPE, text=True
-        ) as run:
-            last = [int(run.stdout.readline()) for _ in range(chance.randint(2, 6))][-1]
-            try:
-                run.wait(chance.uniform(0, 0.02))
-            except subprocess.TimeoutExpired:
-                run.send_signal(signal.SIGKILL)
-        newest = checkpoints_in(folder)[0]
-        found = {name: unpack(part) for name, part in read_archive(newest).items()}
-        assert found["i"] >= last and (found["x"] == found["i"]).all()
-        good += 1
-        if (folder / "best.npz").exists():
-            read_archive(folder / "best.npz")
-        for path in checkpoints_in(folder):
-            path.unlink()
-    return good
+    """SIGKILL at random moments of continuous saving; how often the newest was good."""
+    command = [sys.executable, "-c", KILLING, folder, str(num)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
+    return int(found.stdout)
 
 
 def test_a_kill_while_saving_leaves_the_last_one_whole(tmp_path):
     """And what it left unfinished goes with the next."""
-    assert check_kills(tmp_path, 2) == 2
-    (tmp_path / ".steps-9.npz.999999999.staged").write_text("")
+    assert check_kills(tmp_path, 3) == 3
     run = taken(learner("ppo", "3cs", tmp_path / "run"), 1)
     (tmp_path / "run" / "checkpoints").mkdir()
     (tmp_path / "run" / "checkpoints" / ".steps-9.npz.999999999.staged").write_text("")
@@ -242,7 +248,9 @@ def test_a_kill_while_saving_leaves_the_last_one_whole(tmp_path):
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 def test_fifty_kills_while_saving(tmp_path):
-    print(f"\nlatest good after a kill while saving: {check_kills(tmp_path, 50)} of 50")
+    good = check_kills(tmp_path, 50)
+    print(f"\nlatest good after a kill while saving: {good} of 50")
+    assert good == 50
 
 
 FULL = """
