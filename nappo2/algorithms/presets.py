@@ -53,7 +53,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "catch": Preset(
             "torch/Catch-v0",
             32,
-            100_000,
+            40_000,
             PPO(
                 num_steps=32,
                 num_epochs=4,

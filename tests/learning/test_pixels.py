@@ -7,7 +7,7 @@ from tests.learning.test_ppo import run, runs
 pytestmark = pytest.mark.learning
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_ppo_catches_what_it_sees(tmp_path):
     """The mean return of the last 100 episodes, at most 1, reaches 0.95 within 5 minutes."""
     caught = []
