@@ -75,7 +75,7 @@ def stable_baselines():
     return model
 
 
-def measure(rounds: int = 5) -> list[dict]:
+def measure(rounds: int = 3) -> list[dict]:
     threads = len(os.sched_getaffinity(0))
     taken = interleaved(rounds, warmup=1, nappo2=ours(threads), sb3=theirs(threads))
     mine, other = taken.values()
