@@ -129,7 +129,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "pendulum": Preset(
             "*Pendulum-v1",
             1,
-            10_000,
+            20_000,
             SAC(
                 num_steps=4,
                 capacity=20_000,
@@ -174,7 +174,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "pendulum": Preset(
             "*Pendulum-v1",
             1,
-            10_000,
+            20_000,
             TD3(
                 num_steps=4,
                 capacity=20_000,
