@@ -262,7 +262,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             8,
             100_000,
             R2D2(),
-            "not measured here",
+            "CartPole without velocities, measured here on one seed",
         )
     },
     "recurrent_impala": {
