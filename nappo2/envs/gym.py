@@ -49,7 +49,7 @@ def from_gym(
     """
     positive(num_envs=num_envs)
     bare, name = _maker(env, kwargs)
-    make = partial(_wrapped, bare, (channels_first, *wrappers))
+    make = partial(_wrapped, name, bare, (channels_first, *wrappers))
     probe = _made(make, name)
     observation_space, action_space = probe.observation_space, probe.action_space
     probe.close()
@@ -149,9 +149,12 @@ def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.En
     return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
 
 
-def _wrapped(make: Callable, wrappers: Sequence[Callable]) -> gymnasium.Env:
+def _wrapped(name: str, make: Callable, wrappers: Sequence[Callable]) -> gymnasium.Env:
     """An environment with its wrappers."""
-    return reduce(lambda env, wrapper: wrapper(env), wrappers, make())
+    made = make()
+    if not hasattr(made, "observation_space") or not hasattr(made, "action_space"):
+        raise ValueError(f"{name} made {made!r}, which is no Gymnasium environment")
+    return reduce(lambda env, wrapper: wrapper(env), wrappers, made)
 
 
 def _game(outcome: Outcome, ended: list[int], told: list[list], names: Sequence[str]) -> Game:
@@ -165,12 +168,9 @@ def _game(outcome: Outcome, ended: list[int], told: list[list], names: Sequence[
 
 def _made(make: Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
     try:
-        made = make()
+        return make()
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"no environment can be made of {name!r}: {error}") from error
-    if not hasattr(made, "observation_space") or not hasattr(made, "action_space"):
-        raise ValueError(f"{name} made {made!r}, which is no Gymnasium environment")
-    return made
 
 
 def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], Sequence]:

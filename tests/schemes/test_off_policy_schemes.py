@@ -254,22 +254,6 @@ def test_other_recipes_run_where_sac_does(name, recipe):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: dqn(envs.pendulum(1)), "dqn values each of n actions, and pendulum has Box"),
-        (lambda: double_dqn(envs.pendulum(1)), "double_dqn values each of n actions, and pendulum"),
-        (
-            lambda: td3(envs.cartpole(1)),
-            r"td3 has continuous actions, and cartpole has Discrete\(2\); dqn, double_dqn and sac go",
-        ),
-    ],
-)
-def test_actions_that_do_not_fit_are_refused_in_one_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
     ("config", "message"),
     [
         (lambda: SAC(capacity=0), "capacity is at least 1, not 0"),
