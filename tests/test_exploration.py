@@ -219,7 +219,8 @@ def test_td3s_actor_stands_still_between_its_updates(delay):
     """To the last bit, while the critics move at each; targets follow from the first on."""
     config = TD3(hidden=(4,), batch_size=8, start_steps=8, policy_delay=delay)
     stages = td3(envs.pendulum(2), config)
-    pipe, params = stages.collect | stages.prepare | stages.learn, stages.init(0)
+    line = stages.collect | stages.prepare | stages.batches | stages.gradients
+    pipe, params = line | stages.update, stages.init(0)  # one by one, where learn takes many
     state = pipe.init(params, 0)
     for version in range(1, 8):
         before = params
