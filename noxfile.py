@@ -9,9 +9,9 @@ nox.options.sessions = ["tests"]
 
 @nox.session
 def tests(session):
-    """All tests but whole learning runs and what is timed."""
+    """All tests but whole learning runs and what is timed, in two processes."""
     session.install(".[test]")
-    session.run("pytest", "-q", *session.posargs)
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session

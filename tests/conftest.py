@@ -13,6 +13,13 @@ install_import_hook("nappo2.maths.returns", "beartype.beartype")
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Where tests run in several processes, those that share a Ray run in one."""
+    for item in items:
+        if "ray_instance" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def same():
     """Whether two trees are equal to the last bit."""
