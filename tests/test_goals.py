@@ -19,7 +19,6 @@ reaching = pytest.mark.parametrize(("env_id", "package"), REACH)
 @reaching
 def test_it_moves_as_the_original_does(env_id, package):
     """Five steps of the second of two, with the seed that it is given."""
-    pytest.importorskip(package)
     env = envs.make(env_id, 2)
     state, seen = env.reset(3)
     original = gymnasium.make(f"{package}:{env_id}")
@@ -38,7 +37,6 @@ def test_it_moves_as_the_original_does(env_id, package):
 @reaching
 def test_its_reward_can_be_asked_for(env_id, package):
     """Within 5 centimetres of the goal 0, and -1 beyond: of any shape, and as a step had it."""
-    pytest.importorskip(package)
     reward = envs.goal_reward(env_id)
     near, far = torch.tensor([0.0, 0.0, 0.04]), torch.tensor([0.0, 0.06, 0.0])
     goal = torch.zeros(4, 2, 3)
@@ -48,7 +46,6 @@ def test_its_reward_can_be_asked_for(env_id, package):
 
 def test_hindsight_on_a_reach_task():
     """An episode of 50 steps and its copies, the last of which has reached what it asked for."""
-    pytest.importorskip("panda_gym")
     stages = sac(envs.make("PandaReach-v3", 1), SAC(num_steps=50, hidden=(4,)))
     pipe = stages.collect | hindsight(envs.goal_reward("PandaReach-v3"), final())
     params = stages.init(0)
