@@ -111,7 +111,7 @@ def test_control_c_keeps_what_was_learnt(tmp_path):
         start = time.monotonic()
         run.send_signal(signal.SIGINT)
         printed, _ = run.communicate(timeout=60)
-        assert time.monotonic() - start < 30  # 2 s, but on busy cores
+        assert time.monotonic() - start < 5
     result = json.loads(printed.splitlines()[-1])
     assert run.returncode == 130 and result["interrupted"] and result["env_steps"] >= 3 * 64
     assert (tmp_path / "x" / "params.npz").exists() and (tmp_path / "x" / "curve.png").exists()

@@ -32,7 +32,7 @@ def start(folder, *args):
     return subprocess.Popen(
         [*command, "--log-dir", "x"],
         cwd=folder,
-        env=os.environ | {MARK: folder.name},
+        env=os.environ | {MARK: str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,7 +44,7 @@ def marked(folder) -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}={folder.name}".encode() in (path / "environ").read_bytes():
+            if f"{MARK}={folder}".encode() in (path / "environ").read_bytes():
                 found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # gone, or somebody else's
             continue
@@ -78,7 +78,7 @@ def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
         begun = time.monotonic()
         run.send_signal(ending)
         printed, errors = run.communicate(timeout=120)
-        assert time.monotonic() - begun < 30  # 2 s, but on busy cores
+        assert time.monotonic() - begun < 5
     if ending == signal.SIGINT:
         assert run.returncode == 130, errors
         assert json.loads(printed.splitlines()[-1])["interrupted"]
@@ -99,7 +99,7 @@ class Broken(gymnasium.Env):
 stages = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
 list(Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=False))
 """
-    env = os.environ | {MARK: tmp_path.name}
+    env = os.environ | {MARK: str(tmp_path)}
     found = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240
     )
@@ -120,7 +120,7 @@ free = subprocess.Popen(sleep, stdout=subprocess.DEVNULL, start_new_session=True
 print(free.pid, flush=True)
 time.sleep(600)
 """
-    env = os.environ | {MARK: tmp_path.name}
+    env = os.environ | {MARK: str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as run:
         free = int(run.stdout.readline())
         assert len(marked(tmp_path)) == 4  # with the watchdog and the driver
