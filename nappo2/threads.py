@@ -1,5 +1,6 @@
-"""The number of torch's threads, for a while."""
+"""What a process does beside the work in hand, changed for a while."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,3 +16,15 @@ def torch_threads(num: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Within, no cycles are looked for: what is kept makes Python walk all objects again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

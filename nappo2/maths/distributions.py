@@ -122,7 +122,8 @@ def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
     """The log-density of ``mean + exp(log_std) * noise``, summed over the last dimension."""
-    return (-0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+    total = torch.addcmul(log_std, noise, noise, value=0.5).sum(-1)
+    return -0.5 * math.log(2 * math.pi) * noise.shape[-1] - total
 
 
 def log_slope(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Schulman et al., https://arxiv.org/abs/1707.06347.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_eps: Tensor | float) -> Tensor:
@@ -21,7 +22,9 @@ def policy_gradient(log_prob: Tensor, advantage: Tensor) -> Tensor:
 
 def squared_error(value: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """``(value - target)^2 / 2``, on average; ``weight`` is the importance of each."""
-    return weighted_mean(0.5 * (value - target).square(), weight)
+    if weight is None:
+        return 0.5 * mse_loss(value, target)
+    return 0.5 * weighted_mean((value - target).square(), weight)
 
 
 def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
@@ -43,7 +46,8 @@ def clipped_squared_error(
 def standardize(x: Tensor, counted: Tensor | None = None) -> Tensor:
     """``x``, so that ``counted``, or all of it, has mean 0 and (unbiased) standard deviation 1."""
     counted = x if counted is None else counted
-    return (x - counted.mean()) / (counted.std() + 1e-8)
+    std, mean = torch.std_mean(counted)
+    return (x - mean) / (std + 1e-8)
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Steps that are not finite are not taken."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -35,13 +36,14 @@ def apply_if_finite(
 
     def update(grads, state, hyper):
         updates, inner = transformation.update(grads, state.inner, hyper)
-        good = (grads.sum() + updates.sum()).isfinite()  # a sum that overflows is no step to take
+        seen = grads.dot(updates)  # one pass over both; a sum that overflows is no step to take
         if is_traced(grads):
+            good = seen.isfinite()
             refused = torch.where(good, 0, state.refused + 1)
             updates = torch.where(good, updates, NOTHING)
             return updates, FiniteState(refused, _where(good, inner, state.inner))
-        if good:
-            return updates, FiniteState(state.refused * 0, inner)
+        if math.isfinite(seen.item()):
+            return updates, FiniteState(torch.zeros_like(state.refused), inner)
         refused = state.refused + 1
         if refused >= patience:
             raise FloatingPointError(

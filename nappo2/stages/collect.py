@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from tensordict import TensorDict
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from nappo2.envs import Env, Outcome
 from nappo2.maths import returns
@@ -17,6 +18,7 @@ from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.guard import OnBad, finite, raise_
 from nappo2.stages.stop import current_stop
+from nappo2.threads import without_garbage_collection
 
 
 class CollectState(NamedTuple):
@@ -107,25 +109,27 @@ def interact(
     env_state, observation, memory = state[:3]
     act, remembers, kept = policy.act, not nothing(memory), ()
     rows, seconds, stop = [], 0.0, current_stop()
-    for t in range(num_steps):
-        if remembers:
-            kept = policy.recorded(memory)
-        action, memory = act(params, finite(observation), memory, rng)
-        start = perf_counter()
-        env_state, following, outcome = env.step(env_state, action)
-        seconds += perf_counter() - start
-        game = outcome.game
-        told = () if game is None else (game.reward, game.over)
-        happened = (*leaves(observation), action, *leaves(outcome[0]), *outcome[1:4], *told, *kept)
-        if remembers:
-            memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
-        rows.append(happened)
-        observation = following
-        if stop.asked((t + 1) / num_steps):
-            break
+    with torch.inference_mode(), without_garbage_collection():
+        for t in range(num_steps):
+            if remembers:
+                kept = policy.recorded(memory)
+            action, memory = act(params, finite(observation), memory, rng)
+            start = perf_counter()
+            env_state, following, outcome = env.step(env_state, action)
+            seconds += perf_counter() - start
+            game = outcome.game
+            told = () if game is None else (game.reward, game.over)
+            before, after = leaves(observation), leaves(outcome[0])
+            rows.append((*before, action, *after, *outcome[1:4], *told, *kept))
+            if remembers:
+                memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
+            observation = following
+            if stop.asked((t + 1) / num_steps):
+                break
     stop.arrived()
     columns = [torch.stack(column) for column in zip(*rows, strict=True)]
-    num = len(leaves(observation))
+    env_state, observation, memory = tree_map(ordinary, (env_state, observation, memory))
+    num = len(before)
     action, *reached, reward, terminated, truncated = columns[num : 2 * num + 4]
     rollout = {"observation": like(observation, columns[:num]), "action": action}
     reached = (like(observation, reached), reward, terminated, truncated)
@@ -135,6 +139,11 @@ def interact(
     if kept:
         rollout["memory"] = columns[-1]
     return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds
+
+
+def ordinary(x: Any) -> Any:
+    """A tensor made in inference mode as one that may be written to, and differentiated, outside of it."""
+    return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
 
 
 def nothing(memory: Any) -> bool:
