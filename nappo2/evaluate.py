@@ -8,7 +8,7 @@ from torch import Tensor
 from nappo2.envs import Env, counted
 from nappo2.params import Params
 from nappo2.pipeline import positive
-from nappo2.policies import Policy
+from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -49,8 +49,8 @@ def evaluate(
     quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
     score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
     while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
-        action, memory = policy.act(plain, observation, memory, rng)
-        state, observation, outcome = env.step(state, action)
+        decision, memory = policy.act(plain, observation, memory, rng)
+        state, observation, outcome = env.step(state, action_of(decision))
         memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
         reward, over, _ = counted(outcome)
         score, length = score + reward, length + 1

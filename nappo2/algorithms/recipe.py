@@ -70,7 +70,7 @@ def on_policy(
     way.check_division(env.num_envs, num_steps, num_minibatches)
     check_fit(env, agent, dist)
     optimizer = apply_if_finite(optimizer)
-    policy = policy or way.policy(agent, dist)
+    policy = policy or way.policy(env, agent, dist)
     grads, updates = gradients(loss, jit), compose(update(optimizer), afterwards)
     if batches is None:
         batches = way.batches(num_epochs, num_minibatches)

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from nappo2.envs import Env, is_image
+from nappo2.maths.distributions import Distribution
 from nappo2.networks import ActorCritic, Agent, RecurrentActorCritic
 from nappo2.pipeline import Transform
-from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic
+from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic, telling
 from nappo2.stages import learn, learn_sequences, minibatches, sequences
 
 
@@ -13,8 +15,8 @@ class Way(NamedTuple):
     """How an agent acts and learns on-policy.
 
     Attributes:
-        policy: ``(agent, dist) -> Policy`` of the collectors.
-        greedy: the same of an evaluation.
+        policy: ``(env, agent, dist) -> Policy`` of the collectors.
+        greedy: ``(agent, dist) -> Policy`` of an evaluation.
         batches: ``(num_epochs, num_minibatches) -> transform``.
         learn: ``(loss, optimizer, num_epochs, num_minibatches) -> transform``.
         check_division: of ``(num_envs, num_steps, num_minibatches)``.
@@ -42,16 +44,26 @@ def _sequences_divide(num_envs: int, num_steps: int, num_minibatches: int) -> No
         )
 
 
+def _sampling(env: Env, agent: ActorCritic, dist: Distribution) -> Policy:
+    """Convolutions cost more than all that is around them, so they are not computed again."""
+    how = telling if is_image(env.observation_space) else stochastic
+    return how(agent.actor, dist)
+
+
 WAYS: dict[type, Way] = {
     ActorCritic: Way(
-        lambda agent, dist: stochastic(agent.actor, dist),
+        _sampling,
         lambda agent, dist: greedy(agent.actor, dist),
         minibatches,
         learn,
         _transitions_divide,
     ),
     RecurrentActorCritic: Way(
-        recurrent, recurrent_greedy, sequences, learn_sequences, _sequences_divide
+        lambda env, agent, dist: recurrent(agent, dist),
+        recurrent_greedy,
+        sequences,
+        learn_sequences,
+        _sequences_divide,
     ),
 }
 

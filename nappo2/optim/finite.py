@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nappo2.optim.transformations import GradientTransformation, is_traced
+from nappo2.maths.traced import is_traced
+from nappo2.optim.transformations import GradientTransformation
 
 NOTHING = -0.0  # added to any number it is that number; 0.0 would turn -0.0 into itself
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nappo2.maths.traced import is_traced
+
 
 class GradientTransformation(NamedTuple):
     """A pair of pure functions.
@@ -51,11 +53,6 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
         return grads * (max_norm / grads.norm().clamp(min=max_norm)), state
 
     return GradientTransformation(lambda vector: (), update)
-
-
-def is_traced(x: Tensor) -> bool:
-    """Whether ``x`` stands for what it will be in compiled code, or for one of many under vmap."""
-    return torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 class AdamState(NamedTuple):

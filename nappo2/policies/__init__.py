@@ -8,12 +8,22 @@ from nappo2.policies.exploration import (
     with_noise,
 )
 from nappo2.policies.gsde import Exploration, gsde
-from nappo2.policies.policy import Policy, greedy, memoryless, stochastic
+from nappo2.policies.policy import (
+    Decision,
+    Policy,
+    action_of,
+    greedy,
+    memoryless,
+    stochastic,
+    telling,
+)
 from nappo2.policies.recurrent import recurrent, recurrent_greedy, remembering
 
 __all__ = [
+    "Decision",
     "Exploration",
     "Policy",
+    "action_of",
     "best",
     "deterministic",
     "epsilon_greedy",
@@ -24,6 +34,7 @@ __all__ = [
     "recurrent_greedy",
     "remembering",
     "stochastic",
+    "telling",
     "uniform_at_first",
     "with_noise",
 ]

@@ -4,7 +4,7 @@ import torch
 
 from nappo2.networks import Apply
 from nappo2.optim import Schedule
-from nappo2.policies.policy import Policy, memoryless
+from nappo2.policies.policy import Policy, action_of, memoryless
 
 
 def best(q: Apply) -> Policy:
@@ -61,9 +61,10 @@ def uniform_at_first(policy: Policy, num_actions: int | None = None) -> Policy:
     """
 
     def act(params, observation, memory, generator):
-        action, memory = policy.act(params, observation, memory, generator)
+        decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
-            return action, memory
+            return decision, memory
+        action = action_of(decision)
         if num_actions is None:
             return torch.empty_like(action).uniform_(-1, 1, generator=generator), memory
         return torch.randint(num_actions, action.shape, generator=generator), memory

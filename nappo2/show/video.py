@@ -11,7 +11,7 @@ import torch
 from nappo2.envs import Env
 from nappo2.params import Params
 from nappo2.pipeline import positive
-from nappo2.policies import Policy
+from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -64,8 +64,8 @@ def frames(
     found, score = [rendered(env, state)], 0.0
     try:
         for _ in range(num_steps):
-            action, memory = policy.act(plain, observation, memory, rng)
-            state, observation, outcome = env.step(state, action)
+            decision, memory = policy.act(plain, observation, memory, rng)
+            state, observation, outcome = env.step(state, action_of(decision))
             done = outcome.terminated | outcome.truncated
             memory, score = policy.reset(memory, done, rng), score + float(outcome.reward[0])
             if done[0]:

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 
 import torch
 from tensordict import TensorDict
+from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import standardize
+from nappo2.maths.traced import is_traced
 from nappo2.networks import ActorCritic, Agent
 from nappo2.params import Params
 from nappo2.pipeline import Transform, mapped, stage
@@ -100,14 +103,27 @@ def _read(agent: Agent, params: Params, rollout: TensorDict) -> tuple[ActorCriti
 
 def evaluated(agent: ActorCritic, params: Mapping, rollout: Mapping) -> dict:
     """What an advantage is estimated from: scaled rewards, values and flags, each [T, B]."""
-    reached = rollout["next"]
+    reached, value = rollout["next"], agent.critic(params, rollout["observation"])
     return {
         "reward": scale_reward(params["normalizer"], reached["reward"]),
-        "value": agent.critic(params, rollout["observation"]),
-        "next_value": agent.critic(params, reached["observation"]),
+        "value": value,
+        "next_value": following(agent, params, reached, value),
         "terminated": reached["terminated"],
         "done": reached["done"],
     }
+
+
+def following(agent: ActorCritic, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:
+    """Values of what was reached, [T, B]: the next row's, as the next step saw it too, but at ends.
+
+    A critic of images takes as long for these as for a pass of learning.
+    """
+    if is_traced(value):  # where nothing can be left out
+        return agent.critic(params, reached["observation"])
+    ends = reached["done"].clone()
+    ends[-1] = True
+    last = tree_map(lambda x: x[ends], reached["observation"])
+    return value.roll(-1, 0).masked_scatter(ends, agent.critic(params, last))
 
 
 def estimated(rollout: TensorDict, value, advantage, target) -> TensorDict:

@@ -13,7 +13,7 @@ from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, positive, stage
-from nappo2.policies import Policy
+from nappo2.policies import Decision, Policy
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.guard import OnBad, finite, raise_
@@ -76,7 +76,8 @@ def collect(env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_) ->
         rollout["next"]["done"] = done
         if "memory" in rollout:
             rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
-        rollout["action_log_prob"] = policy.log_prob(plain, rollout)
+        if "action_log_prob" not in rollout:
+            rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
         if len(done) < num_steps:
             rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
@@ -114,13 +115,14 @@ def interact(
             if remembers:
                 kept = policy.recorded(memory)
             action, memory = act(params, finite(observation), memory, rng)
+            action, *said = action if isinstance(action, Decision) else (action,)
             start = perf_counter()
             env_state, following, outcome = env.step(env_state, action)
             seconds += perf_counter() - start
             game = outcome.game
             told = () if game is None else (game.reward, game.over)
             before, after = leaves(observation), leaves(outcome[0])
-            rows.append((*before, action, *after, *outcome[1:4], *told, *kept))
+            rows.append((*before, action, *after, *outcome[1:4], *told, *kept, *said))
             if remembers:
                 memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
             observation = following
@@ -136,6 +138,8 @@ def interact(
     rollout["next"] = dict(zip(Outcome._fields, reached, strict=False))
     if told:
         rollout["game"] = columns[2 * num + 4 : 2 * num + 6]
+    if said:
+        rollout["action_log_prob"] = columns.pop()
     if kept:
         rollout["memory"] = columns[-1]
     return state._replace(env=env_state, observation=observation, memory=memory), rollout, seconds

@@ -1,0 +1,41 @@
+"""Advantages: where the values of what was reached come from."""
+
+import torch
+
+from nappo2 import envs
+from nappo2.algorithms import PPO, ppo
+from nappo2.stages.advantages import evaluated
+
+
+def test_what_was_reached_has_the_value_that_the_critic_gives_it():
+    """Whether the next row has it, an episode ended there, or the rollout did."""
+    stages = ppo(envs.make("CartPole-v1", 4), PPO(num_steps=64, num_minibatches=4))
+    params = stages.init(0)
+    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    reached, values = rollout["next"], []
+
+    class Agent:
+        """Says that the value of an observation is its angle, and remembers of how many it did."""
+
+        def critic(params, observation):
+            values.append(observation.shape[:-1].numel())
+            return observation[..., 2]
+
+    found = evaluated(Agent, params.to_dict(), rollout)
+    assert reached["done"].any()
+    assert (found["next_value"] == reached["observation"][..., 2]).all()
+    ends = reached["done"][:-1].sum() + 4
+    assert values == [64 * 4, ends]
+
+
+def test_images_are_acted_on_once():
+    """The recorded log-probability is that of the action, without another pass over the rollout."""
+    stages = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=16, num_minibatches=4, hidden=(16,)))
+    params = stages.init(0)
+    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    again = stages.policy.log_prob(params.to_dict(), rollout)
+    torch.testing.assert_close(rollout["action_log_prob"], again)
+    assert rollout["action_log_prob"].std() > 0
+    silent = stages.policy._replace(log_prob=None)  # is not asked
+    found = stages.but(policy=silent).collect.step(params, stages.collect.init(params, 0))[1]
+    assert (found["action_log_prob"] == rollout["action_log_prob"]).all()
