@@ -14,7 +14,11 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items):
-    """Where tests run in several processes, those that share a Ray run in one."""
+    """Where tests run in several processes, those that share a Ray run in one.
+
+    Those that make a Ray of their own run before it is there.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("own_ray") is None)
     for item in items:
         if "ray_instance" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("ray"))
@@ -42,13 +46,16 @@ def ray_instance():
     """One Ray for all tests; nothing of it is left afterwards."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=5,
-        include_dashboard=False,
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
+    from nappo2.schemes.remote.cluster import loopback
+
+    with loopback():
+        ray.init(
+            address="local",
+            num_cpus=5,
+            include_dashboard=False,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+        )
     yield ray
     ray.shutdown()
 

@@ -81,3 +81,14 @@ def test_every_formula_became_mathml():
     assert html.count("<math") >= 3
     assert "$$" not in html
     assert "MathJax" not in html
+
+
+def test_a_film_plays_in_the_page_of_a_notebook(browser):
+    """That of the first notebook: its time goes on, and it has a picture."""
+    page = browser.new_page()
+    page.goto((SITE / "notebooks/1_a_first_pipeline.html").as_uri())
+    page.wait_for_function("() => document.querySelector('article video').currentTime > 0.5")
+    width, error = page.evaluate(
+        "() => (v => [v.videoWidth, v.error])(document.querySelector('article video'))"
+    )
+    assert width > 100 and error is None

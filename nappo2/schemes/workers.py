@@ -176,9 +176,16 @@ def workers(
                         on.ask(member.worker, _adopting(source, params, its))
                 return {name: WorkersState(old.members, {}, True, on, kind)}
             members = tuple(map(Member, spawn(params, seeds), seeds))
-            for member in members:
-                on.ask(member.worker, _nothing)  # so that what fails at its start is raised here
-            return {name: WorkersState(members, {}, False, on, kind)}
+            own = WorkersState(members, {}, False, on, kind)
+            try:
+                for member in members:
+                    on.ask(
+                        member.worker, _nothing
+                    )  # so that what fails at its start is raised here
+            except BaseException:  # also an interrupt
+                own.stop()
+                raise
+            return {name: own}
 
         def step(params, state):
             members, pending, delivered, *_ = state[name]

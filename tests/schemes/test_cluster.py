@@ -8,7 +8,7 @@ from nappo2 import Learner, ppo, workers
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.faults]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.faults, pytest.mark.own_ray]
 
 
 def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):

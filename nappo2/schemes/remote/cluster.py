@@ -3,9 +3,12 @@
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic, sleep
 
 import ray
+from ray._private import ray_constants
 
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.remote.watchdog import watched
@@ -21,6 +24,21 @@ def actors_of(pipeline: Pipeline, num: int) -> int:
             times *= stage.arguments["num_workers"]
             total += times
     return total
+
+
+@contextmanager
+def loopback() -> Iterator[None]:
+    """Within, Ray starts on the loopback alone.
+
+    On Linux it replaces 127.0.0.1 by the address at which others reach the machine, and listens at
+    all, unless it is told that there will be no cluster; it reads that when it is imported.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 _started_here = False
@@ -63,7 +81,7 @@ def start_ray(num_actors: int, logs: bool) -> None:
             f"{num_actors} workers share {cores} cores: they take turns, and are no faster for their number",
             stacklevel=7,
         )
-    with watched():
+    with watched(), loopback():
         ray.init(
             address="local",  # and no other that may run on this machine
             num_cpus=num_actors,
