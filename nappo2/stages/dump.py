@@ -4,7 +4,8 @@ import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,13 @@ def dump(batch: Mapping) -> Path | None:
         return None
     log.warning("a gradient is not finite; its batch is in %s", path)
     return path
+
+
+@contextmanager
+def dumped_at_the_end(batch: Callable[[], Mapping]) -> Iterator[None]:
+    """Within, refusals that end a run leave the batch that they were of."""
+    try:
+        yield
+    except FloatingPointError:
+        dump(batch())
+        raise

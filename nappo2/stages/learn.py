@@ -15,7 +15,7 @@ from nappo2.reports import note
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import any_number, or_else
 from nappo2.stages.descent import Descent, descend
-from nappo2.stages.dump import dump
+from nappo2.stages.dump import dump, dumped_at_the_end
 from nappo2.stages.gradients import counted, mean_age
 from nappo2.stages.minibatches import (
     SEQUENCES,
@@ -99,7 +99,8 @@ def learning(
             age = mean_age(params, batch)
             size, batch = counted(batch), batch.exclude("params_version").to_dict()
             take = at_once if len(set(sizes)) == 1 else one_by_one
-            weights, _, own, means = take(params, state["update"], batch, orders, sizes)
+            with dumped_at_the_end(partial(dict, batch)):
+                weights, _, own, means = take(params, state["update"], batch, orders, sizes)
             if not means["grad_norm"].isfinite():
                 dump(batch)
             normalizer, report = moved(params["normalizer"], report)

@@ -15,6 +15,7 @@ from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import join, note
 from nappo2.stages.compiling import any_number, or_else
 from nappo2.stages.descent import Descent, descend
+from nappo2.stages.dump import dump, dumped_at_the_end
 from nappo2.stages.gradients import counted, mean_age
 from nappo2.stages.scanned import scan_descend
 from nappo2.stages.update import moved
@@ -49,7 +50,10 @@ def learn_batches(
             inner, batches, report = fed(source, params, state)
             ages = [mean_age(params, batch) + i for i, batch in enumerate(batches)]
             plain = [batch.exclude("params_version").to_dict() for batch in batches]
-            weights, target, own, means = learnt(params, state["update"], plain)
+            with dumped_at_the_end(partial(stacked, plain)):
+                weights, target, own, means = learnt(params, state["update"], plain)
+            if not means["grad_norm"].isfinite():
+                dump(stacked(plain))
             normalizer, report = moved(params["normalizer"], report)
             version = params["version"] + len(batches)
             changed = {"weights": weights, "target": target, "normalizer": normalizer}
@@ -78,8 +82,13 @@ def _descended(loss, optimizer, step_size, params, state, batches: Sequence[Mapp
 
 
 def _scanned(loss, optimizer, step_size, params, state, batches: Sequence[Mapping]) -> Descent:
-    xs = any_number(tree_map(lambda *parts: torch.stack(parts), *batches))
+    xs = any_number(stacked(batches))
     return scan_descend(loss, optimizer, params, state, {}, xs, _itself, step_size)
+
+
+def stacked(batches: Sequence[Mapping]) -> dict:
+    """Batches [N] as one, [K, N]."""
+    return tree_map(lambda *parts: torch.stack(parts), *batches)
 
 
 def _itself(batch, x):

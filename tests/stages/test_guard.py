@@ -223,6 +223,31 @@ def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
     assert len(glob.glob(f"{tmp_path}/nappo2-refused-*.npz")) == 1
 
 
+@pytest.mark.parametrize(("recipe", "shape"), [("ppo", (16, 4)), ("sac", (4, 8, 3))])
+def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(recipe, shape, tmp_path, monkeypatch):
+    """PPO's three minibatches of 16 transitions; SAC's four batches of 8, all refused."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("nappo2.stages.dump._numbers", iter(range(MOST)))
+    stages = {
+        "ppo": lambda: ppo(
+            envs.cartpole(2), PPO(num_steps=8, num_minibatches=4, num_epochs=1, hidden=(4,))
+        ),
+        "sac": lambda: sac(
+            envs.pendulum(2),
+            SAC(num_steps=2, start_steps=0, batch_size=8, capacity=100, hidden=(4,)),
+        ),
+    }[recipe]()
+    loss = (stages.collect | stages.prepare | stages.learn).stages[-1].arguments["loss"]
+    stages = stages.but(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
+    pipe = stages.collect | stages.prepare | stages.learn
+    params = stages.init(0)
+    with pytest.raises(FloatingPointError):
+        pipe.step(params, pipe.init(params, 0))
+    (file,) = glob.glob(f"{tmp_path}/nappo2-refused-*.npz")
+    with np.load(file) as batch:
+        assert batch["observation"].shape == shape
+
+
 def test_what_is_refused_changes_no_bit():
     """Not even the sign of a zero."""
     optimizer = optim.apply_if_finite(optim.adam())
