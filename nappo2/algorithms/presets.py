@@ -140,6 +140,19 @@ PRESETS: dict[str, dict[str, Preset]] = {
             ),
             "measured here",
         ),
+        "cartpole": Preset(
+            "*CartPole-v1",
+            1,
+            60_000,
+            SAC(
+                capacity=60_000,
+                start_steps=1_000,
+                learning_rate=1e-3,
+                gamma=0.95,  # near 0.99 the critics' errors are larger than what actions differ by
+                hidden=(64, 64),
+            ),
+            "measured here",
+        ),
         "bullet": Preset(
             "*BulletEnv-v0",
             1,

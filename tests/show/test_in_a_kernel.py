@@ -187,6 +187,7 @@ def test_a_notebook_is_interrupted_while_it_learns_and_goes_on(kernel):
     kernel.begin(cells[learns])
     seconds, _ = interrupt(kernel)
     assert seconds < 5
-    assert kernel.run("print(bool(learner.interrupted), learner.run().done())")[2] == "True True\n"
+    text = kernel.run("print(bool(learner.interrupted), learner.run().done())")[2]
+    assert text.endswith("True True\n")  # behind what is announced of the steps that follow
     for code in cells[learns + 1 :]:
         kernel.run(code)
