@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.docs
 
 SITE = Path(os.environ.get("NAPPO2_SITE", Path(__file__).parents[1] / "docs/_build/html"))
-WIDTHS = (390, 1280)  # of a phone and of a laptop, in px
+WIDTHS = (390, 1100, 1280)  # of a phone, a window beside another and a laptop, in px
 
 CUT = """() => {
   const scrolls = e => {
@@ -87,6 +87,7 @@ def test_a_film_plays_in_the_page_of_a_notebook(browser):
     """That of the first notebook: its time goes on, and it has a picture."""
     page = browser.new_page()
     page.goto((SITE / "notebooks/1_a_first_pipeline.html").as_uri())
+    page.locator("article video").scroll_into_view_if_needed()  # before that it stands still
     page.wait_for_function("() => document.querySelector('article video').currentTime > 0.5")
     width, error = page.evaluate(
         "() => (v => [v.videoWidth, v.error])(document.querySelector('article video'))"
