@@ -24,6 +24,7 @@ from tests.benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah
 
 DOCS = Path("docs")
 COMMAND = "nox -s compare"
+PEER, TICKS = "Stable-Baselines3", (1, 2, 4, 8, 16)
 
 
 class Turn(NamedTuple):
@@ -53,7 +54,7 @@ def half_cheetahs() -> dict[str, Iterator[Turn]]:
     return {
         "nappo2": learner(envs.from_gym(half_cheetah([]), NUM_ENVS), PPO()),
         "nappo2, jit": learner(envs.from_gym(half_cheetah([]), NUM_ENVS), PPO(jit=True)),
-        "Stable-Baselines3": turns(lambda: model.learn(steps, reset_num_timesteps=False), steps),
+        PEER: turns(lambda: model.learn(steps, reset_num_timesteps=False), steps),
         "the bare simulator": turns(bare, locomotion.BARE_STEPS),
     }
 
@@ -63,13 +64,13 @@ def cartpoles() -> dict[str, Iterator[Turn]]:
     return {
         "nappo2, jit": learner(envs.from_gym("CartPole-v1", 8), config),
         "nappo2, jit, torch x 1,024": learner(envs.cartpole(1024), config),
-        "Stable-Baselines3": turns(lambda: model.learn(1024, reset_num_timesteps=False), 1024),
+        PEER: turns(lambda: model.learn(1024, reset_num_timesteps=False), 1024),
     }
 
 
 def rows(title: str, found: dict[str, tuple[Turn, ...]]) -> list[dict]:
     """A row for each of who took turns; ratios are to Stable-Baselines3, round by round."""
-    peer = found["Stable-Baselines3"]
+    peer = found[PEER]
     return [
         {
             "what": title,
@@ -105,16 +106,21 @@ def draw(found: list[dict], path: Path) -> None:
     """Bars of the ratios, with their quartiles."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 0.5 * len(found) + 1), layout="constrained")
+    found = [row for row in found if row["who"] != PEER]  # whose ratio to itself is 1
+    figure = Figure(figsize=(8, 0.55 * len(found) + 0.8), layout="constrained")
     axes = figure.add_subplot()
     names = [f"{row['who']}\n{row['what']}" for row in found]
     middle = [row["ratio"][1] for row in found]
     errors = [[abs(row["ratio"][i] - row["ratio"][1]) for row in found] for i in (0, 2)]
-    axes.barh(names, middle, xerr=errors, color="#4477aa")
+    axes.barh(names, middle, xerr=errors, color="#1f5fa8", height=0.6, ecolor="grey")
+    axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
     axes.set_xlabel("env steps/s over Stable-Baselines3's")
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 
 
