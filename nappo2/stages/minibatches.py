@@ -137,8 +137,13 @@ def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
 
 def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
     """``batch[index]``, or ``batch[:, index]``, at a fifth of its price."""
-    shape = (*batch.shape[:dim], len(index))
-    return TensorDict(selected(batch, index, dim), batch_size=shape)
+    return trusted(selected(batch, index, dim), torch.Size((*batch.shape[:dim], len(index))))
+
+
+def trusted(tree: dict, batch_size: torch.Size) -> TensorDict:
+    """A TensorDict of leaves that are known to have its batch size: checking takes as long as gathering."""
+    found = {k: x if isinstance(x, Tensor) else trusted(x, batch_size) for k, x in tree.items()}
+    return TensorDict._new_unsafe(found, batch_size=batch_size)
 
 
 def selected(batch, index: Tensor, dim: int = 0) -> dict:
