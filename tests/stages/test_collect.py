@@ -1,11 +1,14 @@
 """Rollouts: what is in them, and what their reports say."""
 
+import gc
+
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
-from nappo2 import PPO, distributions, envs, frozen, ppo
+from nappo2 import PPO, collect, distributions, envs, frozen, ppo
 from nappo2.maths.moments import absorb, normalize
 from nappo2.params import replaced
 
@@ -134,3 +137,15 @@ def test_another_distribution_fits_in():
     params = stages.init(0)
     _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
     assert rollout["action"].abs().max() < 1 and rollout["action_log_prob"].isfinite().all()
+
+
+def test_what_acting_left_may_be_written_to_and_differentiated():
+    """It acts in inference mode and without looking for cycles, and leaves neither behind."""
+    state, rollout, _ = SOURCE.step(PARAMS, SOURCE.init(PARAMS, 0))
+    leaves = [x for x in tree_leaves((state, rollout.to_dict())) if isinstance(x, torch.Tensor)]
+    assert len(leaves) > 10 and not any(x.is_inference() for x in leaves)
+    assert gc.isenabled() and not torch.is_inference_mode_enabled()
+    source = collect(envs.cartpole(3)._replace(step=lambda *_: 1 / 0), STAGES.policy, 16)
+    with pytest.raises(ZeroDivisionError):
+        source.step(PARAMS, source.init(PARAMS, 0))
+    assert gc.isenabled()
