@@ -16,8 +16,8 @@ from nappo2.reports import Mean, Report
 from nappo2.schemes.stages import Stages
 from nappo2.seeds import fold_in
 from nappo2.stages.collect_members import collect_members
-from nappo2.stages.guard import raise_
 from nappo2.stages.learn_members import learn_members, tree_stack
+from nappo2.stages.on_bad import raise_
 
 ALONE = "a population learns in one process; of the schemes, 3cs goes with it"
 

@@ -3,13 +3,14 @@
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collect import CollectState, collect
 from nappo2.stages.gradients import gradients
-from nappo2.stages.guard import clip, drop, guard, raise_
+from nappo2.stages.guard import guard
 from nappo2.stages.hindsight import episode, final, future, hindsight
 from nappo2.stages.learn import learn, learn_sequences
 from nappo2.stages.learn_batches import learn_batches
 from nappo2.stages.minibatches import MinibatchState, minibatches, sequences
 from nappo2.stages.n_step import n_step
 from nappo2.stages.noise import noise, normal_noise
+from nappo2.stages.on_bad import clip, drop, raise_
 from nappo2.stages.place import placed
 from nappo2.stages.polyak import polyak
 from nappo2.stages.prioritized import prioritized_replay

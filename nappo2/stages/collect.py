@@ -16,7 +16,7 @@ from nappo2.pipeline import Pipeline, positive, stage
 from nappo2.policies import Decision, Policy
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.guard import OnBad, finite, raise_
+from nappo2.stages.on_bad import OnBad, finite, raise_
 from nappo2.stages.stop import current_stop
 from nappo2.threads import without_garbage_collection
 

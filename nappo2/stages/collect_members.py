@@ -17,7 +17,7 @@ from nappo2.policies import Policy
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.collect import CollectState, account, interact
-from nappo2.stages.guard import raise_
+from nappo2.stages.on_bad import raise_
 
 
 @stage
