@@ -202,7 +202,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
     },
     "dqn": {"default": Preset("*", 4, 50_000, DQN(), "not measured here")},
     "double_dqn": {
-        "default": Preset("*", 4, 50_000, DQN(), "CartPole-v1, measured here on one seed")
+        "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "measured here"),
+        "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
     },
     "ppo_gsde": {
         "pendulum": Preset(
