@@ -69,6 +69,7 @@ def draw(curves: dict[tuple[str, str, int], Curve]) -> None:
         axes.axhline(GOALS[env_id], color="grey", linewidth=0.8, linestyle="--")
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.locator_params(axis="x", nbins=5)
         axes.set(title=env_id, xlabel="env steps")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
