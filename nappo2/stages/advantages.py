@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
@@ -114,16 +113,18 @@ def evaluated(agent: ActorCritic, params: Mapping, rollout: Mapping) -> dict:
 
 
 def following(agent: ActorCritic, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:
-    """Values of what was reached, [T, B]: the next row's, as the next step saw it too, but at ends.
+    """Values of what was reached, [T, B]; of images those of the next row, which are the same.
 
-    A critic of images takes as long for these as for a pass of learning.
+    Only where an episode or the rollout ends are these valued themselves: a pass over images takes
+    as long as learning from them. (Numbers are all valued, as it costs nothing, and a few rows
+    are not multiplied to the same last bit wherever the weights lie in memory.)
     """
-    if is_traced(value):  # where nothing can be left out
-        return agent.critic(params, reached["observation"])
+    seen = reached["observation"]
+    if is_traced(value) or seen.dtype != torch.uint8:
+        return agent.critic(params, seen)
     ends = reached["done"].clone()
     ends[-1] = True
-    last = tree_map(lambda x: x[ends], reached["observation"])
-    return value.roll(-1, 0).masked_scatter(ends, agent.critic(params, last))
+    return value.roll(-1, 0).masked_scatter(ends, agent.critic(params, seen[ends]))
 
 
 def estimated(rollout: TensorDict, value, advantage, target) -> TensorDict:

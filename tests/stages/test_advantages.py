@@ -8,24 +8,24 @@ from nappo2.stages.advantages import evaluated
 
 
 def test_what_was_reached_has_the_value_that_the_critic_gives_it():
-    """Whether the next row has it, an episode ended there, or the rollout did."""
-    stages = ppo(envs.make("CartPole-v1", 4), PPO(num_steps=64, num_minibatches=4))
-    params = stages.init(0)
+    """Of images, whether the next row has it, an episode ended there, or the rollout did."""
+    stages = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=24, num_minibatches=4, hidden=(16,)))
+    params, valued = stages.init(0), []
     _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
-    reached, values = rollout["next"], []
+    reached = rollout["next"]
 
     class Agent:
-        """Says that the value of an observation is its angle, and remembers of how many it did."""
+        """Says that the value of an image is where its pixels are, and remembers of how many it did."""
 
         def critic(params, observation):
-            values.append(observation.shape[:-1].numel())
-            return observation[..., 2]
+            valued.append(observation.shape[:-3].numel())
+            pixels = observation.flatten(-3).float()
+            return pixels @ torch.arange(pixels.shape[-1]).float()
 
     found = evaluated(Agent, params.to_dict(), rollout)
-    assert reached["done"].any()
-    assert (found["next_value"] == reached["observation"][..., 2]).all()
-    ends = reached["done"][:-1].sum() + 4
-    assert values == [64 * 4, ends]
+    assert reached["done"].any() and not reached["done"][-1].all()
+    assert (found["next_value"] == Agent.critic(params, reached["observation"])).all()
+    assert valued[:2] == [24 * 4, reached["done"][:-1].sum() + 4]
 
 
 def test_images_are_acted_on_once():
