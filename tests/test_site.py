@@ -1,6 +1,7 @@
 """The site, looked at in a browser at two widths, without a network."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,9 @@ def test_every_formula_became_mathml():
     assert html.count("<math") >= 3
     assert "$$" not in html
     assert "MathJax" not in html
+    for path in SITE.rglob("recipes/*.html"):  # and nothing of LaTeX is left in one
+        found = re.findall(r"<math.*?</math>", path.read_text(), re.DOTALL)
+        assert not [formula for formula in found if "\\" in formula], path
 
 
 def test_a_film_plays_in_the_page_of_a_notebook(browser):
