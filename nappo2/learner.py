@@ -14,7 +14,7 @@ from nappo2.evaluate import Evaluation
 from nappo2.interrupts import interruptible
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
-from nappo2.params import Params, with_hyper
+from nappo2.params import Params, in_one_vector, with_hyper
 from nappo2.pipeline import Pipeline, adopt, check_pipeline, keep, positive
 from nappo2.reports import Report, flat, join
 from nappo2.seeds import check_seed
@@ -236,7 +236,7 @@ class Learner:
         parts = read_checkpoint(path, self.params)
         counters, device = unpack(parts["learner"]), self.params["version"].device
         self.begin(aside=self.log_dir is not None and self.log_dir.absolute() not in _parents(path))
-        self.params = unpack(parts["params"]).to(device)
+        self.params = in_one_vector(unpack(parts["params"]).to(device))
         old = revived(self.pipeline, self.state, dict(parts["state"].items()))
         self.state = keep(self.state, old)
         for name in COUNTERS:

@@ -87,6 +87,15 @@ def _unravel(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
     return unravel
 
 
+def in_one_vector(params: Params) -> Params:
+    """The same params, whose weights lie in memory as an update leaves them: as parts of a vector.
+
+    To the last bit, the products of a few rows depend on where that is.
+    """
+    vector, unravel = ravel(params["weights"])
+    return replaced(params, weights=TensorDict(unravel(vector)))
+
+
 def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
     """The leaves of a tree with their paths, in order."""
     for name, child in tree.items():
