@@ -1,6 +1,5 @@
 """The loop, as something one holds in hand."""
 
-import os
 import sys
 import warnings
 from collections import deque
@@ -12,6 +11,7 @@ from time import perf_counter
 from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params
 from nappo2.evaluate import Evaluation
 from nappo2.interrupts import interruptible
+from nappo2.log_dir import made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
 from nappo2.params import Params, in_one_vector, with_hyper
@@ -21,15 +21,6 @@ from nappo2.seeds import check_seed
 from nappo2.snapshots import packed_state, revived
 from nappo2.threads import torch_threads
 
-FILES = (
-    "metrics.csv",
-    "params.npz",
-    "curve.png",
-    "run.json",
-    "tensorboard",
-    "checkpoints",
-    "monitor",
-)
 COUNTERS = ("env_steps", "seconds", "sums", "metrics", "_next_evaluation", "_next_checkpoint")
 
 
@@ -93,7 +84,7 @@ class Learner:
         if checkpoint_every and log_dir is None:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
-        self.log_dir = None if log_dir is None else _made(Path(log_dir))
+        self.log_dir = None if log_dir is None else made(Path(log_dir))
         self.state = pipeline.init(params, seed)
         self.target_steps = target_steps
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
@@ -235,7 +226,7 @@ class Learner:
         """
         parts = read_checkpoint(path, self.params)
         counters, device = unpack(parts["learner"]), self.params["version"].device
-        self.begin(aside=self.log_dir is not None and self.log_dir.absolute() not in _parents(path))
+        self.begin(aside=self.log_dir is not None and self.log_dir.absolute() not in parents(path))
         self.params = in_one_vector(unpack(parts["params"]).to(device))
         old = revived(self.pipeline, self.state, dict(parts["state"].items()))
         self.state = keep(self.state, old)
@@ -257,7 +248,7 @@ class Learner:
         if self._loggers is not None:
             return
         if aside:
-            _set_aside(self.log_dir)
+            set_aside(self.log_dir)
         self._loggers = {"metrics.csv": CsvFile(self.log_dir / "metrics.csv").write}
         if self._with_tensorboard:
             self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
@@ -358,29 +349,3 @@ class Learner:
 
 def _shown(row: Row) -> str:
     return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
-
-
-def _made(log_dir: Path) -> Path:
-    """The directory, made if need be."""
-    if log_dir.exists() and not log_dir.is_dir():
-        raise ValueError(f"log_dir is a directory; {log_dir} is a file")
-    try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"log_dir {log_dir} cannot be made: {error}") from error
-    return log_dir
-
-
-def _set_aside(log_dir: Path) -> None:
-    """Moves what an earlier run left."""
-    old = [log_dir / name for name in FILES if (log_dir / name).exists()]
-    if old:
-        aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
-        aside.mkdir()
-        for path in old:
-            os.replace(path, aside / path.name)
-
-
-def _parents(path: str | Path) -> list[Path]:
-    path = Path(path).absolute()
-    return [path, *path.parents]

@@ -15,6 +15,7 @@ FLOORS = (
         "archive",
         "metrics",
         "curve",
+        "log_dir",
         "interop",
         "interrupts",
         "limits",

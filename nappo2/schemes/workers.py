@@ -177,11 +177,9 @@ def workers(
                 return {name: WorkersState(old.members, {}, True, on, kind)}
             members = tuple(map(Member, spawn(params, seeds), seeds))
             own = WorkersState(members, {}, False, on, kind)
-            try:
+            try:  # what fails at its start is raised here
                 for member in members:
-                    on.ask(
-                        member.worker, _nothing
-                    )  # so that what fails at its start is raised here
+                    on.ask(member.worker, _nothing)
             except BaseException:  # also an interrupt
                 own.stop()
                 raise

@@ -1,0 +1,41 @@
+"""The directory that a run writes to."""
+
+import os
+from pathlib import Path
+
+FILES = (
+    "metrics.csv",
+    "params.npz",
+    "curve.png",
+    "run.json",
+    "tensorboard",
+    "checkpoints",
+    "monitor",
+)
+
+
+def made(log_dir: Path) -> Path:
+    """The directory, made if need be."""
+    if log_dir.exists() and not log_dir.is_dir():
+        raise ValueError(f"log_dir is a directory; {log_dir} is a file")
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"log_dir {log_dir} cannot be made: {error}") from error
+    return log_dir
+
+
+def set_aside(log_dir: Path) -> None:
+    """Moves what an earlier run left."""
+    old = [log_dir / name for name in FILES if (log_dir / name).exists()]
+    if old:
+        aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
+        aside.mkdir()
+        for path in old:
+            os.replace(path, aside / path.name)
+
+
+def parents(path: str | Path) -> list[Path]:
+    """A path and all folders that it is in."""
+    path = Path(path).absolute()
+    return [path, *path.parents]
