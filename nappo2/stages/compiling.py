@@ -13,7 +13,13 @@ from torch import Tensor
 
 from nappo2.params import walk
 
-OPTIONS = {"compile_threads": 1}  # no pool of compilers, which would outlive its use
+SCANS = ("scan", "while_loop")
+OPTIONS = {
+    "compile_threads": 1,  # no pool of compilers, which would outlive its use
+    "cpp.vec_isa_ok": True,  # or else each process starts others to see that the CPU has what it says
+    # a graph that holds one is kept on disk too: its body is a part of the key
+    "unsafe_marked_cacheable_functions": {f"torch.ops.higher_order.{x}": "1" for x in SCANS},
+}
 
 
 def compiled(fn: Callable) -> Callable:
