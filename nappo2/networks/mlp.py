@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
+from nappo2.maths.traced import is_traced
 from nappo2.networks.network import Network
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
@@ -27,6 +28,8 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
         return TensorDict(weight=weight, bias=torch.zeros(outputs))
 
     def apply(weights, x):
+        if is_traced(x):  # where the bias is added together with what follows
+            return x @ weights["weight"].mT - (-weights["bias"])
         return functional.linear(x, weights["weight"], weights["bias"])
 
     return Network(init, apply)

@@ -83,11 +83,16 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTrans
         count = state.count + 1
         mu = state.mu.lerp(grads, 1 - b1)
         nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
-        first, second = (-torch.expm1(count * math.log(b)) for b in (b1, b2))  # 1 - b^count
+        first, second = (once(-torch.expm1(count * math.log(b))) for b in (b1, b2))  # 1 - b^count
         updates = -hyper["learning_rate"] / first * mu / ((nu / second).sqrt() + eps)
         return updates, AdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
+
+
+def once(x: Tensor) -> Tensor:
+    """``x``, [], which compiled code works out before, and not within, the loop that reads it."""
+    return x.expand(2).amax()  # a reduction of its own is not fused
 
 
 def sgd(momentum: float = 0.0) -> GradientTransformation:
