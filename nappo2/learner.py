@@ -10,6 +10,7 @@ from time import perf_counter
 
 from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params
 from nappo2.evaluate import Evaluation
+from nappo2.heap import keep_freed_memory
 from nappo2.interrupts import interruptible
 from nappo2.log_dir import made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
@@ -101,6 +102,7 @@ class Learner:
         self._with_tensorboard = tensorboard
         self._checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self.progress, self._threads = progress, threads
+        keep_freed_memory()
 
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"

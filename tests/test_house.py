@@ -18,6 +18,7 @@ FLOORS = (
         "log_dir",
         "interop",
         "interrupts",
+        "heap",
         "limits",
         "maths",
     },

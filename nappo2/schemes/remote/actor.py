@@ -9,6 +9,7 @@ import torch
 from ray import cloudpickle
 from torch import distributed
 
+from nappo2.heap import keep_freed_memory
 from nappo2.schemes.backend import Parted, Worker
 from nappo2.schemes.crew import Crew, enter
 from nappo2.schemes.parcels import pack, unpack
@@ -20,6 +21,7 @@ class Actor(Worker):
 
     def __init__(self, arrivals: tuple[int, float] | None, device: str, seconds: float):
         torch.set_num_threads(1)
+        keep_freed_memory()
         self.arrivals, self.device, self.seconds = arrivals, device, seconds
         self.calls, self.asked, self.rounds, self.error = 0, None, 0, None
 
