@@ -8,6 +8,7 @@ from gymnasium.spaces import Discrete
 from nappo2.algorithms.impala import Impala, impala
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.envs import Env, action_size, check_spaces
+from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     Cell,
@@ -80,7 +81,7 @@ def recurrent_perceptrons(
     shape, outputs = env.observation_space.shape, action_size(env.action_space)
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    torso = sequential(mlp(torch.Size(shape).numel(), *hidden[:-1]), torch.tanh)
+    torso = sequential(mlp(torch.Size(shape).numel(), *hidden[:-1]), tanh)
     core = seeing(flattening(torso, len(shape)), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], outputs, final_gain=0.01), mlp(hidden[-1], 1)
     agent = recurrent_actor_critic(core, *heads)

@@ -7,7 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
-from nappo2.maths.traced import is_traced
+from nappo2.maths.activations import tanh
 from nappo2.networks.network import Network
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
@@ -28,7 +28,8 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
         return TensorDict(weight=weight, bias=torch.zeros(outputs))
 
     def apply(weights, x):
-        if is_traced(x):  # where the bias is added together with what follows
+        if torch.compiler.is_compiling():
+            # subtracted, so that it is not taken into the product, but into what follows it
             return x @ weights["weight"].mT - (-weights["bias"])
         return functional.linear(x, weights["weight"], weights["bias"])
 
@@ -37,7 +38,7 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
 
 def mlp(
     *sizes: int,
-    activation: Callable[[Tensor], Tensor] = torch.tanh,
+    activation: Callable[[Tensor], Tensor] = tanh,
     gain: float = 2**0.5,
     final_gain: float = 1.0,
 ) -> Network:

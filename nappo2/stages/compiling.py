@@ -15,6 +15,7 @@ from nappo2.params import walk
 
 SCANS = ("scan", "while_loop")
 OPTIONS = {
+    "cpp_wrapper": True,  # calls kernels from C++: a scan's step takes 0.6 of what it takes from Python
     "compile_threads": 1,  # no pool of compilers, which would outlive its use
     "cpp.vec_isa_ok": True,  # or else each process starts others to see that the CPU has what it says
     # a graph that holds one is kept on disk too: its body is a part of the key
