@@ -184,7 +184,10 @@ def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], Sequence]:
         return lambda action: action.numpy().reshape(shape).clip(low, high).astype(space.dtype)
     centre, reach = (high + low) / 2, (high - low) / 2
 
+    def clipped(action):
+        return action.numpy().reshape(shape).clip(-1, 1).astype(space.dtype, copy=False)
+
     def scaled(action):
         return (centre + reach * action.numpy().reshape(shape).clip(-1, 1)).astype(space.dtype)
 
-    return scaled
+    return clipped if (low == -1).all() and (high == 1).all() else scaled
