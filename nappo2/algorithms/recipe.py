@@ -26,12 +26,7 @@ from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.schemes import Stages
-from nappo2.stages import (
-    collect,
-    gradients,
-    placed,
-    update,
-)
+from nappo2.stages import can_be_scanned, collect, gradients, placed, update
 
 
 @remade
@@ -60,7 +55,7 @@ def on_policy(
         afterwards: of params, after each update or rollout.
         batches: None for shuffled minibatches, of transitions or whole sequences.
         policy: None for the one that the agent and the distribution make.
-        jit: whether learning is compiled.
+        jit: whether learning is compiled, and with it rollouts of environments in torch.
 
     Raises:
         ValueError: if the minibatches do not divide a rollout, or something does not fit.
@@ -80,7 +75,7 @@ def on_policy(
     check_storage(name, batches)
     return Stages(
         init=init,
-        collect=collect(env, policy, num_steps),
+        collect=collect(env, policy, num_steps, jit=jit and can_be_scanned(env, policy)),
         prepare=compose(placed(), prepare),
         batches=batches,
         gradients=grads,

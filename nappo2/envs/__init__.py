@@ -8,12 +8,14 @@ from nappo2.envs.catch import catch
 from nappo2.envs.env import (
     Env,
     Game,
+    Motion,
     Outcome,
     action_size,
     check_spaces,
     counted,
     has_goals,
     is_image,
+    motion_of,
     observation_size,
 )
 from nappo2.envs.families import TORCH, make
@@ -24,7 +26,7 @@ from nappo2.envs.monitor import monitored
 from nappo2.envs.mountain_car import mountain_car
 from nappo2.envs.observing import masked_cartpole, observing
 from nappo2.envs.pendulum import pendulum
-from nappo2.envs.physics import physics_env
+from nappo2.envs.physics import PhysicsState, physics_env
 from nappo2.envs.pybullet import PYBULLET, pybullet
 
 __all__ = [
@@ -32,7 +34,9 @@ __all__ = [
     "TORCH",
     "Env",
     "Game",
+    "Motion",
     "Outcome",
+    "PhysicsState",
     "acrobot",
     "action_size",
     "atari",
@@ -52,6 +56,7 @@ __all__ = [
     "masked_cartpole",
     "minigrid",
     "monitored",
+    "motion_of",
     "mountain_car",
     "observation_size",
     "observing",

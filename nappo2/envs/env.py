@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gymnasium.spaces import Box, Dict, Discrete, Space
-from torch import Tensor
+from torch import Generator, Tensor
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
@@ -46,6 +46,24 @@ class Outcome(NamedTuple):
     game: Game | None = None
 
 
+class Motion(NamedTuple):
+    """What an environment in torch is made of, so that a whole rollout of it can be compiled.
+
+    Attributes:
+        start: ``(num_envs, generator) -> physics``, of new episodes.
+        move: ``(physics, action) -> (physics, reward, terminated)``.
+        observe: ``physics -> observation``.
+        time_limit: steps after which an episode is truncated.
+        step: the ``step`` that these make; an environment with another one is not this motion.
+    """
+
+    start: Callable[[int, Generator], Tensor]
+    move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    observe: Callable[[Tensor], Tensor]
+    time_limit: int
+    step: Callable
+
+
 class Env(NamedTuple):
     """A batch of environments, as a pair of functions.
 
@@ -66,6 +84,7 @@ class Env(NamedTuple):
         save: ``state -> saved``, tensors, arrays and numbers in dictionaries, tuples and lists;
             None where there is more in a state than that.
         load: ``(state, saved) -> state``: any state, moved to where the saved one was.
+        motion: what it is made of, if it is in torch; its state is then a PhysicsState.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -79,10 +98,16 @@ class Env(NamedTuple):
     many: Callable[[int], "Env"] | None = None
     save: Callable[[Any], Any] | None = None
     load: Callable[[Any, Any], Any] | None = None
+    motion: Motion | None = None
 
     def __repr__(self):
         spaces = f"{self.observation_space} -> {self.action_space}"
         return f"{self.num_envs} x {self.name}: {' '.join(spaces.split())}"
+
+
+def motion_of(env: Env) -> Motion | None:
+    """What it is made of; None if it is not in torch, or a wrapper's ``step`` is around it."""
+    return env.motion if env.motion and env.motion.step is env.step else None
 
 
 def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:

@@ -6,7 +6,7 @@ import torch
 from gymnasium.spaces import Box
 
 from nappo2.envs.cartpole import cartpole
-from nappo2.envs.env import Env
+from nappo2.envs.env import Env, motion_of
 
 
 def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
@@ -33,9 +33,22 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
         reached = outcome.observation.index_select(1, index)
         return state, observation.index_select(1, index), outcome._replace(observation=reached)
 
+    def many(n):
+        return observing(env.many(n), seen, name)
+
+    motion = motion_of(env) and env.motion._replace(
+        observe=lambda physics: env.motion.observe(physics).index_select(1, index), step=step
+    )
     part = Box(space.low[seen], space.high[seen], dtype=space.dtype)
     name = name or f"{env.name} seen at {seen}"
-    return env._replace(reset=reset, step=step, observation_space=part, name=name)
+    return env._replace(
+        reset=reset,
+        step=step,
+        observation_space=part,
+        name=name,
+        many=env.many and many,
+        motion=motion,
+    )
 
 
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:

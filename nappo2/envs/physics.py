@@ -7,12 +7,14 @@ import torch
 from gymnasium.spaces import Space
 from torch import Tensor
 
-from nappo2.envs.env import Env, Outcome
+from nappo2.envs.env import Env, Motion, Outcome
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
 
 class PhysicsState(NamedTuple):
+    """Where environments in torch stand."""
+
     physics: Tensor  # [B, ...], float64 as in Gymnasium
     time: Tensor  # [B], steps of each episode so far
     seed: Any  # an int, or one for each of many
@@ -83,7 +85,10 @@ def physics_env(
             seeds, physics = begun(tuple(seeds))
             return PhysicsState(physics, torch.zeros(len(physics)), seeds), observe(physics)
 
-        return env._replace(reset=reset, step=moved, num_envs=n * num_envs, many=None)
+        motion = env.motion._replace(step=moved)
+        return env._replace(
+            reset=reset, step=moved, num_envs=n * num_envs, many=None, motion=motion
+        )
 
     env = Env(
         reset,
@@ -95,5 +100,6 @@ def physics_env(
         many=many,
         save=lambda state: state,
         load=lambda state, saved: saved,
+        motion=Motion(start, move, observe, time_limit, step),
     )
     return env if draw is None else env._replace(render=lambda state: draw(state.physics[0]))

@@ -1,7 +1,7 @@
 """Action distributions, as functions of a network's outputs. Sampling takes an explicit generator."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,9 @@ class Distribution(NamedTuple):
         entropy: ``outputs -> entropy``, in nats, [...].
         num_outputs: ``size -> int``: how many outputs a network has for ``size`` actions to
             choose from, or for actions of ``size`` dimensions.
+        draw: ``(shape of outputs, generator) -> noise``: all that is random in ``sample``, so that
+            it can be drawn for a whole rollout; None where it depends on outputs.
+        place: ``(outputs, noise) -> action``: the rest of ``sample``.
     """
 
     sample: Callable[[Tensor, torch.Generator], Tensor]
@@ -26,14 +29,28 @@ class Distribution(NamedTuple):
     log_prob: Callable[[Tensor, Tensor], Tensor]
     entropy: Callable[[Tensor], Tensor]
     num_outputs: Callable[[int], int]
+    draw: Callable[[Sequence[int], torch.Generator], Tensor] | None = None
+    place: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+def sampling(draw: Callable, place: Callable) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """``sample``, which draws and places."""
+
+    def sample(outputs, generator):
+        noise = draw(outputs.shape, generator)  # on the CPU, as generators are
+        return place(outputs, noise if outputs.is_cpu else noise.to(outputs.device))
+
+    return sample
 
 
 def categorical() -> Distribution:
     """One of ``logits.shape[-1]`` actions."""
 
-    def sample(logits, generator):
+    def draw(shape, generator):
+        return torch.empty(shape).exponential_(generator=generator)
+
+    def place(logits, noise):
         # the largest of log-probabilities with Gumbel noise: half the price of torch.multinomial
-        noise = torch.empty(logits.shape).exponential_(generator=generator).to(logits.device)
         return (logits - noise.log()).argmax(-1)
 
     def mode(logits):
@@ -46,15 +63,18 @@ def categorical() -> Distribution:
         log_probs = logits.log_softmax(-1)
         return -(log_probs.exp() * log_probs).sum(-1)
 
-    return Distribution(sample, mode, log_prob, entropy, num_outputs=lambda size: size)
+    sample = sampling(draw, place)
+    return Distribution(sample, mode, log_prob, entropy, lambda size: size, draw, place)
 
 
 def normal() -> Distribution:
     """A diagonal normal; outputs are means and log standard deviations, [..., 2A]."""
 
-    def sample(outputs, generator):
+    def draw(shape, generator):
+        return torch.randn((*shape[:-1], shape[-1] // 2), generator=generator)
+
+    def place(outputs, noise):
         mean, log_std = outputs.chunk(2, -1)
-        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         return torch.addcmul(mean, log_std.exp(), noise)
 
     def mode(outputs):
@@ -67,7 +87,8 @@ def normal() -> Distribution:
     def entropy(outputs):
         return (outputs.chunk(2, -1)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
-    return Distribution(sample, mode, log_prob, entropy, num_outputs=lambda size: 2 * size)
+    sample = sampling(draw, place)
+    return Distribution(sample, mode, log_prob, entropy, lambda size: 2 * size, draw, place)
 
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # of a tanh-normal, as in SAC
@@ -81,8 +102,8 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     """
     unsquashed = normal()
 
-    def sample(outputs, generator):
-        return unsquashed.sample(bounded(outputs), generator).tanh()
+    def place(outputs, noise):
+        return unsquashed.place(bounded(outputs), noise).tanh()
 
     def mode(outputs):
         return unsquashed.mode(outputs).tanh()
@@ -94,7 +115,8 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     def entropy(outputs):
         return unsquashed.entropy(bounded(outputs))
 
-    return Distribution(sample, mode, log_prob, entropy, unsquashed.num_outputs)
+    draw, num_outputs = unsquashed.draw, unsquashed.num_outputs
+    return Distribution(sampling(draw, place), mode, log_prob, entropy, num_outputs, draw, place)
 
 
 def state_dependent(dist: Distribution, num_features: int) -> Distribution:

@@ -1,10 +1,11 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
-from nappo2.stages.collect import CollectState, collect
+from nappo2.stages.collect import collect
 from nappo2.stages.gradients import gradients
 from nappo2.stages.guard import guard
 from nappo2.stages.hindsight import episode, final, future, hindsight
+from nappo2.stages.interaction import CollectState
 from nappo2.stages.learn import learn, learn_sequences
 from nappo2.stages.learn_batches import learn_batches
 from nappo2.stages.minibatches import MinibatchState, minibatches, sequences
@@ -15,6 +16,7 @@ from nappo2.stages.place import placed
 from nappo2.stages.polyak import polyak
 from nappo2.stages.prioritized import prioritized_replay
 from nappo2.stages.replay import ReplayState, replay
+from nappo2.stages.scanned_interaction import can_be_scanned
 from nappo2.stages.update import scheduled, update
 from nappo2.stages.windows import windows
 
@@ -22,6 +24,7 @@ __all__ = [
     "CollectState",
     "MinibatchState",
     "ReplayState",
+    "can_be_scanned",
     "clip",
     "collect",
     "discounted",

@@ -15,14 +15,23 @@ from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.policies import Policy
 from nappo2.reports import Mean, Report, count
-from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.collect import CollectState, account, interact
+from nappo2.seeds import fold_in, split
+from nappo2.stages.collect import account
+from nappo2.stages.compiling import or_else
+from nappo2.stages.interaction import CollectState, interact
 from nappo2.stages.on_bad import raise_
+from nappo2.stages.scanned_interaction import scan_interact
 
 
 @stage
 def collect_members(
-    env: Env, policy: Policy, num_steps: int, prepare: Transform, num_members: int, name="members"
+    env: Env,
+    policy: Policy,
+    num_steps: int,
+    prepare: Transform,
+    num_members: int,
+    jit: bool = False,
+    name: str = "members",
 ) -> Pipeline:
     """Rollouts of all members, [n, T, B], prepared: what each would collect and prepare alone.
 
@@ -32,9 +41,11 @@ def collect_members(
         num_steps: of each environment per rollout.
         prepare: of the rollouts of a member.
         num_members: n.
+        jit: as for ``collect``.
     """
     together, n = env.many(num_members), num_members
-    acting = policy._replace(act=acting_at_once(policy, n), parts=None)
+    acting = policy._replace(act=acting_at_once(policy, n))
+    act = or_else(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
@@ -48,8 +59,7 @@ def collect_members(
     def step(params, states):
         state, plain = states[name], params.to_dict()
         seeds, keys = zip(*map(split, state.seed), strict=True)
-        rngs = [generator(key) for key in keys]
-        state, rollout, seconds = interact(together, acting, num_steps, plain, state, rngs)
+        state, rollout, took = act(together, acting, num_steps, plain, state, keys)
         raise_(env.name, rollout)
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
@@ -61,7 +71,7 @@ def collect_members(
         version = params["version"].expand(rollout["next"]["done"].shape)
         rollout = _prepared(policy, prepare, params, rollout)
         rollout["params_version"] = version
-        report = count(report, simulator_seconds=seconds, **found)
+        report = count(report, **took, **found)
         return {name: state}, TensorDict(rollout, batch_size=version.shape), report
 
     return Pipeline(init, step)
@@ -100,7 +110,8 @@ def _prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict)
 
     def one(own, rollout):
         own = {**own, "version": params["version"]}
-        rollout = {**rollout, "action_log_prob": policy.log_prob(own, rollout)}
+        if "action_log_prob" not in rollout:
+            rollout = {**rollout, "action_log_prob": policy.log_prob(own, rollout)}
         item = TensorDict(rollout, batch_size=rollout["next"]["done"].shape)
         source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, item, Report()))
         return (source | prepare).step(TensorDict(own), {})[1].to_dict()

@@ -31,7 +31,9 @@ def alone(env):
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("env", [envs.cartpole(2), alone(envs.cartpole(2)), envs.pendulum(2)])
+@pytest.mark.parametrize(
+    "env", [envs.cartpole(2), alone(envs.cartpole(2)), envs.pendulum(2), envs.masked_cartpole(2)]
+)
 def test_each_member_is_the_run_with_its_seed(env, normalize):
     """After one rollout's updates within 1e-5, and so are its statistics; after three, still near."""
     s = ppo(env, replace(CONFIG, normalize=normalize))

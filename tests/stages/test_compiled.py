@@ -1,23 +1,35 @@
 """Compiled learning, which is learning."""
 
 import warnings
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_flatten
 
-from nappo2 import PPO, envs, ppo, ravel, scheme
+from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
+from nappo2.maths.activations import tanh
+from nappo2.reports import join
+from nappo2.stages.compiling import compiled
 from nappo2.stages.scanned import scan_program
 from tests.stages.test_learn import fused
 from tests.stages.test_learn_batches import RECIPES, train
 
+LONG = pytest.mark.learning  # as compiling takes long
 
-def test_compiled_learning_is_learning():
-    """Within 1e-5, over three rollouts."""
+
+@pytest.fixture
+def strict():
+    """Has what cannot be compiled be an error."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", "learn cannot be compiled")
-        params, reports = fused(jit=True)
+        warnings.filterwarnings("error", ".*cannot be compiled")
+        yield
+
+
+def test_compiled_learning_is_learning(strict):
+    """Within 1e-5, over three rollouts."""
+    params, reports = fused(jit=True)
     expected, their_reports = fused()
     ours, theirs = (ravel(p["weights"])[0] for p in (params, expected))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
@@ -26,29 +38,25 @@ def test_compiled_learning_is_learning():
         torch.testing.assert_close(mean.value, theirs, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.learning  # as compiling takes long
+@LONG
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_compiled_replayed_learning_is_learning(recipe):
+def test_compiled_replayed_learning_is_learning(recipe, strict):
     """Within 1e-5; the actor of TD3 moves at every other update only."""
     found = []
     for jit in (False, True):
         s = recipe(jit=jit)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "learn.* cannot be compiled")
-            params, _ = train(s.collect | s.prepare | s.learn, s.init(0), 3)
+        params, _ = train(s.collect | s.prepare | s.learn, s.init(0), 3)
         found.append(ravel({name: params[name].to_dict() for name in ("weights", "target")})[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
 
-@pytest.mark.learning
-def test_compiled_gradients_are_gradients():
+@LONG
+def test_compiled_gradients_are_gradients(strict):
     """Of PPO, in 2dacs with two learners, within 1e-5 after 8 updates."""
     found = []
     for jit in (False, True):
         s = ppo(envs.pendulum(2), PPO(num_steps=32, num_minibatches=4, hidden=(8,), jit=jit))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "gradients cannot be compiled")
-            params, _ = train(scheme("2dacs", s), s.init(0), 8)
+        params, _ = train(scheme("2dacs", s), s.init(0), 8)
         found.append(ravel(params["weights"])[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
@@ -68,3 +76,88 @@ def test_a_program_is_found_again_on_disk_and_not_taken_for_another(tmp_path, mo
         (value,), _ = run({}, (torch.ones(3),), {}, torch.zeros(2, 3))
         found.append((value[0].item(), counters["inductor"]["fxgraph_cache_hit"] - before))
     assert found == [(4.0, 0), (9.0, 0), (4.0, 1)]
+
+
+TORCH = {
+    "cartpole": envs.cartpole(3, time_limit=12),
+    "pendulum": envs.pendulum(3, time_limit=7),
+    "mountain car": envs.mountain_car(3, time_limit=7),
+    "acrobot": envs.acrobot(3, time_limit=7),
+    "catch": envs.catch(3),
+    "without velocities": envs.masked_cartpole(3, time_limit=12),
+}
+SHORT = {"num_steps": 10, "num_epochs": 1, "num_minibatches": 1, "hidden": (8,)}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "cartpole" else pytest.param(name, marks=LONG) for name in TORCH]
+)
+def test_a_compiled_rollout_is_a_rollout(name, strict):
+    """All keys within 1e-5, over three rollouts in which episodes end; seeds and returns too."""
+    env, found = TORCH[name], []
+    for jit in (False, True):
+        s = ppo(env, PPO(**SHORT, jit=jit))
+        source = s.collect | s.prepare
+        params, reports = s.init(0), []
+        state = source.init(params, 0)
+        for _ in range(3):
+            state, rollout, report = source.step(params, state)
+            reports.append(report)
+        found.append((rollout, state["collect"], join(reports)))
+    (eager, state, theirs), (jit, after, ours) = found
+    assert set(jit.keys(True, True)) == set(eager.keys(True, True))
+    for key in eager.keys(True, True):
+        torch.testing.assert_close(jit[key], eager[key], atol=1e-5, rtol=1e-5)
+    assert (after.seed, after.env.seed) == (state.seed, state.env.seed)
+    assert len(theirs.episodes["return"]) > 3
+    torch.testing.assert_close(ours.episodes, theirs.episodes, atol=1e-4, rtol=1e-5)
+
+
+@LONG
+def test_a_compiled_population_collects_as_its_members_do(strict):
+    """Three members with seeds and params of their own, in one call: each is its own rollout."""
+    s = ppo(TORCH["cartpole"], PPO(**SHORT, jit=True))
+    many = population(s, 3)
+    params = many.init(5)
+    _, rollouts, _ = many.collect.step(params, many.collect.init(params, 5))
+    s = ppo(TORCH["cartpole"], PPO(**SHORT))
+    source = s.collect | s.prepare
+    for i in range(3):
+        own = s.init(fold_in(5, i))
+        _, rollout, _ = source.step(own, source.init(own, fold_in(5, i)))
+        for key in rollout.keys(True, True):
+            torch.testing.assert_close(rollouts[i][key], rollout[key], atol=1e-5, rtol=1e-5)
+
+
+def test_where_a_rollout_cannot_be_compiled_it_goes_on_without(monkeypatch):
+    def broken(*args):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr("nappo2.stages.scanned_interaction.roll", broken)
+    found = []
+    for jit in (False, True):
+        s = ppo(TORCH["cartpole"], PPO(**SHORT, jit=jit))
+        params = s.init(0)
+        with pytest.warns(match="collect cannot be compiled") if jit else nullcontext():
+            found.append(s.collect.step(params, s.collect.init(params, 0))[1])
+    assert (found[0] == found[1]).all()
+
+
+def test_only_what_is_in_torch_is_compiled_as_a_rollout():
+    """A step that was replaced is not passed over, and no simulator is taken for a formula."""
+    env, policy = TORCH["cartpole"], ppo(TORCH["cartpole"], PPO(**SHORT)).policy
+    slow = env._replace(step=lambda state, action: env.step(state, action))
+    for other in (slow, envs.from_gym("CartPole-v1", 3)):
+        with pytest.raises(ValueError, match="cannot be compiled: jit takes an environment of"):
+            collect(other, policy, 10, jit=True)
+        assert not dict(ppo(other, PPO(**SHORT, jit=True)).collect.stages[0].arguments)["jit"]
+    assert collect(env, policy, 10, jit=True)
+
+
+def test_compiled_tanh_is_tanh():
+    """Within 2e-7 from -20 to 20; its slope, 1 - y^2, within twice that and a rounding."""
+    x = torch.linspace(-20, 20, 4001, requires_grad=True)
+    y = compiled(tanh)(x)
+    torch.testing.assert_close(y, x.tanh(), atol=2e-7, rtol=0)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(slope, 1 - x.detach().tanh().square(), atol=5e-7, rtol=0)
