@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from nappo2.envs import Env, Motion, PhysicsState, action_size, motion_of
 from nappo2.maths.distributions import Distribution
@@ -37,7 +38,7 @@ def scan_interact(
     shape = (num_envs, dist.num_outputs(action_size(env.action_space)))
     noise = torch.cat([drawn(dist, shape, num_steps, key) for key in keys], 1)
     later, starts = zip(*(begun(motion, num_envs, num_steps, own) for own in seeds), strict=True)
-    still = {key: x for key, x in params.items() if key != "version"}
+    still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(motion, actor, dist, len(keys) if many else None)
     (place, time, observation, ends), found = program(still, carry, noise, torch.stack(starts, 1))
@@ -48,6 +49,11 @@ def scan_interact(
     reached = {key: found.pop(key) for key in KEYS[3:]}
     found["next"] = {"observation": reached.pop("reached"), **reached}
     return state._replace(env=physics, observation=observation), found, {}
+
+
+def own_memory(x: Tensor) -> Tensor:
+    """A copy: weights are views of one vector, and a scan takes no two tensors that share memory."""
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def drawn(dist: Distribution, shape: tuple[int, ...], num_steps: int, seed: int) -> Tensor:

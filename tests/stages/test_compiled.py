@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_flatten
 from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
 from nappo2.maths.activations import tanh
 from nappo2.reports import join
+from nappo2.schemes.population import member
 from nappo2.stages.compiling import compiled
 from nappo2.stages.scanned import scan_program
 from tests.stages.test_learn import fused
@@ -115,16 +116,17 @@ def test_a_compiled_rollout_is_a_rollout(name, strict):
 
 @LONG
 def test_a_compiled_population_collects_as_its_members_do(strict):
-    """Three members with seeds and params of their own, in one call: each is its own rollout."""
-    s = ppo(TORCH["cartpole"], PPO(**SHORT, jit=True))
-    many = population(s, 3)
-    params = many.init(5)
-    _, rollouts, _ = many.collect.step(params, many.collect.init(params, 5))
+    """Three members, after one has learnt: each rollout of one call is that member's own."""
+    many = population(ppo(TORCH["cartpole"], PPO(**SHORT, jit=True)), 3)
+    pipe, params = scheme("3cs", many), many.init(5)
+    state, params, _ = pipe.step(params, pipe.init(params, 5))
+    _, rollouts, _ = many.collect.step(params, state)
     s = ppo(TORCH["cartpole"], PPO(**SHORT))
     source = s.collect | s.prepare
     for i in range(3):
-        own = s.init(fold_in(5, i))
-        _, rollout, _ = source.step(own, source.init(own, fold_in(5, i)))
+        first, own = s.init(fold_in(5, i)), member(params, i)
+        after, _, _ = source.step(first, source.init(first, fold_in(5, i)))
+        _, rollout, _ = source.step(own, after)
         for key in rollout.keys(True, True):
             torch.testing.assert_close(rollouts[i][key], rollout[key], atol=1e-5, rtol=1e-5)
 
