@@ -32,13 +32,17 @@ def theirs() -> Iterator[float]:
     return rates(lambda: model.learn(1024, reset_num_timesteps=False), 1024)
 
 
+def make() -> gymnasium.Env:
+    return gymnasium.make("CartPole-v1")
+
+
 def stable_baselines():
     """Its PPO in the same configuration."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.logger import Logger
     from stable_baselines3.common.vec_env import DummyVecEnv
 
-    vector = DummyVecEnv([lambda: gymnasium.make("CartPole-v1")] * 8)
+    vector = DummyVecEnv([make] * 8)
     model = PPO(
         "MlpPolicy", vector, n_steps=128, batch_size=256, n_epochs=4, ent_coef=0.0, seed=0,
         device="cpu",

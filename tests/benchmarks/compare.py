@@ -1,4 +1,4 @@
-"""``nox -s compare``: PPO beside Stable-Baselines3, as a table and a picture for the docs.
+"""``nox -s compare``: PPO beside Stable-Baselines3 and TorchRL, as a table and a picture for the docs.
 
 The same environments, networks and hyper-parameters, one torch thread, in turns; medians over the
 rounds with their quartiles. CPU seconds stand beside wall seconds, as they show what waits.
@@ -6,6 +6,8 @@ rounds with their quartiles. CPU seconds stand beside wall seconds, as they show
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter, process_time
@@ -21,10 +23,12 @@ from nappo2.schemes import scheme
 from tests.benchmarks import cartpole, locomotion
 from tests.benchmarks.figures import interleaved
 from tests.benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah
+from tests.benchmarks.torchrl_ppo import torchrl
 
 DOCS = Path("docs")
 COMMAND = "nox -s compare"
-PEER, TICKS = "Stable-Baselines3", (1, 2, 4, 8, 16)
+PACKAGES = {"sb3": "stable-baselines3", "torchrl": "torchrl", "torch": "torch"}
+PEER, TICKS = "Stable-Baselines3", (0.1, 0.25, 0.5, 1, 2, 4, 8, 16)
 
 
 class Turn(NamedTuple):
@@ -55,6 +59,7 @@ def half_cheetahs() -> dict[str, Iterator[Turn]]:
         "nappo2": learner(envs.from_gym(half_cheetah([]), NUM_ENVS), PPO()),
         "nappo2, jit": learner(envs.from_gym(half_cheetah([]), NUM_ENVS), PPO(jit=True)),
         PEER: turns(lambda: model.learn(steps, reset_num_timesteps=False), steps),
+        "TorchRL": turns(torchrl(half_cheetah([]), NUM_ENVS, NUM_STEPS, 10, 64, True), steps),
         "the bare simulator": turns(bare, locomotion.BARE_STEPS),
     }
 
@@ -62,9 +67,11 @@ def half_cheetahs() -> dict[str, Iterator[Turn]]:
 def cartpoles() -> dict[str, Iterator[Turn]]:
     model, config = cartpole.stable_baselines(), cartpole.CONFIG
     return {
+        "nappo2": learner(envs.from_gym("CartPole-v1", 8), replace(config, jit=False)),
         "nappo2, jit": learner(envs.from_gym("CartPole-v1", 8), config),
         "nappo2, jit, torch x 1,024": learner(envs.cartpole(1024), config),
         PEER: turns(lambda: model.learn(1024, reset_num_timesteps=False), 1024),
+        "TorchRL": turns(torchrl(cartpole.make, 8, 128, 4, 256, False), 1024),
     }
 
 
@@ -136,18 +143,21 @@ def main(rounds: int = 15) -> None:
     DOCS.mkdir(exist_ok=True)
     (DOCS / "pictures").mkdir(exist_ok=True)
     draw(found, DOCS / "pictures" / "comparison.png")
-    (DOCS / "comparison.md").write_text(PAGE.format(table=text, rounds=rounds, command=COMMAND))
+    peers = {name: version(package) for name, package in PACKAGES.items()}
+    page = PAGE.format(table=text, rounds=rounds, command=COMMAND, **peers)
+    (DOCS / "comparison.md").write_text(page)
 
 
 PAGE = """---
 orphan: true
 ---
 
-# Beside Stable-Baselines3
+# Beside Stable-Baselines3 and TorchRL
 
 PPO with the same networks (64-64 tanh, separate), hyper-parameters and environments, one torch
 thread, in one process. Who is compared takes turns, {rounds} rounds; medians, with quartiles in
-brackets. Made by `{command}`.
+brackets. Made by `{command}`, with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}. TorchRL's
+is its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused Adam.
 
 {table}
 

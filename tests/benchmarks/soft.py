@@ -1,12 +1,11 @@
 """SAC on HalfCheetahBullet, one update per env step, beside Stable-Baselines3, in as many threads.
 
 256-256 perceptrons, batches of 256, a thousand transitions before the first update. A turn is 32 env
-steps of one environment, in rollouts of 8, and 32 updates. ``soft 2`` uses two threads.
+steps of one environment, in rollouts of 8, and 32 updates.
 """
 
 import sys
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 
@@ -54,7 +53,11 @@ def theirs(threads: int) -> Iterator[float]:
     return rates(run, TURN)
 
 
-def measure(threads: int, rounds: int = 12) -> list[dict]:
+def measure(rounds: int = 12) -> list[dict]:
+    return [found for threads in (1, 2) for found in measured(threads, rounds)]
+
+
+def measured(threads: int, rounds: int) -> list[dict]:
     found = interleaved(
         rounds, eager=ours(False, threads), jit=ours(True, threads), sb3=theirs(threads)
     )
@@ -69,4 +72,4 @@ def measure(threads: int, rounds: int = 12) -> list[dict]:
 
 
 if __name__ == "__main__":
-    sys.exit(report(partial(measure, int(sys.argv[1]) if len(sys.argv) > 1 else 1)))
+    sys.exit(report(measure))
