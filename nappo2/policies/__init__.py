@@ -10,10 +10,12 @@ from nappo2.policies.exploration import (
 from nappo2.policies.gsde import Exploration, gsde
 from nappo2.policies.policy import (
     Decision,
+    Parts,
     Policy,
     action_of,
     greedy,
     memoryless,
+    parts_of,
     stochastic,
     telling,
 )
@@ -22,6 +24,7 @@ from nappo2.policies.recurrent import recurrent, recurrent_greedy, remembering
 __all__ = [
     "Decision",
     "Exploration",
+    "Parts",
     "Policy",
     "action_of",
     "best",
@@ -30,6 +33,7 @@ __all__ = [
     "greedy",
     "gsde",
     "memoryless",
+    "parts_of",
     "recurrent",
     "recurrent_greedy",
     "remembering",

@@ -22,6 +22,26 @@ def action_of(decision: Tensor | Decision) -> Tensor:
     return decision.action if isinstance(decision, Decision) else decision
 
 
+class Parts(NamedTuple):
+    """Of what a policy is made that does no more than sample from a distribution.
+
+    Attributes:
+        actor: the network.
+        dist: the distribution of its outputs.
+        act: the policy's ``act``, which these make; a policy with another one is not made of them.
+        draw: ``(num_envs, size, generator) -> noise``: all that is random in a step, for actions of
+            so many dimensions or choices, so that it can be drawn before; None where it
+            depends on what is seen.
+        place: ``(params, observation, memory, noise) -> (action, memory)``: the rest of ``act``.
+    """
+
+    actor: Apply
+    dist: Distribution
+    act: Callable
+    draw: Callable[[int, int, torch.Generator], Any] | None
+    place: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]] | None
+
+
 class Policy(NamedTuple):
     """How to act, and how probable that was; of a policy with a memory also how it forgets.
 
@@ -34,8 +54,8 @@ class Policy(NamedTuple):
         reset: ``(memory, done, generator) -> memory``, fresh where an episode ended, after a step.
         recorded: ``memory -> (tensor [B, ...],)``, which rollouts have as the key ``memory``:
             what acting began with; () if nothing of it is needed again.
-        parts: the network and the distribution that it samples from, if it does no more; by these
-            a population acts at once.
+        parts: of what it is made, if it does no more than sample; by these a population acts at
+            once, noise is drawn once per rollout, and a rollout can be compiled.
     """
 
     init: Callable[[int, int], Any]
@@ -43,7 +63,12 @@ class Policy(NamedTuple):
     log_prob: Callable[[Mapping, Mapping], Tensor]
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
-    parts: tuple[Apply, Distribution] | None = None
+    parts: Parts | None = None
+
+
+def parts_of(policy: Policy) -> Parts | None:
+    """Its parts; None if it has none, or acts in another way than these do."""
+    return policy.parts if policy.parts and policy.parts.act is policy.act else None
 
 
 def memoryless(num_envs: int, seed: int) -> tuple:
@@ -54,24 +79,42 @@ def memoryless(num_envs: int, seed: int) -> tuple:
 def stochastic(actor: Apply, dist: Distribution) -> Policy:
     """Samples from the distribution."""
 
-    def act(params, observation, memory, generator):
-        return dist.sample(actor(params, observation), generator), memory
+    def deciding(sample):
+        def act(params, observation, memory, source):
+            return sample(actor(params, observation), source), memory
 
-    def log_prob(params, rollout):
-        return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
+        return act
 
-    return Policy(memoryless, act, log_prob, parts=(actor, dist))
+    return _sampling(actor, dist, deciding)
 
 
 def telling(actor: Apply, dist: Distribution) -> Policy:
     """``stochastic``, but says at once how probable an action was: for networks of images."""
 
-    def act(params, observation, memory, generator):
-        outputs = actor(params, observation)
-        action = dist.sample(outputs, generator)
-        return Decision(action, dist.log_prob(outputs, action)), memory
+    def deciding(sample):
+        def act(params, observation, memory, source):
+            outputs = actor(params, observation)
+            action = sample(outputs, source)
+            return Decision(action, dist.log_prob(outputs, action)), memory
 
-    return stochastic(actor, dist)._replace(act=act)
+        return act
+
+    return _sampling(actor, dist, deciding)
+
+
+def _sampling(actor: Apply, dist: Distribution, deciding: Callable) -> Policy:
+    """The policy whose ``act`` is ``deciding(sample)``, of a generator or of noise."""
+
+    def log_prob(params, rollout):
+        return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
+
+    def draw(num_envs, size, generator):
+        return dist.draw((num_envs, dist.num_outputs(size)), generator)
+
+    act, before = deciding(dist.sample), (None, None)
+    if dist.place:
+        before = draw, deciding(dist.place)
+    return Policy(memoryless, act, log_prob, parts=Parts(actor, dist, act, *before))
 
 
 def greedy(actor: Apply, dist: Distribution) -> Policy:

@@ -12,6 +12,7 @@ from tensordict import TensorDict
 
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, compose, positive, stage
+from nappo2.policies import parts_of
 from nappo2.reports import Mean, Report
 from nappo2.schemes.stages import Stages
 from nappo2.seeds import fold_in
@@ -68,7 +69,12 @@ def _collecting(stages: Stages, num_members: int) -> Pipeline:
     (record,) = stages.collect.stages
     how = dict(record.arguments)
     on_bad = how.pop("on_bad", raise_)
-    if record.kind == "collect" and how["env"].many and how["policy"].parts and on_bad is raise_:
+    if (
+        record.kind == "collect"
+        and how["env"].many
+        and parts_of(how["policy"])
+        and on_bad is raise_
+    ):
         return collect_members(**how, prepare=stages.prepare, num_members=num_members)
     return members(stages.collect | stages.prepare, num_members)
 

@@ -13,7 +13,7 @@ from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, stage
-from nappo2.policies import Policy
+from nappo2.policies import Parts, Policy
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collect import account
@@ -44,7 +44,7 @@ def collect_members(
         jit: as for ``collect``.
     """
     together, n = env.many(num_members), num_members
-    acting = policy._replace(act=acting_at_once(policy, n))
+    acting = acting_at_once(policy, n)
     act = or_else(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
@@ -77,18 +77,27 @@ def collect_members(
     return Pipeline(init, step)
 
 
-def acting_at_once(policy: Policy, num_members: int):
-    """``act`` of all members, whose generators are many."""
-    actor, dist = policy.parts
+def acting_at_once(policy: Policy, num_members: int) -> Policy:
+    """The policy of all members, whose generators are many."""
+    actor, dist, _, alone, placed = policy.parts
+
+    def outputs_of(params: dict, observation: Tensor) -> Tensor:
+        still = {key: x for key, x in params.items() if key != "version"}
+        return torch.vmap(actor)(still, observation.unflatten(0, (num_members, -1)))
 
     def act(params: dict, observation: Tensor, memory: Any, rngs: Sequence[torch.Generator]):
-        still = {key: x for key, x in params.items() if key != "version"}
-        seen = observation.unflatten(0, (num_members, -1))
-        outputs = torch.vmap(actor)(still, seen)
+        outputs = outputs_of(params, observation)
         actions = [dist.sample(out, rng) for out, rng in zip(outputs, rngs, strict=True)]
         return torch.cat(actions), memory
 
-    return act
+    def draw(num_envs: int, size: int, rngs: Sequence[torch.Generator]):
+        return torch.cat([alone(num_envs // num_members, size, rng) for rng in rngs])
+
+    def place(params: dict, observation: Tensor, memory: Any, noise: Tensor):
+        return dist.place(outputs_of(params, observation).flatten(0, 1), noise), memory
+
+    before = (draw, place) if placed else (None, None)
+    return policy._replace(act=act, parts=Parts(actor, dist, act, *before))
 
 
 def counted(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, dict]:

@@ -1,5 +1,6 @@
 """What is done with an environment in a rollout, step by step."""
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -7,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from nappo2.envs import Env, Outcome
-from nappo2.policies import Decision, Policy
+from nappo2.envs import Env, Outcome, action_size
+from nappo2.policies import Decision, Policy, parts_of
 from nappo2.seeds import generator
 from nappo2.stages.on_bad import finite
 from nappo2.stages.stop import current_stop
@@ -46,13 +47,14 @@ def interact(
     """
     rng = tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
     env_state, observation, memory = state[:3]
-    act, remembers, kept = policy.act, not nothing(memory), ()
+    act, sources = acting(env, policy, num_steps, rng)
+    remembers, kept = not nothing(memory), ()
     rows, seconds, stop = [], 0.0, current_stop()
     with torch.inference_mode(), without_garbage_collection():
-        for t in range(num_steps):
+        for t, source in enumerate(sources):
             if remembers:
                 kept = policy.recorded(memory)
-            action, memory = act(params, finite(observation), memory, rng)
+            action, memory = act(params, finite(observation), memory, source)
             action, *said = action if isinstance(action, Decision) else (action,)
             start = perf_counter()
             env_state, following, outcome = env.step(env_state, action)
@@ -82,6 +84,15 @@ def interact(
         rollout["memory"] = columns[-1]
     state = state._replace(env=env_state, observation=observation, memory=memory)
     return state, rollout, {"simulator_seconds": seconds}
+
+
+def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable, list]:
+    """How to act, and of what in each step: of noise that is drawn before, or of the generator."""
+    parts = parts_of(policy)
+    if parts is None or parts.place is None:
+        return policy.act, [rng] * num_steps
+    size = action_size(env.action_space)
+    return parts.place, [parts.draw(env.num_envs, size, rng) for _ in range(num_steps)]
 
 
 def ordinary(x: Any) -> Any:

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from nappo2.envs import Env, Motion, PhysicsState, action_size, motion_of
+from nappo2.envs import Env, Motion, PhysicsState, motion_of
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
-from nappo2.policies import Policy
+from nappo2.policies import Policy, parts_of
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import compiled
-from nappo2.stages.interaction import CollectState
+from nappo2.stages.interaction import CollectState, acting
 from nappo2.stages.stop import current_stop
 
 KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "terminated", "truncated")
@@ -20,7 +20,8 @@ KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "termin
 
 def can_be_scanned(env: Env, policy: Policy) -> bool:
     """Whether all that a step does is known as functions of tensors."""
-    return bool(motion_of(env) and policy.parts and policy.parts[1].place)
+    parts = parts_of(policy)
+    return bool(motion_of(env) and parts and parts.place)
 
 
 def scan_interact(
@@ -31,16 +32,16 @@ def scan_interact(
     An environment of many has a seed for each, and so has the policy; params then have a leading
     dimension.
     """
-    motion, (actor, dist), physics = motion_of(env), policy.parts, state.env
+    motion, parts, physics = motion_of(env), policy.parts, state.env
     many = isinstance(seed, tuple)
     keys, seeds = (seed, physics.seed) if many else ((seed,), (physics.seed,))
     num_envs = env.num_envs // len(keys)
-    shape = (num_envs, dist.num_outputs(action_size(env.action_space)))
-    noise = torch.cat([drawn(dist, shape, num_steps, key) for key in keys], 1)
+    rng = tuple(map(generator, seed)) if many else generator(seed)
+    noise = torch.stack(acting(env, policy, num_steps, rng)[1])
     later, starts = zip(*(begun(motion, num_envs, num_steps, own) for own in seeds), strict=True)
     still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
-    program = roll(motion, actor, dist, len(keys) if many else None)
+    program = roll(motion, parts.actor, parts.dist, len(keys) if many else None)
     (place, time, observation, ends), found = program(still, carry, noise, torch.stack(starts, 1))
     current_stop().arrived()
     seeds = tuple(own[end] for own, end in zip(later, ends.tolist(), strict=True))
@@ -54,12 +55,6 @@ def scan_interact(
 def own_memory(x: Tensor) -> Tensor:
     """A copy: weights are views of one vector, and a scan takes no two tensors that share memory."""
     return x.clone(memory_format=torch.contiguous_format)
-
-
-def drawn(dist: Distribution, shape: tuple[int, ...], num_steps: int, seed: int) -> Tensor:
-    """The noise of all actions, [T, ...], as sampling step by step would draw it."""
-    rng = generator(seed)
-    return torch.stack([dist.draw(shape, rng) for _ in range(num_steps)])
 
 
 def begun(motion: Motion, num_envs: int, num_steps: int, seed: int) -> tuple[list[int], Tensor]:

@@ -149,3 +149,23 @@ def test_what_acting_left_may_be_written_to_and_differentiated():
     with pytest.raises(ZeroDivisionError):
         source.step(PARAMS, source.init(PARAMS, 0))
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("env", [envs.cartpole(3), envs.pendulum(3), envs.catch(3)])
+def test_noise_that_is_drawn_before_is_the_noise_that_is_drawn_in_each_step(env):
+    """To the last bit."""
+    stages = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
+    params, found = stages.init(0), []
+    for policy in (stages.policy, stages.policy._replace(parts=None)):
+        source = collect(env, policy, 16)
+        found.append(source.step(params, source.init(params, 4))[1])
+    assert (found[0] == found[1]).all()
+
+
+def test_a_policy_that_acts_in_another_way_is_asked_whatever_it_was_made_of():
+    def left(params, observation, memory, rng):
+        return torch.zeros(3, dtype=torch.int64), memory
+
+    source = collect(envs.cartpole(3), STAGES.policy._replace(act=left), 16)
+    _, rollout, _ = source.step(PARAMS, source.init(PARAMS, 4))
+    assert (rollout["action"] == 0).all()
