@@ -9,6 +9,7 @@ from nappo2.checkpoint import load_params
 from nappo2.metrics import Metrics, Row, read_csv
 from nappo2.params import Params
 from nappo2.show.look import look
+from nappo2.show.members import members
 
 ITS_OWN = (
     "seed",
@@ -66,16 +67,22 @@ def load_run(path: str | Path) -> SavedRun:
 
 
 Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
-"""Paths, saved runs or Learners; or such by the name of their group."""
+"""Paths, saved runs or Learners; or such by the name of their group. Populations are many runs."""
 
 
 def grouped(runs: Runs, *apart: str) -> dict[str, list[Any]]:
-    """Runs by what they have in common, but for settings ``apart``; called by what distinguishes them."""
+    """Runs by what they have in common, but for settings ``apart``; called by what distinguishes them.
+
+    A population is as many runs as it has members.
+    """
     if isinstance(runs, Mapping):
-        return {name: [loaded(run) for run in some] for name, some in runs.items()}
+        return {
+            name: [member for run in some for member in members(loaded(run))]
+            for name, some in runs.items()
+        }
     if isinstance(runs, (str, Path)) or hasattr(runs, "metrics"):
         runs = [runs]
-    found = [loaded(run) for run in runs]
+    found = [member for run in runs for member in members(loaded(run))]
     settings = [
         {key: x for key, x in settings_of(run).items() if key not in apart} for run in found
     ]
@@ -103,7 +110,8 @@ def settings_of(run: Any) -> dict[str, str]:
     """How a run was made, flat, without its seed."""
     if not hasattr(run, "described"):
         return {"pipeline": repr(run.pipeline)}
-    flat = {k: v for k, v in run.described.items() if not isinstance(v, dict)}
+    hyper = {key: f"{x:g}" for key, x in getattr(run, "hyper", {}).items()}
+    flat = hyper | {k: v for k, v in run.described.items() if not isinstance(v, dict)}
     flat |= {f"config.{k}": v for k, v in run.described.get("config", {}).items()}
     return {key: str(value) for key, value in flat.items() if key not in ITS_OWN}
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, ppo, scheme, video
+from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
 from nappo2.metrics import Metrics
 from nappo2.show import dashboard
+from nappo2.show.members import members
 from nappo2.show.plots import on_one_grid
 from nappo2.show.runs import SavedRun, grouped
 from nappo2.show.video import frames
@@ -103,6 +104,28 @@ def test_a_comparison_by_hand():
     assert found.names == ["ppo", "a2c"] and found.iqm == [15.0, 5.0] and found.num_runs == [4, 4]
     assert found.low[1] == found.high[1] == 5.0 and 0 <= found.low[0] < 15 < found.high[0]
     assert "ppo: 15.0 (" in repr(found) and "data:image/png" in found._repr_html_()
+
+
+def test_members_of_a_population_are_compared_as_runs_of_their_own():
+    """Each at half of the env steps of both; the mean of 1 and 3, and of 5 and 9."""
+    rows = [{"env_steps": 20, "episode_return_0": 1.0, "episode_return_1": 5.0}]
+    rows += [{"env_steps": 40}, {"env_steps": 60, "episode_return_0": 3.0, "episode_return_1": 9.0}]
+    first, second = members(SavedRun(Metrics(rows), {"env": "A"}, None, None))
+    assert [row["env_steps"] for row in first.metrics] == [10, 30]
+    assert [run.metrics[-1]["episode_return"] for run in (first, second)] == [2.0, 7.0]
+
+
+def test_a_population_is_compared_and_plotted_by_what_its_members_differ_in():
+    pytest.importorskip("rliable")
+    many = population(STAGES, 4, learning_rate=[1e-3, 1e-2, 1e-3, 1e-2])
+    run = Learner(scheme("3cs", many), many.init(0), target_steps=1024, progress=False).run()
+    found = compare(run)
+    assert sorted(found.names) == ["learning_rate 0.001", "learning_rate 0.01"]
+    assert found.num_runs == [2, 2] and compare({"all": [run]}).num_runs == [4]
+    assert {name: len(some) for name, some in grouped([run]).items()} == dict.fromkeys(
+        ("learning_rate 0.001", "learning_rate 0.01"), 2
+    )
+    assert plot(run).png.startswith(PNG)
 
 
 def test_environments_are_compared_on_scales_that_somebody_gave():

@@ -1,0 +1,59 @@
+"""The members of a population, as runs of their own."""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nappo2.metrics import Metrics, Row
+
+RECENT = 20  # rollouts
+
+
+class MemberRun(NamedTuple):
+    """A member of a population, as a run of its own.
+
+    Attributes:
+        metrics: ``env_steps`` of the member alone, and as its ``episode_return`` the mean over the
+            last RECENT rollouts in which an episode of it ended.
+        described: what is known of the population.
+        hyper: in which members differ.
+        log_dir: of the population, or None.
+    """
+
+    metrics: Metrics
+    described: dict[str, Any]
+    hyper: dict[str, float]
+    log_dir: Path | None
+
+
+def members(run: Any) -> list[Any]:
+    """The members of a population's run; of any other run, the run itself."""
+    names = {key for row in run.metrics for key in row if re.fullmatch(r"episode_return_\d+", key)}
+    if not names:
+        return [run]
+    n, described = len(names), getattr(run, "described", None)
+    described = {"pipeline": repr(run.pipeline)} if described is None else described
+    hyper = {} if run.params is None else run.params["hyper"].to_dict()
+    differs = {key: x.tolist() for key, x in hyper.items() if x.ndim and len(x.unique()) > 1}
+    return [
+        MemberRun(
+            _rows_of(run.metrics, i, n),
+            described,
+            {key: values[i] for key, values in differs.items()},
+            getattr(run, "log_dir", None),
+        )
+        for i in range(n)
+    ]
+
+
+def _rows_of(rows: Sequence[Row], i: int, num_members: int) -> Metrics:
+    recent: deque[float] = deque(maxlen=RECENT)
+    found = Metrics()
+    for row in rows:
+        if (score := row.get(f"episode_return_{i}")) is not None:
+            recent.append(score)
+            steps = row["env_steps"] / num_members
+            found.append({"env_steps": steps, "episode_return": sum(recent) / len(recent)})
+    return found
