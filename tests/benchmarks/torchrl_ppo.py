@@ -1,5 +1,6 @@
 """TorchRL's PPO, put together as its own example does, to take turns with."""
 
+import warnings
 from collections.abc import Callable
 
 import gymnasium
@@ -29,7 +30,8 @@ def torchrl(
     from torchrl.objectives import ClipPPOLoss
     from torchrl.objectives.value import GAE
 
-    torchrl_logger.setLevel("ERROR")  # it announces each buffer
+    torchrl_logger.setLevel("ERROR")  # it announces each buffer, and what its next version changes
+    warnings.filterwarnings("ignore", module="torchrl")
     torch.manual_seed(0)
     env = SerialEnv(num_envs, lambda: GymWrapper(make()))
     if normalize:
