@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nappo2.schemes.remote.watchdog import alive, children
 from tests.test_cli import SHORT, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -130,3 +131,13 @@ time.sleep(600)
         assert Path(f"/proc/{free}").exists()
     finally:
         os.kill(free, signal.SIGKILL)
+
+
+def test_who_was_started_by_a_carrier_is_known_whatever_its_environment_says():
+    """By number and start, so that nobody is ended who is given the number later."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}) as child:
+        found = {known for known in children([os.getpid()]) if known[0] == child.pid}
+        assert len(found) == 1 and found <= alive()
+        child.kill()
+        child.wait()
+        assert not found & alive()

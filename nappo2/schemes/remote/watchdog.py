@@ -4,7 +4,8 @@ Ray's daemons end with the driver, as the kernel sees to. What they started in t
 itself: a worker that is still importing looks for its node for a minute before it gives up, and
 Ray's agents report the loss to a server that is gone, for as long. So the children of a Ray of
 our own carry a mark in their environment, and when the driver is gone, whoever carries it is
-ended. Run as a script, with the standard library alone, so that it takes little.
+ended. An agent may have written its title over the mark, so that who was started by a carrier is
+remembered while its parent lives. Run as a script, with the standard library alone, so that it takes little.
 """
 
 import contextlib
@@ -45,14 +46,17 @@ def watched() -> Iterator[None]:
 
 def main(parent: int, mark: str) -> None:
     """Waits until the parent is gone, then ends all who carry the mark, until there are none."""
-    entry = f"{NAME}={mark}".encode()
+    entry, known, wait = f"{NAME}={mark}".encode(), set(), 1.0
     with contextlib.suppress(ProcessLookupError):  # it was faster
         watch = os.pidfd_open(parent)
         if os.getppid() == parent:
-            while not select.select([watch], [], [], CHECK_SECONDS)[0]:
-                if not carriers(entry):
+            while not select.select([watch], [], [], wait)[0]:
+                found = carriers(entry)
+                if not found and wait == CHECK_SECONDS:
                     return  # Ray was shut down, and nothing is left to watch over
-    while found := carriers(entry):
+                known |= children(found)
+                wait = min(2 * wait, CHECK_SECONDS)  # agents are started at first
+    while found := [*carriers(entry), *(pid for pid, start in known & alive())]:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -67,6 +71,25 @@ def carriers(entry: bytes) -> list[int]:
             if entry in (path / "environ").read_bytes().split(b"\0"):
                 found.append(int(path.name))
     return found
+
+
+def children(parents: list[int]) -> set[tuple[int, int]]:
+    """Who was started by one of these: its number, and when it was started."""
+    return {(pid, start) for pid, start, parent in processes() if parent in parents}
+
+
+def alive() -> set[tuple[int, int]]:
+    """All processes, with when they were started, as numbers are used again."""
+    return {(pid, start) for pid, start, _ in processes()}
+
+
+def processes() -> Iterator[tuple[int, int, int]]:
+    """The number of each process, when it was started, in ticks, and the number of its parent."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone
+            state, parent, *rest = (path / "stat").read_text().rpartition(")")[2].split()
+            if state != "Z":
+                yield int(path.name), int(rest[17]), int(parent)
 
 
 if __name__ == "__main__":
