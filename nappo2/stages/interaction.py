@@ -45,7 +45,7 @@ def interact(
     Args:
         seed: of what the policy draws, or one for each member of a population.
     """
-    rng = tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
+    rng = generators(seed)
     env_state, observation, memory = state[:3]
     act, sources = acting(env, policy, num_steps, rng)
     remembers, kept = not nothing(memory), ()
@@ -84,6 +84,11 @@ def interact(
         rollout["memory"] = columns[-1]
     state = state._replace(env=env_state, observation=observation, memory=memory)
     return state, rollout, {"simulator_seconds": seconds}
+
+
+def generators(seed: int | tuple[int, ...]) -> Any:
+    """A generator, or one for each member of a population."""
+    return tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
 
 
 def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable, list]:

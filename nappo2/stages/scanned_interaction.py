@@ -12,7 +12,7 @@ from nappo2.networks import Apply
 from nappo2.policies import Policy, parts_of
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import compiled
-from nappo2.stages.interaction import CollectState, acting
+from nappo2.stages.interaction import CollectState, acting, generators
 from nappo2.stages.stop import current_stop
 
 KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "terminated", "truncated")
@@ -36,8 +36,7 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, seeds = (seed, physics.seed) if many else ((seed,), (physics.seed,))
     num_envs = env.num_envs // len(keys)
-    rng = tuple(map(generator, seed)) if many else generator(seed)
-    noise = torch.stack(acting(env, policy, num_steps, rng)[1])
+    noise = torch.stack(acting(env, policy, num_steps, generators(seed))[1])
     later, starts = zip(*(begun(motion, num_envs, num_steps, own) for own in seeds), strict=True)
     still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
