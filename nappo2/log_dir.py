@@ -39,3 +39,11 @@ def parents(path: str | Path) -> list[Path]:
     """A path and all folders that it is in."""
     path = Path(path).absolute()
     return [path, *path.parents]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text to ``path`` all at once, and never through a link that stands there."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.unlink(missing_ok=True)
+    unfinished.write_text(text)
+    os.replace(unfinished, path)

@@ -1,6 +1,9 @@
 """The commands beside train, on a run that train left."""
 
 import json
+import shutil
+import sys
+from itertools import product
 
 import pytest
 
@@ -74,3 +77,114 @@ def test_bad_input_is_a_sentence_and_exit_code_2(line, run, tmp_path, monkeypatc
     printed = capsys.readouterr()
     assert stopped.value.code == 2 and "Traceback" not in printed.err
     assert WRONG[line] in printed.err
+
+
+def ended(capsys, *args):
+    """The exit code of a command, and what it said on the standard error."""
+    with pytest.raises(SystemExit) as stopped:
+        main([*map(str, args)])
+    return stopped.value.code, capsys.readouterr().err
+
+
+def copied(run, folder, **changed):
+    """A copy of a run, whose run.json says something else."""
+    shutil.copytree(run, folder, symlinks=True)
+    described = json.loads((folder / "run.json").read_text()) | changed
+    (folder / "run.json").write_text(json.dumps(described))
+    return folder
+
+
+@pytest.fixture
+def strange(tmp_path, monkeypatch):
+    """The name of a module that tells when it is imported, and registers an environment."""
+    (tmp_path / "strange.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "gymnasium.register('Strange-v0', CartPoleEnv, max_episode_steps=20)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield "strange"
+    sys.modules.pop("strange", None)
+
+
+ACTING = ("eval RUN --episodes 1", "play RUN --steps 2", "train --resume RUN --total-steps 320")
+MODULES = ("strange:CartPole-v1", "strange:Strange-v0", "x:strange:CartPole-v1", "strange:", ":")
+
+
+@pytest.mark.parametrize(("line", "env"), product(ACTING, MODULES))
+def test_no_file_makes_a_command_import_a_module(line, env, run, strange, tmp_path, capsys):
+    folder = copied(run, tmp_path / "copy", env=env)
+    code, said = ended(capsys, *line.replace("RUN", str(folder)).split())
+    assert code == 2 and "no file makes nappo2 import a module" in said and repr(env) in said
+    assert f"--env {env}" in said and strange not in sys.modules
+
+
+@pytest.mark.parametrize("line", ACTING)
+def test_whoever_names_a_module_on_the_command_line_has_it_imported(
+    line, run, strange, tmp_path, capsys
+):
+    pytest.importorskip("imageio_ffmpeg")
+    folder = copied(run, tmp_path / "copy", env="strange:Strange-v0")
+    words = [*line.replace("RUN", str(folder)).split(), "--env", "strange:Strange-v0"]
+    code, said = ended(capsys, *words)
+    assert code == 0 and strange in sys.modules, said
+
+
+def test_a_run_that_names_a_module_is_plotted_and_loaded_without_it(run, strange, tmp_path, capsys):
+    from nappo2 import load_run
+
+    folder = copied(run, tmp_path / "copy", env="strange:Strange-v0")
+    assert ended(capsys, "plot", folder, "--output", tmp_path / "x.png")[0] == 0
+    described = load_run(folder).described
+    assert (described["env"], described["env_module"]) == ("Strange-v0", strange)
+    assert strange not in sys.modules
+
+
+UNFIT = (
+    {"env": ["CartPole-v1"]}, {"env": None}, {"algorithm": "os"}, {"algorithm": ["ppo"]},
+    {"config": None}, {"config": {"hidden": "8"}}, {"config": {"num_steps": "many"}},
+    {"config": {"system": 1}}, {"scheme": 3}, {"scheme": "os"}, {"backend": "os"},
+    {"total_steps": "many"}, {"seed": 1.5}, {"num_envs": True}, {"threads": None},
+    {"device": "abacus"}, {"evaluate_every": [1]}, {"log_dir": 3} | {"preset": 3},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", UNFIT, ids=str)
+def test_what_a_file_says_is_data_of_the_right_type_or_refused(changed, run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "copy", **changed)
+    code, said = ended(capsys, "train", "--resume", folder, "--total-steps", 320)
+    assert code == 2 and said.startswith("nappo2: ") and len(said.splitlines()) == 1, said
+    code, said = ended(capsys, "eval", folder, "--episodes", 1)
+    named = {"env", "algorithm", "config"} & set(changed)
+    assert code == (2 if named else 0) and "Traceback" not in said
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "null", "\x00"])
+def test_a_description_that_is_none_is_a_sentence(text, run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "copy")
+    (folder / "run.json").write_text(text)
+    for words in (["eval", folder], ["plot", folder], ["train", "--resume", folder]):
+        code, said = ended(capsys, *words)
+        assert code == 2 and str(folder / "run.json") in said
+
+
+def test_a_copy_of_a_run_goes_on_in_the_copy(run, tmp_path, capsys):
+    """Wherever run.json says that the run was begun, and whatever it links to."""
+    folder = copied(run, tmp_path / "copy")
+    (folder / "run.json").rename(tmp_path / "moved")
+    (folder / "run.json").symlink_to(tmp_path / "moved")
+    before = {path: path.stat().st_mtime_ns for path in [run, *run.rglob("*")]}
+    result = said(capsys, "train", "--resume", folder, "--total-steps", 320)
+    assert result["log_dir"] == str(folder) and result["env_steps"] == 320
+    assert {path: path.stat().st_mtime_ns for path in [run, *run.rglob("*")]} == before
+    assert not (folder / "run.json").is_symlink()
+
+
+def test_a_run_of_a_notebook_is_told_how_it_is_evaluated(run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "copy")
+    (folder / "run.json").unlink()
+    for command in ("eval", "play"):
+        code, said = ended(capsys, command, folder)
+        assert code == 2 and "has no run.json, which nappo2 train writes" in said
+        assert "evaluate(env, stages.greedy, load_run(" in said

@@ -13,6 +13,7 @@ class Play:
 
     Attributes:
         run: the directory that it left.
+        env: in which it acts; by default that of the run, unless it is of a module to be imported.
         output: the film; by default play.mp4 in the run's directory.
         window: whether to show it in a window instead, while it happens.
         steps: at most so many.
@@ -21,6 +22,7 @@ class Play:
     """
 
     run: tyro.conf.Positional[Path]
+    env: str | None = None
     output: Path | None = None
     window: bool = False
     steps: int = 1_000
@@ -30,24 +32,23 @@ class Play:
 
 def run(argv: list[str]) -> int:
     """Writes the film, or shows it, and prints one JSON object."""
-    from nappo2.cli.saved import remade, saved
+    from nappo2.cli.saved import env_id, remade, saved
     from nappo2.envs import TORCH
     from nappo2.evaluate import evaluate
     from nappo2.show import video
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play")
     found = saved(options.run)
-    drawn = found.described["env"] in TORCH  # which need nothing to be drawn, and have no window
+    name = env_id(found.described, options.env, options.run)
+    drawn = name in TORCH  # which need nothing to be drawn, and have no window
     if options.window:
         if drawn:
-            raise ValueError(
-                f"{found.described['env']} has no window; without --window it is filmed"
-            )
-        env, stages = remade(found, 1, render_mode="human")
+            raise ValueError(f"{name} has no window; without --window it is filmed")
+        env, stages = remade(found, name, 1, render_mode="human")
         score = evaluate(env, stages.greedy, found.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, stages = remade(found, 1, **({} if drawn else {"render_mode": "rgb_array"}))
+    env, stages = remade(found, name, 1, **({} if drawn else {"render_mode": "rgb_array"}))
     film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}

@@ -71,7 +71,7 @@ class Train(Generic[Config]):
 def run(argv: list[str]) -> int:
     """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C, 143 after SIGTERM."""
     resumed = _option(argv, "--resume")
-    told = described(Path(resumed)) if resumed else {}
+    told = described(Path(resumed), _option(argv, "--env")) if resumed else {}
     given = argv.pop(0) if argv and not argv[0].startswith("-") else None
     algorithm = given or told.get("algorithm", "ppo")
     options = parse(algorithm, argv, told)
@@ -103,33 +103,35 @@ def parse(algorithm: str, argv: list[str], told: dict | None = None) -> Train:
     return tyro.cli(kind, args=argv, default=default, prog=f"nappo2 train {algorithm}")
 
 
-def described(path: Path) -> dict:
+def described(path: Path, env: str | None = None) -> dict:
     """What the run was told whose log_dir, or a checkpoint in it, is at ``path``.
 
+    It goes on where it lies, wherever it was begun, and in ``env`` if that is given.
+
     Raises:
-        ValueError: if there is no such run, or it names an environment that would be imported.
+        ValueError: if there is no such run, or it alone names a module to be imported.
     """
+    from nappo2.cli.saved import env_id
+    from nappo2.show.runs import read_description
+
     log_dir = path if path.is_dir() else path.parent.parent
-    try:
-        told = json.loads((log_dir / "run.json").read_text())
-        env = str(told["env"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"there is no run to resume at {path}: {error!r}") from error
-    if ":" in env:
-        raise ValueError(f"{log_dir}/run.json names {env!r}; no file makes nappo2 import a module")
-    return told
+    if not (log_dir / "run.json").exists():
+        raise ValueError(f"there is no run to resume at {path}: it has no run.json")
+    told = read_description(log_dir / "run.json")
+    lacks = [name for name in ("algorithm", "env", "config") if name not in told]
+    if lacks:
+        raise ValueError(f"{log_dir}/run.json does not say the {', '.join(lacks)} of its run")
+    return told | {"env": env_id(told, env, log_dir), "log_dir": str(log_dir)}
 
 
 def _as_told(default: Train, told: dict) -> Train:
     """Options as a run.json has them; only those that are known."""
+    from nappo2.cli.saved import settings
+
     names = {field.name for field in fields(Train)} - {"config", "resume"}
-    values = {name: told[name] for name in names & set(told)}
-    values["log_dir"] = Path(told["log_dir"])
-    config = {k: tuple(x) if isinstance(x, list) else x for k, x in told["config"].items()}
-    try:
-        return replace(default, config=replace(default.config, **config), **values)
-    except TypeError as error:
-        raise ValueError(f"run.json is of another recipe or version: {error}") from error
+    values = settings(Train, {name: told[name] for name in names & set(told)})
+    config = replace(default.config, **settings(type(default.config), told["config"]))
+    return replace(default, config=config, **values)
 
 
 def _option(argv: list[str], name: str) -> str | None:
@@ -147,6 +149,7 @@ def learner_of(algorithm: str, options: Train):
     from nappo2 import algorithms, envs
     from nappo2.evaluate import evaluate
     from nappo2.learner import Learner
+    from nappo2.log_dir import write_whole
     from nappo2.pipeline import positive
     from nappo2.seeds import fold_in
 
@@ -155,6 +158,7 @@ def learner_of(algorithm: str, options: Train):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
     log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
+    check_device(options.device)
     folder = log_dir / "monitor" if options.monitor else None
     env = envs.make(options.env, options.num_envs, monitor=folder)
     stages = algorithms.RECIPES[algorithm](env, options.config)
@@ -186,8 +190,22 @@ def learner_of(algorithm: str, options: Train):
     learner.begin()
     told = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
     told["resume"] = options.resume and str(options.resume)
-    (learner.log_dir / "run.json").write_text(json.dumps(told, indent=2) + "\n")
+    write_whole(learner.log_dir / "run.json", json.dumps(told, indent=2) + "\n")
     return learner
+
+
+def check_device(name: str) -> None:
+    """Refuses a device that is not there.
+
+    Raises:
+        ValueError: says what torch says of it.
+    """
+    import torch
+
+    try:
+        torch.zeros((), device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {name!r} here: {error}") from error
 
 
 def pipeline_of(options: Train, stages):

@@ -25,7 +25,9 @@ class SavedRun(NamedTuple):
 
     Attributes:
         metrics: its rows.
-        described: the command that made it, as in run.json; empty if nothing says so.
+        described: the command that made it, as in run.json; empty if nothing says so. Of an
+            environment ``module:Id`` the module is kept apart, as ``env_module``, so that nothing
+            which is made of ``env`` imports what a file names.
         params: the last ones that were saved; None if none were.
         log_dir: where it is.
     """
@@ -60,10 +62,31 @@ def load_run(path: str | Path) -> SavedRun:
     described, params = folder / "run.json", folder / "params.npz"
     return SavedRun(
         rows,
-        json.loads(described.read_text()) if described.exists() else {},
+        read_description(described) if described.exists() else {},
         load_params(params) if params.exists() else None,
         folder,
     )
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What a run.json says: numbers and texts, of which nothing is imported or run.
+
+    The module of an environment's id is put under ``env_module``, as ``SavedRun`` says.
+
+    Raises:
+        ValueError: if it cannot be read, or is none.
+    """
+    try:
+        described = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(described, dict) or not isinstance(described.get("config", {}), dict):
+        raise ValueError(f"{path} does not say how a run was made: it holds no settings by name")
+    for name in ("algorithm", "env"):
+        if not isinstance(described.get(name, ""), str):
+            raise ValueError(f"{name} in {path} is a text, not {described[name]!r}")
+    module, colon, env = described.get("env", "").rpartition(":")
+    return described | ({"env": env, "env_module": module} if colon else {})
 
 
 Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
