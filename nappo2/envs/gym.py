@@ -11,7 +11,8 @@ from gymnasium.spaces import Discrete, Space
 from torch import Tensor
 
 from nappo2.envs.env import Env, Game, Outcome, check_spaces
-from nappo2.envs.saving import load_envs, save_envs
+from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
+from nappo2.envs.settings import differences, settings_of, settled
 from nappo2.envs.wrappers import channels_first
 from nappo2.pipeline import positive
 from nappo2.seeds import split
@@ -20,6 +21,7 @@ from nappo2.seeds import split
 class GymState(NamedTuple):
     name: str
     envs: list[gymnasium.Env]  # live simulators
+    settings: str  # with which they were made
 
 
 def from_gym(
@@ -47,11 +49,25 @@ def from_gym(
         ValueError: if no environment has this id, or it cannot be made.
         NotImplementedError: for spaces other than Box observations and Box or Discrete actions.
     """
+    return vector_of(env, num_envs, wrappers, info_keywords, kwargs, save_envs, load_envs)
+
+
+def vector_of(
+    env: str | Callable[[], gymnasium.Env],
+    num_envs: int,
+    wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]],
+    info_keywords: Sequence[str],
+    kwargs: dict[str, Any],
+    save_envs: Save,
+    load_envs: Load,
+) -> Env:
+    """``from_gym`` of environments that are saved, and loaded, in a way of their own."""
     positive(num_envs=num_envs)
     bare, name = _maker(env, kwargs)
     make = partial(_wrapped, name, bare, (channels_first, *wrappers))
     probe = _made(make, name)
     observation_space, action_space = probe.observation_space, probe.action_space
+    settings, exactness = settings_of(probe), Exactness(make, save_envs, load_envs)
     probe.close()
     check_spaces(name, observation_space, action_space)
     to_action = _to_action(action_space, num_envs)
@@ -65,10 +81,11 @@ def from_gym(
                     f"{name} had observations in {observation_space}, and has them now in "
                     f"{env.observation_space}"
                 )
+        made_with = settled(settings, settings_of(envs[0]))
         first = rows.empty(num_envs)
         for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
             rows.put(first, i, env.reset(seed=own % 2**31)[0])
-        return GymState(name, envs), torch.from_numpy(first)
+        return GymState(name, envs, made_with), torch.from_numpy(first)
 
     def step(state, action):
         reached, reward, ended = rows.empty(num_envs), np.empty(num_envs, np.float32), []
@@ -98,10 +115,14 @@ def from_gym(
         return first.render() if first.render_mode == "rgb_array" else None
 
     def save(state):
-        return save_envs(state.envs)
+        exactness.check()
+        return {"settings": state.settings, "envs": save_envs(state.envs, exactness.unchanged)}
 
     def load(state, saved):
-        load_envs(state.envs, saved)
+        difference = differences(saved["settings"], state.settings)
+        if difference is not None:
+            raise ValueError(difference)
+        load_envs(state.envs, saved["envs"])
         return state
 
     spaces = observation_space, action_space

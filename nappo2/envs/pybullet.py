@@ -3,16 +3,17 @@
 import ctypes
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nappo2.envs.env import Env
-from nappo2.envs.gym import from_gym
-from nappo2.envs.saving import layers, load_layer, save_known, save_layer
+from nappo2.envs.gym import vector_of
+from nappo2.envs.nodes import Loading, Saving
+from nappo2.envs.saving import layers, load_layers, save_known, save_layer
+from nappo2.envs.seal import is_sealed, seal_of
 
 PYBULLET = tuple(
     f"{name}BulletEnv-v0"
@@ -25,55 +26,95 @@ PYBULLET = tuple(
 """The ids of PyBullet's locomotion and manipulation environments."""
 
 
-def pybullet(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """One of the thirteen ``*BulletEnv-v0``.
+def pybullet(
+    env_id: str,
+    num_envs: int = 1,
+    *,
+    wrappers: Sequence[Callable] = (),
+    info_keywords: Sequence[str] = (),
+    trust_worlds: bool = False,
+    **kwargs: Any,
+) -> Env:
+    """One of the thirteen ``*BulletEnv-v0``; other arguments as those of ``from_gym``.
+
+    Args:
+        env_id: such as ``AntBulletEnv-v0``.
+        trust_worlds: whether a run may be resumed with the simulators of another user: Bullet reads
+            them, and a file that is made to do harm could do it there. Without, their episodes
+            begin anew.
 
     Raises:
         ValueError: if there is none of this id.
     """
     if env_id not in PYBULLET:
         raise ValueError(f"PyBullet has no {env_id!r}; it has {', '.join(PYBULLET)}")
+    load_worlds = partial(_load, trust_worlds)
     with silent(1, 2):  # it announces its build
-        env = from_gym(f"pybullet_envs_gymnasium:{env_id}", num_envs, **kwargs)
+        name = f"pybullet_envs_gymnasium:{env_id}"
+        env = vector_of(name, num_envs, wrappers, info_keywords, kwargs, _save, load_worlds)
 
-    def reset(seed):
-        with silent(1):
-            return env.reset(seed)
+    def quietly(fn):
+        def run(*args):
+            with silent(1):
+                return fn(*args)
 
-    def save(state):
-        return [_save(one) for one in state.envs]
+        return run
 
-    def load(state, saved):
-        with silent(1):
-            for one, parts in zip(state.envs, saved, strict=True):
-                _load(one, *parts)
-        return state
-
-    return env._replace(reset=reset, save=save, load=load)
+    return env._replace(reset=quietly(env.reset), save=quietly(env.save), load=quietly(env.load))
 
 
 HANDLES = ("physicsClientId", "ownsPhysicsClient", "stateId")  # of this process's engine
 
 
-def _save(env: Any) -> tuple[list, dict, np.ndarray]:
-    """Its wrappers; what environment and robot know; and the world, contacts and all, as Bullet writes it."""
-    *wrappers, inner = layers(env)
-    known = {"env": save_known(inner, *HANDLES), "robot": save_known(inner.robot, *HANDLES)}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "world.bullet"
-        inner._p.saveBullet(str(path))
-        world = np.frombuffer(path.read_bytes(), np.uint8)
-    return [save_layer(layer) for layer in wrappers], known, world
+def _save(envs: list[Any], unchanged: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Wrappers; what environments and robots know; and worlds, contacts and all, as Bullet writes them."""
+    saving = Saving(unchanged)
+    saving.stand(layer for env in envs for layer in _layers(env))
+    roots = [_save_layers(env, saving) for env in envs]
+    worlds = [_world(env) for env in envs]
+    return {"nodes": saving.nodes, "roots": roots, "worlds": worlds}
 
 
-def _load(env: Any, outer: list, known: dict, world: np.ndarray) -> None:
-    *wrappers, inner = layers(env)
-    for layer, part in zip([*wrappers, inner, inner.robot], [*outer, *known.values()], strict=True):
-        load_layer(layer, part)
+def _save_layers(env: Any, saving: Saving) -> list:
+    *wrappers, inner, robot = _layers(env)
+    known = [save_known(x, saving, *HANDLES) for x in (inner, robot)]
+    return [save_layer(layer, saving) for layer in wrappers] + known
+
+
+def _layers(env: Any) -> list[Any]:
+    """Its wrappers, the environment, and the robot in it."""
+    return [*layers(env), env.unwrapped.robot]
+
+
+def _world(env: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "world.bullet"
-        path.write_bytes(world.tobytes())
-        inner._p.restoreState(fileName=str(path))
+        env.unwrapped._p.saveBullet(str(path))
+        data = path.read_bytes()
+    return {"data": data, "seal": seal_of(data)}
+
+
+def _load(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
+    """Moves environments to where those were that are saved.
+
+    Raises:
+        ValueError: if they are others, or their worlds are not of this user.
+    """
+    if len(envs) != len(saved["roots"]):
+        raise ValueError(f"{len(saved['roots'])} environments were saved, and here are {len(envs)}")
+    if not trust_worlds and not all(is_sealed(**world) for world in saved["worlds"]):
+        raise ValueError(
+            "Bullet's worlds were saved by another user or machine; if you trust the file, "
+            "envs.make(..., trust_worlds=True) loads them"
+        )
+    loading = Loading(saved["nodes"])
+    loading.stand(layer for env in envs for layer in _layers(env))
+    for env, roots, world in zip(envs, saved["roots"], saved["worlds"], strict=True):
+        load_layers(_layers(env), roots, loading)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "world.bullet"
+            path.write_bytes(world["data"])
+            env.unwrapped._p.restoreState(fileName=str(path))
 
 
 @contextmanager

@@ -1,55 +1,50 @@
 """Live simulators of Gymnasium as plain data, where that is all there is to them.
 
-An environment is its wrappers and what is inside, each with attributes. Numbers, arrays,
-generators and the data of MuJoCo are saved; spaces, functions and models do not change in an
-episode and stay those of the environment that is loaded into. Anything else may hold what cannot
-be seen from here (a physics server, a socket), and then nothing is saved.
+Numbers, arrays, containers, generators (those of spaces too), the data of MuJoCo, and objects of
+classes written in Python are data; functions and models are not, and stay those of the simulator
+that is loaded into. Anything else may hold what cannot be seen from here (a physics server, a
+socket), and then nothing is saved. Nor is it where a copy turns out to move in another way.
 """
 
+import contextlib
+import warnings
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from random import Random
+from time import monotonic
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 
-CONSTANTS = (gymnasium.Space, EnvSpec, type, FunctionType, BuiltinFunctionType, MethodType)
-CONSTANT_NAMES = ("MjModel", "MujocoRenderer")  # classes of packages that may not be installed
-SCRATCH = ("efc_", "efm_", "island", "map_")  # what each step of MuJoCo writes before it reads it
+from nappo2.envs.nodes import LARGE, MISSING, Loading, Opaque, Saving, digest, load_attributes
 
 
-class Opaque(TypeError):
-    """Raised for what may hold more than can be seen."""
+def save_envs(envs: list[gymnasium.Env], unchanged: frozenset[str] = frozenset()) -> dict:
+    """Where each of ``envs`` is, as arrays, numbers and texts.
+
+    Raises:
+        Opaque: if one of them may hold more; names the attribute.
+    """
+    saving = Saving(unchanged)
+    saving.stand(layer for env in envs for layer in layers(env))
+    roots = [[save_layer(layer, saving) for layer in layers(env)] for env in envs]
+    return {"nodes": saving.nodes, "roots": roots}
 
 
-def save_envs(envs: list[gymnasium.Env]) -> list | None:
-    """Where each of ``envs`` is, as arrays and numbers; None if one of them may hold more."""
-    try:
-        return [[save_layer(layer) for layer in layers(env)] for env in envs]
-    except Opaque:
-        return None
-
-
-def load_envs(envs: list[gymnasium.Env], saved: list) -> None:
+def load_envs(envs: list[gymnasium.Env], saved: dict) -> None:
     """Moves ``envs`` to where those were that are saved.
 
     Raises:
-        ValueError: if they are others.
+        ValueError: if they are others, or another number of them.
     """
-    for env, parts in zip(envs, saved, strict=True):
-        for layer, part in zip(layers(env), parts, strict=True):
-            load_layer(layer, part)
-
-
-def load_layer(layer: Any, saved: dict[str, Any]) -> None:
-    """Gives a layer the attributes that are saved: data alone, no file replaces what is called."""
-    for name, value in saved.items():
-        if callable(getattr(layer, name, None)):
-            raise ValueError(f"{name} of {layer} is a function, and no data to load")
-        setattr(layer, name, _load(getattr(layer, name, None), value))
+    if len(envs) != len(saved["roots"]):
+        raise ValueError(f"{len(saved['roots'])} environments were saved, and here are {len(envs)}")
+    loading = Loading(saved["nodes"])
+    loading.stand(layer for env in envs for layer in layers(env))
+    for env, roots in zip(envs, saved["roots"], strict=True):
+        load_layers(list(layers(env)), roots, loading)
 
 
 def layers(env: Any) -> Iterator[Any]:
@@ -60,23 +55,43 @@ def layers(env: Any) -> Iterator[Any]:
     yield env
 
 
-def save_layer(layer: Any) -> dict[str, Any]:
-    """The attributes of a layer that may change.
+def save_layer(layer: Any, saving: Saving) -> dict[str, Any]:
+    """The attributes of a layer, and what its class has that can change.
 
     Raises:
-        Opaque: if one may hold more than can be seen.
+        Opaque: if an attribute may hold more than can be seen.
     """
-    return {name: _save(x) for name, x in attributes(layer).items() if not _constant(x)}
+    name = type(layer).__qualname__
+    data = {key: saving.value(x, f"{name}.{key}") for key, x in attributes(layer).items()}
+    shared = saving.known(class_attributes(layer), name)
+    return {"of": name, "attributes": data, "shared": shared, "whole": True}
 
 
-def save_known(layer: Any, *without: str) -> dict[str, Any]:
+def save_known(layer: Any, saving: Saving, *without: str) -> dict[str, Any]:
     """The attributes of a layer that are data, where the rest is known not to matter."""
-    found = {}
-    for name, x in attributes(layer).items():
-        if name not in without and not _constant(x):
-            with suppress(Opaque):
-                found[name] = _save(x)
-    return found
+    name = type(layer).__qualname__
+    data = {key: x for key, x in attributes(layer).items() if key not in without}
+    return {"of": name, "attributes": saving.known(data, name), "shared": {}, "whole": False}
+
+
+def load_layers(here: list[Any], saved: list[dict[str, Any]], loading: Loading) -> None:
+    """Gives layers what is saved of them.
+
+    Raises:
+        ValueError: if they are others, or something cannot be made here.
+    """
+    names, before = [type(layer).__qualname__ for layer in here], [part["of"] for part in saved]
+    if names != before:
+        raise ValueError(f"{' of '.join(before)} was saved, and here is {' of '.join(names)}")
+    for layer, part, name in zip(here, saved, names, strict=True):
+        shared = class_attributes(layer)
+        for key, value in part["shared"].items():
+            there = shared.get(key, MISSING)
+            if loading.value(value, there, f"{name}.{key}") is not there:
+                raise ValueError(f"{name}.{key}, which all environments share, cannot be moved")
+        load_attributes(layer, part["attributes"], loading, name)
+        for key in set(attributes(layer)) - set(part["attributes"]) if part["whole"] else ():
+            del vars(layer)[key]
 
 
 def attributes(layer: Any) -> dict[str, Any]:
@@ -85,73 +100,111 @@ def attributes(layer: Any) -> dict[str, Any]:
     return {name: x for name, x in vars(layer).items() if name not in inner}
 
 
-def _constant(value: Any) -> bool:
-    named = type(value).__name__ in CONSTANT_NAMES
-    return named or isinstance(value, (*CONSTANTS, ModuleType))
+CHANGING = (np.ndarray, list, dict, set, deque, np.random.Generator, Random, gymnasium.Space)
 
 
-def _save(value: Any) -> Any:
-    """A value with a word for what it is; what JSON and arrays know is itself."""
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return value.copy()
-    if isinstance(value, np.generic):
-        return {"scalar": np.asarray(value)}
-    if isinstance(value, np.random.Generator):
-        return {"generator": value.bit_generator.state}
-    if type(value).__name__ == "MjData":
-        return {"mujoco": _save_mujoco(value)}
-    if type(value) in (list, tuple):
-        return type(value)(map(_save, value))
-    if type(value) is deque:
-        return {"deque": [_save(x) for x in value]}
-    if type(value) is dict and all(type(key) is str for key in value):
-        return {"dict": {key: _save(x) for key, x in value.items() if not _constant(x)}}
-    raise Opaque(type(value).__name__)
+def class_attributes(layer: Any) -> dict[str, Any]:
+    """What the class of a layer has that can change, and is no attribute of the layer itself."""
+    base = gymnasium.Wrapper if isinstance(layer, gymnasium.Wrapper) else gymnasium.Env
+    classes = [kind for kind in type(layer).__mro__ if not issubclass(base, kind)]
+    shared = {name: x for kind in reversed(classes) for name, x in vars(kind).items()}
+    return {
+        name: x
+        for name, x in shared.items()
+        if isinstance(x, CHANGING) and name not in vars(layer) and not name.startswith("__")
+    }
 
 
-def _load(there: Any, saved: Any) -> Any:
-    """The value that was saved; generators, simulators and dictionaries are moved, not replaced."""
-    match saved:
-        case {"scalar": array}:
-            return array[()]
-        case {"generator": state}:
-            there.bit_generator.state = state
-            return there
-        case {"mujoco": arrays}:
-            _load_mujoco(there, arrays)
-            return there
-        case {"deque": parts}:
-            return deque(map(_load, [None] * len(parts), parts), maxlen=there.maxlen)
-        case {"dict": items}:
-            there = {} if there is None else there
-            return {**there, **{key: _load(there.get(key), x) for key, x in items.items()}}
-        case list() | tuple():
-            return type(saved)(_load(None, x) for x in saved)
-    return saved
+def large_arrays(env: gymnasium.Env) -> frozenset[str]:
+    """The digests of the large arrays that an environment was made with."""
+    saving = Saving()
+    saving.stand(layers(env))
+    for layer in layers(env):
+        saving.known(attributes(layer) | class_attributes(layer), "")
+    arrays = [node["data"] for node in saving.nodes if node["kind"] == "array"]
+    owned = [data["array"] for data in arrays if "array" in data]
+    return frozenset(digest(x) for x in owned if x.nbytes >= LARGE)
 
 
-def _save_mujoco(data: Any) -> dict[str, np.ndarray]:
-    """All arrays, as rewards look at what the last step derived from the state before it."""
-    names = [name for name in dir(data) if not name.startswith("_")]
-    kept = [name for name in names if not any(word in name for word in SCRATCH)]
-    found = ((name, getattr(data, name)) for name in kept)
-    arrays = {name: x.copy() for name, x in found if isinstance(x, np.ndarray)}
-    return arrays | {"time": np.asarray(data.time)}
+Save, Load = Callable[[list, frozenset], Any], Callable[[list, Any], None]
+BEFORE, AFTER, SECONDS = 12, 24, 1.0  # steps before and after saving, and how long they may take
 
 
-def _load_mujoco(data: Any, saved: dict[str, np.ndarray]) -> None:
-    import mujoco
+class Exactness:
+    """Whether environments go on exactly as they were when they are saved, and loaded elsewhere.
 
-    _copy_mujoco(data, saved)
-    mujoco.mj_forward(data.model, data)  # so that there are as many contacts and constraints
-    _copy_mujoco(data, saved)
+    It is tried once, when it is first asked for: one environment is saved in the middle, another is
+    loaded with that, and both are given the same actions.
+
+    Attributes:
+        unchanged: digests of large arrays that every environment of this kind is made with.
+    """
+
+    def __init__(self, make: Callable[[], gymnasium.Env], save: Save, load: Load):
+        self.make, self.save, self.load = make, save, load
+        self.reason: str | None = None
+        self.unchanged: frozenset[str] = frozenset()
+        self.tried = False
+
+    def check(self) -> None:
+        """Refuses environments of which a copy moves in another way.
+
+        Raises:
+            Opaque: says why.
+        """
+        if not self.tried:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.reason, self.tried = self._difference(), True
+        if self.reason is not None:
+            raise Opaque(self.reason)
+
+    def _difference(self) -> str | None:
+        made: list[gymnasium.Env] = []
+        try:
+            made += [self.make(), self.make()]
+            self.unchanged = large_arrays(made[0])
+            return self._compared(*made)
+        except Exception as error:
+            return str(error) or repr(error)
+        finally:
+            for env in made:
+                with contextlib.suppress(Exception):
+                    env.close()
+
+    def _compared(self, one: gymnasium.Env, other: gymnasium.Env) -> str | None:
+        actions, end = deepcopy(one.action_space), monotonic() + SECONDS
+        actions.seed(0)
+        one.reset(seed=1)
+        other.reset(seed=2)
+        for _ in range(BEFORE):
+            moved(one, actions.sample())
+            if monotonic() > end:
+                break
+        saved = self.save([one], self.unchanged)
+        self.load([other], saved)
+        for t in range(AFTER):
+            action = actions.sample()
+            if not same(moved(one, action), moved(other, deepcopy(action))):
+                return f"a copy of it that was loaded moved in another way after {t + 1} steps"
+            if monotonic() > end:
+                break
+        if not same(one.reset()[0], other.reset()[0]):
+            return "a copy of it that was loaded began its next episode in another way"
+        return None
 
 
-def _copy_mujoco(data: Any, saved: dict[str, np.ndarray]) -> None:
-    for name, x in saved.items():
-        there = getattr(data, name)
-        if isinstance(there, np.ndarray) and there.shape == x.shape:
-            there[...] = x
-    data.time = float(saved["time"])
+def moved(env: gymnasium.Env, action: Any) -> Any:
+    """What a step gives, and what a reset does where an episode is over."""
+    observation, reward, terminated, truncated, _ = env.step(action)
+    start = env.reset()[0] if terminated or truncated else None
+    return [deepcopy(observation), reward, terminated, truncated, start]
+
+
+def same(x: Any, y: Any) -> bool:
+    """Whether two observations, or what a step gives, are equal to the last bit."""
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(same(x[key], y[key]) for key in x)
+    if isinstance(x, (list, tuple)):
+        return len(x) == len(y) and all(map(same, x, y))
+    return np.asarray(x).tobytes() == np.asarray(y).tobytes()
