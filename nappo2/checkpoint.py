@@ -1,21 +1,34 @@
 """Runs and params on disk: plain arrays in .npz archives, which execute nothing when they are read."""
 
 import logging
+import math
 import os
 import shutil
 import threading
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import TypeVar
 
 import numpy as np
 import torch
 from tensordict import TensorDict
+from torch import Tensor
 
-from nappo2.archive import Damaged, clear_leftovers, read_archive, sync, write_archive
-from nappo2.packing import Packed, unpack
-from nappo2.params import Params, nested, walk
+from nappo2.archive import (
+    Damaged,
+    check_sizes,
+    clear_leftovers,
+    damaged,
+    read_archive,
+    read_array,
+    sync,
+    write_archive,
+)
+from nappo2.log_dir import earlier
+from nappo2.packing import AS_INTEGERS, Packed, unpack
+from nappo2.params import Params, nested, non_finite, walk
 
 log = logging.getLogger("nappo2")
 KEPT = 3  # the newest checkpoints, beside the best
@@ -24,9 +37,16 @@ BRANCHES = ("weights", "target", "normalizer", "version", "hyper")
 
 
 def save_params(params: Params, path: str | Path) -> Path:
-    """Writes params to ``path``: all of them or nothing, and the old file stays until then."""
-    path = Path(path)
-    arrays = {"/".join(names): leaf.detach().cpu().numpy() for names, leaf in walk(params)}
+    """Writes params to ``path``: all of them or nothing, and the old file stays until then.
+
+    Raises:
+        ValueError: if there is a file already, and some of the params are not finite.
+        OSError: if the disk does not take it.
+    """
+    path, name = Path(path), non_finite(params)
+    if name is not None and path.exists():
+        raise ValueError(f"{name} is not finite, and {path} stays as it was")
+    arrays = {_member(names): _array(leaf) for names, leaf in walk(params)}
     unfinished = path.with_name(f".{path.name}.tmp")
     with open(unfinished, "wb") as file:
         np.savez(file, **arrays)
@@ -43,19 +63,41 @@ def load_params(path: str | Path) -> Params:
         ValueError: if it is no such file, or it is damaged.
         FileNotFoundError: if there is none.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [tuple(name.split("/")) for name in file.files]
-            leaves = [torch.from_numpy(np.array(file[name])) for name in file.files]
-    except (BadZipFile, ValueError, TypeError, EOFError, AttributeError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path} holds no params of nappo2, or is damaged: {error}") from error
-    tree = nested(tuple(names), leaves)
-    missing = {"weights", "version", "hyper"} - set(tree)
-    if missing:
-        raise ValueError(f"{path} holds no params of nappo2: it lacks {', '.join(sorted(missing))}")
-    return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
+    with damaged(path, "holds no params of nappo2, or is damaged"), zipfile.ZipFile(path) as file:
+        check_sizes(file, path)
+        names = [name.removesuffix(".npy") for name in file.namelist()]
+        leaves = [_leaf(read_array(file, f"{name}.npy")) for name in names]
+        tree = nested(tuple(map(_names, names)), leaves)
+        missing = {"weights", "version", "hyper"} - set(tree)
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
+
+
+def _member(names: tuple[str, ...]) -> str:
+    """The name of a leaf in an archive; a slash within a name is no step (as in JSON pointers)."""
+    return "/".join(name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def _names(member: str) -> tuple[str, ...]:
+    return tuple(name.replace("~1", "/").replace("~0", "~") for name in member.split("/"))
+
+
+def _array(leaf: Tensor) -> np.ndarray:
+    """A leaf as numpy has it; of a dtype that it lacks the bits, in a field that names the dtype."""
+    leaf = leaf.detach().cpu()
+    if leaf.dtype not in AS_INTEGERS:
+        return leaf.numpy()
+    bits = leaf.contiguous().view(AS_INTEGERS[leaf.dtype]).numpy()
+    return bits.view([(str(leaf.dtype).removeprefix("torch."), bits.dtype)])
+
+
+def _leaf(array: np.ndarray) -> Tensor:
+    if array.dtype.names is None:
+        return torch.from_numpy(array)
+    (name,) = array.dtype.names
+    dtype = next(dtype for dtype in AS_INTEGERS if str(dtype) == f"torch.{name}")
+    return torch.from_numpy(array[name].copy()).view(dtype)
 
 
 class Checkpoints:
@@ -92,7 +134,8 @@ class Checkpoints:
             write_archive(packed, path)
             if best:
                 _link(path, self.folder / "best.npz")
-            for old in checkpoints_in(self.folder)[KEPT:]:
+            older = [other for other in checkpoints_in(self.folder) if other < path]
+            for old in older[KEPT - 1 :]:
                 old.unlink()
         except Exception as error:  # told where the run can hear it
             self._error = error
@@ -115,11 +158,49 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("steps-*.npz"), reverse=True)
 
 
-def read_checkpoint(path: str | Path, like: Params) -> dict[str, Packed]:
-    """The parts of the checkpoint at ``path``, or of the newest good one in a run's folder.
+def set_aside_after(log_dir: Path, env_steps: int) -> None:
+    """Moves the checkpoints of a run that are later than ``env_steps``, where it goes on from.
 
-    All of a file is verified before anything of it is used: every byte, and that its params have
-    the structure of ``like`` and are finite.
+    Or else the newest by name would be of another branch than the run. With them go copies of
+    what belongs to that branch and will be written anew.
+    """
+    folder = log_dir / "checkpoints"
+    later = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
+    best = folder / "best.npz"
+    if best.exists() and _env_steps_inside(best) > env_steps:
+        later.append(best)
+    if later:
+        aside = earlier(log_dir)
+        (aside / folder.name).mkdir()
+        for name in ("metrics.csv", "params.npz", "curve.png", "run.json"):
+            if (log_dir / name).exists():
+                shutil.copyfile(log_dir / name, aside / name)
+        for path in later:
+            os.replace(path, aside / folder.name / path.name)
+
+
+def _env_steps(path: Path) -> float:
+    """After which a checkpoint was written, by its name."""
+    digits = path.stem.removeprefix("steps-")
+    return int(digits) if digits.isdecimal() else math.inf
+
+
+def _env_steps_inside(path: Path) -> float:
+    """The same, by what is in it; what cannot be read is no part of a run that goes on."""
+    try:
+        return unpack(dict(read_archive(path).items())["learner"])["env_steps"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return math.inf
+
+
+T = TypeVar("T")
+
+
+def read_checkpoint(path: str | Path, use: Callable[[dict[str, Packed]], T]) -> T:
+    """What ``use`` makes of the checkpoint at ``path``, or of the newest good one in a run's folder.
+
+    Every byte of a file is verified before ``use`` is given its parts; whatever it raises means
+    that the file is not good, so it touches nothing that is in use.
 
     Raises:
         ValueError: if there is none that is good; names each and what is wrong with it.
@@ -128,15 +209,16 @@ def read_checkpoint(path: str | Path, like: Params) -> dict[str, Packed]:
     wrong = []
     for candidate in _candidates(Path(path)):
         try:
-            found = _verified(candidate, like)
-        except ValueError as error:
+            with damaged(candidate, "is no checkpoint of nappo2"):
+                made = use(dict(read_archive(candidate).items()))
+        except (ValueError, FileNotFoundError) as error:
             wrong.append(error)
             continue
         if wrong:
-            told = "; ".join(map(str, wrong))
-            warnings.warn(f"{told}; going on from {candidate}", stacklevel=3)
-        return found
-    raise wrong[0] if len(wrong) == 1 else ValueError("; ".join(map(str, wrong)))
+            refused = "; ".join(map(str, wrong))
+            warnings.warn(f"{refused}; going on from {candidate}", stacklevel=3)
+        return made
+    raise wrong[0] if len(wrong) == 1 else Damaged("; ".join(map(str, wrong)))
 
 
 def _candidates(path: Path) -> Iterator[Path]:
@@ -150,27 +232,3 @@ def _candidates(path: Path) -> Iterator[Path]:
     if not found:
         raise FileNotFoundError(f"there is no checkpoint in {folder}")
     yield from found
-
-
-def _verified(path: Path, like: Params) -> dict[str, Packed]:
-    parts = read_archive(path)
-    try:
-        found = dict(parts.items())
-        params = unpack(found["params"])
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
-        raise Damaged(f"{path} is no checkpoint of nappo2: {error!r}") from error
-    ours, theirs = _shapes(like), _shapes(params)
-    if ours != theirs:
-        name = next(n for n in (*ours, *theirs) if ours.get(n) != theirs.get(n))
-        raise ValueError(
-            f"{path} has other params: {name} is {theirs.get(name, 'not in it')}, and here "
-            f"{ours.get(name, 'there is none')}"
-        )
-    for names, leaf in walk(params):
-        if leaf.is_floating_point() and not leaf.isfinite().all():
-            raise Damaged(f"{path} has params that are not finite: {'/'.join(names)}")
-    return found
-
-
-def _shapes(params: Params) -> dict[str, str]:
-    return {"/".join(names): f"{leaf.dtype} {list(leaf.shape)}" for names, leaf in walk(params)}

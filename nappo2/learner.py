@@ -1,28 +1,34 @@
 """The loop, as something one holds in hand."""
 
+import logging
+import math
 import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import pstdev
 from time import perf_counter
+from typing import Any
 
-from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params
+from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params, set_aside_after
 from nappo2.evaluate import Evaluation
 from nappo2.heap import keep_freed_memory
 from nappo2.interrupts import interruptible
 from nappo2.log_dir import made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
-from nappo2.params import Params, in_one_vector, with_hyper
-from nappo2.pipeline import Pipeline, adopt, check_pipeline, keep, positive
+from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
+from nappo2.pipeline import Pipeline, adopt, check_pipeline, positive
 from nappo2.reports import Report, flat, join
+from nappo2.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.seeds import check_seed
-from nappo2.snapshots import packed_state, revived
+from nappo2.snapshots import packed_state, resumed, unpacked
 from nappo2.threads import torch_threads
 
-COUNTERS = ("env_steps", "seconds", "sums", "metrics", "_next_evaluation", "_next_checkpoint")
+log = logging.getLogger("nappo2")
+COUNTERS = ("env_steps", "seconds", "sums", "metrics", "seed")
 
 
 class Learner:
@@ -95,7 +101,7 @@ class Learner:
         self.metrics = Metrics()
         self._episodes = deque(maxlen=100)
         self._unlogged: list[Report] = []
-        self._next_evaluation, self._next_checkpoint = evaluate_every, checkpoint_every
+        self._given, self._best_score = params["hyper"].clone(), -math.inf
         self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
         self._warned: set[str] = set()
         self._whole = True  # whether no step was broken off
@@ -192,55 +198,80 @@ class Learner:
         from nappo2.curve import draw_curve
 
         self.begin()
+        curve = self.log_dir / "curve.png"
+        self._attempted("params.npz", self.save_model)  # first, as it is what a run is for
         if self.checkpoint_every and self._whole:
-            self.checkpoint()
-        for what in (
-            self.save_model,
-            lambda: draw_curve(self.metrics, self.log_dir / "curve.png", self.log_dir.name),
-        ):
-            try:
-                what()
-            except OSError as error:
-                warnings.warn(f"the disk refused a file of the run: {error}", stacklevel=2)
+            self._attempted("a checkpoint", self.checkpoint)
+        self._attempted(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
         self._checkpoints.finish()
+
+    def _attempted(self, what: str, write: Callable[[], Any]) -> None:
+        """Writes a file of the run; whatever goes wrong with it is warned of, and ends nothing."""
+        try:
+            write()
+        except Exception as error:
+            warnings.warn(f"{what} was not written, and the run goes on: {error}", stacklevel=3)
 
     def checkpoint(self, best: bool = False) -> None:
         """Begins to write the whole run to ``log_dir/checkpoints``, while it goes on.
 
         Raises:
-            ValueError: if there is no log_dir.
+            ValueError: if there is no log_dir, or params are not finite.
+            TypeError: if a stage's state is no data that could be saved; names its place.
         """
         if self.log_dir is None:
             raise ValueError("a checkpoint needs a log_dir to be written to")
+        if (name := non_finite(self.params)) is not None:
+            raise ValueError(f"{name} is not finite, and good checkpoints stay")
         self.begin()
         self._checkpoints.begin(self._packed(), self.env_steps, best)
 
     def resume(self, path: str | Path) -> None:
         """Goes on from a checkpoint, or the newest good one of a run's log_dir.
 
-        The pipeline may be another scheme, or have another number of workers: what has the same
-        names and structure goes on, the rest begins anew. Environments without ``save`` restart
-        their episodes. Nothing is touched unless all of the file is good.
+        What was learnt is kept: params, optimiser, replay, counters, metrics. What this Learner was
+        given counts: hyper-parameters that are other than those which the saved run was given,
+        capacities, intervals, the environment's arguments. The pipeline may be another scheme, or
+        have another number of workers or environments: what has the same names and structure goes
+        on; what begins anew is said. In the run's own log_dir, later checkpoints are set aside.
+        Nothing is touched unless all of the file is good.
 
         Raises:
             ValueError: if no checkpoint is good, or they have other params; names them.
             FileNotFoundError: if there is none.
         """
-        parts = read_checkpoint(path, self.params)
-        counters, device = unpack(parts["learner"]), self.params["version"].device
-        self.begin(aside=self.log_dir is not None and self.log_dir.absolute() not in parents(path))
-        self.params = in_one_vector(unpack(parts["params"]).to(device))
-        old = revived(self.pipeline, self.state, dict(parts["state"].items()))
-        self.state = keep(self.state, old)
+        saved = read_checkpoint(path, self._checked)
+        inside = self.log_dir is not None and self.log_dir.absolute() in parents(path)
+        self.begin(aside=not inside)
+        if inside:
+            set_aside_after(self.log_dir, saved.counters["env_steps"])
+        self.params = in_one_vector(saved.params.to(self.params["version"].device))
+        self.state, notes = resumed(self.pipeline, self.state, saved.state)
+        for note in notes:
+            log.warning(note)
         for name in COUNTERS:
-            setattr(self, name, counters[name])
-        self.metrics = Metrics(counters["metrics"])
-        self._episodes.extend(counters["episodes"])
-        self._unlogged = counters["unlogged"]
+            setattr(self, name, saved.counters[name])
+        self.metrics = Metrics(self.metrics)
+        self._best_score = max(
+            (row["evaluation_return"] for row in self.metrics if "evaluation_return" in row),
+            default=-math.inf,
+        )
+        self._episodes = deque(saved.counters["episodes"], self._episodes.maxlen)
+        self._unlogged = saved.counters["unlogged"]
+
+    def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
+        """What a checkpoint has, verified, and made beside what is in use."""
+        params = check_params(unpack(parts["params"]), self.params)
+        counters = check_counters(unpack(parts["learner"]))
+        hyper = settled(self._given, counters["given"], params["hyper"])
+        return SavedLearner(
+            replaced(params, hyper=hyper), counters, unpacked(self.state, parts["state"])
+        )
 
     def _packed(self) -> Packed:
         counters = {name: getattr(self, name) for name in COUNTERS}
         counters |= {"episodes": list(self._episodes), "unlogged": self._unlogged}
+        counters |= {"given": self._given}
         stages = [[stage.name, stage.kind] for stage in self.pipeline.stages]
         state = packed_state(self.pipeline, self.state)
         return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
@@ -264,7 +295,7 @@ class Learner:
     def _log(self) -> None:
         """Makes a row of all reports since the last one."""
         report, self._unlogged = join(self._unlogged), []
-        steps = int(report.sums["env_steps"])
+        steps, before = int(report.sums["env_steps"]), self.env_steps
         self.env_steps += steps
         if report.episodes:
             self._episodes.extend(
@@ -284,14 +315,17 @@ class Learner:
             row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
             row["episode_return_std"] = pstdev(score for score, _ in self._episodes)
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
-        self.metrics.append(row | self._evaluated())
+        self.metrics.append(row | self._evaluated(before))
         self._write()
-        self._checkpoint_if_due()
+        self._checkpoint_if_due(before)
 
-    def _evaluated(self) -> Row:
-        if self.evaluate is None or self.env_steps < self._next_evaluation:
+    def _due(self, every: int, before: int) -> bool:
+        """Whether a multiple of ``every`` env steps is among those of the latest row."""
+        return before // every < self.env_steps // every
+
+    def _evaluated(self, before: int) -> Row:
+        if self.evaluate is None or not self._due(self.evaluate_every, before):
             return {}
-        self._next_evaluation += self.evaluate_every
         with torch_threads(self._threads):
             found = self.evaluate(self.params)
         return {
@@ -314,15 +348,13 @@ class Learner:
                     )
                 self._warned.add(name)
 
-    def _checkpoint_if_due(self) -> None:
-        if self.checkpoint_every is None:
-            return
-        scores = [row["evaluation_return"] for row in self.metrics if "evaluation_return" in row]
-        best = "evaluation_return" in self.metrics[-1] and scores[-1] == max(scores)
-        if best or self.env_steps >= self._next_checkpoint:
-            while self._next_checkpoint <= self.env_steps:
-                self._next_checkpoint += self.checkpoint_every
-            self.checkpoint(best)
+    def _checkpoint_if_due(self, before: int) -> None:
+        score = self.metrics[-1].get("evaluation_return")
+        best = score is not None and score >= self._best_score
+        if score is not None:
+            self._best_score = max(score, self._best_score)
+        if self.checkpoint_every and (best or self._due(self.checkpoint_every, before)):
+            self._attempted("a checkpoint", partial(self.checkpoint, best))
 
     def _mean(self, i: int) -> float:
         return sum(episode[i] for episode in self._episodes) / len(self._episodes)

@@ -29,10 +29,16 @@ def set_aside(log_dir: Path) -> None:
     """Moves what an earlier run left."""
     old = [log_dir / name for name in FILES if (log_dir / name).exists()]
     if old:
-        aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
-        aside.mkdir()
+        aside = earlier(log_dir)
         for path in old:
             os.replace(path, aside / path.name)
+
+
+def earlier(log_dir: Path) -> Path:
+    """A new directory for what is set aside."""
+    aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
+    aside.mkdir()
+    return aside
 
 
 def parents(path: str | Path) -> list[Path]:

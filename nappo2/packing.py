@@ -1,11 +1,15 @@
 """States as plain data: a skeleton that is JSON, and arrays.
 
-What a state is made of (dictionaries, tuples, NamedTuples, TensorDicts, tensors, numbers) is
-recorded by its structure; classes by their names alone. Unpacking compares these names with the
-classes it is given and imports nothing, so that reading a file runs no code.
+What a state is made of (dictionaries, tuples, NamedTuples, TensorDicts, tensors, numbers,
+generators) is recorded by its structure; classes by their names alone. Unpacking looks for these
+names among the classes it is given, and among the NamedTuples of modules that are imported
+already; it imports nothing and calls no constructor of a class, so that reading a file runs no code.
 """
 
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +17,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.reports import Mean, Report
+from nappo2.limits import available_memory
 
 Kinds = Mapping[str, type]
 
@@ -57,10 +61,10 @@ class _Packing(NamedTuple):
 def _pack(value: Any, packing: _Packing, place: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return value.item()
     if isinstance(value, (Tensor, np.ndarray)):
-        return _packed_array(value, packing, len(value) if value.ndim else None)
+        return _packed_array(value, packing, place)
     if isinstance(value, Packed):
         first = len(packing.arrays)
         packing.arrays.extend(value.arrays)
@@ -69,19 +73,35 @@ def _pack(value: Any, packing: _Packing, place: str) -> Any:
         items = _pack_items(value, packing, place)
         return {"tensordict": items, "batch_size": list(value.batch_size)}
     if isinstance(value, dict):
-        return {"dict": _pack_items(value, packing, place)}
+        if all(isinstance(key, str) for key in value):
+            return {"dict": _pack_items(value, packing, place)}
+        pairs = [_pack(pair, packing, f"{place}[{pair[0]!r}]") for pair in value.items()]
+        return {"pairs": pairs}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {"kind": type(value).__name__, "fields": _pack_fields(value, packing, place)}
-    if isinstance(value, (tuple, list)):
+        fields = _pack_fields(value, packing, place)
+        kind, module = type(value).__qualname__, type(value).__module__
+        return {"kind": kind, "module": module, "fields": fields}
+    if isinstance(value, (tuple, list, set, frozenset, deque)):
         parts = [_pack(x, packing, f"{place}[{i}]") for i, x in enumerate(value)]
-        return {"list" if isinstance(value, list) else "tuple": parts}
+        if isinstance(value, deque):
+            return {"deque": parts, "maxlen": value.maxlen}
+        sequences = (tuple, list, set, frozenset)
+        return {next(kind.__name__ for kind in sequences if isinstance(value, kind)): parts}
+    if isinstance(value, complex):
+        return {"complex": [value.real, value.imag]}
+    if isinstance(value, (bytes, bytearray)):
+        return {"bytes": _index_of(np.frombuffer(value, np.uint8), packing, place)}
+    if isinstance(value, (torch.dtype, torch.device)):
+        return {type(value).__name__: str(value).removeprefix("torch.")}
+    if isinstance(value, torch.Generator):
+        return {"generator": _index_of(value.get_state(), packing, place)}
+    if isinstance(value, np.random.Generator):
+        state = _pack(value.bit_generator.state, packing, place)
+        return {"numpy_generator": type(value.bit_generator).__name__, "state": state}
     raise TypeError(f"{place} is {type(value).__name__}, which is no data that could be saved")
 
 
 def _pack_items(value: Mapping, packing: _Packing, place: str) -> dict:
-    odd = [key for key in value.keys() if not isinstance(key, str)]
-    if odd:
-        raise TypeError(f"{place} has the key {odd[0]!r}; only names can be saved")
     return {key: _pack(x, packing, f"{place}.{key}") for key, x in value.items()}
 
 
@@ -91,38 +111,52 @@ def _pack_fields(value: Any, packing: _Packing, place: str) -> dict:
     fields = {}
     for name, x in zip(value._fields, value, strict=True):
         if name in used and x is not None:
-            rows = {key: _packed_array(leaf, packing, used[name]) for key, leaf in _leaves(x)}
+            first = x[: used[name]]
+            rows = _pack(first, packing, f"{place}.{name}")
             fields[name] = {"rows": rows, "length": len(x)}
         else:
             fields[name] = _pack(x, packing, f"{place}.{name}")
     return fields
 
 
-def _leaves(tree: TensorDict) -> Iterator[tuple[str, Tensor]]:
-    for key, leaf in tree.items(include_nested=True, leaves_only=True):
-        yield key if isinstance(key, str) else "/".join(key), leaf
-
-
-def _packed_array(value: Tensor | np.ndarray, packing: _Packing, rows: int | None) -> dict:
-    if id(value) not in packing.seen:
-        packing.seen[id(value)] = len(packing.arrays), value
-        packing.arrays.append(_copied(value if rows is None else value[:rows]))
-    index, _ = packing.seen[id(value)]
+def _packed_array(value: Tensor | np.ndarray, packing: _Packing, place: str) -> dict:
+    index = _index_of(value, packing, place)
     if isinstance(value, np.ndarray):
         return {"array": index}
-    if value.dtype == torch.bfloat16:
-        return {"tensor": index, "bfloat16": True}
+    if value.dtype in AS_INTEGERS:
+        return {"tensor": index, "dtype": str(value.dtype).removeprefix("torch.")}
     return {"tensor": index}
 
 
-def _copied(value: Tensor | np.ndarray) -> np.ndarray:
+def _index_of(value: Tensor | np.ndarray, packing: _Packing, place: str) -> int:
+    """The index of its array, which is copied when it is first met."""
+    if id(value) not in packing.seen:
+        packing.seen[id(value)] = len(packing.arrays), value
+        packing.arrays.append(_copied(value, place))
+    return packing.seen[id(value)][0]
+
+
+AS_INTEGERS = {torch.bfloat16: torch.int16} | {
+    dtype: torch.uint8
+    for name in ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
+    if (dtype := getattr(torch, name, None))
+}
+"""Which numpy does not know, and as what their bits are kept."""
+
+
+def _copied(value: Tensor | np.ndarray, place: str) -> np.ndarray:
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
-            raise TypeError("an array of objects is no data that could be saved")
+            raise TypeError(f"{place} is an array of objects, which is no data that could be saved")
         return value.copy()
-    value = value.detach().cpu()
-    if value.dtype == torch.bfloat16:  # which numpy does not know
-        value = value.view(torch.int16)
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
+        raise TypeError(
+            f"{place} is a tensor of layout {value.layout} on {value.device}; only dense tensors "
+            "with values can be saved"
+        )
+    value = value.detach().cpu().resolve_conj().resolve_neg()
+    if value.dtype in AS_INTEGERS:
+        value = value.view(AS_INTEGERS[value.dtype])
     return value.numpy().copy()
 
 
@@ -131,62 +165,131 @@ class UnknownKind(ValueError):
 
 
 def unpack(packed: Packed, kinds: Kinds | None = None) -> Any:
-    """The value; its NamedTuples are made of ``kinds``, by name.
+    """The value; its NamedTuples are made of ``kinds``, by name, or of imported modules' classes.
 
     Raises:
         UnknownKind: for a class that is not among these, or has other fields.
     """
-    tensors: dict[int, Tensor] = {}
-
-    def tensor(index, bfloat16=False):
-        if index not in tensors:
-            found = torch.from_numpy(packed.arrays[index].copy())
-            tensors[index] = found.view(torch.bfloat16) if bfloat16 else found
-        return tensors[index]
-
-    return _unpack(packed, packed.skeleton, {**KINDS, **(kinds or {})}, tensor)
+    array = cache(lambda index: packed.arrays[index].copy())  # what was one thing is one again
+    tensor = cache(lambda index, dtype: _tensor(array(index), dtype))
+    return _unpack(packed, packed.skeleton, _Unpacking(kinds or {}, array, tensor))
 
 
-KINDS: Kinds = {"Report": Report, "Mean": Mean}
+class _Unpacking(NamedTuple):
+    kinds: Kinds
+    array: Callable[[int], np.ndarray]
+    tensor: Callable[[int, str | None], Tensor]
 
 
-def _unpack(packed: Packed, skeleton: Any, kinds: Kinds, tensor: Callable) -> Any:
+def _tensor(array: np.ndarray, dtype: str | None) -> Tensor:
+    plain = torch.from_numpy(array)
+    return plain if dtype is None else plain.view(_dtype(dtype))
+
+
+def _unpack(packed: Packed, skeleton: Any, unpacking: _Unpacking) -> Any:
     def inner(part):
-        return _unpack(packed, part, kinds, tensor)
+        return _unpack(packed, part, unpacking)
 
     match skeleton:
         case {"tensor": index, **options}:
-            return tensor(index, **options)
+            return unpacking.tensor(index, options.get("dtype"))
         case {"array": index}:
-            return packed.arrays[index].copy()
+            return unpacking.array(index)
         case {"packed": part, "first": first, "count": count}:
             return Packed(part, packed.arrays[first : first + count])
         case {"tensordict": items, "batch_size": size}:
             return TensorDict({k: inner(x) for k, x in items.items()}, batch_size=size)
         case {"rows": rows, "length": length}:
-            return _lengthened({k: inner(x) for k, x in rows.items()}, length)
+            return _lengthened(inner(rows), length)
         case {"dict": items}:
             return {k: inner(x) for k, x in items.items()}
-        case {"kind": name, "fields": fields}:
-            known = kinds.get(name)
-            if known is None or known._fields != tuple(fields):
-                raise UnknownKind(f"{name}({', '.join(fields)}) is not known here")
-            return known(**{k: inner(x) for k, x in fields.items()})
-        case {"tuple": parts}:
-            return tuple(inner(x) for x in parts)
-        case {"list": parts}:
-            return [inner(x) for x in parts]
+        case {"pairs": pairs}:
+            return dict(map(inner, pairs))
+        case {"kind": name, "fields": fields, **module}:
+            kind = _kind(name, module.get("module", ""), tuple(fields), unpacking.kinds)
+            return tuple.__new__(kind, [inner(x) for x in fields.values()])
+        case {"deque": parts, "maxlen": most}:
+            return deque(map(inner, parts), most)
+        case {"complex": [real, imaginary]}:
+            return complex(real, imaginary)
+        case {"bytes": index}:
+            return unpacking.array(index).tobytes()
+        case {"dtype": name}:
+            return _dtype(name)
+        case {"device": name}:
+            return torch.device(name)
+        case {"generator": index}:
+            generator = torch.Generator()
+            generator.set_state(torch.from_numpy(unpacking.array(index)))
+            return generator
+        case {"numpy_generator": name, "state": state}:
+            return numpy_generator(name, inner(state))
+        case dict():
+            (name, parts), *more = skeleton.items()
+            if more or name not in SEQUENCES:
+                raise ValueError(f"{sorted(skeleton)} is nothing that was packed")
+            return SEQUENCES[name](map(inner, parts))
     return skeleton
 
 
-def _lengthened(rows: dict[str, Tensor], length: int) -> TensorDict:
+SEQUENCES = {kind.__name__: kind for kind in (tuple, list, set, frozenset)}
+
+
+def _kind(name: str, module: str, fields: tuple[str, ...], kinds: Kinds) -> type:
+    """The NamedTuple of this name and these fields: one that was given, or of an imported module."""
+    kind = kinds.get(name)
+    if kind is None:
+        kind = sys.modules.get(module)
+        for part in name.split("."):
+            kind = vars(kind).get(part) if hasattr(kind, "__dict__") else None
+    plain = isinstance(kind, type) and issubclass(kind, tuple)
+    if not plain or getattr(kind, "_fields", None) != fields:
+        raise UnknownKind(f"{name}({', '.join(fields)}) is not known here")
+    return kind
+
+
+def _dtype(name: str) -> torch.dtype:
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"{name!r} is no dtype of torch")
+    return dtype
+
+
+BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # of numpy
+
+
+def numpy_generator(name: str, state: Any) -> np.random.Generator:
+    """The generator of numpy that is in this state.
+
+    Raises:
+        ValueError: if numpy has no bit generator of this name, or it has other states.
+    """
+    if name not in BIT_GENERATORS:
+        raise ValueError(f"numpy has no bit generator {name!r}; it has {', '.join(BIT_GENERATORS)}")
+    bits = getattr(np.random, name)()
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def _lengthened(rows: Tensor | TensorDict, length: int) -> Tensor | TensorDict:
     """Tensors of ``length`` rows, the first of which are these."""
-    tree = TensorDict(batch_size=[length])
-    for key, first in rows.items():
-        whole = torch.empty(length, *first.shape[1:], dtype=first.dtype)
-        whole[: len(first)] = first
-        tree[tuple(key.split("/"))] = whole
-    return tree
+    if len(rows) > length:
+        raise ValueError(f"{len(rows)} rows are in use, of {length}")
+    leaves = [rows] if isinstance(rows, Tensor) else list(rows.values(True, True))
+    size = length * sum(x.element_size() * x[:1].numel() for x in leaves)
+    if size > available_memory():
+        raise ValueError(
+            f"a state of {size / 1e9:.1f} GB, where {available_memory() / 1e9:.1f} are"
+        )
+
+    def longer(first):
+        longer = first.new_empty(length, *first.shape[1:])
+        longer[: len(first)] = first
+        return longer
+
+    if isinstance(rows, Tensor):
+        return longer(rows)
+    return rows.apply(longer, batch_size=[length])
 
 
 def kinds_of(value: Any) -> dict[str, type]:
@@ -196,8 +299,8 @@ def kinds_of(value: Any) -> dict[str, type]:
     if isinstance(value, dict):
         return _joined(value.values())
     if isinstance(value, (tuple, list)):
-        own = {type(value).__name__: type(value)} if hasattr(value, "_fields") else {}
-        return own | _joined(value)
+        kind = {type(value).__qualname__: type(value)} if hasattr(value, "_fields") else {}
+        return kind | _joined(value)
     return {}
 
 

@@ -116,6 +116,14 @@ def nested(paths: tuple, leaves: list[Tensor]) -> dict:
     return tree
 
 
+def non_finite(params: Params) -> str | None:
+    """The name of a leaf that is not finite, None if all are; hyper-parameters may be infinite."""
+    for names, leaf in walk(params.exclude("hyper")):
+        if leaf.is_floating_point() and not leaf.isfinite().all():
+            return "/".join(names)
+    return None
+
+
 def stop_gradient(tree: Mapping) -> dict:
     """The same tree, through which no gradient flows."""
     return {

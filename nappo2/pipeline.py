@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.packing import Packed
 from nappo2.params import Params
 from nappo2.reports import Report, count, join
 
@@ -244,8 +245,10 @@ def _keep(fresh, cut, old):
 def alike(fresh: Any, old: Any) -> bool:
     """Whether two states have the same structure: types, fields, shapes, names.
 
-    None, in ``fresh``, is what comes into being later, and like anything.
+    None, in ``fresh``, is what comes into being later, and like anything that is not packed.
     """
+    if isinstance(old, Packed):
+        return False
     if fresh is None:
         return True
     if isinstance(fresh, Tensor):

@@ -1,10 +1,11 @@
 """A pipeline's state as plain data, with what its workers and environments hold, and back.
 
-Calls that are in flight are neither waited for nor counted. An environment without ``save``
-restarts its episodes; everything else goes on as it was.
+Calls that are in flight are neither waited for nor counted. Environments that cannot be saved, or
+loaded here, begin new episodes, and why is said in a sentence; everything else goes on as it was.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ import numpy as np
 
 from nappo2.envs import Env
 from nappo2.packing import Packed, UnknownKind, kinds_of, pack, unpack
-from nappo2.pipeline import Pipeline, alike
+from nappo2.pipeline import Pipeline, alike, is_pipeline, keep
 from nappo2.seeds import fold_in
+from nappo2.stages import CollectState
 
 log = logging.getLogger("nappo2")
 CUT = "workers"  # the key under which a cut's workers are packed
@@ -22,8 +24,19 @@ ANSWER_SECONDS = 8.0  # for all workers of a cut, as who is told to go may have 
 
 def environment(pipeline: Pipeline) -> Env | None:
     """The environments that the source of a pipeline steps, if it has any."""
-    found = (stage.arguments["env"] for stage in pipeline.stages if "env" in stage.arguments)
-    return next(found, None)
+    for stage in pipeline.stages:
+        if "env" in stage.arguments:
+            return stage.arguments["env"]
+        for inner in filter(is_pipeline, stage.arguments.values()):
+            return environment(inner)
+    return None
+
+
+class StoredEnv(NamedTuple):
+    """Simulators as plain data, or why they are not."""
+
+    saved: Packed | None
+    lost: str | None
 
 
 def packed_state(pipeline: Pipeline, state: dict[str, Any]) -> Packed:
@@ -32,17 +45,44 @@ def packed_state(pipeline: Pipeline, state: dict[str, Any]) -> Packed:
     Raises:
         TypeError: if a stage's state has something that is no data.
     """
-    return pack({name: _plain(pipeline, name, x) for name, x in state.items()})
+    env = environment(pipeline)
+    return pack({name: _plain(env, value) for name, value in state.items()})
 
 
-def _plain(pipeline: Pipeline, name: str, value: Any) -> Any:
+def _plain(env: Env | None, value: Any) -> Any:
     if hasattr(value, "members"):
         end = monotonic() + ANSWER_SECONDS
         return {CUT: [_asked(value, i, end) for i in range(len(value.members))]}
-    if name == "collect":
-        env = environment(pipeline)
-        return value._replace(env=env.save(value.env) if env and env.save else None)
-    return value
+    return _of_collectors(lambda state: state._replace(env=_saved(env, state.env)), value)
+
+
+def _of_collectors(fn: Callable, *values: Any) -> Any:
+    """``values``, of one structure, as one, in which ``fn`` joins what stands at collectors."""
+    first = values[0]
+    if is_collector(first):
+        return fn(*values)
+    if type(first) is dict:
+        return {key: _of_collectors(fn, *(value[key] for value in values)) for key in first}
+    if type(first) in (tuple, list):
+        return type(first)(_of_collectors(fn, *parts) for parts in zip(*values, strict=True))
+    return values[-1]
+
+
+def is_collector(value: Any) -> bool:
+    """Whether a value is a collector's state, of this class or of one that was reloaded."""
+    return getattr(value, "_fields", None) == CollectState._fields
+
+
+def _saved(env: Env | None, state: Any) -> StoredEnv:
+    if env is None or env.save is None:
+        return StoredEnv(None, "it cannot be saved")
+    try:
+        saved = env.save(state)
+        if saved is None:
+            return StoredEnv(None, "it holds more than data")
+        return StoredEnv(pack(saved), None)
+    except Exception as error:  # whatever a simulator does, the rest of the run is saved
+        return StoredEnv(None, str(error) or repr(error))
 
 
 def _asked(cut: Any, i: int, end: float) -> Packed | None:
@@ -51,8 +91,8 @@ def _asked(cut: Any, i: int, end: float) -> Packed | None:
     if worker is None:
         return None
     try:
-        found = cut.backend.ask(worker, _packed_there, max(0.1, end - monotonic()))
-        return found._replace(arrays=[np.asarray(x) for x in found.arrays])
+        answer = cut.backend.ask(worker, _packed_there, max(0.1, end - monotonic()))
+        return answer._replace(arrays=[np.asarray(x) for x in answer.arrays])
     except TypeError:
         raise
     except Exception as error:  # lost, hanging or failing: it is replaced in the next step
@@ -76,32 +116,32 @@ class StoredCut(NamedTuple):
         return {k: _unpacked(x, self.kinds.get(k)) for k, x in member.items()} if member else {}
 
 
-def revived(pipeline: Pipeline, fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """What ``keep(fresh, ...)`` takes for the old state: ``old``, with what is packed made live.
+def unpacked(fresh: dict[str, Any], packed: Packed) -> dict[str, Any]:
+    """The stages of a packed state, as far as ``fresh``, the state of a pipeline, knows them.
 
-    Stages that ``fresh``, the state of ``pipeline``, does not have stay packed, for a worker that
-    may have them.
+    Others stay packed, for a worker that may have them. Nothing that is alive is touched.
+
+    Raises:
+        ValueError: or another error, if something in it is no data that was packed.
     """
     kinds = {name: kinds_of(value) for name, value in fresh.items()}
-    found = {name: _revived(x, kinds, name) for name, x in old.items()}
-    collect = old.get("collect", _inside(found.values()))
-    if "collect" in fresh and isinstance(collect, Packed):
-        found["collect"] = _collecting(pipeline, fresh["collect"], collect)
-    for name, value in found.items():
-        if name in fresh and not hasattr(fresh[name], "adopt") and not alike(fresh[name], value):
-            log.warning("stage %r has another structure than what was saved, and begins anew", name)
-    return found
+    return {name: _revived(value, kinds, name) for name, value in packed.items()}
 
 
 def _revived(value: Any, kinds: dict[str, dict[str, type]], name: str) -> Any:
-    if _is_cut(value):
-        return StoredCut(tuple(unpack(value)[CUT]), kinds)
-    return value if name == "collect" else _unpacked(value, kinds.get(name))
+    if not _is_cut(value):
+        return _unpacked(value, kinds.get(name))
+    cut = StoredCut(tuple(unpack(value)[CUT]), kinds)
+    for i, member in enumerate(cut.members):
+        if member is not None:
+            for part in cut.ask(i).values():  # so that what is wrong shows before it is needed
+                _revived(part, kinds, name)
+    return cut
 
 
 def _unpacked(value: Any, kinds: dict[str, type] | None) -> Any:
     """The value, if it was packed and its classes are known."""
-    if kinds is None or not isinstance(value, Packed) or _is_cut(value):
+    if not isinstance(value, Packed) or _is_cut(value):
         return value
     try:
         return unpack(value, kinds)
@@ -115,26 +155,122 @@ def _is_cut(value: Any) -> bool:
     return CUT in value.skeleton.get("dict", {})
 
 
-def _inside(values) -> Any:
-    """The collector of the first worker of a stored cut, perhaps several cuts further in."""
-    for cut in (x for x in values if isinstance(x, StoredCut)):
-        state = dict(cut.members[0].items()) if cut.members[0] else {}
-        inner = [StoredCut(tuple(unpack(x)[CUT]), {}) for x in state.values() if _is_cut(x)]
-        return state.get("collect", _inside(inner))
+class Resumed(NamedTuple):
+    """The state in which a pipeline goes on.
+
+    Attributes:
+        state: of each stage.
+        notes: sentences about what begins anew, and why.
+    """
+
+    state: dict[str, Any]
+    notes: list[str]
+
+
+def resumed(pipeline: Pipeline, fresh: dict[str, Any], old: dict[str, Any]) -> Resumed:
+    """Goes on from ``old``, which was saved, where ``fresh`` has the same names and structure.
+
+    Simulators of ``fresh`` are moved to where the saved ones were, or begin new episodes.
+    """
+    old = {name: _unpacked(value, kinds_of(fresh.get(name))) for name, value in old.items()}
+    collecting, notes = _inside(old), []
+    for name, value in fresh.items():
+        if hasattr(value, "adopt"):
+            continue
+        if has_collector(value) and collecting is not None and _is_stored(collecting):
+            old[name], reasons = _simulating(environment(pipeline), value, collecting)
+            notes += reasons
+        elif name in old and not alike(value, old[name]):
+            notes.append(
+                f"stage {name!r} has another structure than what was saved: it begins anew"
+            )
+    if notes:
+        old = {name: _begun(value) for name, value in old.items()}
+    return Resumed(keep(fresh, old), notes)
+
+
+def _is_stored(value: Any) -> bool:
+    """Whether the simulators of a stage's state were read from a file."""
+    if is_collector(value):
+        return isinstance(value.env, StoredEnv)
+    return any(map(_is_stored, value.values() if type(value) is dict else value))
+
+
+def has_collector(value: Any) -> bool:
+    """Whether a stage's state has simulators in it."""
+    if type(value) in (dict, tuple, list):
+        return any(map(has_collector, value.values() if type(value) is dict else value))
+    return is_collector(value)
+
+
+def _inside(state: dict[str, Any]) -> Any:
+    """The collectors of a state, or of the first worker of a stored cut, perhaps further in."""
+    for value in state.values():
+        if has_collector(value):
+            return value
+    for cut in (x for x in state.values() if isinstance(x, StoredCut)):
+        return _inside({name: _revived(x, cut.kinds, name) for name, x in cut.ask(0).items()})
     return None
 
 
-def _collecting(pipeline: Pipeline, fresh: Any, packed: Packed) -> Any:
-    """A collector with its simulators as they were, or with new episodes and the old seed."""
-    env, old = environment(pipeline), _unpacked(packed, kinds_of(fresh))
-    if isinstance(old, Packed):
-        return fresh
-    if env is not None and env.load is not None and old.env is not None:
-        loaded = old._replace(env=env.load(fresh.env, old.env))
-        if alike(fresh, loaded):
-            return loaded
+def _simulating(env: Env | None, fresh: Any, old: Any) -> tuple[Any, Sequence[str]]:
+    """Collectors with their simulators as they were, or with new episodes and the old seeds."""
+    reasons: list[str] = []
+
+    def joined(fresh, old):
+        state, reason = _collecting(env, fresh, old)
+        reasons.extend([] if reason is None else [reason])
+        return state
+
+    if not alike_but_env(fresh, old):
+        return fresh, ["what collects has another structure than what was saved: it begins anew"]
+    state = _of_collectors(joined, fresh, old)
+    return state, list(dict.fromkeys(reasons))
+
+
+def alike_but_env(fresh: Any, old: Any) -> bool:
+    """Whether two stages' states have collectors at the same places."""
+    if is_collector(fresh):
+        return is_collector(old)
+    if type(fresh) is not type(old):
+        return False
+    if type(fresh) is dict:
+        return fresh.keys() == old.keys() and all(
+            alike_but_env(x, old[k]) for k, x in fresh.items()
+        )
+    if type(fresh) in (tuple, list):
+        return len(fresh) == len(old) and all(map(alike_but_env, fresh, old))
+    return True
+
+
+def _collecting(env: Env | None, fresh: Any, old: Any) -> tuple[Any, str | None]:
+    """One collector, and why its episodes begin anew, if they do."""
     if env is None:
-        return fresh
+        return fresh, None
+    reason = old.env.lost
+    if reason is None:
+        loaded, reason = _loaded(env, fresh, old)
+        if reason is None:
+            return loaded, None
     env.close(fresh.env)
     state, observation = env.reset(fold_in(old.seed, "resumed"))  # or it would play the first again
-    return fresh._replace(env=state, observation=observation, seed=old.seed)
+    begun = fresh._replace(env=state, observation=observation, seed=old.seed)
+    return begun, f"the episodes of {env.name} begin anew: {reason}"
+
+
+def _loaded(env: Env, fresh: Any, old: Any) -> tuple[Any, str | None]:
+    if env.load is None:
+        return None, "it cannot be loaded"
+    try:
+        saved = unpack(old.env.saved, kinds_of(fresh.env))
+        loaded = old._replace(env=env.load(fresh.env, saved))
+    except Exception as error:  # whatever a simulator does with it, the rest of the run goes on
+        return None, str(error) or repr(error)
+    if not alike(fresh, loaded):
+        return None, "other environments were saved, or another number of them"
+    return loaded, None
+
+
+def _begun(value: Any) -> Any:
+    """A stage's state where episodes begin anew: without what it has of unfinished ones."""
+    return value.episodes_begun() if hasattr(value, "episodes_begun") else value

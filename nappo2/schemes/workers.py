@@ -4,6 +4,7 @@ A training scheme says where the pipeline is cut, and how many of a cut's
 workers each step waits for.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -14,7 +15,6 @@ from nappo2.pipeline import (
     Transform,
     adopt,
     is_plain,
-    keep,
     offered,
     positive,
     stage,
@@ -24,7 +24,9 @@ from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.merging import merge
 from nappo2.schemes.rounds import Member, Round
 from nappo2.seeds import fold_in
-from nappo2.snapshots import revived
+from nappo2.snapshots import resumed
+
+log = logging.getLogger("nappo2")
 
 
 class WorkersState(NamedTuple):
@@ -62,8 +64,9 @@ class WorkersState(NamedTuple):
             return self
         cut = hasattr(old, "members")
         found = [old.ask(i) for i in range(len(old.members))] if cut else [old]
-        for member, kept in zip(self.members, found, strict=False):
-            self.backend.ask(member.worker, _keeping(kept))
+        for i, (member, kept) in enumerate(zip(self.members, found, strict=False)):
+            for note in self.backend.ask(member.worker, _keeping(kept)):
+                log.warning("worker %d: %s", i, note)
         return self
 
     def ask(self, i: int) -> Any:
@@ -106,7 +109,7 @@ def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
 
 
 def _keeping(kept: Any) -> Callable:
-    return lambda pipe, state: (pipe, keep(state, revived(pipe, state, kept)), None)
+    return lambda pipe, state: (pipe, *resumed(pipe, state, kept))
 
 
 @stage

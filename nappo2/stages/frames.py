@@ -23,6 +23,10 @@ class Frames(NamedTuple):
     total: int  # frames stored so far
     oldest: int  # at least; no transition in the ring has an older one
 
+    def used_rows(self) -> dict[str, int]:
+        """How much of the pool is worth saving."""
+        return {"pool": min(self.total, len(self.pool))}
+
 
 def has_images(flat: TensorDict) -> bool:
     """Whether the observations of transitions [N] are images [N, C, H, W] of bytes."""

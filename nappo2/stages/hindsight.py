@@ -42,6 +42,10 @@ class HindsightState(NamedTuple):
     unfinished: tuple[TensorDict, ...] | None  # of each environment, the episode so far, [t]
     seed: int
 
+    def episodes_begun(self) -> "HindsightState":
+        """The state where the episodes that are unfinished will not go on."""
+        return self._replace(unfinished=None)
+
 
 @stage
 def hindsight(
