@@ -222,7 +222,9 @@ def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch,
 def test_a_run_that_is_not_there_or_would_import_cannot_be_resumed(tmp_path, capsys):
     from nappo2.cli import main
 
-    (tmp_path / "run.json").write_text('{"env": "os:CartPole-v1"}')
+    (tmp_path / "run.json").write_text(
+        '{"algorithm": "ppo", "env": "os:CartPole-v1", "config": {}}'
+    )
     for path, message in [
         (tmp_path / "nothing", "there is no run to resume at"),
         (tmp_path, "no file makes nappo2 import a module"),
