@@ -20,11 +20,12 @@ from nappo2.log_dir import made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
 from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
-from nappo2.pipeline import Pipeline, adopt, check_pipeline, positive
+from nappo2.pipeline import Pipeline, adopt, check_pipeline, is_empty, positive
 from nappo2.reports import Report, flat, join
 from nappo2.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.seeds import check_seed
 from nappo2.snapshots import packed_state, resumed, unpacked
+from nappo2.stages.stop import one_rollout_each
 from nappo2.threads import torch_threads
 
 log = logging.getLogger("nappo2")
@@ -117,8 +118,9 @@ class Learner:
         """Takes one step of the pipeline; returns the latest row of metrics."""
         start = perf_counter()
         self._whole = False
-        with torch_threads(self._threads):
-            self.state, params, report = self.pipeline.step(self.params, self.state)
+        with torch_threads(self._threads), one_rollout_each():
+            self.state, item, report = self.pipeline.step(self.params, self.state)
+        params = self.params if is_empty(item) else item
         if "hyper" not in params.keys():
             raise ValueError(
                 f"a Learner's pipeline ends with update or learn, whose items are params; this one "

@@ -150,13 +150,24 @@ def compose(*transforms: Transform) -> Transform:
     return lambda source: reduce(Pipeline.__or__, transforms, source)
 
 
+def is_empty(item: TensorDict) -> bool:
+    """Whether an item is an empty batch, as a replay yields while none is due.
+
+    Stages hand it on as it is: there is no gradient of it, no update, and params stay.
+    """
+    return 0 in item.batch_size
+
+
 def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
-    """Replaces every item by ``fn(params, item)``; the bare transform, for use within a stage."""
+    """Replaces every item by ``fn(params, item)``; the bare transform, for use within a stage.
+
+    Empty batches pass as they are.
+    """
 
     def transform(source):
         def step(params, state):
             state, item, report = source.step(params, state)
-            return state, fn(params, item), report
+            return state, item if is_empty(item) else fn(params, item), report
 
         return Pipeline(source.init, step)
 
@@ -186,7 +197,8 @@ def unroll(num_steps: int) -> Transform:
         def step(params, state):
             reports = []
             for _ in range(num_steps):
-                state, params, report = source.step(params, state)
+                state, item, report = source.step(params, state)
+                params = params if is_empty(item) else item
                 reports.append(report)
             return state, params, join(reports)
 

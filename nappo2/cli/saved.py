@@ -45,7 +45,7 @@ def env_id(described: Mapping[str, Any], given: str | None, path: Path) -> str:
             f"{path}/run.json names the environment {env!r}, and no file makes nappo2 import a "
             f"module; if it is yours, say so: --env {env}"
         )
-    return described["env"]
+    return described.get("env", "")
 
 
 def remade(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Stages]:

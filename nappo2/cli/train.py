@@ -118,10 +118,11 @@ def described(path: Path, env: str | None = None) -> dict:
     if not (log_dir / "run.json").exists():
         raise ValueError(f"there is no run to resume at {path}: it has no run.json")
     told = read_description(log_dir / "run.json")
+    env = env_id(told, env, log_dir)
     lacks = [name for name in ("algorithm", "env", "config") if name not in told]
     if lacks:
         raise ValueError(f"{log_dir}/run.json does not say the {', '.join(lacks)} of its run")
-    return told | {"env": env_id(told, env, log_dir), "log_dir": str(log_dir)}
+    return told | {"env": env, "log_dir": str(log_dir)}
 
 
 def _as_told(default: Train, told: dict) -> Train:

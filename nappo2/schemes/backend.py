@@ -1,12 +1,11 @@
 """Where workers are: a record of functions, and the one that has them in this process."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.crew import in_turns
-from nappo2.stages.stop import Stop, stopped_by
+from nappo2.stages.stop import current_stop, stopped_by
 
 
 class Backend(NamedTuple):
@@ -79,11 +78,13 @@ class Call:
     """A step of a worker in this process, which is taken when its result is wanted."""
 
     def __init__(self, worker: Worker, params: Any):
-        self.worker, self.params, self.share = worker, params, None
+        self.worker, self.params, self.share, self.stop = worker, params, None, current_stop()
 
     def __call__(self) -> tuple:
-        asked = Stop(lambda share: share >= self.share, lambda: None)
-        with nullcontext() if self.share is None else stopped_by(asked):
+        stop = self.stop
+        if self.share is not None:
+            stop = stop._replace(asked=lambda share: share >= self.share, arrived=lambda: None)
+        with stopped_by(stop):
             return self.worker.step(self.params)
 
 

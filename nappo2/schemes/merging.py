@@ -7,6 +7,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.pipeline import is_empty
+
 
 def merge(items: Sequence[TensorDict]) -> TensorDict:
     """Joins rollouts along B, and averages gradients and params.
@@ -14,6 +16,7 @@ def merge(items: Sequence[TensorDict]) -> TensorDict:
     Gradients that come of different amounts of ``samples`` are weighted by these. Rollouts that
     were cut short are padded to the longest, and masked.
     """
+    items = [item for item in items if not is_empty(item)] or items[:1]
     if len(items) == 1:
         return items[0]
     if items[0].batch_dims:

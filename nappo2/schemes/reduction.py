@@ -4,8 +4,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.params import Params, ravel
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import Report, count
 from nappo2.schemes.crew import crew
 from nappo2.schemes.merging import averaged_gradients
@@ -19,10 +19,13 @@ def _all_reduce(name: str = "all_reduce") -> Transform:
             members = crew()
             if members.size == 1:
                 return state, grads, report
+            if is_empty(grads):  # it meets the others, and adds nothing
+                grads = no_gradient(params)
             gathered = members.gather(packed(params, grads, report))
             found = [unpacked(vector, params, grads) for vector in gathered]
             mean = averaged_gradients([grads for grads, _ in found])
             total = {name: sum(moments[name] for _, moments in found) for name in found[0][1]}
+            mean = mean if mean["samples"] else TensorDict(batch_size=[0])
             return state, mean, count(report, **total)
 
         return Pipeline(source.init, step)
@@ -36,6 +39,12 @@ all_reduce = _all_reduce()
 Everything travels as one vector, and is added in the order of the workers, so that any backend
 gives the same numbers.
 """
+
+
+def no_gradient(params: Params) -> TensorDict:
+    """The gradient of no samples."""
+    weights = torch.zeros_like(ravel(params["weights"])[0])
+    return TensorDict(weights=weights, version=params["version"], samples=torch.tensor(0))
 
 
 def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:

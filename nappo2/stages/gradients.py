@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2.losses import Loss
 from nappo2.params import Params, ravel
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.compiling import compiled, or_else
 from nappo2.stages.dump import dump
@@ -32,6 +32,8 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
     def transform(source):
         def step(params, state):
             state, batch, report = source.step(params, state)
+            if is_empty(batch):
+                return state, batch, report
             vector, unravel = ravel(params["weights"])
             grad, means = found(loss, params.to_dict(), vector, unravel, batch)
             if not grad.sum().isfinite():

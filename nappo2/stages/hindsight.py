@@ -10,6 +10,9 @@ from torch import Tensor
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import join
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.stop import current_stop
+
+LONGEST = 100_000  # steps of an episode
 
 Relabel = Callable[[int, torch.Generator], Tensor]
 """``(length, generator) -> [length, k]``: the steps whose achieved goals are taken for each step."""
@@ -66,7 +69,7 @@ def hindsight(
         terminated: whether a step that achieved this ends the episode; None for what did.
 
     Raises:
-        ValueError: in a step, if observations have no goals.
+        ValueError: in a step, if observations have no goals, or episodes do not end.
     """
 
     def transform(source):
@@ -76,13 +79,18 @@ def hindsight(
 
         def step(params, state):
             (unfinished, seed), reports, ended = state["hindsight"], [], []
-            seed, key = split(seed)
-            rng = generator(key)
             while not ended:
                 state, rollout, report = source.step(params, state)
                 check_goals(rollout)
                 reports.append(report)
                 ended, unfinished = episodes(rollout, unfinished)
+                if not ended:
+                    check_lengths(unfinished)
+                    if current_stop().each_rollout:
+                        own = HindsightState(unfinished, seed)
+                        return state | {"hindsight": own}, TensorDict(batch_size=[0]), join(reports)
+            seed, key = split(seed)
+            rng = generator(key)
             found = [relabelled(x, reward, relabel, terminated, rng) for x in ended]
             own = HindsightState(unfinished, seed)
             return state | {"hindsight": own}, torch.cat(found), join(reports)
@@ -99,6 +107,15 @@ def check_goals(rollout: TensorDict) -> None:
         raise ValueError(
             "hindsight takes observations of {observation, achieved_goal, desired_goal}, as a "
             "goal environment has them"
+        )
+
+
+def check_lengths(unfinished: tuple[TensorDict, ...]) -> None:
+    """Refuses to wait for the end of episodes any longer."""
+    if (longest := max(map(len, unfinished))) >= LONGEST:
+        raise ValueError(
+            f"hindsight learns from whole episodes, and none ended in {longest:,} steps; a time "
+            "limit truncates them"
         )
 
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, replaced
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import join, note
 from nappo2.stages.compiling import any_number, or_else
 from nappo2.stages.descent import Descent, descend
@@ -48,6 +48,8 @@ def learn_batches(
         @torch.no_grad()
         def step(params, state):
             inner, batches, report = fed(source, params, state)
+            if is_empty(batches[0]):
+                return inner | {"update": state["update"]}, batches[0], report
             ages = [mean_age(params, batch) + i for i, batch in enumerate(batches)]
             plain = [batch.exclude("params_version").to_dict() for batch in batches]
             with dumped_at_the_end(partial(stacked, plain)):

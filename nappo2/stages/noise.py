@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from tensordict import TensorDict
 
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -20,8 +20,10 @@ def noise(
             return source.init(params, seed) | {name: fold_in(seed, name)}
 
         def step(params, state):
-            seed, key = split(state[name])
             inner, batch, report = source.step(params, state)
+            if is_empty(batch):
+                return inner | {name: state[name]}, batch, report
+            seed, key = split(state[name])
             return inner | {name: seed}, batch.copy().update(draw(batch, generator(key))), report
 
         return Pipeline(init, step)

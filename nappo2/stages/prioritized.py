@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.replay import check_replay, empty, filled, read, spent
+from nappo2.stages.replay import check_replay, empty, filled, read, spent, waiting
 
 Priority = Callable[[Mapping, Mapping], Tensor]
 """``(params, batch) -> [N]``: how much each transition surprises, such as its absolute TD error."""
@@ -69,11 +70,19 @@ def prioritized_replay(
             state, own = filled(
                 source, params, state, state["replay"], capacity, update_ratio, start_steps
             )
+            if own.ring is None:
+                own, report = waiting(own)
+                own = {"replay": own, "priorities": priorities}
+                return state | own, TensorDict(batch_size=[0]), report
             size = len(own.ring)  # one that was adopted has a length of its own
             if priorities is None:  # as of a ring that was adopted without any
                 priorities, before = none(size), 0
             new = torch.arange(max(before, own.count - size), own.count) % size
             priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
+            if own.owed < 1:
+                own, report = waiting(own)
+                own = {"replay": own, "priorities": priorities}
+                return state | own, TensorDict(batch_size=[0]), report
             seed, key = split(own.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
             batch = read(own, index)

@@ -24,6 +24,7 @@ from nappo2.stages.frames import (
     pool_shape,
 )
 from nappo2.stages.minibatches import take
+from nappo2.stages.stop import current_stop
 
 
 class ReplayState(NamedTuple):
@@ -48,6 +49,8 @@ def replay(
 ) -> Transform:
     """Stores each rollout in a ring, then samples batches [batch_size] of it (Lin, 1992).
 
+    A step collects until a batch is due. A Learner's step takes one rollout at most: while none is
+    due, as before ``start_steps``, the item is an empty batch [0], from which nothing is learnt.
     Images of bytes, [C, H, W], are stored once per frame, whatever the transitions that share it.
 
     Args:
@@ -70,6 +73,9 @@ def replay(
             state, own = filled(
                 source, params, state, state["replay"], capacity, update_ratio, start_steps
             )
+            if own.owed < 1:
+                own, report = waiting(own)
+                return state | {"replay": own}, TensorDict(batch_size=[0]), report
             seed, key = split(own.seed)
             size = min(own.count, len(own.ring))  # one that was adopted has a length of its own
             index = torch.randint(size, (batch_size,), generator=generator(key))
@@ -102,7 +108,10 @@ def filled(
     update_ratio: float,
     start_steps: int,
 ) -> tuple[dict, ReplayState]:
-    """The states once a batch is due: until then the source is stepped, and what comes is stored."""
+    """The states once a batch is due: until then the source is stepped, and what comes is stored.
+
+    Where a step ends with each rollout, a batch may not be due yet.
+    """
     while own.owed < 1:
         state, rollout, new = source.step(params, state)
         flat = stored(rollout)
@@ -112,12 +121,16 @@ def filled(
         own = extended(own, flat, capacity)._replace(
             env_steps=env_steps, owed=own.owed + due, report=join([own.report, new])
         )
+        if current_stop().each_rollout:
+            break
     return state, own
 
 
 def extended(own: ReplayState, flat: TensorDict, capacity: int) -> ReplayState:
     """The state once transitions are written behind those that are there, in place."""
     ring, frames, count, *rest = own
+    if not len(flat):
+        return own
     if ring is None:
         ring, frames = allocated(flat, capacity)
     if frames is not None:
@@ -136,6 +149,14 @@ def spent(own: ReplayState) -> tuple[ReplayState, Report]:
     """The state after a batch, and the report, if it was the last that is due."""
     now, later = (own.report, Report()) if own.owed < 2 else (Report(), own.report)
     return own._replace(owed=own.owed - 1, report=later), now
+
+
+def waiting(own: ReplayState) -> tuple[ReplayState, Report]:
+    """The state while no batch is due, and the report but for moments, which come with a batch."""
+    sums = own.report.sums
+    moments = {name: x for name, x in sums.items() if name.endswith("_moments")}
+    now = {name: x for name, x in sums.items() if name not in moments}
+    return own._replace(report=Report(sums=moments)), own.report._replace(sums=now)
 
 
 def stored(rollout: TensorDict) -> TensorDict:

@@ -6,7 +6,7 @@ from tensordict import TensorDict
 from nappo2.maths.moments import absorb
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.params import Params, ravel, replaced
-from nappo2.pipeline import Pipeline, Transform, mapped, positive, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, mapped, positive, stage
 from nappo2.reports import Report, note
 
 
@@ -22,6 +22,8 @@ def update(optimizer: GradientTransformation) -> Transform:
         @torch.no_grad()
         def step(params, state):
             inner, grads, report = source.step(params, state)
+            if is_empty(grads):
+                return inner | {"update": state["update"]}, grads, report
             vector, unravel = ravel(params["weights"])
             updates, own = optimizer.update(grads["weights"], state["update"], params["hyper"])
             normalizer, report = moved(params["normalizer"], report)

@@ -5,15 +5,17 @@ Two pendulums take a step each per rollout, so a rollout is 2 transitions.
 
 from dataclasses import replace
 from functools import cache, partial
+from importlib import import_module
 
 import pytest
 import torch
 
-from nappo2 import adopt, compose, envs, join, losses, mlp, scheme
-from nappo2.algorithms import DQN, PPO, SAC, TD3, double_dqn, dqn, ppo, sac, td3
+from nappo2 import Learner, adopt, compose, envs, join, losses, mlp, scheme
+from nappo2.algorithms import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
+from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
 from nappo2.schemes import NAMES
-from nappo2.stages import future, hindsight, prioritized_replay
+from nappo2.stages import final, future, hindsight, prioritized_replay
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
 CONFIG = SAC(**SMALL)
@@ -309,3 +311,75 @@ def test_hindsight_stays_with_its_collector(name):
     *_, (state, _, _) = run(name, 4, recipe, **PIECES)
     (own, *_) = [inner["replay"] for inner in inners(name, state)]
     assert own.count == 3 * own.env_steps > 0
+
+
+# --- a Learner, which looks at its target and at interrupts after each rollout
+
+LATE = {"hidden": (8,), "batch_size": 8, "capacity": 4_000, "start_steps": 3_000}
+SOURCES = {
+    "sac": lambda **c: sac(envs.pendulum(2), SAC(**LATE | c)),
+    "discrete sac": lambda **c: sac(envs.cartpole(2), SAC(**LATE | c)),
+    "td3": lambda **c: td3(envs.pendulum(2), TD3(**LATE | c)),
+    "dqn": lambda **c: dqn(envs.cartpole(2), DQN(**LATE | c)),
+    "r2d2": lambda **c: r2d2(
+        envs.cartpole(2), R2D2(**LATE | {"hidden": (8, 8), "num_steps": 8} | c)
+    ),
+    "in proportion": lambda **c: double_dqn(
+        envs.cartpole(2),
+        DQN(**LATE | c),
+        replay=partial(prioritized_replay, priority=lambda params, batch: batch["next", "reward"]),
+    ),
+    "images": lambda **c: double_dqn(envs.catch(2), DQN(**LATE | c)),
+    "hindsight": lambda **c: (
+        lambda recipe: recipe._replace(prepare=hindsight(bits_reward, future(2), bits_reached))
+    )(double_dqn(bit_flipping(2, 4), DQN(**LATE | c))),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@every_scheme
+def test_a_run_ends_at_its_target_though_nothing_is_learnt_yet(name, source):
+    """3,000 env steps come before the first batch, and the target is 100: 100, and one rollout each."""
+    recipe = SOURCES[source]()
+    run = Learner(scheme(name, recipe), recipe.init(0), target_steps=100, progress=False)
+    rows = list(run)
+    steps = [row["env_steps"] for row in rows]
+    assert 100 <= steps[-1] <= 100 + 4 * steps[0] and len(steps) > 2 and steps == sorted(set(steps))
+    assert rows[-1]["updates"] == 0 and not differs(
+        run.params["weights"], recipe.init(0)["weights"]
+    )
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.1])
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("name", ["3cs", "3ds", "2dacs"])
+def test_looking_at_each_rollout_changes_no_number(name, source, ratio, same):
+    """A Learner's params are those of the pipeline alone, which waits for a batch, to the last bit."""
+    recipe = SOURCES[source](start_steps=40, capacity=200, update_ratio=ratio)
+    run = Learner(scheme(name, recipe), recipe.init(0), seed=1, progress=False)
+    pipe, params = scheme(name, recipe), recipe.init(0)
+    state = pipe.init(params, 1)
+    while params["version"] < 6:
+        state, params, _ = pipe.step(params, state)
+    while run.params["version"] < params["version"]:
+        run.step()
+    assert same(run.params, params)
+
+
+def test_what_never_owes_a_batch_is_logged_all_the_same():
+    """A batch for each million env steps: rows come rollout by rollout."""
+    recipe = SOURCES["dqn"](start_steps=0, update_ratio=1e-6)
+    run = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run()
+    assert run.env_steps == 64 and len(run.metrics) == 64 // run.metrics[0]["env_steps"]
+
+
+def test_hindsight_gives_up_on_episodes_that_do_not_end(monkeypatch):
+    """Nobody flips 40 bits by chance; three steps are too long here."""
+    monkeypatch.setattr(import_module("nappo2.stages.hindsight"), "LONGEST", 3)
+    endless = bit_flipping(2, 40)._replace(name="endless")
+    recipe = double_dqn(endless, DQN(**LATE | {"num_steps": 1}))
+    recipe = recipe._replace(prepare=hindsight(bits_reward, final(), bits_reached))
+    run = Learner(scheme("3cs", recipe), recipe.init(0), progress=False)
+    with pytest.raises(ValueError, match="none ended in 3 steps; a time limit truncates them"):
+        run.run()
+    assert run.env_steps == 4

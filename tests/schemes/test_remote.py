@@ -7,7 +7,21 @@ import time
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, adopt, envs, gradients, join, minibatches, ppo, scheme, workers
+from nappo2 import (
+    PPO,
+    SAC,
+    Learner,
+    adopt,
+    envs,
+    gradients,
+    join,
+    minibatches,
+    ppo,
+    sac,
+    scheme,
+    serial,
+    workers,
+)
 from nappo2.schemes.remote import actors_of
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG, STAGES, train
@@ -22,6 +36,20 @@ def test_ray_computes_what_one_process_computes(name, on_ray, same):
     expected, their_reports = train(name)
     assert same(params, expected)
     assert join(reports).sums["env_steps"] == join(their_reports).sums["env_steps"]
+
+
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
+def test_a_learner_looks_at_each_rollout_there_too(name, on_ray, same):
+    """Before a replay owes a batch: row by row as in one process, and the same params afterwards."""
+    config = SAC(hidden=(8,), batch_size=8, capacity=200, start_steps=16)
+    recipe, runs = sac(envs.pendulum(2), config), []
+    for backend in (on_ray(), serial):
+        pipe = scheme(name, recipe, on=backend)
+        runs.append(Learner(pipe, recipe.init(0), target_steps=48, progress=False).run())
+        runs[-1].close()
+    steps, theirs = ([row["env_steps"] for row in run.metrics] for run in runs)
+    assert steps == theirs == list(range(4, 49, 4)) and same(runs[0].params, runs[1].params)
+    assert [row["updates"] for row in runs[0].metrics][:3] == [0, 0, 0]
 
 
 def test_a_run_moves_to_ray_and_back(on_ray, same):

@@ -50,13 +50,13 @@ class Actor(Worker):
             self.error = error  # what it is asked next fails by this, and not by what it lacks
             raise
 
-    def step(self, params: Any) -> Any:
+    def step(self, params: Any, each_rollout: bool = False) -> Any:
         self._check()
         self.calls += 1
         if distributed.is_initialized():
             enter(Crew(_gather, distributed.get_world_size()))
         try:
-            with stopped_by(self._stop()):
+            with stopped_by(self._stop()._replace(each_rollout=each_rollout)):
                 return pack(super().step(self._received(params)))
         except BaseException:
             if distributed.is_initialized():

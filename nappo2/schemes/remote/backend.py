@@ -15,6 +15,7 @@ from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, Ref, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
 from nappo2.schemes.shipping import MEGABYTE, check_shippable
+from nappo2.stages.stop import current_stop
 
 START_SECONDS = 60.0  # in which an actor has made its environments
 
@@ -96,7 +97,12 @@ def on_ray(
     def call(worker, handle):
         worker.calls += 1
         begin = monotonic() + START_SECONDS * (worker.calls == 1)
-        return Ref(worker.actor.step.remote(handle), worker.actor, worker.calls, begin)
+        return Ref(
+            worker.actor.step.remote(handle, current_stop().each_rollout),
+            worker.actor,
+            worker.calls,
+            begin,
+        )
 
     def ask(worker, fn, seconds=None):
         seconds = START_SECONDS + deadline if seconds is None else seconds
