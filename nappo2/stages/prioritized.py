@@ -9,7 +9,17 @@ from torch import Tensor
 
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.replay import check_replay, empty, filled, read, spent, waiting
+from nappo2.stages.replay import (
+    ReplayState,
+    check_replay,
+    empty,
+    filled,
+    latest_rows,
+    read,
+    resized,
+    spent,
+    waiting,
+)
 
 Priority = Callable[[Mapping, Mapping], Tensor]
 """``(params, batch) -> [N]``: how much each transition surprises, such as its absolute TD error."""
@@ -66,18 +76,16 @@ def prioritized_replay(
 
         @torch.no_grad()
         def step(params, state):
-            priorities, before = state["priorities"], state["replay"].count
-            state, own = filled(
-                source, params, state, state["replay"], capacity, update_ratio, start_steps
-            )
+            priorities, own = _resized(state["priorities"], state["replay"], capacity)
+            before = own.count
+            state, own = filled(source, params, state, own, capacity, update_ratio, start_steps)
             if own.ring is None:
                 own, report = waiting(own)
                 own = {"replay": own, "priorities": priorities}
                 return state | own, TensorDict(batch_size=[0]), report
-            size = len(own.ring)  # one that was adopted has a length of its own
             if priorities is None:  # as of a ring that was adopted without any
-                priorities, before = none(size), 0
-            new = torch.arange(max(before, own.count - size), own.count) % size
+                priorities, before = none(capacity), 0
+            new = torch.arange(max(before, own.count - capacity), own.count) % capacity
             priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
             if own.owed < 1:
                 own, report = waiting(own)
@@ -88,7 +96,7 @@ def prioritized_replay(
             batch = read(own, index)
             surprise = priority(params.to_dict(), batch).abs().cpu() + 1e-6
             priorities = assigned(priorities, index, surprise.double() ** alpha)
-            batch["importance"] = importance(chance, min(own.count, size), beta)
+            batch["importance"] = importance(chance, min(own.count, capacity), beta)
             own, report = spent(own._replace(seed=seed))
             return state | {"replay": own, "priorities": priorities}, batch, report
 
@@ -103,6 +111,18 @@ def none(capacity: int) -> Priorities:
     blocks = -(-capacity // width)
     zeros = torch.zeros(blocks, width, dtype=torch.float64)
     return Priorities(zeros, zeros.sum(1), torch.ones((), dtype=torch.float64))
+
+
+def _resized(
+    priorities: Priorities | None, own: ReplayState, capacity: int
+) -> tuple[Priorities | None, ReplayState]:
+    """Priorities and ring of this capacity, where they were resumed with another."""
+    if priorities is not None and own.ring is not None and len(own.ring) != capacity:
+        latest = latest_rows(own, capacity)
+        values = priorities.values.view(-1)[latest]
+        kept = none(capacity)._replace(highest=priorities.highest)
+        priorities = assigned(kept, torch.arange(len(latest)), values)
+    return priorities, resized(own, capacity)
 
 
 def assigned(priorities: Priorities, index: Tensor, values: Tensor) -> Priorities:

@@ -77,7 +77,7 @@ def replay(
                 own, report = waiting(own)
                 return state | {"replay": own}, TensorDict(batch_size=[0]), report
             seed, key = split(own.seed)
-            size = min(own.count, len(own.ring))  # one that was adopted has a length of its own
+            size = min(own.count, capacity)
             index = torch.randint(size, (batch_size,), generator=generator(key))
             own, report = spent(own._replace(seed=seed))
             return state | {"replay": own}, read(own, index), report
@@ -112,6 +112,7 @@ def filled(
 
     Where a step ends with each rollout, a batch may not be due yet.
     """
+    own = resized(own, capacity)
     while own.owed < 1:
         state, rollout, new = source.step(params, state)
         flat = stored(rollout)
@@ -124,6 +125,28 @@ def filled(
         if current_stop().each_rollout:
             break
     return state, own
+
+
+def resized(own: ReplayState, capacity: int) -> ReplayState:
+    """The state with a ring of this capacity: of a resumed one with another the latest transitions."""
+    if own.ring is None or len(own.ring) == capacity:
+        return own
+    ring, latest = room_for(own.ring[:1], capacity), latest_rows(own, capacity)
+    ring[: len(latest)] = own.ring[latest]
+    return own._replace(ring=ring, count=len(latest))
+
+
+def latest_rows(own: ReplayState, num: int) -> Tensor:
+    """Where the latest ``num`` transitions are in the ring, or as many as there are, in order."""
+    length = len(own.ring)
+    return torch.arange(max(0, own.count - min(length, num)), own.count) % length
+
+
+def room_for(each: TensorDict, capacity: int) -> TensorDict:
+    """An empty ring of entries like this one."""
+    return each.apply(
+        lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
+    )
 
 
 def extended(own: ReplayState, flat: TensorDict, capacity: int) -> ReplayState:
@@ -183,10 +206,7 @@ def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | Non
             f"a replay of {capacity:,} transitions takes {needed / 1e9:.1f} GB, and {there / 1e9:.1f} GB "
             f"are available; {int(capacity * there / needed):,} would fit"
         )
-    ring = each.apply(
-        lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
-    )
-    return ring, no_frames(shape) if has_images(flat) else None
+    return room_for(each, capacity), no_frames(shape) if has_images(flat) else None
 
 
 def bytes_each(flat: TensorDict) -> int:

@@ -125,15 +125,15 @@ def even(params, batch):
 
 @pytest.mark.parametrize("capacity", [4, 12])
 def test_a_ring_is_adopted_with_its_priorities(capacity):
-    """Of 8, by a replay of another capacity: the last 8 are there, each with a priority, so that of
-    400 draws each has some, even at a share of 1 in 80."""
+    """Of 8 that hold 4 to 11, by a replay of 4 or 12: the last that fit are there, each with a
+    priority, so that of 400 draws each has some, even at a share of 1 in 80."""
     old, new = (
         counting(6) | prioritized_replay(size, 400, even, alpha=1.0) for size in (8, capacity)
     )
     params, state, _ = after(old, 12)
     state, batch, _ = new.step(params, adopt(new, state, params, 0))
-    assert set(batch["number"].tolist()) == set(range(10, 18))
-    assert state["replay"].count == 18 and (state["priorities"].values.view(-1)[:8] > 0).all()
+    assert set(batch["number"].tolist()) == set(range(18 - capacity, 18))
+    assert (state["priorities"].values.view(-1)[:capacity] > 0).all()
 
 
 def test_a_ring_without_priorities_is_adopted():

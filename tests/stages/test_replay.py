@@ -264,14 +264,18 @@ def test_wrong_arguments_are_refused_at_once(arguments, message):
 
 
 @pytest.mark.parametrize("capacity", [4, 12])
-def test_a_ring_is_adopted_with_its_length(capacity):
-    """Of 8, by a replay of another capacity: it goes on with all that is there, and in its order."""
+def test_a_ring_is_adopted_into_one_of_the_new_capacity(capacity):
+    """Of 8 that hold 4 to 11, by a replay of 4 or 12: the latest that fit are kept, in their order.
+
+    Six more come, up to 17: the last 4 or the last 12 of 4 to 17 are there then.
+    """
     old, new = (numbered((3, 2)) | replay(size, 50) for size in (8, capacity))
     *_, (state, _, _) = steps(old, 12)
     state, batch, _ = new.step(PARAMS, adopt(new, state, PARAMS, 0))
-    assert collected(state) == state["replay"].count == 18
-    assert set(batch["number"].tolist()) == set(range(10, 18))
-    assert state["replay"].ring["number"].roll(-18).tolist() == list(range(10, 18))
+    there = range(18 - capacity, 18)
+    assert collected(state) == 18 and set(batch["number"].tolist()) == set(there)
+    ring, count = state["replay"].ring["number"], state["replay"].count
+    assert ring.roll(-count).tolist() == list(there)
 
 
 def drawing(name="noise", keys=("noise", "next_noise")):
