@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nappo2 import PPO, SAC, Learner, envs, load_params, ppo, sac, scheme
+from nappo2 import PPO, SAC, Evaluation, Learner, envs, load_params, ppo, preset, sac, scheme
 from nappo2.algorithms import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
 from nappo2.cli import train
 from nappo2.packing import pack
@@ -232,3 +232,98 @@ def test_a_run_that_is_not_there_or_would_import_cannot_be_resumed(tmp_path, cap
         with pytest.raises(SystemExit):
             main(["train", "--resume", str(path)])
         assert message in capsys.readouterr().err
+
+
+def commanded(capsys, *argv):
+    """The JSON line of ``nappo2 train``, and run.json, after so many more options."""
+    assert train.run([*argv]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_what_is_said_when_resuming_counts(tmp_path, monkeypatch, capsys):
+    """Each option that is given with --resume is that of the run from there on, and in run.json."""
+    monkeypatch.chdir(tmp_path)
+    commanded(capsys, *SHORT, "--seed", "3", "--log-dir", "x", "--total-steps", "256")
+    more = ["--resume", "x", "--total-steps", "512"]
+    given = {"learning-rate": 1e-5, "gamma": 0.9, "clip-eps": 0.3, "num-envs": 1, "num-epochs": 1}
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    line = commanded(capsys, *more, *words, "--scheme", "da2cs", "--checkpoint-every", "64")
+    hyper = load_params(tmp_path / "x" / "params.npz")["hyper"]
+    for name in ("learning_rate", "gamma", "clip_eps"):
+        assert hyper[name].item() == pytest.approx(given[name.replace("_", "-")])
+    described = json.loads((tmp_path / "x" / "run.json").read_text())
+    assert described["config"]["learning_rate"] == 1e-5 and described["config"]["num_epochs"] == 1
+    assert described["num_envs"] == 1 and described["scheme"] == "da2cs"
+    assert line["env_steps"] >= 512 and line["scheme"] == "da2cs"
+
+
+def test_a_resumed_run_has_its_seed_and_may_name_a_preset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    commanded(capsys, *SHORT, "--seed", "3", "--log-dir", "x", "--total-steps", "256")
+    with pytest.raises(ValueError, match="those of seed 3: --seed 4 would change nothing"):
+        train.parse("ppo", ["--resume", "x", "--seed", "4"], train.described(tmp_path / "x"))
+    named = ["--resume", "x", "--preset", "default"]
+    options = train.parse("ppo", named, train.described(tmp_path / "x"))
+    default = preset("ppo", "default")
+    assert (options.config, options.num_envs) == (default.config, default.num_envs)
+    assert options.env == train.described(tmp_path / "x")["env"]
+
+
+def test_what_was_set_or_scheduled_is_kept_and_what_is_told_anew_counts(tmp_path):
+    """entropy_coef was set to 0.05 and is kept; gamma is given as 0.9 by who resumes, and is 0.9."""
+
+    def run(gamma, log_dir=None):
+        stages = ppo(envs.cartpole(2), replace(SMALL, gamma=gamma))
+        every = {"checkpoint_every": 10**9} if log_dir else {}
+        pipe = scheme("3cs", stages)
+        return Learner(pipe, stages.init(0), 1, 10**9, log_dir, progress=False, **every)
+
+    first, second = run(0.99, tmp_path), run(0.9)
+    first.set(entropy_coef=0.05)
+    taken(first, 2).save()
+    rate = first.params["hyper", "learning_rate"]
+    second.resume(tmp_path)
+    hyper = second.params["hyper"]
+    assert hyper["entropy_coef"].item() == pytest.approx(0.05)
+    assert hyper["gamma"].item() == pytest.approx(0.9)
+    assert torch.equal(hyper["learning_rate"], rate) and rate < 3e-4  # it was scheduled
+
+
+@pytest.mark.parametrize("every", [32, 64, 100])
+def test_intervals_are_those_of_who_resumes(every, tmp_path):
+    """From 128 to 640 env steps, in rollouts of 32: at each multiple of ``every`` above 128."""
+    taken(learner("ppo", "3cs", tmp_path), 4).save()
+    stages, at = RECIPES["ppo"](), []
+
+    def tested(params):
+        at.append(second.env_steps)
+        return Evaluation(torch.ones(1), torch.ones(1))
+
+    second = Learner(
+        scheme("3cs", stages), stages.init(0), 1, 640, progress=False,
+        evaluate=tested, evaluate_every=every,
+    )  # fmt: skip
+    second.resume(tmp_path)
+    second.run()
+    expected = [-(-k * every // 32) * 32 for k in range(128 // every + 1, 640 // every + 1)]
+    assert at == expected
+
+
+@pytest.mark.parametrize("name", ["best.npz", "steps-000000000064.npz"])
+def test_a_branch_that_is_left_is_set_aside_and_not_gone_on_with(name, tmp_path):
+    """Ten rollouts; back to the second, and two more: the newest is that of the new branch."""
+    run = learner("ppo", "3cs", tmp_path)
+    run.checkpoint_every = 10**9
+    taken(run, 2)
+    run.checkpoint(best=True)
+    taken(run, 8).save()
+    back = learner("ppo", "3cs", tmp_path)
+    back.resume(tmp_path / "checkpoints" / name)
+    back.set(gamma=0.5)
+    taken(back, 2).save()
+    again = learner("ppo", "3cs")
+    again.resume(tmp_path)
+    assert again.env_steps == 128 and again.params["hyper", "gamma"].item() == 0.5
+    aside = {path.name for path in (tmp_path / "earlier-1" / "checkpoints").iterdir()}
+    assert aside == {"steps-000000000320.npz"}
+    assert (tmp_path / "earlier-1" / "metrics.csv").read_text().count("\n") == 11

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -76,6 +77,9 @@ def run(argv: list[str]) -> int:
     algorithm = given or told.get("algorithm", "ppo")
     options = parse(algorithm, argv, told)
     learner = learner_of(algorithm, options)
+    if learner.done():
+        steps = f"{learner.env_steps:,} env steps"
+        print(f"nappo2: the run has its {steps}; a larger --total-steps goes on", file=sys.stderr)
     try:
         for _ in learner:
             pass
@@ -98,9 +102,15 @@ def parse(algorithm: str, argv: list[str], told: dict | None = None) -> Train:
     chosen = preset(algorithm, name) if name else preset_for(algorithm, env)
     default = Train(chosen.config, env, chosen.total_steps, chosen.num_envs)
     if told:
-        default = _as_told(default, told)
+        default = _as_told(default, told, keep_preset=name is not None)
     kind = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(chosen.config)])
-    return tyro.cli(kind, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+    options = tyro.cli(kind, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+    if told and options.seed != default.seed:
+        raise ValueError(
+            f"a resumed run goes on with its own random numbers, those of seed {default.seed}: "
+            f"--seed {options.seed} would change nothing"
+        )
+    return options
 
 
 def described(path: Path, env: str | None = None) -> dict:
@@ -125,12 +135,15 @@ def described(path: Path, env: str | None = None) -> dict:
     return told | {"env": env, "log_dir": str(log_dir)}
 
 
-def _as_told(default: Train, told: dict) -> Train:
-    """Options as a run.json has them; only those that are known."""
+def _as_told(default: Train, told: dict, keep_preset: bool) -> Train:
+    """Options as a run.json has them, only those that are known; a preset's are kept if it was named."""
     from nappo2.cli.saved import settings
 
     names = {field.name for field in fields(Train)} - {"config", "resume"}
+    names -= {"total_steps", "num_envs", "preset"} if keep_preset else set()
     values = settings(Train, {name: told[name] for name in names & set(told)})
+    if keep_preset:
+        return replace(default, **values)
     config = replace(default.config, **settings(type(default.config), told["config"]))
     return replace(default, config=config, **values)
 
