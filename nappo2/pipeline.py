@@ -270,6 +270,11 @@ def alike(fresh: Any, old: Any) -> bool:
         return getattr(old, "_fields", None) == fresh._fields and all(map(alike, fresh, old))
     if isinstance(fresh, str):
         return fresh == old
+    if type(fresh) in (tuple, list) and len(fresh):  # what is empty at first fills up later
+        return type(old) is type(fresh) and len(old) == len(fresh) and all(map(alike, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        same = type(old) is dict and old.keys() == fresh.keys()
+        return same and all(alike(x, old[name]) for name, x in fresh.items())
     return type(fresh).__qualname__ == type(old).__qualname__
 
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
+from torch import Tensor
 
 from nappo2.checkpoint import BRANCHES
 from nappo2.params import Params, non_finite, walk
@@ -64,9 +65,9 @@ def settled(given: TensorDict, given_before: TensorDict, hyper: TensorDict) -> T
     """
 
     def same(name: str) -> bool:
-        old = given_before.get(name, None)
-        known = old is not None and name in hyper.keys()
-        return known and old.shape == given[name].shape and torch.equal(old, given[name].cpu())
+        old, new = given_before.get(name, None), given[name].cpu()
+        known = isinstance(old, Tensor) and isinstance(hyper.get(name, None), Tensor)
+        return known and torch.equal(old, new) and hyper[name].shape == new.shape
 
     return TensorDict({name: hyper[name] if same(name) else x for name, x in given.items()})
 
