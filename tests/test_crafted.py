@@ -100,7 +100,7 @@ def memory():
 
 
 def test_what_would_fill_memory_is_refused_before_it_does(tmp_path):
-    """Half a gigabyte of zeros in half a megabyte; the same megabyte under a thousand names; rows without end."""
+    """Half a gigabyte of zeros in half a megabyte; one megabyte under 1,000 names; rows without end."""
     newest, _ = two(tmp_path)
     run, before, start = started(made(*GOOD), "3cs", seed=5), memory(), time.monotonic()
     sealed(newest, with_array(bytes(2**29)), zipfile.ZIP_DEFLATED)
