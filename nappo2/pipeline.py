@@ -155,7 +155,7 @@ def is_empty(item: TensorDict) -> bool:
 
     Stages hand it on as it is: there is no gradient of it, no update, and params stay.
     """
-    return 0 in item.batch_size
+    return 0 in getattr(item, "batch_size", ())
 
 
 def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:

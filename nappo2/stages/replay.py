@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nappo2.limits import available_memory
 from nappo2.params import Params, walk
-from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
 from nappo2.reports import Report, join
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.frames import (
@@ -184,6 +184,8 @@ def waiting(own: ReplayState) -> tuple[ReplayState, Report]:
 
 def stored(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B], [T * B], but those that are masked."""
+    if is_empty(rollout):
+        return rollout
     flat = rollout.exclude("mask").reshape(-1)
     if "mask" not in rollout.keys():
         return flat
