@@ -24,7 +24,7 @@ from nappo2.pipeline import Pipeline, adopt, check_pipeline, is_empty, positive
 from nappo2.reports import Report, flat, join
 from nappo2.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.seeds import check_seed
-from nappo2.snapshots import packed_state, resumed, unpacked
+from nappo2.snapshots import close_state, packed_state, resumed, unpacked
 from nappo2.stages.stop import one_rollout_each
 from nappo2.threads import torch_threads
 
@@ -106,6 +106,7 @@ class Learner:
         self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
         self._warned: set[str] = set()
         self._whole = True  # whether no step was broken off
+        self._closed = False
         self._with_tensorboard = tensorboard
         self._checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self.progress, self._threads = progress, threads
@@ -115,7 +116,13 @@ class Learner:
         return f"Learner({self.pipeline!r}) at {self._info()}"
 
     def step(self) -> Row:
-        """Takes one step of the pipeline; returns the latest row of metrics."""
+        """Takes one step of the pipeline; returns the latest row of metrics.
+
+        Raises:
+            ValueError: once this Learner is closed, or if the pipeline yields no params.
+        """
+        if self._closed:
+            raise ValueError("this Learner is closed; another one goes on from what it saved")
         start = perf_counter()
         self._whole = False
         with torch_threads(self._threads), one_rollout_each():
@@ -289,10 +296,10 @@ class Learner:
             self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
 
     def close(self) -> None:
-        """Ends the workers, if there are any; the params and metrics stay."""
-        for state in self.state.values():
-            if hasattr(state, "stop"):
-                state.stop()
+        """Closes the simulators, and ends the workers, if there are any; params and metrics stay."""
+        if not self._closed:
+            self._closed = True
+            close_state(self.pipeline, self.state)
 
     def _log(self) -> None:
         """Makes a row of all reports since the last one."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.closing import close_each, simulators
 from nappo2.packing import Packed
 from nappo2.params import Params
 from nappo2.reports import Report, count, join
@@ -212,15 +213,21 @@ def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) 
 
     Keeps the states of stages that have the same name and structure, and
     initialises the others. A cut that fits keeps its workers, which adopt what is left
-    of it; other workers are asked for their states, and ended.
+    of it; other workers are asked for their states, and ended. Simulators that are not kept
+    are closed.
     """
     state = {name: cut if _fits(cut, pipeline) else cut.ended() for name, cut in state.items()}
+    old = [x for cut in state.values() if not hasattr(cut, "fits") for x in simulators(cut)]
     token = _offered.set(state)
     try:
         fresh = pipeline.init(params, seed)
     finally:
         _offered.reset(token)
-    return keep(fresh, state)
+    made = [*simulators(fresh)]
+    state = keep(fresh, state)
+    kept = {id(simulator) for simulator in simulators(state)}
+    close_each(simulator for simulator in (*old, *made) if id(simulator) not in kept)
+    return state
 
 
 _offered: ContextVar[dict[str, Any]] = ContextVar("offered")  # the state that is being adopted

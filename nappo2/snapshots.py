@@ -5,12 +5,15 @@ loaded here, begin new episodes, and why is said in a sentence; everything else 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nappo2.closing import simulators
 from nappo2.envs import Env
 from nappo2.packing import Packed, UnknownKind, kinds_of, pack, unpack
 from nappo2.pipeline import Pipeline, alike, is_pipeline, keep
@@ -66,6 +69,28 @@ def _of_collectors(fn: Callable, *values: Any) -> Any:
     if type(first) in (tuple, list):
         return type(first)(_of_collectors(fn, *parts) for parts in zip(*values, strict=True))
     return values[-1]
+
+
+def close_state(pipeline: Pipeline, state: dict[str, Any]) -> None:
+    """Ends all that the state of a pipeline holds: workers, and simulators, each once."""
+    env = environment(pipeline)
+
+    def ended(value: Any) -> Iterator[Callable[[], None]]:
+        if hasattr(value, "stop"):
+            yield value.stop
+        elif is_collector(value) and env is not None:
+            yield partial(env.close, value.env)
+        elif isinstance(value, (dict, tuple, list)):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from ended(part)
+        else:
+            yield from (simulator.close for simulator in simulators(value))
+
+    for end in ended(state):
+        try:
+            end()
+        except Exception as error:
+            warnings.warn(f"a simulator could not be closed: {error!r}", stacklevel=2)
 
 
 def is_collector(value: Any) -> bool:

@@ -12,6 +12,7 @@ FLOORS = (
         "params",
         "reports",
         "packing",
+        "closing",
         "archive",
         "metrics",
         "curve",

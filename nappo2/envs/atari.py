@@ -64,6 +64,7 @@ def atari(
 
     probe = vectorised(1)
     actions = probe.ale.get_action_set()
+    probe.close()
     fires = fire and len(actions) > 2 and actions[FIRE].name == "FIRE"
 
     def reset(seed):
@@ -90,7 +91,7 @@ def atari(
         return AtariState(state.envs, info["lives"].copy(), lost), observation, outcome
 
     spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
-    return Env(reset, step, *spaces, num_envs, env_id, lambda state: None)
+    return Env(reset, step, *spaces, num_envs, env_id, lambda state: state.envs.close())
 
 
 def is_atari(env_id: str) -> bool:

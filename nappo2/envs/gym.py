@@ -10,6 +10,7 @@ import torch
 from gymnasium.spaces import Discrete, Space
 from torch import Tensor
 
+from nappo2.closing import close_each
 from nappo2.envs.env import Env, Game, Outcome, check_spaces
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
@@ -74,7 +75,15 @@ def vector_of(
     rows = Rows(name, observation_space.shape, _kept(observation_space.dtype))
 
     def reset(seed):
-        envs = [make() for _ in range(num_envs)]
+        envs = []
+        try:
+            return begun(envs, seed)
+        except BaseException:
+            close_each(envs)
+            raise
+
+    def begun(envs, seed):
+        envs += (make() for _ in range(num_envs))
         for env in envs:
             if env.observation_space != observation_space:
                 raise ValueError(
@@ -107,8 +116,7 @@ def vector_of(
         return state, torch.from_numpy(following), outcome
 
     def close(state):
-        for env in state.envs:
-            env.close()
+        close_each(state.envs)
 
     def render(state):
         first = state.envs[0]
@@ -173,6 +181,14 @@ def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.En
 def _wrapped(name: str, make: Callable, wrappers: Sequence[Callable]) -> gymnasium.Env:
     """An environment with its wrappers."""
     made = make()
+    try:
+        return _checked(name, made, wrappers)
+    except BaseException:
+        close_each([made] if callable(getattr(made, "close", None)) else [])
+        raise
+
+
+def _checked(name: str, made: Any, wrappers: Sequence[Callable]) -> gymnasium.Env:
     if not hasattr(made, "observation_space") or not hasattr(made, "action_space"):
         raise ValueError(f"{name} made {made!r}, which is no Gymnasium environment")
     return reduce(lambda env, wrapper: wrapper(env), wrappers, made)

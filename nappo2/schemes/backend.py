@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from nappo2.closing import close_each
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.crew import in_turns
+from nappo2.snapshots import close_state
 from nappo2.stages.stop import current_stop, stopped_by
 
 
@@ -69,6 +71,10 @@ class Worker:
         self.state, *result = self.pipeline.step(params, self.state)
         return tuple(result)
 
+    def close(self) -> None:
+        """Ends what the state holds: simulators, and workers of its own."""
+        close_state(self.pipeline, self.state)
+
     def ask(self, fn: Callable) -> Any:
         self.pipeline, self.state, result = fn(self.pipeline, self.state)
         return result
@@ -103,10 +109,19 @@ def _get(calls):
     return in_turns(calls) if meet else [call() for call in calls]
 
 
+def _spawn(pipeline, params, seeds, arrivals):
+    workers: list[Worker] = []
+    try:
+        for seed in seeds:
+            workers.append(Worker().start(pipeline, params, seed))
+    except BaseException:
+        close_each(workers)
+        raise
+    return workers
+
+
 serial = Backend(
-    spawn=lambda pipeline, params, seeds, arrivals: [
-        Worker().start(pipeline, params, seed) for seed in seeds
-    ],
+    spawn=_spawn,
     put=lambda params: params,
     call=Call,
     ask=lambda worker, fn, seconds=None: worker.ask(fn),
@@ -114,7 +129,7 @@ serial = Backend(
     wait=lambda calls, num: calls[:num],
     get=_get,
     regroup=lambda workers: None,
-    stop=lambda workers: None,
+    stop=close_each,
 )
 """Workers in this process, by turns and in order: asynchrony that can be replayed.
 

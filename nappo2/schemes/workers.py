@@ -55,7 +55,8 @@ class WorkersState(NamedTuple):
             {} if member.worker is None else self.backend.ask(member.worker, fn)
             for member in self.members
         ]
-        self.stop()
+        if self.backend.remote:  # else what they hold may be adopted
+            self.stop()
         return Ended(tuple(found))
 
     def adopt(self, old: Any) -> "WorkersState":
@@ -73,8 +74,12 @@ class WorkersState(NamedTuple):
         """The state of worker ``i``."""
         return self.backend.ask(self.members[i].worker, _whole_state)
 
+    def worker_states(self) -> list[dict]:
+        """The states of workers in this process."""
+        return [] if self.backend.remote else [self.ask(i) for i in range(len(self.members))]
+
     def stop(self) -> None:
-        """Ends the workers."""
+        """Ends the workers, and closes their simulators."""
         self.backend.stop([m.worker for m in self.members if m.worker is not None])
 
 
@@ -94,6 +99,10 @@ class Ended(NamedTuple):
     def ask(self, i: int) -> dict[str, Any]:
         """The state of worker ``i``."""
         return self.members[i]
+
+    def worker_states(self) -> tuple[dict, ...]:
+        """The states of all of them."""
+        return self.members
 
 
 def kind_of(source: Sequence[Stage], cut: Mapping[str, Any]) -> tuple:

@@ -9,6 +9,7 @@ from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.show.look import Look, look
 from nappo2.show.markup import block, folded
+from nappo2.snapshots import close_state
 
 
 class First(NamedTuple):
@@ -44,7 +45,5 @@ def first(pipeline: Pipeline, params: Params, seed: int = 0) -> First:
     try:
         state, item, report = pipeline.step(params, state)
     finally:
-        for part in state.values():
-            if hasattr(part, "stop"):
-                part.stop()
+        close_state(pipeline, state)
     return First(item, report)

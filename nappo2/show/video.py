@@ -61,8 +61,9 @@ def frames(
     env_seed, memory_seed, key = split(fold_in(seed, "video"), 3)
     state, observation = env.reset(env_seed)
     memory, plain, rng = policy.init(env.num_envs, memory_seed), params.to_dict(), generator(key)
-    found, score = [rendered(env, state)], 0.0
+    score = 0.0
     try:
+        found = [rendered(env, state)]
         for _ in range(num_steps):
             decision, memory = policy.act(plain, observation, memory, rng)
             state, observation, outcome = env.step(state, action_of(decision))
