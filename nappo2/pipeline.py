@@ -151,7 +151,7 @@ def compose(*transforms: Transform) -> Transform:
     return lambda source: reduce(Pipeline.__or__, transforms, source)
 
 
-def is_empty(item: TensorDict) -> bool:
+def is_empty(item: Any) -> bool:
     """Whether an item is an empty batch, as a replay yields while none is due.
 
     Stages hand it on as it is: there is no gradient of it, no update, and params stay.
