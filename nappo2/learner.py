@@ -16,7 +16,7 @@ from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params, set_asi
 from nappo2.evaluate import Evaluation
 from nappo2.heap import keep_freed_memory
 from nappo2.interrupts import interruptible
-from nappo2.log_dir import made, parents, set_aside
+from nappo2.log_dir import Claim, made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
 from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
@@ -70,7 +70,7 @@ class Learner:
             seed: from which all randomness derives.
             target_steps: env steps after which the run is done.
             log_dir: for metrics.csv, params.npz and curve.png; None writes nothing. Files of
-                an earlier run are set aside.
+                an earlier run are set aside. The latest Learner of a process has it for itself.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own.
             evaluate_every: env steps between evaluations.
             checkpoint_every: env steps between checkpoints of the whole run, which are also written
@@ -82,7 +82,7 @@ class Learner:
 
         Raises:
             ValueError: for counts that are not at least 1, a pipeline that is none, or a log_dir
-                that is a file.
+                that is a file, or that a run of another process writes to.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
@@ -93,6 +93,7 @@ class Learner:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
         self.log_dir = None if log_dir is None else made(Path(log_dir))
+        self._claim = None if log_dir is None else Claim(self.log_dir)
         self.state = pipeline.init(params, seed)
         self.target_steps = target_steps
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
@@ -286,7 +287,13 @@ class Learner:
         return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
 
     def begin(self, aside: bool = True) -> None:
-        """Opens the files of the run, if it has not begun; those of an earlier one are set aside."""
+        """Opens the files of the run, if it has not begun; those of an earlier one are set aside.
+
+        Raises:
+            ValueError: if this Learner is closed, or another one was made for this log_dir.
+        """
+        if self._claim is not None:
+            self._claim.check()
         if self._loggers is not None:
             return
         if aside:
@@ -296,10 +303,15 @@ class Learner:
             self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
 
     def close(self) -> None:
-        """Closes the simulators, and ends the workers, if there are any; params and metrics stay."""
+        """Closes the simulators, ends the workers, if there are any, and gives the log_dir free.
+
+        Params and metrics stay.
+        """
         if not self._closed:
             self._closed = True
             close_state(self.pipeline, self.state)
+            if self._claim is not None:
+                self._claim.release()
 
     def _log(self) -> None:
         """Makes a row of all reports since the last one."""

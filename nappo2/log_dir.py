@@ -1,6 +1,8 @@
 """The directory that a run writes to."""
 
+import fcntl
 import os
+import weakref
 from pathlib import Path
 
 FILES = (
@@ -23,6 +25,63 @@ def made(log_dir: Path) -> Path:
     except OSError as error:
         raise ValueError(f"log_dir {log_dir} cannot be made: {error}") from error
     return log_dir
+
+
+class Claim:
+    """That of all runs one alone writes to a directory: until it is released, or its process ends.
+
+    Within a process the latest one counts, as when a cell is run again: it releases the earlier.
+
+    Raises:
+        ValueError: if a run of another process writes there.
+    """
+
+    def __init__(self, log_dir: Path):
+        self.log_dir = log_dir.resolve()
+        if self.log_dir in CLAIMS:
+            CLAIMS[self.log_dir].release()
+        descriptor = os.open(self.log_dir, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise ValueError(
+                f"another run writes to {log_dir}, and would mix its files with those of this one; "
+                "another log_dir keeps them apart"
+            ) from None
+        except OSError:
+            pass  # this file system has no locks
+        self.release = weakref.finalize(self, os.close, descriptor)
+        CLAIMS[self.log_dir] = self
+
+    def check(self) -> None:
+        """Refuses to write to what was released.
+
+        Raises:
+            ValueError: says why that may be.
+        """
+        if not self.release.alive:
+            raise ValueError(
+                f"this Learner writes to {self.log_dir} no longer: it was closed, or another one was "
+                "made for this log_dir"
+            )
+
+
+CLAIMS: weakref.WeakValueDictionary[Path, Claim] = weakref.WeakValueDictionary()
+"""The claims of this process, by directory."""
+
+
+def unused(path: Path) -> Path:
+    """A new directory of this name, or of one with a number behind it, that no other run is given."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for i in range(1, 10**6):
+        candidate = path if i == 1 else path.with_name(f"{path.name}-{i}")
+        try:
+            candidate.mkdir()
+            return candidate
+        except FileExistsError:
+            continue
+    raise ValueError(f"all names like {path} are taken")
 
 
 def set_aside(log_dir: Path) -> None:

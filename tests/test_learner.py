@@ -1,13 +1,18 @@
 """The loop, as something one holds in hand."""
 
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from nappo2 import PPO, Learner, envs, evaluate, load_params, ppo, scheme
+from nappo2.log_dir import unused
 from nappo2.metrics import read_csv
 
 STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
@@ -185,3 +190,63 @@ def test_params_survive_the_disk_in_order(tmp_path):
     run = learner()
     loaded = load_params(run.save_model(tmp_path / "p.npz"))
     assert torch.equal(ravel(loaded["weights"])[0], ravel(run.params["weights"])[0])
+
+
+# --- a log_dir belongs to one run
+
+
+def test_the_latest_learner_of_a_process_has_the_folder(tmp_path):
+    """As a cell that is run again makes one; the earlier one is refused, and its rows stay apart."""
+    first, second = learner(log_dir=tmp_path), learner(log_dir=tmp_path)
+    second.step()
+    with pytest.raises(ValueError, match="another one was made for this log_dir"):
+        first.step()
+    second.step()
+    assert [row["env_steps"] for row in read_csv(tmp_path / "metrics.csv")] == [64, 128]
+
+
+def test_an_earlier_run_that_goes_on_is_refused_and_touches_nothing(tmp_path):
+    first = learner(log_dir=tmp_path)
+    first.step()
+    second = learner(log_dir=tmp_path, target_steps=64).run()
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    for call in (
+        first.step,
+        first.save,
+        first.checkpoint,
+        first.run,
+        lambda: first.resume(tmp_path),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError)):
+            call()
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+    assert second.env_steps == 64
+
+
+@pytest.mark.parametrize("ends", ["is closed", "is forgotten"])
+def test_a_folder_is_free_once_its_run(ends, tmp_path):
+    """Another process would have it then: nobody holds its lock."""
+    run = learner(log_dir=tmp_path)
+    run.step()
+    assert not _free(tmp_path)
+    if ends == "is closed":
+        run.close()
+    else:
+        del run
+        gc.collect()
+    assert _free(tmp_path)
+
+
+def _free(folder):
+    code = f"import pathlib; from nappo2.log_dir import Claim; Claim(pathlib.Path({str(folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 or f"another run writes to {folder}" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+def test_folders_without_a_name_never_collide(tmp_path):
+    """However many begin in the same second."""
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: unused(tmp_path / "ppo-0"), range(40)))
+    assert len(set(folders)) == 40 and all(folder.is_dir() for folder in folders)
+    assert {"ppo-0", "ppo-0-2", "ppo-0-40"} <= {folder.name for folder in folders}

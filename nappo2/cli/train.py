@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
@@ -160,6 +161,21 @@ def _option(argv: list[str], name: str) -> str | None:
 
 def learner_of(algorithm: str, options: Train):
     """The Learner of a command line, whose description is in its log_dir."""
+    from nappo2.log_dir import unused
+
+    if options.log_dir is not None:
+        return learner_in(options.log_dir, algorithm, options)
+    log_dir = unused(Path("runs") / _name(algorithm, options))
+    try:
+        return learner_in(log_dir, algorithm, options)
+    except BaseException:
+        with suppress(OSError):  # unless something was written
+            log_dir.rmdir()
+        raise
+
+
+def learner_in(log_dir: Path, algorithm: str, options: Train):
+    """The Learner of a command line in this directory."""
     from nappo2 import algorithms, envs
     from nappo2.evaluate import evaluate
     from nappo2.learner import Learner
@@ -171,7 +187,6 @@ def learner_of(algorithm: str, options: Train):
     for name in ("evaluate_every", "checkpoint_every"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
-    log_dir = options.log_dir or Path("runs") / _name(algorithm, options)
     check_device(options.device)
     folder = log_dir / "monitor" if options.monitor else None
     env = envs.make(options.env, options.num_envs, monitor=folder)
