@@ -198,18 +198,18 @@ def resumed(pipeline: Pipeline, fresh: dict[str, Any], old: dict[str, Any]) -> R
     Simulators of ``fresh`` are moved to where the saved ones were, or begin new episodes.
     """
     old = {name: _unpacked(value, kinds_of(fresh.get(name))) for name, value in old.items()}
-    collecting, notes = _inside(old), []
+    collecting, notes, begun = _inside(old), [], False
     for name, value in fresh.items():
         if hasattr(value, "adopt"):
             continue
         if has_collector(value) and collecting is not None and _is_stored(collecting):
             old[name], reasons = _simulating(environment(pipeline), value, collecting)
-            notes += reasons
+            notes, begun = notes + reasons, bool(reasons)
         elif name in old and not alike(value, old[name]):
             notes.append(
                 f"stage {name!r} has another structure than what was saved: it begins anew"
             )
-    if notes:
+    if begun:
         old = {name: _begun(value) for name, value in old.items()}
     return Resumed(keep(fresh, old), notes)
 

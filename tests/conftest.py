@@ -6,6 +6,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, whoever im
 
 import pytest
 import torch
+import tyro  # noqa: F401, before a doctest sets builtins._, which it wants to hash when it is imported
 from jaxtyping import install_import_hook
 
 install_import_hook("nappo2.maths.returns", "beartype.beartype")

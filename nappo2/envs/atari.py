@@ -20,6 +20,7 @@ class AtariState(NamedTuple):
     envs: Any  # ale-py's vector of live emulators
     lives: np.ndarray  # [B], that are left
     lost: np.ndarray  # [B], whether a life was just lost
+    settings: str  # with which they were made
 
 
 def atari(
@@ -71,7 +72,8 @@ def atari(
         envs = vectorised(num_envs)
         seeds = np.array([s % 2**31 for s in split(seed, num_envs)])
         observation, info = envs.reset(seed=seeds)
-        state = AtariState(envs, info["lives"].copy(), np.zeros(num_envs, bool))
+        settings = f"{env_id}, {noop_max}, {fire}"
+        state = AtariState(envs, info["lives"].copy(), np.zeros(num_envs, bool), settings)
         return state, torch.from_numpy(observation)
 
     def step(state, action):
@@ -88,7 +90,7 @@ def atari(
         flags = torch.from_numpy(terminated | lost), torch.from_numpy(truncated)
         told = Game(points, torch.from_numpy(ended))
         outcome = Outcome(reached, points.sign(), *flags, told)
-        return AtariState(state.envs, info["lives"].copy(), lost), observation, outcome
+        return state._replace(lives=info["lives"].copy(), lost=lost), observation, outcome
 
     spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
     return Env(reset, step, *spaces, num_envs, env_id, lambda state: state.envs.close())

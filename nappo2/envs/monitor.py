@@ -19,6 +19,7 @@ class MonitorState(NamedTuple):
     score: Tensor  # [B], the return of each game so far
     length: Tensor  # [B], its steps so far
     files: "MonitorFiles"
+    folder: str  # where these are
 
 
 def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -> Env:
@@ -36,7 +37,7 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
     def reset(seed):
         state, observation = env.reset(seed)
         zeros, files = torch.zeros(env.num_envs), MonitorFiles(env, Path(folder), info_keywords)
-        return MonitorState(state, zeros, zeros, files), observation
+        return MonitorState(state, zeros, zeros, files, str(files.folder)), observation
 
     def step(state, action):
         inner, observation, outcome = env.step(state.env, action)
@@ -49,7 +50,8 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
                 ]
                 state.files.write(i, score[i].item(), int(length[i]), told)
             score, length = score * ~over, length * ~over
-        return MonitorState(inner, score, length, state.files), observation, outcome
+        state = state._replace(env=inner, score=score, length=length)
+        return state, observation, outcome
 
     def save(state):
         inner = env.save(state.env)
@@ -57,7 +59,8 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
 
     def load(state, saved):
         inner = env.load(state.env, saved["env"])
-        return MonitorState(inner, *saved["games"], state.files)
+        score, length = saved["games"]
+        return state._replace(env=inner, score=score, length=length)
 
     return env._replace(
         reset=reset,

@@ -1,6 +1,7 @@
 """What an environment was made with, so that one with other arguments is known as another."""
 
 import json
+import re
 from hashlib import blake2b
 from types import CodeType, FunctionType, NoneType
 from typing import Any
@@ -14,6 +15,8 @@ from nappo2.envs.saving import attributes, layers
 
 MOST = 2_000  # things within one attribute, beyond which it is no setting
 LONGEST = 60  # characters that are shown of a value
+LAYER = "'"  # behind a name for each layer within, as wrappers may be of one class
+DIGEST = re.compile(r" [0-9a-f]{16}$", re.MULTILINE)
 
 PLAIN = (bool, int, float, str, bytes, complex, NoneType)
 
@@ -25,7 +28,7 @@ def settings_of(env: gymnasium.Env) -> Settings:
     """What an environment was made with; of one that has not been reset."""
     layered = list(layers(env))
     return {
-        f"{type(layer).__name__}.{name}" + "'" * (len(layered) - i - 1): _text(value)
+        f"{type(layer).__name__}.{name}" + LAYER * (len(layered) - i - 1): _text(value)
         for i, layer in enumerate(layered)
         for name, value in attributes(layer).items()
     }
@@ -45,9 +48,10 @@ def differences(before: str, here: str) -> str | None:
     names = [name for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
     if not names:
         return None
+    plain = [name for name in names if not DIGEST.search(f"{old[name]}\n{new[name]}")]
     parts = [
-        f"{name.rstrip(chr(39))} was {old[name][:LONGEST]} and is {new[name][:LONGEST]}"
-        for name in names
+        f"{name.rstrip(LAYER)} was {old[name][:LONGEST]} and is {new[name][:LONGEST]}"
+        for name in plain or names
     ]
     return f"it was made with other arguments: {', '.join(parts[:4])}"
 
