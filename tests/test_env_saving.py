@@ -3,7 +3,7 @@
 import enum
 import random
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
 import gymnasium
@@ -211,6 +211,32 @@ class Modes(Walk):
         return np.array([self.pose.x, getattr(self, "extra", 0.0)], np.float32)
 
 
+class Rock:
+    def __init__(self, size):
+        self.size, self.place = size, np.zeros(2)
+
+
+class Rocks(Walk):
+    """Objects that come and go, counts, and defaults."""
+
+    def begin(self):
+        super().begin()
+        self.rocks, self.hits, self.times = [], Counter(), defaultdict(list)
+
+    def move(self, action):
+        super().move(action)
+        self.rocks.append(Rock(float(self.t)))
+        self.rocks[0].place += self.state[:2]
+        self.hits[int(action)] += 1
+        self.times[self.t % 2].append(self.rocks[-1])
+        if len(self.rocks) > 4:
+            self.rocks.pop(0)
+
+    def see(self):
+        sizes = sum(rock.size for rock in self.rocks + self.times[0])
+        return np.array([sizes + self.hits[1], sum(r.place[0] for r in self.rocks)], np.float32)
+
+
 class Shared(Walk):
     """What the class has, and all environments change."""
 
@@ -248,7 +274,7 @@ def stacked():
 
 SAVED = [
     *(Walk, Views, Reversed, TwoNames, Taken, Winds, Generators, Drawn, Queues, Robot, Modes),
-    *(Shared, Tensors, normalized, stacked),
+    *(Shared, Tensors, Rocks, normalized, stacked),
 ]
 
 
@@ -360,6 +386,17 @@ class Lesson(Walk):
     def step(self, action):
         *rest, _, info = super().step(action)
         return *rest, self.t >= self.length, info
+
+
+def test_no_object_of_another_module_is_made_of_a_file():
+    """A file that names a class of subprocess where a rock was: refused."""
+    env = envs.from_gym(Rocks, 1)
+    state, _ = played(env, env.reset(0)[0], 5)
+    saved = env.save(state)
+    rocks = [node for node in saved["envs"]["nodes"] if node["kind"] == "object"]
+    rocks[0]["data"].update(of="Popen", module="subprocess")
+    with pytest.raises(ValueError, match="was Popen, and there is none here to be moved"):
+        env.load(env.reset(1)[0], saved)
 
 
 @pytest.mark.parametrize("number", [2, 3])

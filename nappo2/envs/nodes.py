@@ -6,7 +6,8 @@ as far as these are of its kind and free, since others may look at them.
 """
 
 import random
-from collections import OrderedDict, deque
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
@@ -113,17 +114,20 @@ class Loading:
         nodes: as they were saved.
         made: what each has become, by its index.
         used: identities of things that were there before, and stand for a node now.
+        modules: of the classes of the layers.
     """
 
     def __init__(self, nodes: list):
         self.nodes = nodes
         self.made: dict[int, Any] = {}
         self.used: set[int] = set()
+        self.modules: set[str] = set()
 
     def stand(self, layers: Iterable[Any]) -> None:
         """Has things stand for those of the same number that were saved."""
         for layer in layers:
             self.made[len(self.made)] = layer
+            self.modules.add(type(layer).__module__)
 
     def value(self, saved: Any, there: Any, place: str) -> Any:
         """The value that was saved, made of what is there, where that is of its kind.
@@ -150,6 +154,21 @@ class Loading:
         old = list(there) if isinstance(there, (list, tuple, deque)) else []
         old += [MISSING] * (len(parts) - len(old))
         return [self.value(x, old[i], f"{place}[{i}]") for i, x in enumerate(parts)]
+
+    def plain_class(self, module: str, name: str, place: str) -> type:
+        """A class of which an object can be made that nothing here stands for.
+
+        Of a module that a layer is of, and such that making and deleting an object runs no code.
+
+        Raises:
+            ValueError: if it is another one.
+        """
+        kind = sys.modules.get(module) if module in self.modules else None
+        for part in name.split("."):
+            kind = vars(kind).get(part) if hasattr(kind, "__dict__") else None
+        if not isinstance(kind, type) or not is_plain_class(kind) or hasattr(kind, "__del__"):
+            raise ValueError(f"{place} was {name}, and there is none here to be moved")
+        return kind
 
     def take(self, there: Any, kind: type) -> bool:
         """Whether what is there is of this kind and free; from now on it stands for a node."""
@@ -319,10 +338,26 @@ def dict_of(kind: type) -> Kind:
             for key, (_, value) in zip(keys, data, strict=True)
         ]
         made.clear()
-        made.update(zip(keys, values, strict=True))
+        dict.update(made, zip(keys, values, strict=True))  # what is counted would count the pairs
         return made
 
     return Kind(exactly(kind), save_dict, load)
+
+
+FACTORIES = {kind.__name__: kind for kind in (int, float, str, list, dict, set, tuple, bool)}
+
+
+def save_defaultdict(x: defaultdict, saving: Saving, place: str) -> dict[str, Any]:
+    if x.default_factory not in FACTORIES.values():
+        raise Opaque(f"{place} makes its defaults by {x.default_factory!r}, which is no data")
+    return {"items": save_dict(x, saving, place), "factory": x.default_factory.__name__}
+
+
+def load_defaultdict(
+    data: dict, there: Any, loading: Loading, place: str, index: int
+) -> defaultdict:
+    made = KINDS["dict"].load(data["items"], MISSING, loading, place, index)
+    return defaultdict(FACTORIES[data["factory"]], made)
 
 
 def save_fields(x: tuple, saving: Saving, place: str) -> dict[str, Any]:
@@ -389,21 +424,25 @@ def load_enum(data: dict, there: Any, loading: Loading, place: str, index: int) 
     return type(there)[data["name"]]
 
 
+def is_plain_class(kind: type) -> bool:
+    """Whether objects have nothing but attributes: a class and all its bases are written in Python."""
+    return kind.__basicsize__ <= PLAIN_SIZE and kind.__dictoffset__ != 0
+
+
 def is_plain_object(x: Any) -> bool:
-    """Whether an object has nothing but attributes: its class and all bases are written in Python."""
-    kind = type(x)
-    return kind.__basicsize__ <= PLAIN_SIZE and kind.__dictoffset__ != 0 and hasattr(x, "__dict__")
+    """Whether an object has nothing but attributes."""
+    return is_plain_class(type(x)) and hasattr(x, "__dict__")
 
 
 def save_object(x: Any, saving: Saving, place: str) -> dict[str, Any]:
     parts = {name: saving.value(part, f"{place}.{name}") for name, part in vars(x).items()}
-    return {"of": type(x).__qualname__, "attributes": parts}
+    return {"of": type(x).__qualname__, "module": type(x).__module__, "attributes": parts}
 
 
 def load_object(data: dict, there: Any, loading: Loading, place: str, index: int) -> Any:
     same = is_plain_object(there) and type(there).__qualname__ == data["of"]
     if not same or not loading.take(there, type(there)):
-        raise ValueError(f"{place} was {data['of']}, and there is none here to be moved")
+        there = object.__new__(loading.plain_class(data["module"], data["of"], place))
     loading.made[index] = there
     load_attributes(there, data["attributes"], loading, place)
     for name in set(vars(there)) - set(data["attributes"]):
@@ -460,6 +499,8 @@ KINDS: dict[str, Kind] = {
     "deque": Kind(exactly(deque), save_deque, load_deque),
     "dict": dict_of(dict),
     "OrderedDict": dict_of(OrderedDict),
+    "Counter": dict_of(Counter),
+    "defaultdict": Kind(exactly(defaultdict), save_defaultdict, load_defaultdict),
     "fields": Kind(
         lambda x: isinstance(x, tuple) and hasattr(x, "_fields"), save_fields, load_fields
     ),
