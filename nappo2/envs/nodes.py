@@ -338,7 +338,8 @@ def dict_of(kind: type) -> Kind:
             for key, (_, value) in zip(keys, data, strict=True)
         ]
         made.clear()
-        dict.update(made, zip(keys, values, strict=True))  # what is counted would count the pairs
+        for key, value in zip(keys, values, strict=True):  # Counter.update would count the pairs
+            made[key] = value
         return made
 
     return Kind(exactly(kind), save_dict, load)
