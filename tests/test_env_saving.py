@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.wrappers import FrameStackObservation, NormalizeObservation, TimeLimit
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
-from nappo2.envs.nodes import Opaque
+from nappo2.envs.kinds import Opaque
 from nappo2.packing import pack, unpack
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nappo2.envs.env import Env
+from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import vector_of
-from nappo2.envs.nodes import Loading, Saving
 from nappo2.envs.saving import layers, load_layers, save_known, save_layer
 from nappo2.envs.seal import is_sealed, seal_of
 

@@ -18,7 +18,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from nappo2.envs.nodes import LARGE, MISSING, Loading, Opaque, Saving, digest, load_attributes
+from nappo2.envs.graph import Loading, Saving
+from nappo2.envs.kinds import LARGE, MISSING, Opaque, digest, load_attributes
 
 
 def save_envs(envs: list[gymnasium.Env], unchanged: frozenset[str] = frozenset()) -> dict:

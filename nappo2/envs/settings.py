@@ -10,7 +10,8 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
-from nappo2.envs.nodes import LARGE, Opaque, Saving
+from nappo2.envs.graph import Saving
+from nappo2.envs.kinds import LARGE, Opaque
 from nappo2.envs.saving import attributes, layers
 
 MOST = 2_000  # things within one attribute, beyond which it is no setting
