@@ -10,7 +10,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -207,7 +208,7 @@ def _unpack(packed: Packed, skeleton: Any, unpacking: _Unpacking) -> Any:
             return dict(map(inner, pairs))
         case {"kind": name, "fields": fields, **module}:
             kind = _kind(name, module.get("module", ""), tuple(fields), unpacking.kinds)
-            return tuple.__new__(kind, [inner(x) for x in fields.values()])
+            return _checked(tuple.__new__(kind, [inner(x) for x in fields.values()]))
         case {"deque": parts, "maxlen": most}:
             return deque(map(inner, parts), most)
         case {"complex": [real, imaginary]}:
@@ -246,6 +247,29 @@ def _kind(name: str, module: str, fields: tuple[str, ...], kinds: Kinds) -> type
     if not plain or getattr(kind, "_fields", None) != fields:
         raise UnknownKind(f"{name}({', '.join(fields)}) is not known here")
     return kind
+
+
+def _checked(value: Any) -> Any:
+    """A NamedTuple; of nappo2's own only if its fields are of the types that the class says.
+
+    Raises:
+        ValueError: names the field.
+    """
+    if not type(value).__module__.startswith("nappo2."):
+        return value
+    for name, hint in get_type_hints(type(value)).items():
+        kinds = [get_origin(x) or x for x in (get_args(hint) if is_union(hint) else (hint,))]
+        kinds += [int] if float in kinds else []
+        plain = all(isinstance(kind, type) and kind is not Any for kind in kinds)
+        if plain and not isinstance(getattr(value, name), tuple(kinds)):
+            found = getattr(value, name)
+            raise ValueError(f"{type(value).__name__}.{name} is {found!r:.60}, not of {hint}")
+    return value
+
+
+def is_union(hint: Any) -> bool:
+    """Whether a type is one of several, as ``int | None`` is."""
+    return isinstance(hint, UnionType) or get_origin(hint) is Union
 
 
 def _dtype(name: str) -> torch.dtype:

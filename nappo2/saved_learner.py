@@ -35,6 +35,9 @@ def check_params(params: Any, like: Params) -> Params:
     """
     if not isinstance(params, TensorDict) or set(params.keys()) != set(like.keys()):
         raise ValueError(f"its params are {type(params).__name__}, not a TensorDict of {BRANCHES}")
+    odd = [name for name in params.keys() if type(params[name]) is not type(like[name])]
+    if odd:
+        raise ValueError(f"the {odd[0]} of its params is {type(params[odd[0]]).__name__}")
     ours, theirs = _shapes(like), _shapes(params)
     if ours != theirs:
         name = next(n for n in (*ours, *theirs) if ours.get(n) != theirs.get(n))
@@ -98,8 +101,9 @@ def check_counters(counters: Any) -> dict[str, Any]:
     values = [x for row in [counters["sums"], *counters["metrics"]] for x in dict(row).values()]
     if not all(isinstance(x, (int, float, str)) for x in values):
         raise ValueError("its rows hold more than numbers and texts")
-    if not all(len(episode) == 2 for episode in counters["episodes"]):
-        raise ValueError("its episodes are no pairs of return and length")
+    for episode in counters["episodes"]:
+        if len(episode) != 2 or not all(isinstance(x, (int, float)) for x in episode):
+            raise ValueError("its episodes are no pairs of return and length")
     if not all(isinstance(report, Report) for report in counters["unlogged"]):
         raise ValueError("its reports are none")
     if counters["env_steps"] < 0 or counters["seed"] < 0:

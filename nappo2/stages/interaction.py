@@ -26,7 +26,7 @@ class CollectState(NamedTuple):
     length: Tensor  # [B], its steps so far
     fresh: Tensor  # [B] bool, whether one begins; of games with lives, whether a life does
     discounted: Tensor  # [B], its discounted return so far, by which rewards are scaled
-    seed: int
+    seed: int | tuple[int, ...]  # one, or one for each member of a population
 
 
 def interact(
