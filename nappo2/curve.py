@@ -29,7 +29,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot(title=title, xlabel="env steps", ylabel="episode return")
+    axes = figure.add_subplot(title=literal(title), xlabel="env steps", ylabel="episode return")
     axes.plot(
         *zip(*trained, strict=True),
         color="#1f5fa8",
@@ -43,6 +43,12 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     axes.legend(frameon=False, loc="best")
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def literal(text: str) -> str:
+    """A text that matplotlib writes as it is: ``$`` begins no formula, and ``_`` hides no label."""
+    text = text.encode("utf-8", "replace").decode().replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _has(row, key) -> bool:

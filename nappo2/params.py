@@ -46,6 +46,21 @@ def replaced(params: Params, **changed: Any) -> Params:
     return TensorDict({name: params[name] for name in params.keys()} | changed)
 
 
+class Plain(dict):
+    """Params as plain dictionaries, as losses and policies get them; takes paths, as params do.
+
+    ``params["hyper", "beta"]`` is ``params["hyper"]["beta"]``.
+    """
+
+    def __missing__(self, path: Any) -> Any:
+        if not isinstance(path, tuple):
+            raise KeyError(path)
+        value = self
+        for name in path:
+            value = value[name]
+        return value
+
+
 def with_hyper(params: Params, **values: float) -> Params:
     """A copy of ``params`` with other hyper-parameters.
 

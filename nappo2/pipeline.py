@@ -37,7 +37,7 @@ class Stage(NamedTuple):
     arguments: dict[str, Any]
 
     def __repr__(self):
-        plain = {k: v for k, v in self.arguments.items() if v and isinstance(v, (int, float))}
+        plain = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
         shown = ", ".join(f"{name}={value}" for name, value in plain.items())
         return f"{self.name}({shown})" if shown else self.name
 

@@ -68,6 +68,13 @@ WRONG = {
     "train --seed -1 --env torch/CartPole-v1": "a seed is an integer of at least 0, not -1",
     "train --log-dir file --env torch/CartPole-v1": "log_dir is a directory; file is a file",
     "train --num-steps many": "many",
+    "train --collectors 4": "the scheme 3cs takes no collectors; it runs in one process",
+    "train --scheme da2cs --wait-for 2": "the scheme da2cs takes no wait_for; it takes collectors",
+    "train --scheme=2daca --ahead=1": "the scheme 2daca takes no ahead; it takes learners, on",
+    "train --scheme da2cs --preempt 0.5": "the scheme da2cs takes no preempt",
+    "train --backend ray": "--backend ray is where workers are, and the scheme 3cs has none",
+    "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
+    "train --evaluation-episodes 5": "it needs --evaluate-every",
     "fly": "no command is called 'fly'; there is train",
 }
 

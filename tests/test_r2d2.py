@@ -14,6 +14,7 @@ from nappo2.networks import RecurrentQ, gru, lstm
 from nappo2.params import make_params
 from nappo2.schemes import NAMES, scheme, workers
 from nappo2.stages import prioritized_replay, windows
+from tests.schemes.taken import taken
 
 CONFIG = R2D2(
     num_steps=20, length=12, period=8, burn_in=4, hidden=(8, 8), capacity=100, batch_size=8,
@@ -196,7 +197,7 @@ def test_it_learns_in_every_scheme(name, same):
 
 @pytest.mark.parametrize("name", ["2dacs", "3ds", "da2cs"])
 def test_one_worker_equals_none(name, same):
-    pipe = scheme(name, STAGES, learners=1, collectors=1)
+    pipe = scheme(name, STAGES, **taken(name, learners=1, collectors=1))
     assert same(train(pipe)[0], train(scheme("3cs", STAGES))[0])
 
 

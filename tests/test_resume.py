@@ -13,6 +13,7 @@ from nappo2 import PPO, SAC, Evaluation, Learner, envs, load_params, ppo, preset
 from nappo2.algorithms import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
 from nappo2.cli import train
 from nappo2.packing import pack
+from tests.schemes.taken import taken as those_of
 from tests.test_cli import SHORT, until
 
 SMALL = PPO(num_steps=16, num_minibatches=2, num_epochs=2, hidden=(8,), anneal_updates=60)
@@ -36,7 +37,7 @@ STEPS = 12
 
 def learner(recipe, name, log_dir=None, seed=1, **options):
     stages = RECIPES[recipe]()
-    pipe = scheme(name, stages, learners=2, **options)
+    pipe = scheme(name, stages, **those_of(name, learners=2), **options)
     options = {"checkpoint_every": 10**9} if log_dir else {}
     return Learner(pipe, stages.init(0), seed, 10**9, log_dir, progress=False, **options)
 

@@ -86,6 +86,9 @@ def sac(
             otherwise with a ``log_alpha``.
         policy: how the collectors act after ``start_steps``; None samples what the actor says.
         replay: what transitions are kept in.
+
+    Raises:
+        ValueError: if something does not go with it, as an agent without a temperature.
     """
     check_env("sac", env)
     c, size = config, action_size(env.action_space)
@@ -94,6 +97,7 @@ def sac(
     suits = soft_convolutions if sees_images(env) else soft_perceptrons
     agent = agent or suits(env, c.hidden, c.initial_alpha)
     check_agent("sac", agent)
+    check_temperature(agent)
     goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
     loss = losses.discrete_sac if discrete else losses.sac
     return off_policy(
@@ -110,6 +114,20 @@ def sac(
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
+
+
+def check_temperature(agent: ActorCritics) -> None:
+    """Refuses an agent without a temperature.
+
+    Raises:
+        ValueError: says what its weights are, and what adds one.
+    """
+    weights = agent.init(0)
+    if "log_alpha" not in weights.keys():
+        raise ValueError(
+            f"sac learns a temperature, log_alpha, and the agent has only {', '.join(weights.keys())}; "
+            "networks.with_temperature(agent) adds one"
+        )
 
 
 def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:

@@ -52,5 +52,5 @@ def run(argv: list[str]) -> int:
     film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
-    print(json.dumps(said | {"frames": film.num_frames}))
+    print(json.dumps(said | {"frames": film.num_frames, "ended": film.ended}))
     return 0

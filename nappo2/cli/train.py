@@ -77,6 +77,7 @@ def run(argv: list[str]) -> int:
     given = argv.pop(0) if argv and not argv[0].startswith("-") else None
     algorithm = given or told.get("algorithm", "ppo")
     options = parse(algorithm, argv, told)
+    check_used(argv, options)
     learner = learner_of(algorithm, options)
     if learner.done():
         steps = f"{learner.env_steps:,} env steps"
@@ -157,6 +158,28 @@ def _option(argv: list[str], name: str) -> str | None:
         if word.startswith(f"{name}="):
             return word.partition("=")[2]
     return None
+
+
+def check_used(argv: list[str], options: Train) -> None:
+    """Refuses options that were given and would change nothing; defaults that do are left out.
+
+    Raises:
+        ValueError: names the option, and what it is for.
+    """
+    from nappo2.schemes.seven import check_taken
+
+    words = [word.partition("=")[0] for word in argv if word.startswith("--")]
+    given = {word.removeprefix("--").replace("-", "_") for word in words}
+    cuts = [
+        name for name in ("collectors", "learners", "ahead", "wait_for", "preempt") if name in given
+    ]
+    check_taken(options.scheme, cuts)
+    if "backend" in given and options.backend == "ray" and options.scheme == "3cs":
+        raise ValueError("--backend ray is where workers are, and the scheme 3cs has none")
+    if "deadline" in given and options.backend != "ray":
+        raise ValueError("--deadline is of workers on ray; it needs --backend ray")
+    if "evaluation_episodes" in given and not options.evaluate_every:
+        raise ValueError("--evaluation-episodes is of evaluations; it needs --evaluate-every")
 
 
 def learner_of(algorithm: str, options: Train):
@@ -240,21 +263,14 @@ def check_device(name: str) -> None:
 def pipeline_of(options: Train, stages):
     """The pipeline of a command line."""
     from nappo2.schemes import on_ray, scheme, serial
+    from nappo2.schemes.seven import TAKES
 
     if options.backend == "ray":
         on = on_ray(deadline=options.deadline, num_gpus=0.5 * options.device.startswith("cuda"))
     else:
         on = serial
-    return scheme(
-        options.scheme,
-        stages,
-        collectors=options.collectors,
-        learners=options.learners,
-        on=on,
-        ahead=options.ahead,
-        wait_for=options.wait_for,
-        preempt=options.preempt,
-    )
+    given = vars(options) | {"on": on}
+    return scheme(options.scheme, stages, **{name: given[name] for name in TAKES[options.scheme]})
 
 
 def _name(algorithm: str, options: Train) -> str:

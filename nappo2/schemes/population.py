@@ -61,6 +61,8 @@ def population(stages: Stages, num_members: int, **hyper: Sequence[float]) -> St
         gradients=_refused,
         update=_refused,
         learn=learn_members(**learnt),
+        fit=stages.fit._replace(scheme=("3cs",), because={**stages.fit.because, "scheme": ALONE}),
+        pieces={},  # of one member; it is made again before it becomes many
     )
 
 

@@ -14,6 +14,7 @@ operations share the pair and one process. What is left of a cut runs on its wor
 """
 
 import warnings
+from collections.abc import Iterable
 
 from nappo2.pipeline import Pipeline, positive
 from nappo2.schemes.backend import Backend, serial
@@ -113,12 +114,41 @@ NAMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
 """The seven schemes."""
 
 
+TAKES = {
+    "3cs": (),
+    "3ds": ("learners", "on", "wait_for", "preempt"),
+    "2dacs": ("learners", "on", "wait_for", "preempt"),
+    "2daca": ("learners", "on"),
+    "da2cs": ("collectors", "on", "ahead"),
+    "dadacs": ("collectors", "learners", "on", "ahead"),
+    "dadaca": ("collectors", "learners", "on", "ahead"),
+}
+"""Which arguments mean something, by scheme."""
+
+
+def check_taken(name: str, given: Iterable[str]) -> None:
+    """Refuses arguments that would change nothing.
+
+    Raises:
+        ValueError: if there is no such scheme; for an argument that it does not take.
+    """
+    if name not in TAKES:
+        raise ValueError(f"no scheme is called {name!r}; there are {', '.join(NAMES)}")
+    for argument in given:
+        if argument not in TAKES[name]:
+            taken = ", ".join(TAKES[name])
+            what = (
+                f"it takes {taken}" if taken else "it runs in one process, and takes none of these"
+            )
+            raise ValueError(f"the scheme {name} takes no {argument}; {what}")
+
+
 def scheme(
     name: str,
     stages: Stages,
     *,
-    collectors: int = 2,
-    learners: int = 2,
+    collectors: int | None = None,
+    learners: int | None = None,
     on: Backend = serial,
     ahead: int = 0,
     wait_for: int | None = None,
@@ -129,38 +159,37 @@ def scheme(
     Args:
         name: one of the seven.
         stages: what a recipe, such as ``ppo(env)``, makes.
-        collectors: how many there are in all, where collection has a cut of its own; learners
-            share them evenly.
-        learners: how many compute gradients, where these are distributed.
+        collectors: how many there are in all, 2 by default, where collection has a cut of its
+            own; learners share them evenly.
+        learners: how many compute gradients, 2 by default, where these are distributed.
         on: where the workers are: ``serial``, or ``on_ray()``.
         ahead: how many rollouts a collector may begin before its last one was taken.
         wait_for: in 3ds and 2dacs: of how many learners a step waits for.
         preempt: in 3ds and 2dacs: the share of a rollout with which the others stop then.
 
     Raises:
-        ValueError: if there is no such scheme, or it does not go with the recipe.
+        ValueError: if there is no such scheme, it does not go with the recipe, or an argument is
+            given that it does not take.
     """
     if getattr(stages, "_fields", None) != Stages._fields:  # by name, as it may be reloaded
         raise ValueError(
             f"a scheme cuts the Stages that a recipe, such as ppo(env), makes, not {stages!r}"
         )
-    match name:
-        case "3cs":
-            return central(stages)
-        case "3ds":
-            return decentralised_update(stages, learners, on=on, wait_for=wait_for, preempt=preempt)
-        case "2dacs":
-            return synchronous_gradients(
-                stages, learners, on=on, wait_for=wait_for, preempt=preempt
-            )
-        case "2daca":
-            return asynchronous_gradients(stages, learners, on=on)
-        case "da2cs":
-            return asynchronous_collection(stages, collectors, on=on, ahead=ahead)
-        case "dadacs":
-            make = asynchronous_collection_synchronous_gradients
-        case "dadaca":
-            make = asynchronous_collection_and_gradients
-        case _:
-            raise ValueError(f"no scheme is called {name!r}; there are {', '.join(NAMES)}")
-    return make(stages, collectors, learners, on=on, ahead=ahead)
+    defaults = {"on": serial, "ahead": 0}
+    given = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
+    given |= {"wait_for": wait_for, "preempt": preempt}
+    given = {key: x for key, x in given.items() if x is not None and x != defaults.get(key)}
+    check_taken(name, given)
+    given |= {
+        key: 2 for key in ("collectors", "learners") if key in TAKES[name] and key not in given
+    }
+    make = {
+        "3cs": central,
+        "3ds": decentralised_update,
+        "2dacs": synchronous_gradients,
+        "2daca": asynchronous_gradients,
+        "da2cs": asynchronous_collection,
+        "dadacs": asynchronous_collection_synchronous_gradients,
+        "dadaca": asynchronous_collection_and_gradients,
+    }[name]
+    return make(stages, **given)

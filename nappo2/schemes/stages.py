@@ -61,6 +61,11 @@ class Stages(NamedTuple):
                 )
         return self.remake(**{**self.pieces, **pieces})
 
+    def line(self) -> Pipeline:
+        """The line before any scheme cuts it; of what only 3cs goes with, that of 3cs."""
+        if self.fit.scheme == ("3cs",):
+            return self.collect | self.prepare | self.learn
+        return self.collect | self.prepare | self.batches | self.gradients | self.update
+
     def __repr__(self):
-        line = self.collect | self.prepare | self.batches | self.gradients | self.update
-        return f"{self.name}: {line!r}"
+        return f"{self.name}: {self.line()!r}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nappo2.curve import literal
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, tidy
 from nappo2.show.runs import Runs, grouped
@@ -49,10 +50,10 @@ class Comparison(NamedTuple):
             width = self.high[i] - self.low[i]
             axes.barh(i, width, left=self.low[i], height=0.5, color=colour, alpha=0.4)
             axes.vlines(self.iqm[i], i - 0.25, i + 0.25, color=colour, linewidth=2.5)
-        said = [f"{n} ({k} runs)" for n, k in zip(self.names, self.num_runs, strict=True)]
+        said = [literal(f"{n} ({k} runs)") for n, k in zip(self.names, self.num_runs, strict=True)]
         axes.set_yticks(range(len(self.names)), said)
         axes.invert_yaxis()
-        tidy(axes, f"{self.what}: interquartile mean, 95 % interval")
+        tidy(axes, f"{literal(self.what)}: interquartile mean, 95 % interval")
         return drawn(figure, dpi=110)
 
     def _repr_html_(self):

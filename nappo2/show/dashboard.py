@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
+from nappo2.curve import literal
 from nappo2.metrics import Row
 from nappo2.show.pictures import COLOURS, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import column
@@ -51,6 +52,7 @@ def returns(axes: Any, rows: Sequence[Row]) -> None:
         axes.plot(*tested, "o", color=ORANGE, label="evaluation")
     tidy(axes, "episode return by env steps")
     thousands(axes)
+    say_if_empty(axes)
     if steps:
         axes.legend(frameon=False, fontsize=8, loc="best")
 
@@ -58,12 +60,20 @@ def returns(axes: Any, rows: Sequence[Row]) -> None:
 def curves(axes: Any, rows: Sequence[Row], wanted: Sequence[str], title: str) -> None:
     """Some columns in one picture."""
     for name, colour in zip(wanted, cycle(COLOURS), strict=False):
-        label = name.removesuffix("_loss").removesuffix("_lag")
+        label = literal(name.removesuffix("_loss").removesuffix("_lag"))
         axes.plot(*column(rows, "env_steps", name), color=colour, linewidth=1.2, label=label)
     tidy(axes, title)
     thousands(axes)
+    say_if_empty(axes)
     if len(wanted) > 1:
         axes.legend(frameon=False, fontsize=7, loc="best")
+
+
+def say_if_empty(axes: Any) -> None:
+    """Says so where there are no curves, instead of ticks from 0 to 1."""
+    if not any(len(line.get_xdata()) for line in axes.lines):
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "nothing yet", ha="center", transform=axes.transAxes, fontsize=8)
 
 
 def seconds(axes: Any, rows: Sequence[Row]) -> None:
@@ -78,7 +88,7 @@ def seconds(axes: Any, rows: Sequence[Row]) -> None:
     most = sorted(spent, key=spent.get, reverse=True)[:6]
     total = sum(spent.values()) or 1.0
     axes.barh(range(len(most)), [spent[name] / total for name in most], color=GREEN, height=0.65)
-    axes.set_yticks(range(len(most)), [name.replace("_", " ") for name in most])
+    axes.set_yticks(range(len(most)), [literal(name.replace("_", " ")) for name in most])
     axes.invert_yaxis()
     tidy(axes, "where the time goes")
     axes.tick_params(axis="y", labelsize=7)

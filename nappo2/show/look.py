@@ -76,9 +76,8 @@ def pipeline(x: Any) -> Look:
 
 def stages(x: Any) -> Look:
     """The line that a recipe makes, before any scheme cuts it."""
-    line = x.collect | x.prepare | x.batches | x.gradients | x.update
     schemes = "any scheme" if x.fit.scheme is None else ", ".join(x.fit.scheme)
-    return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(line)))
+    return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(x.line())))
 
 
 def tree(x: Any) -> Look:
@@ -140,24 +139,45 @@ def report(x: Any) -> Look:
 
 def learner(x: Any) -> Look:
     """Where a run stands, its curve, its pipeline and the latest row of metrics."""
-    curve = [
-        (row["env_steps"], row["episode_return"]) for row in x.metrics if "episode_return" in row
-    ]
-    row = x.metrics[-1] if x.metrics else {}
-    rows = [(name, f"{value:,.5g}") for name, value in row.items()]
     said = repr(x).partition(" at ")[2]
-    drawn = sparkline(*zip(*curve, strict=True), "return by env steps") if len(curve) > 1 else ""
     target = f"{x.env_steps / x.target_steps:.0%} of {x.target_steps:,} env steps"
     state = "interrupted" if x.interrupted else "done" if x.done() else "may go on"
     html = block(
         heading(said),
         paragraph(f"{target}; {state}" + (f"; kept in {x.log_dir}" if x.log_dir else "")),
         diagram(x.pipeline),
-        drawn,
-        folded("the latest row of metrics", table(("", "value"), rows)),
+        learning_curve(x.metrics),
+        latest_row(x.metrics),
         folded("params", tree(x.params).html),
     )
     return Look(repr(x), html)
+
+
+def saved_run(x: Any) -> Look:
+    """Where a run on disk ended, its curve, how it was made, and the last row of metrics."""
+    settings = {k: v for k, v in x.described.items() if not isinstance(v, dict)}
+    settings |= x.described.get("config", {})
+    rows = [(name, str(value)) for name, value in settings.items()]
+    html = block(
+        heading(repr(x)),
+        learning_curve(x.metrics),
+        folded("how it was made", table(("", "value"), rows)),
+        latest_row(x.metrics),
+    )
+    return Look(repr(x), html)
+
+
+def learning_curve(rows: Any) -> str:
+    """Returns by env steps, drawn, once there are two."""
+    curve = [(row["env_steps"], row["episode_return"]) for row in rows if "episode_return" in row]
+    return sparkline(*zip(*curve, strict=True), "return by env steps") if len(curve) > 1 else ""
+
+
+def latest_row(rows: Any) -> str:
+    """The last row of metrics, folded."""
+    row = rows[-1] if rows else {}
+    numbers = [(k, x if isinstance(x, str) else f"{x:,.5g}") for k, x in row.items()]
+    return folded("the latest row of metrics", table(("", "value"), numbers))
 
 
 def has(*names: str):
@@ -173,8 +193,9 @@ KINDS = (
     (has("metrics", "target_steps", "pipeline"), learner),
     (has("returns", "lengths", "_fields"), evaluation),
     (has("means", "sums", "episodes", "_fields"), report),
+    (has("metrics", "described", "log_dir", "_fields"), saved_run),
     (
-        lambda x: is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "batch_size"),
+        lambda x: is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "batch_dims"),
         config,
     ),
     (lambda x: isinstance(x, (Mapping, Tensor, tuple, list)) or hasattr(x, "batch_size"), tree),

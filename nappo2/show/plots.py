@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nappo2.curve import literal
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import Runs, column, grouped
 
@@ -47,10 +48,10 @@ def plot(
             draw(
                 axes,
                 curves,
-                f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name,
+                literal(f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name),
                 colour,
             )
-    axes.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "))
+    axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     tidy(axes)
     thousands(axes)
     if any(groups):

@@ -9,18 +9,26 @@ import numpy as np
 import torch
 
 from nappo2.envs import Env
-from nappo2.params import Params
+from nappo2.params import Params, Plain
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
 
 
 class Video(NamedTuple):
-    """An MP4, and what happens in it."""
+    """An MP4, and what happens in it.
+
+    Attributes:
+        mp4: the file.
+        num_frames: in it.
+        score: the return of the episode, as far as it is shown.
+        ended: whether the episode ends in it; otherwise it was cut after ``num_steps`` steps.
+    """
 
     mp4: bytes
     num_frames: int
     score: float
+    ended: bool = True
 
     def save(self, path: str | Path) -> Path:
         """Writes it to a file."""
@@ -29,7 +37,10 @@ class Video(NamedTuple):
 
     def __repr__(self):
         size = f"{len(self.mp4) / 1000:.0f} kB"
-        return f"{self.num_frames} frames, return {self.score:.1f}, {size}; save(path) keeps it"
+        until = "" if self.ended else f" up to where it was cut, after {self.num_frames - 1} steps"
+        return (
+            f"{self.num_frames} frames, return {self.score:.1f}{until}, {size}; save(path) keeps it"
+        )
 
     def _repr_html_(self):
         data = b64encode(self.mp4).decode()
@@ -50,17 +61,24 @@ def video(
     """
     positive(num_steps=num_steps, fps=fps)
     found, score = frames(env, policy, params, num_steps, seed)
-    return Video(encoded(found, fps), len(found), score)
+    return Video(encoded(found, fps), len(found), score, ended=len(found) <= num_steps)
 
 
 @torch.no_grad()
 def frames(
     env: Env, policy: Policy, params: Params, num_steps: int, seed: int
 ) -> tuple[list, float]:
-    """Pictures [height, width, 3] of uint8, of the first environment, and its return."""
+    """Pictures [height, width, 3] of uint8, of the first environment, and its return.
+
+    One picture more than steps, if the episode does not end; then its end is not to be seen.
+    """
     env_seed, memory_seed, key = split(fold_in(seed, "video"), 3)
     state, observation = env.reset(env_seed)
-    memory, plain, rng = policy.init(env.num_envs, memory_seed), params.to_dict(), generator(key)
+    memory, plain, rng = (
+        policy.init(env.num_envs, memory_seed),
+        Plain(params.to_dict()),
+        generator(key),
+    )
     score = 0.0
     try:
         found = [rendered(env, state)]

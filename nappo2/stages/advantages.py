@@ -17,7 +17,7 @@ from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import standardize
 from nappo2.maths.traced import is_traced
 from nappo2.networks import ActorCritic, Agent
-from nappo2.params import Params
+from nappo2.params import Params, Plain
 from nappo2.pipeline import Transform, mapped, stage
 
 
@@ -95,7 +95,7 @@ def standardized() -> Transform:
 
 
 def _read(agent: Agent, params: Params, rollout: TensorDict) -> tuple[ActorCritic, dict, Mapping]:
-    plain = params.to_dict()
+    plain = Plain(params.to_dict())
     heads, seen = agent.read(plain, rollout)
     return heads, plain, seen
 

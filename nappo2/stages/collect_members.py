@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 from nappo2.envs import Env
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params
+from nappo2.params import Params, Plain
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.policies import Parts, Policy
 from nappo2.reports import Mean, Report, count
@@ -83,7 +83,9 @@ def acting_at_once(policy: Policy, num_members: int) -> Policy:
 
     def outputs_of(params: dict, observation: Tensor) -> Tensor:
         still = {key: x for key, x in params.items() if key != "version"}
-        return torch.vmap(actor)(still, observation.unflatten(0, (num_members, -1)))
+        return torch.vmap(lambda own, x: actor(Plain(own), x))(
+            still, observation.unflatten(0, (num_members, -1))
+        )
 
     def act(params: dict, observation: Tensor, memory: Any, rngs: Sequence[torch.Generator]):
         outputs = outputs_of(params, observation)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
-from nappo2.params import nested, ravel, walk
+from nappo2.params import Plain, nested, ravel, walk
 from nappo2.stages.gradients import check_loss
 
 
@@ -43,7 +43,7 @@ def descend(
     taken apart or put together from batch to batch but the gradient.
     """
     vector, paths, leaves = _leaves(params["weights"])
-    plain = params.to_dict() | {"weights": nested(paths, leaves)}
+    plain = Plain(params.to_dict() | {"weights": nested(paths, leaves)})
     target, seen = None, []
     if step_size:
         target, unravel = ravel(params["target"])

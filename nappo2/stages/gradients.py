@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.losses import Loss
-from nappo2.params import Params, ravel
+from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.compiling import compiled, or_else
@@ -69,7 +69,7 @@ def value_and_grad(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The gradient of the loss with respect to the vector of weights, and the loss and its means."""
     vector = vector.detach().requires_grad_()
-    value, means = loss({**params, "weights": unravel(vector)}, batch)
+    value, means = loss(Plain({**params, "weights": unravel(vector)}), batch)
     check_loss(value)
     (grad,) = torch.autograd.grad(value, vector)
     return grad, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
@@ -85,7 +85,7 @@ def _at_once(loss, params, vector, unravel, batch):
 def _program(loss: Loss, unravel: Callable) -> Callable:
     def run(still, vector, batch):
         def objective(vector):
-            value, means = loss({**still, "weights": unravel(vector)}, batch)
+            value, means = loss(Plain({**still, "weights": unravel(vector)}), batch)
             return value, {"loss": value, **means}
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)

@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.params import Plain
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.replay import (
@@ -94,7 +95,7 @@ def prioritized_replay(
             seed, key = split(own.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
             batch = read(own, index)
-            surprise = priority(params.to_dict(), batch).abs().cpu() + 1e-6
+            surprise = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
             priorities = assigned(priorities, index, surprise.double() ** alpha)
             batch["importance"] = importance(chance, min(own.count, capacity), beta)
             own, report = spent(own._replace(seed=seed))

@@ -10,7 +10,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
-from nappo2.params import ravel
+from nappo2.params import Plain, ravel
 from nappo2.stages.compiling import compiled
 from nappo2.stages.descent import Descent, followed
 
@@ -58,7 +58,7 @@ def one_step(
         params = {**still, "target": unravel_target(target) if step_size else {}}
 
         def objective(vector):
-            value, means = loss({**params, "weights": unravel(vector)}, minibatch)
+            value, means = loss(Plain({**params, "weights": unravel(vector)}), minibatch)
             return value, {"loss": value, **means}
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)

@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_map
 from nappo2.envs import Env, Motion, PhysicsState, motion_of
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
+from nappo2.params import Plain
 from nappo2.policies import Policy, parts_of
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import compiled
@@ -73,9 +74,9 @@ def roll(motion: Motion, actor: Apply, dist: Distribution, num_members: int | No
 
     def outputs_of(params, observation):
         if num_members is None:
-            return actor(params, observation)
+            return actor(Plain(params), observation)
         seen = observation.unflatten(0, (num_members, -1))
-        return torch.vmap(actor)(params, seen).flatten(0, 1)
+        return torch.vmap(lambda own, x: actor(Plain(own), x))(params, seen).flatten(0, 1)
 
     def run(params, carry, noise, starts):
         def body(carry, noise):

@@ -14,6 +14,7 @@ from nappo2 import Learner, algorithms, envs, evaluate, scheme
 from nappo2.algorithms import preset_for
 from nappo2.evaluate import Evaluation
 from nappo2.schemes import Stages
+from tests.schemes.taken import taken
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/off_policy.png"
 TASKS = {"Pendulum-v1": ("sac", "td3"), "CartPole-v1": ("sac", "double_dqn")}
@@ -34,7 +35,11 @@ def learnt(
 ) -> Iterator[tuple[int, Evaluation]]:
     """What 20 episodes came to, or as many as there are environments, after so many env steps each."""
     learner = Learner(
-        scheme(name, stages, **options), stages.init(seed), seed, steps[-1], progress=False
+        scheme(name, stages, **taken(name, **options)),
+        stages.init(seed),
+        seed,
+        steps[-1],
+        progress=False,
     )
     for due in steps:
         while learner.env_steps < due:

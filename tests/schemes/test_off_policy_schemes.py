@@ -16,6 +16,7 @@ from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
 from nappo2.schemes import NAMES
 from nappo2.stages import final, future, hindsight, prioritized_replay
+from tests.schemes.taken import taken
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
 CONFIG = SAC(**SMALL)
@@ -37,7 +38,7 @@ def one_by_one(recipe):
 
 def run(name, num_updates, recipe, **options):
     """State, params and report of each step; a step is an update."""
-    pipe, params = scheme(name, one_by_one(recipe), **options), recipe.init(0)
+    pipe, params = scheme(name, one_by_one(recipe), **taken(name, **options)), recipe.init(0)
     state = pipe.init(params, 1)
     for version in range(1, num_updates + 1):
         state, params, report = pipe.step(params, state)
@@ -120,7 +121,7 @@ def test_one_collector_equals_none(same):
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened, replay and all."""
-    first, second = (scheme(name, stages(), learners=1) for name in (old, new))
+    first, second = (scheme(name, stages(), **taken(name, learners=1)) for name in (old, new))
     params = stages().init(0)
     state = first.init(params, 1)
     for _ in range(15):
@@ -189,7 +190,7 @@ def inners(name, state):
 @pytest.mark.parametrize("name", [*AVERAGING, *ASYNCHRONOUS])
 def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start_steps):
     """Evenly, and rounded up; each has a ring of that length."""
-    pipe = scheme(name, stages(), learners=learners, collectors=learners)
+    pipe = scheme(name, stages(), **taken(name, learners=learners, collectors=learners))
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (capacity, start_steps)
     params = stages().init(0)
@@ -199,7 +200,7 @@ def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start
 
 @pytest.mark.parametrize("name", ["3cs", "da2cs"])
 def test_one_replay_has_all_of_them(name):
-    pipe = scheme(name, stages(), learners=2, collectors=2)
+    pipe = scheme(name, stages(), **taken(name, learners=2, collectors=2))
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (1000, 40)
 
@@ -212,7 +213,8 @@ def test_updates_per_transition(name, ratio):
     The repr of the pipeline says so.
     """
     recipe, pair = stages(update_ratio=ratio, start_steps=0), {"learners": 2, "collectors": 2}
-    pipe, each = scheme(name, recipe, **pair), ratio / 2 if name in AVERAGING else ratio
+    pipe = scheme(name, recipe, **taken(name, **pair))
+    each = ratio / 2 if name in AVERAGING else ratio
     assert repr(pipe).endswith(f"({each:g} updates per transition)")
     assert updates_per_transition(pipe) == each
     _, reports = train(name, 48, recipe, **pair)
@@ -291,7 +293,7 @@ def test_a_recipe_takes_another_replay(name):
         q=q,
         replay=partial(prioritized_replay, priority=error, alpha=1.0),
     )
-    pipe = scheme(name, recipe, **PIECES)
+    pipe = scheme(name, recipe, **taken(name, **PIECES))
     (shown,) = [its.arguments for its in pipe.stages if its.kind == "prioritized_replay"]
     assert (shown["capacity"], shown["alpha"]) == (1000 if name == "3cs" else 500, 1.0)
     *_, (state, params, report) = run(name, 20, recipe, **PIECES)
@@ -306,7 +308,7 @@ def test_hindsight_stays_with_its_collector(name):
     """Put behind ``collect``, it is left of every cut, whatever the workers share."""
     recipe = double_dqn(envs.bit_flipping(2, 4), DQN(**SMALL, num_steps=4))
     recipe = recipe._replace(collect=recipe.collect | hindsight(envs.bits_reward, future(2)))
-    kinds = [its.kind for its in scheme(name, recipe, **PIECES).stages]
+    kinds = [its.kind for its in scheme(name, recipe, **taken(name, **PIECES)).stages]
     assert kinds[:2] == ["collect", "hindsight"]
     *_, (state, _, _) = run(name, 4, recipe, **PIECES)
     (own, *_) = [inner["replay"] for inner in inners(name, state)]

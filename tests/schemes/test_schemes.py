@@ -10,12 +10,16 @@ from nappo2 import (
     all_reduce,
     envs,
     join,
+    look,
+    population,
     ppo,
     scheme,
     unroll,
     workers,
 )
-from nappo2.schemes import NAMES
+from nappo2.schemes import NAMES, serial
+from nappo2.schemes.seven import TAKES
+from tests.schemes.taken import taken
 
 K = 4
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
@@ -48,7 +52,9 @@ TABLE = {
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scheme_shows_where_it_is_cut(name):
     """As in the table of the design, with the parts of the recipe between."""
-    shown = repr(scheme(name, STAGES, collectors=6, learners=2)).replace("num_workers=2", "n")
+    shown = repr(scheme(name, STAGES, **taken(name, collectors=6, learners=2))).replace(
+        "num_workers=2", "n"
+    )
     shown = shown.replace("num_workers=3", "n").replace("num_workers=6", "n")
     for part in ("(num_steps=8)", "(num_epochs=2, num_minibatches=2)", "(lambda_=0.95)"):
         shown = shown.replace(part, "")
@@ -103,7 +109,7 @@ def lags(name, **options):
 @pytest.mark.parametrize("name", LAGS)
 @pytest.mark.parametrize(("c", "l"), [(2, 2), (3, 2), (2, 3)])
 def test_lags_are_those_of_the_table(name, c, l):
-    assert lags(name, collectors=c * l, learners=l) == LAGS[name](c, l)
+    assert lags(name, **taken(name, collectors=c * l, learners=l)) == LAGS[name](c, l)
 
 
 def test_being_ahead_is_as_more_collectors_for_the_lag():
@@ -134,7 +140,7 @@ def test_local_sgd_keeps_versions_and_statistics():
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened."""
-    first, second = (scheme(name, STAGES, learners=1) for name in (old, new))
+    first, second = (scheme(name, STAGES, **taken(name, learners=1)) for name in (old, new))
     params, state = steps(first, STAGES.init(0), first.init(STAGES.init(0), 1), 12)
     params, _ = steps(second, params, adopt(second, state, params, 99), 24)
     assert same(params, train("3cs")[0])
@@ -149,7 +155,7 @@ def steps(pipe, params, state, num_updates):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_env_step_is_counted_once(name):
     """What the params' moments have counted is what the reports say was collected."""
-    params, reports = train(name, 40, collectors=2)
+    params, reports = train(name, 40, **taken(name, collectors=2))
     counted = params["normalizer", "observation", "moments"][0, 0]
     assert counted == join(reports).sums["env_steps"] > 0
 
@@ -279,3 +285,34 @@ def test_a_learner_goes_on_under_another_scheme(new):
     run.adopt(scheme(new, STAGES)).run()
     assert run.metrics[: len(rows)] == rows and run.env_steps >= 128
     assert run.params["version"] > version and run.done()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "argument",
+    [{"collectors": 4}, {"learners": 3}, {"ahead": 1}, {"wait_for": 1}, {"preempt": 0.5},
+     {"on": serial._replace(remote=True)}],
+    ids=lambda given: next(iter(given)),
+)  # fmt: skip
+def test_an_argument_that_would_change_nothing_is_refused(name, argument):
+    """Each argument changes the line, or is refused by its name."""
+    (key,) = argument
+    if key in TAKES[name]:
+        also = {"preempt": 0.5} if key == "wait_for" else {}
+        lines = [scheme(name, STAGES, **given).stages for given in (argument | also, also)]
+        cuts = [[x.arguments for x in line if x.kind == "workers"] for line in lines]
+        assert cuts[0] != cuts[1]
+        return
+    with pytest.raises(ValueError, match=f"the scheme {name} takes no {key}; it"):
+        scheme(name, STAGES, **argument)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "3cs"])
+def test_a_population_is_of_no_other_scheme(name):
+    """It shows itself, and is no recipe of one whose pieces could be changed."""
+    many = population(STAGES, 3)
+    with pytest.raises(ValueError, match="a population learns in one process; of the schemes, 3cs"):
+        scheme(name, many)
+    assert "members" in repr(many) and "members" in look(many).html
+    with pytest.raises(ValueError, match="ppo has no piece"):
+        many.but(loss=None)

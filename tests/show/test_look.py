@@ -3,15 +3,31 @@
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PPO, Learner, collect, envs, first, look, ppo, sac, scheme, workers
+from nappo2 import (
+    PPO,
+    Learner,
+    algorithms,
+    collect,
+    envs,
+    first,
+    load_run,
+    look,
+    ppo,
+    sac,
+    scheme,
+    workers,
+)
 from nappo2.evaluate import Evaluation
+from nappo2.pipeline import stage
 from nappo2.schemes import NAMES, serial
 from nappo2.show.captions import cut_of
 from nappo2.show.diagram import diagram
+from tests.schemes.taken import taken
 
 STAGES = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
 PARAMS = STAGES.init(0)
@@ -24,10 +40,10 @@ def words(html):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
-    pipe = scheme(name, STAGES, collectors=4, learners=2)
+    pipe = scheme(name, STAGES, **taken(name, collectors=4, learners=2))
     html, cuts = pipe._repr_html_(), [s for s in pipe.stages if s.kind == "workers"]
-    for stage in pipe.stages:
-        assert stage.name in words(html)
+    for record in pipe.stages:
+        assert record.name in words(html)
     assert html.count("waits for") == len(cuts) == {"3cs": 0}.get(name, 1 + name.startswith("dada"))
     assert "params" in words(html)
 
@@ -39,7 +55,7 @@ def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
 )  # fmt: skip
 def test_each_cut_says_for_how_many_it_waits(name, waits):
     """Four collectors of two learners are two of each."""
-    drawn = words(diagram(scheme(name, STAGES, collectors=4, learners=2)))
+    drawn = words(diagram(scheme(name, STAGES, **taken(name, collectors=4, learners=2))))
     assert re.findall(r"waits for (all \d|\d of \d)", drawn) == waits
 
 
@@ -139,3 +155,35 @@ def test_a_learner_shows_how_far_it_came():
 def test_stages_say_which_schemes_they_go_with():
     assert "ppo, for 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs, dadaca" in words(STAGES._repr_html_())
     assert repr(STAGES).startswith("ppo: collect(num_steps=32) | placed | gae")
+
+
+@pytest.mark.parametrize("name", algorithms.RECIPES)
+def test_the_configuration_of_every_recipe_can_be_looked_at(name):
+    """Also where it has a batch_size, as tensors have one."""
+    config = algorithms.preset(name, "default").config
+    assert "the preset" in repr(look(config)) and "learning_rate" in look(config).html
+
+
+ARGUMENTS = (
+    torch.zeros(3), torch.ones(()), TensorDict(a=torch.zeros(2), batch_size=[2]), np.zeros((2, 2)),
+    [1, 2], None, "text", {}, PARAMS, lambda x: x,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=lambda x: type(x).__name__)
+def test_a_stage_of_any_argument_can_be_printed(argument):
+    @stage
+    def own(thing, num=3):
+        return lambda source: source
+
+    pipe = STAGES.collect | own(argument)
+    assert repr(pipe).endswith("| own(num=3)") and "own" in look(pipe).html
+
+
+def test_a_run_from_disk_is_shown_as_a_run(tmp_path):
+    """By where it ended, its curve and its settings, not by each of its numbers."""
+    run = Learner(scheme("3cs", STAGES), PARAMS, target_steps=800, log_dir=tmp_path, progress=False)
+    run.run()
+    found = load_run(tmp_path)
+    assert repr(look(found)) == repr(found) and len(repr(found).splitlines()) == 1
+    assert found._repr_html_().count("<tr") < 60

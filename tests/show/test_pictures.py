@@ -1,21 +1,27 @@
 """Curves, comparisons, films and the live view; runs as they are found on disk."""
 
 import sys
+import types
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
+from nappo2.curve import draw_curve
 from nappo2.metrics import Metrics
 from nappo2.show import dashboard
+from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
+from nappo2.show.pictures import drawn, new_figure
 from nappo2.show.plots import on_one_grid
 from nappo2.show.runs import SavedRun, grouped
-from nappo2.show.video import frames
+from nappo2.show.video import Video, frames
 
 STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 PNG = b"\x89PNG"
+panels = import_module("nappo2.show.dashboard")
 
 
 def learner(**options):
@@ -199,3 +205,58 @@ def test_a_live_view_draws_seldom_and_last_at_the_end(monkeypatch, same):
     assert run.progress is None and same(run.params, learner().run().params)
     for _ in live(run):
         raise AssertionError("it was done")
+
+
+NAMES = (
+    r"run_$\frac$",
+    "$HOME_$SEED",
+    "$",
+    "a$b$c",
+    r"\$x$",
+    "_hidden",
+    "50%",
+    "a\nb",
+    "\udcff",
+    "{x}^2",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_writes_any_name_as_it_is(name, tmp_path):
+    """A dollar begins no formula, and no name hides a curve."""
+    rows = saved([1.0, 2.0]).metrics
+    assert draw_curve(rows, tmp_path / "curve.png", name).read_bytes().startswith(PNG)
+    runs = {name: [saved([1.0, 2.0])], "other": [saved([2.0, 3.0])]}
+    figure = new_figure((3, 2))
+    axes = figure.add_subplot()
+    plot(runs, axes=axes)
+    assert len(axes.get_legend().get_texts()) == 2
+    assert drawn(figure).png.startswith(PNG)
+    comparison = Comparison([name], [1.0], [0.0], [2.0], [1], name)
+    assert comparison.picture().png.startswith(PNG)
+    rows[-1][f"{name}_loss"] = 1.0
+    assert dashboard(types.SimpleNamespace(metrics=rows)).startswith(PNG)
+
+
+def test_a_forgotten_shell_variable_in_a_name_ends_no_run(tmp_path):
+    run = learner(log_dir=tmp_path / "$HOME_$SEED").run()
+    assert sorted(p.name for p in run.log_dir.iterdir()) == [
+        "curve.png",
+        "metrics.csv",
+        "params.npz",
+    ]
+
+
+def test_a_panel_without_curves_says_so():
+    """As that of the lags of a population, which has none."""
+    figure = new_figure((3, 2))
+    axes = figure.add_subplot()
+    panels.curves(axes, saved([1.0]).metrics, [], "lag")
+    assert list(axes.get_xticks()) == list(axes.get_yticks()) == []
+    assert [text.get_text() for text in axes.texts] == ["nothing yet"]
+
+
+def test_a_film_says_where_it_was_cut():
+    whole, cut = (Video(b"", 4, 3.0, ended) for ended in (True, False))
+    assert "return 3.0," in repr(whole)
+    assert "return 3.0 up to where it was cut, after 3 steps" in repr(cut)

@@ -11,6 +11,7 @@ from nappo2.algorithms.recurrent import recurrent_perceptrons
 from nappo2.networks import gru, lstm, recurrent_actor_critic
 from nappo2.schemes import NAMES, scheme, workers
 from nappo2.stages import gae, sequences, update
+from tests.schemes.taken import taken
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8, 8))
 ENV = envs.masked_cartpole(4, time_limit=13)  # so that episodes are truncated too
@@ -165,7 +166,7 @@ def test_recipes_take_an_agent_that_remembers_in_every_scheme(name, recipe, conf
 
 
 def updated(name, num_updates=8, **options):
-    pipe, params = scheme(name, STAGES, **options), STAGES.init(0)
+    pipe, params = scheme(name, STAGES, **taken(name, **options)), STAGES.init(0)
     state = pipe.init(params, 1)
     while params["version"] < num_updates:
         state, params, _ = pipe.step(params, state)
