@@ -12,7 +12,8 @@ from nappo2.pipeline import Pipeline, Transform
 from nappo2.schemes import NAMES
 from nappo2.schemes.fit import Fit, check
 
-ANY = ("continuous", "discrete")
+ANY = ("continuous", "unbounded", "discrete")
+BOUNDED = ("continuous", "discrete")
 SEEN, ALL_SEEN = ("vectors", "images"), ("vectors", "images", "goals")
 ACTORS = ("ActorCritic", "RecurrentActorCritic")
 RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
@@ -25,7 +26,8 @@ IN_ORDER = {"storage": "its advantages are of whole rollouts and the newest para
 OF_PAIRS = {"storage": "it learns from transitions with what they led to"}
 OF_WINDOWS = {"storage": "it learns from sequences with what they led to"}
 CONTINUOUS = {"actions": "it explores with continuous noise"}
-THROUGH = {"actions": "its actor's gradient passes through the action"}
+SQUASHED = {"actions": "its actor is squashed into bounds"}
+THROUGH = {"actions": "its actor's gradient passes through the action, squashed into bounds"}
 OF_EACH = {"actions": "it has a value for each of n actions"}
 
 TABLE: dict[str, Fit] = {
@@ -34,11 +36,13 @@ TABLE: dict[str, Fit] = {
     "impala": Fit(ANY, SEEN, ACTORS, ROLLOUTS, NAMES, IN_ORDER),
     "a2c": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
     "vpg": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
-    "ppo_gsde": Fit(("continuous",), SEEN, ACTORS[:1], ROLLOUTS, NAMES, CONTINUOUS | IN_ORDER),
+    "ppo_gsde": Fit(
+        ("continuous", "unbounded"), SEEN, ACTORS[:1], ROLLOUTS, NAMES, CONTINUOUS | IN_ORDER
+    ),
     "recurrent_ppo": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
     "recurrent_impala": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
-    "sac": Fit(ANY, ALL_SEEN, CRITICS, RINGS, NAMES, OF_PAIRS),
-    "sac_gsde": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, CONTINUOUS | OF_PAIRS),
+    "sac": Fit(BOUNDED, ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
+    "sac_gsde": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
     "td3": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, THROUGH | OF_PAIRS),
     "dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
     "double_dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
@@ -83,7 +87,9 @@ def fit_of(recipe: str) -> Fit:
 
 def actions_of(env: Env) -> str:
     """The kind of an environment's actions."""
-    return "discrete" if isinstance(env.action_space, Discrete) else "continuous"
+    if isinstance(env.action_space, Discrete):
+        return "discrete"
+    return "continuous" if env.action_space.is_bounded() else "unbounded"
 
 
 def observations_of(env: Env) -> str:

@@ -1,22 +1,26 @@
 """Any Gymnasium environment. The state is the live simulator, which some can save as plain data."""
 
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete, Space
-from torch import Tensor
 
 from nappo2.closing import close_each
+from nappo2.envs.actions import to_action
+from nappo2.envs.answers import Answers
 from nappo2.envs.env import Env, Game, Outcome, check_spaces
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
 from nappo2.envs.wrappers import channels_first
 from nappo2.pipeline import positive
 from nappo2.seeds import split
+
+NUMBERS = (int, float, np.floating, np.integer, np.bool_)
 
 
 class GymState(NamedTuple):
@@ -71,8 +75,9 @@ def vector_of(
     settings, exactness = settings_of(probe), Exactness(make, save_envs, load_envs)
     probe.close()
     check_spaces(name, observation_space, action_space)
-    to_action = _to_action(action_space, num_envs)
-    rows = Rows(name, observation_space.shape, _kept(observation_space.dtype))
+    acting, keys, made = to_action(action_space, num_envs), tuple(info_keywords), Made()
+    made.add(name, probe)
+    answers = Answers(name, observation_space.shape, _kept(observation_space.dtype))
 
     def reset(seed):
         envs = []
@@ -85,34 +90,43 @@ def vector_of(
     def begun(envs, seed):
         envs += (make() for _ in range(num_envs))
         for env in envs:
+            made.add(name, env)
             if env.observation_space != observation_space:
                 raise ValueError(
                     f"{name} had observations in {observation_space}, and has them now in "
                     f"{env.observation_space}"
                 )
         made_with = settled(settings, settings_of(envs[0]))
-        first = rows.empty(num_envs)
+        first = answers.empty(num_envs)
         for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
-            rows.put(first, i, env.reset(seed=own % 2**31)[0])
+            answers.put(first, i, answers.start(i, env, seed=own % 2**31))
         return GymState(name, envs, made_with), torch.from_numpy(first)
 
     def step(state, action):
-        reached, reward, ended = rows.empty(num_envs), np.empty(num_envs, np.float32), []
+        reached, reward, ended = answers.empty(num_envs), np.empty(num_envs, np.float32), []
         told: list[list[float]] = []
         terminated, truncated = np.empty((2, num_envs), np.bool_)
-        for i, (env, own) in enumerate(zip(state.envs, to_action(action), strict=True)):
-            observation, reward[i], over, cut, info = env.step(own)
-            rows.put(reached, i, observation)  # a copy, as its array may be used again
+        for i, (env, own) in enumerate(zip(state.envs, acting(action), strict=True)):
+            answer = env.step(own)
+            if answer.__class__ is not tuple or len(answer) != 5:
+                answer = answers.five(i, answer)
+            observation, points, over, cut, info = answer
+            answers.put(reached, i, observation)  # a copy, as its array may be used again
+            known = points.__class__ is float or isinstance(points, NUMBERS)
+            reward[i] = points if known else answers.reward(i, points)
+            if over.__class__ is not bool or cut.__class__ is not bool:
+                over = answers.flag(i, "terminated", over)
+                cut = answers.flag(i, "truncated", cut)
             terminated[i], truncated[i] = over, cut
             if over or cut:
                 ended.append(i)
-                told.append([info.get(name, np.nan) for name in info_keywords])
+                told.append(answers.told(i, info, keys) if keys else [])
         following = reached.copy() if ended else reached
         for i in ended:
-            rows.put(following, i, state.envs[i].reset()[0])
+            answers.put(following, i, answers.start(i, state.envs[i]))
         outcome = Outcome(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
-        if info_keywords:
-            outcome = outcome._replace(game=_game(outcome, ended, told, info_keywords))
+        if keys:
+            outcome = outcome._replace(game=_game(outcome, ended, told, keys))
         return state, torch.from_numpy(following), outcome
 
     def close(state):
@@ -138,28 +152,29 @@ def vector_of(
     return Env(reset, step, *spaces, num_envs, name, **later)
 
 
-class Rows(NamedTuple):
-    """Where the observations of a vector are gathered."""
+class Made:
+    """The simulators that were made, so that none is taken for two; it travels without them."""
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: type
+    def __init__(self):
+        self.known: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
-    def empty(self, num_envs: int) -> np.ndarray:
-        """Room for an observation of each."""
-        return np.empty((num_envs, *self.shape), self.dtype)
+    def __reduce__(self):
+        return Made, ()
 
-    def put(self, rows: np.ndarray, i: int, observation: Any) -> None:
-        """Copies the observation of environment i to its row, if it has the shape of the space."""
-        if getattr(observation, "shape", None) != self.shape:
-            found = np.shape(observation)
-            if observation is None or found != self.shape:
-                what = "None" if observation is None else f"shape {found}"
-                raise ValueError(
-                    f"environment {i} of {self.name} gave an observation of {what}; its space has "
-                    f"shape {self.shape}"
-                )
-        rows[i] = observation
+    def add(self, name: str, env: gymnasium.Env) -> None:
+        """Remembers a simulator.
+
+        Raises:
+            ValueError: if it was made before.
+        """
+        inner = getattr(env, "unwrapped", env)
+        if self.known.get(id(inner)) is inner:
+            raise ValueError(
+                f"{name} gave the same environment twice, which two would step in turns; give a "
+                "function that makes a new one each time, such as its class"
+            )
+        with suppress(TypeError):  # of a class that knows no weak references
+            self.known[id(inner)] = inner
 
 
 def _kept(dtype: np.dtype) -> type:
@@ -208,23 +223,3 @@ def _made(make: Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
         return make()
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"no environment can be made of {name!r}: {error}") from error
-
-
-def _to_action(space: Space, num_envs: int) -> Callable[[Tensor], Sequence]:
-    """From what a policy decides to what Gymnasium takes."""
-    if isinstance(space, Discrete):
-        start = int(space.start)
-        # plain integers, as checking one takes Gymnasium a fifth of what a NumPy one does
-        return lambda action: [start + own for own in action.tolist()]
-    shape, low, high = (num_envs, *space.shape), space.low, space.high
-    if not np.isfinite([low, high]).all():
-        return lambda action: action.numpy().reshape(shape).clip(low, high).astype(space.dtype)
-    centre, reach = (high + low) / 2, (high - low) / 2
-
-    def clipped(action):
-        return action.numpy().reshape(shape).clip(-1, 1).astype(space.dtype, copy=False)
-
-    def scaled(action):
-        return (centre + reach * action.numpy().reshape(shape).clip(-1, 1)).astype(space.dtype)
-
-    return clipped if (low == -1).all() and (high == 1).all() else scaled
