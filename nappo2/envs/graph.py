@@ -56,10 +56,8 @@ class Saving:
         for name, kind in KINDS.items():
             if kind.fits(x):
                 return {"kind": name, "data": kind.save(x, self, place)}
-        kind = type(x)
-        raise Opaque(
-            f"{place} is {kind.__module__}.{kind.__qualname__}, which may hold more than data"
-        )
+        module = getattr(type(x), "__module__", "?")  # some classes made in C have none
+        raise Opaque(f"{place} is {module}.{type(x).__qualname__}, which may hold more than data")
 
     def values(self, parts: Any, place: str) -> list:
         """Each of some parts."""
@@ -97,7 +95,7 @@ class Loading:
         """Has things stand for those of the same number that were saved."""
         for layer in layers:
             self.made[len(self.made)] = layer
-            self.modules.add(type(layer).__module__)
+            self.modules.add(getattr(type(layer), "__module__", ""))
 
     def value(self, saved: Any, there: Any, place: str) -> Any:
         """The value that was saved, made of what is there, where that is of its kind.

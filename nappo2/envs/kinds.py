@@ -297,7 +297,11 @@ def is_plain_object(x: Any) -> bool:
 
 def save_object(x: Any, saving: Any, place: str) -> dict[str, Any]:
     parts = {name: saving.value(part, f"{place}.{name}") for name, part in vars(x).items()}
-    return {"of": type(x).__qualname__, "module": type(x).__module__, "attributes": parts}
+    return {
+        "of": type(x).__qualname__,
+        "module": getattr(type(x), "__module__", ""),
+        "attributes": parts,
+    }
 
 
 def load_object(data: dict, there: Any, loading: Any, place: str, index: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from nappo2.envs.graph import Saving
-from nappo2.envs.kinds import LARGE, Opaque
+from nappo2.envs.kinds import LARGE
 from nappo2.envs.saving import attributes, layers
 
 MOST = 2_000  # things within one attribute, beyond which it is no setting
@@ -63,7 +63,7 @@ def _text(value: Any) -> str:
     saving, mark = Saving(most=MOST), blake2b(digest_size=8)
     try:
         root = saving.value(value, "")
-    except (Opaque, RecursionError):
+    except Exception:  # of what is no data, or does not let itself be looked at
         return type(value).__qualname__
     _feed(mark, [root, saving.nodes])
     if isinstance(value, FunctionType):
