@@ -326,6 +326,19 @@ def test_an_action_without_any_probability_adds_nothing():
     assert values.expected_soft_value(torch.tensor([3.0, 9.0]), log_probs, 2.0) == 3
 
 
+@pytest.mark.parametrize("impossible", [-math.inf, torch.finfo(torch.float32).min, -1e4])
+@pytest.mark.parametrize("value", [7.0, -math.inf, math.inf])
+def test_an_impossible_action_adds_nothing_to_soft_values_and_gradients(impossible, value):
+    """Of (1, 3) with a coin's entropy, alpha 2: 2 + 2 log 2, and each value counts half."""
+    logits = torch.tensor([0.0, 0.0, impossible], requires_grad=True)
+    known = torch.tensor([1.0, 3.0, value], requires_grad=True)
+    found = values.expected_soft_value(known, logits.log_softmax(-1), 2.0)
+    found.backward()
+    assert found.item() == pytest.approx(2 + 2 * math.log(2))
+    assert known.grad.tolist() == [0.5, 0.5, 0]
+    assert logits.grad.tolist() == pytest.approx([-0.5, 0.5, 0])  # p (Q - mean of Q)
+
+
 def test_smoothing_by_hand():
     """Half a standard normal, of 1, 4 and -4, clipped to 3/4; then actions, to 1."""
     action, noise = torch.tensor([0.25, 0.5, 0.0]), torch.tensor([1.0, 4.0, -4.0])

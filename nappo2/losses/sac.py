@@ -4,7 +4,7 @@ import torch
 
 from nappo2.losses.loss import Loss
 from nappo2.losses.target import target as target_of
-from nappo2.maths.distributions import squash
+from nappo2.maths.distributions import discrete_entropy, squash
 from nappo2.maths.surrogates import squared_error
 from nappo2.maths.values import expected_soft_value, of_action, soft_value
 from nappo2.networks import ActorCritics
@@ -78,7 +78,7 @@ def discrete_sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
         log_probs = agent.actor(params, observation).log_softmax(-1)
         values = torch.minimum(first, second).detach()
         actor = -expected_soft_value(values, log_probs, alpha).mean()
-        entropy = -(log_probs.exp() * log_probs).sum(-1).detach()
+        entropy = discrete_entropy(log_probs.detach())
         temperature = (weights["log_alpha"] * (entropy - target_entropy)).mean()
         return critic + actor + temperature, _means(
             critic, actor, temperature, alpha, first, entropy

@@ -60,11 +60,16 @@ def categorical() -> Distribution:
         return logits.log_softmax(-1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(logits):
-        log_probs = logits.log_softmax(-1)
-        return -(log_probs.exp() * log_probs).sum(-1)
+        return discrete_entropy(logits.log_softmax(-1))
 
     sample = sampling(draw, place)
     return Distribution(sample, mode, log_prob, entropy, lambda size: size, draw, place)
+
+
+def discrete_entropy(log_probs: Tensor) -> Tensor:
+    """The entropy of log-probabilities [..., n], in nats, [...]; an impossible action adds 0 log 0 = 0."""
+    probs = log_probs.exp()
+    return -(probs * torch.where(probs > 0, log_probs, 0.0)).sum(-1)
 
 
 def normal() -> Distribution:

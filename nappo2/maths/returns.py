@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nappo2.maths.shapes import Flag, Real
+from nappo2.maths.surrogates import with_finite_ratio
 
 
 def backwards(x: Tensor, c: Tensor) -> Tensor:
@@ -71,18 +72,20 @@ def vtrace(
         log_ratio: log pi(a|s) - log mu(a|s) of the learner's policy pi and the collector's
             policy mu, [T, B].
         reward, value, next_value, terminated, done, gamma: as for ``gae``.
-        lambda_: scales the trace-cutting coefficients (their remark 2).
+        lambda_: scales the trace-cutting coefficients (their remark 2); advantages see as much of
+            the next target, and of the next value for the rest, as in rlax.
         clip_rho: bound on the ratios that scale the TD errors.
         clip_c: bound on the ratios that cut the traces.
 
     Returns:
         Value targets and policy-gradient advantages, each [T, B].
     """
-    ratio = log_ratio.exp()
+    ratio = with_finite_ratio(log_ratio).exp()
     rho, c = ratio.clamp(max=clip_rho), lambda_ * ratio.clamp(max=clip_c)
     td_error = rho * (reward + gamma * next_value * ~terminated - value)
     target = value + lambda_advantage(td_error, gamma * c * ~done)
-    next_target = torch.cat([target[1:], next_value[-1:]]).where(~done, next_value)
+    within = lambda_ * target[1:] + (1 - lambda_) * next_value[:-1]
+    next_target = torch.cat([within, next_value[-1:]]).where(~done, next_value)
     advantage = rho * (reward + gamma * next_target * ~terminated - value)
     return target, advantage
 

@@ -1,5 +1,6 @@
 """The formulas of off-policy losses: what a value is moved towards."""
 
+import torch
 from torch import Tensor
 
 
@@ -16,8 +17,13 @@ def soft_value(value: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor
 
 
 def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float) -> Tensor:
-    """The same, in expectation over all actions (Christodoulou, https://arxiv.org/abs/1910.07207)."""
-    return (log_probs.exp() * soft_value(values, log_probs, alpha)).sum(-1)
+    """The same, in expectation over all actions (Christodoulou, https://arxiv.org/abs/1910.07207).
+
+    Actions of probability 0 count nothing, whatever their values.
+    """
+    probs = log_probs.exp()
+    values, log_probs = (torch.where(probs > 0, x, 0.0) for x in (values, log_probs))
+    return (probs * soft_value(values, log_probs, alpha)).sum(-1)
 
 
 def of_action(values: Tensor, action: Tensor) -> Tensor:

@@ -238,6 +238,35 @@ def test_vtrace_without_lag_is_gae(rollout, gamma):
         torch.testing.assert_close(target, expected)
 
 
+def rlaxs(rho, reward, value, next_value, discount, lambda_):
+    """Errors and advantages of one column, as ``rlax.vtrace_td_error_and_advantage`` has them."""
+    clipped, error, errors = rho.clamp(max=1), 0.0, []
+    for t in reversed(range(len(rho))):
+        td_error = clipped[t] * (reward[t] + discount[t] * next_value[t] - value[t])
+        error = td_error + discount[t] * lambda_ * clipped[t] * error
+        errors.insert(0, error)
+    target = torch.stack(errors) + value
+    within = lambda_ * target[1:] + (1 - lambda_) * value[1:]
+    following = torch.cat([within, next_value[-1:]])
+    return target, clipped * (reward + discount * following - value)
+
+
+@given(st.integers(1, 9), st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]), st.integers(0, 99))
+@settings(deadline=None)
+def test_vtrace_with_any_lambda_is_rlaxs(length, lambda_, seed):
+    rng = torch.Generator().manual_seed(seed)
+    log_ratio, reward, value = torch.randn(3, length, generator=rng, dtype=torch.float64)
+    next_value = torch.cat([value[1:], torch.ones(1, dtype=torch.float64)])
+    terminated = torch.rand(length, generator=rng) < 0.3
+    expected = rlaxs(
+        log_ratio.exp(), reward, value, next_value, 0.9 * (~terminated).double(), lambda_
+    )
+    one = [x[:, None] for x in (log_ratio, reward, value, next_value, terminated, terminated)]
+    found = vtrace(*one, gamma=0.9, lambda_=lambda_)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours[:, 0], theirs)
+
+
 @given(rollouts, st.integers(0, 99), st.floats(0.1, 3.0), st.floats(0.1, 3.0))
 def test_vtrace_is_torchrls(rollout, seed, clip_rho, clip_c):
     """At terminations and truncations too, whatever the bounds."""

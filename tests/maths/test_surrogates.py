@@ -14,6 +14,7 @@ from nappo2.maths.surrogates import (
     clipped_surrogate,
     squared_error,
     standardize,
+    with_finite_ratio,
 )
 
 
@@ -124,3 +125,38 @@ def test_approx_kl_is_the_kl_on_average():
 def test_clip_fraction_by_hand():
     """Of the ratios 1, 1.1, 1.3 and 0.7 two are outside of 0.8 to 1.2."""
     assert clip_fraction(t(1.0, 1.1, 1.3, 0.7).log(), 0.2).item() == 0.5
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), ()])
+def test_one_number_has_no_deviation_and_stays(shape):
+    x = torch.full(shape, 3.0, requires_grad=True)
+    assert torch.equal(standardize(x), x)
+    pair = t(3.0, 5.0)
+    assert torch.equal(standardize(pair, pair[:1]), pair)
+    assert torch.equal(standardize(pair, pair[:0]), pair)
+
+
+FAR = [88.0, 88.8, 89.0, 100.0, 710.0, 1e30, math.inf]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("log_ratio", FAR)
+def test_a_clipped_ratio_beyond_all_numbers_earns_the_bound_and_pulls_no_more(log_ratio, dtype):
+    """Of advantages 2 and 0 the bounds are 1.2 x 2 and 0; the third, within, has its own slope."""
+    log_ratios = torch.tensor([log_ratio, log_ratio, 0.0], dtype=dtype, requires_grad=True)
+    found = clipped_surrogate(log_ratios, torch.tensor([2.0, 0.0, 3.0], dtype=dtype), 0.2)
+    found.backward()
+    assert found.item() == pytest.approx((2.4 + 0 + 3) / 3)
+    assert log_ratios.grad.tolist() == pytest.approx([0, 0, 1])
+
+
+@pytest.mark.parametrize("log_ratio", [-math.inf, -1e30, -200.0, *FAR])
+def test_what_is_told_of_ratios_is_never_no_number(log_ratio):
+    """A ratio that is infinite or 0 is beyond any bound."""
+    found = t(log_ratio)
+    assert approx_kl(found) > 100 and clip_fraction(found, 0.2) == 1
+
+
+@given(st.floats(-88, 88, width=32))
+def test_log_ratios_whose_ratios_are_numbers_stay(log_ratio):
+    assert torch.equal(with_finite_ratio(t(log_ratio)), t(log_ratio))
