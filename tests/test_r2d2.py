@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import Pipeline, Report, envs, evaluate, losses, mlp
@@ -38,26 +40,60 @@ def cut(whole, *args):
 
 
 def test_windows_overlap_and_begin_with_what_was_remembered_there():
-    """20 steps in windows of 12 every 8: from 0 and from 8, of 4 environments each."""
+    """20 steps in windows of 12 every 8: from -4, 4 and 12, of 4 environments each.
+
+    Of the first, 4 steps are padding; of the last, 8 are there, of which 4 are burn-in.
+    """
     whole = rollout()
     found = cut(whole, 12, 8, 4)
-    assert found.batch_size == (8,) and found["observation"].shape == (8, 12, 2)
-    for i, start in enumerate((0, 8)):
+    assert found.batch_size == (12,) and found["observation"].shape == (12, 12, 2)
+    for i, (start, first, last) in enumerate([(-4, 4, 12), (4, 0, 12), (12, 0, 8)]):
         part = found[4 * i : 4 * i + 4]
         for key in ("observation", "memory", "is_init", ("next", "reward")):
-            assert torch.equal(part[key].transpose(0, 1), whole[key][start : start + 12])
-        assert part["learnt"].int().sum(1).tolist() == [8] * 4 and not part["learnt"][:, :4].any()
+            expected = whole[key][start + first : start + last]
+            assert torch.equal(part[key].transpose(0, 1)[first:last], expected)
+        assert part["padding"].all(0).tolist() == [True] * first + [False] * (12 - first)
+        assert part["learnt"].all(0).tolist() == [4 <= t < last for t in range(12)]
     assert found["memory"][4:, 0].any()
 
 
+@given(
+    num_steps=st.integers(1, 30), burn_in=st.integers(0, 9),
+    rest=st.integers(1, 12), period=st.integers(1, 12),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_each_step_is_learnt_from(num_steps, burn_in, rest, period):
+    """If windows begin at least as often as what is behind their burn-in is long: else gaps remain."""
+    step = torch.arange(num_steps)[:, None]
+    whole = TensorDict(step=step, batch_size=(num_steps, 1))
+    found = cut(whole, burn_in + rest, period, burn_in)
+    learnt = found["step"][found["learnt"]].tolist()
+    expected = [t for t in range(num_steps) if t % period < rest]
+    assert sorted(set(learnt)) == expected and (period < rest or len(learnt) == len(expected))
+
+
+def test_a_window_that_begins_with_its_rollout_begins_with_the_recorded_memory():
+    """Its loss is that of what is behind the padding, whatever stands there."""
+    params, whole = params_of(Q), sequences(4, 10)
+    whole["padding"] = (torch.arange(10) < 4).expand(4, 10)
+    whole["learnt"][:, :4] = False
+    found, _ = recurrent_double_dqn(Q, burn_in=4, lambda_=0.5)(params, whole)
+    rest = TensorDict(
+        {k: x[:, 4:] for k, x in whole.items() if k != "next"}
+        | {"next": {k: x[:, 4:] for k, x in whole["next"].items()}},
+        batch_size=[4],
+    )
+    expected, _ = recurrent_double_dqn(Q, burn_in=0, lambda_=0.5)(params, rest)
+    assert torch.equal(found, expected)
+
+
 def test_what_is_beyond_a_rollout_or_masked_is_not_learnt():
-    """Of 20 steps, the window from 16 has 4, all of them burn-in, so it is none; from 8 in
-    windows of 16 there are 12, and 8 behind the burn-in. The preempted worker stops at 10."""
-    assert len(cut(rollout(), 12, 8, 4)) == 2 * 4
-    assert cut(rollout(), 16, 8, 4)["learnt"].sum(1).tolist() == [12] * 4 + [8] * 4
+    """Windows of 16 from -4, 4 and 12 learn 12, 12 and 4 of 20 steps. The preempted worker stops
+    at 10: its windows of 12 learn 8, 2 and none of these."""
+    assert cut(rollout(), 16, 8, 4)["learnt"].sum(1).tolist() == [12] * 8 + [4] * 4
     preempted = rollout(1, STAGES.collect | workers(2, wait_for=1, preempt=0.5))
     learnt = cut(preempted, 12, 8, 4)["learnt"].sum(1).tolist()
-    assert learnt == [8] * 4 + [6] * 4 + [8] * 4 + [0] * 4
+    assert learnt == [8] * 8 + [8] * 4 + [2] * 4 + [4] * 4 + [0] * 4
 
 
 def test_lambda_returns_by_hand():

@@ -24,8 +24,8 @@ class R2D2:
     """Hyper-parameters of recurrent Q-learning for small problems.
 
     Attributes:
-        num_steps: of each environment per rollout; its sequences fit in, if it is the length
-            and a multiple of the period.
+        num_steps: of each environment per rollout, each of which is learnt from if the period is
+            at most the length without its burn-in.
         length: of a sequence, with its burn-in.
         period: steps from the beginning of a sequence to that of the next.
         burn_in: steps of a sequence that only bring its memory up to date.

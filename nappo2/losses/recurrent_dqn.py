@@ -27,10 +27,11 @@ def recurrent_double_dqn(
     """Double Q-learning of sequences from replay (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
 
     Reads, of a batch [N] of tensors [N, L, ...] made by ``windows``, ``observation``, ``action``,
-    ``memory``, ``is_init``, ``learnt`` and ``next``; of params ``target`` and ``gamma``. Online
-    and target networks begin with the recorded memory, unroll ``burn_in`` steps without gradient,
-    and then the rest, whose Huber errors are averaged. (No rescaling of values; returns are
-    lambda's rather than those of five steps.)
+    ``memory``, ``is_init``, ``learnt``, ``padding`` (without it there is none) and ``next``; of
+    params ``target`` and ``gamma``. Online and target networks begin with the recorded memory,
+    unroll ``burn_in`` steps without gradient, and then the rest, whose Huber errors are averaged.
+    Where these steps are padding, the rest begins with the memory recorded there. (No rescaling
+    of values; returns are lambda's rather than those of five steps.)
 
     Args:
         burn_in: as given to ``windows``.
@@ -85,6 +86,9 @@ def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> T
     if burn_in:
         with torch.no_grad():
             memory = q.unroll(weights, memory, seen[:burn_in], is_init[:burn_in])[-1]
+        if "padding" in batch:
+            recorded = batch["padding"][0].unsqueeze(-1)
+            memory = torch.where(recorded, batch["memory"][burn_in], memory)
     return q.unroll(weights, memory, seen[burn_in:], is_init[burn_in:])
 
 

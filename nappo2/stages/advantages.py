@@ -19,6 +19,7 @@ from nappo2.maths.traced import is_traced
 from nappo2.networks import ActorCritic, Agent
 from nappo2.params import Params, Plain
 from nappo2.pipeline import Transform, mapped, stage
+from nappo2.stages.rollouts import mapped_rollouts
 
 
 @stage
@@ -37,7 +38,7 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
         advantage = returns.gae(**seen, gamma=params["hyper", "gamma"], lambda_=lambda_)
         return estimated(rollout, seen["value"], advantage, advantage + seen["value"])
 
-    return mapped(fn)
+    return mapped_rollouts("gae", fn)
 
 
 @stage
@@ -65,7 +66,7 @@ def vtrace(
         )
         return estimated(rollout, seen["value"], advantage, target)
 
-    return mapped(fn)
+    return mapped_rollouts("vtrace", fn)
 
 
 @stage
@@ -79,7 +80,7 @@ def discounted(agent: Agent) -> Transform:
         target = returns.discounted(**seen, gamma=params["hyper", "gamma"])
         return estimated(rollout, value, target - value, target)
 
-    return mapped(fn)
+    return mapped_rollouts("discounted", fn)
 
 
 @stage

@@ -10,6 +10,7 @@ from torch import Tensor
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import join
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.rollouts import check_left, check_rollout
 from nappo2.stages.stop import current_stop
 
 LONGEST = 100_000  # steps of an episode
@@ -69,10 +70,13 @@ def hindsight(
         terminated: whether a step that achieved this ends the episode; None for what did.
 
     Raises:
-        ValueError: in a step, if observations have no goals, or episodes do not end.
+        ValueError: if ``n_step`` or ``windows`` stands left of it; in a step, if observations have
+            no goals, or episodes do not end.
     """
 
     def transform(source):
+        check_left("hindsight", source)
+
         def init(params, seed):
             own = HindsightState(None, fold_in(seed, "hindsight"))
             return source.init(params, seed) | {"hindsight": own}
@@ -81,6 +85,7 @@ def hindsight(
             (unfinished, seed), reports, ended = state["hindsight"], [], []
             while not ended:
                 state, rollout, report = source.step(params, state)
+                check_rollout("hindsight", rollout)
                 check_goals(rollout)
                 reports.append(report)
                 ended, unfinished = episodes(rollout, unfinished)

@@ -4,7 +4,8 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.params import Params
-from nappo2.pipeline import Transform, mapped, positive, stage
+from nappo2.pipeline import Transform, positive, stage
+from nappo2.stages.rollouts import mapped_rollouts
 
 
 @stage
@@ -14,13 +15,22 @@ def n_step(num: int) -> Transform:
     Of a rollout [T, B]: ``next`` becomes that of the last of these steps, where ``reward`` is
     their discounted sum and ``steps`` their number: fewer at the end of an episode or of the
     rollout. Losses discount what follows by ``gamma ** steps``. Left of replay.
+
+    Raises:
+        ValueError: if ``num`` is not at least 1, or ``hindsight`` or ``windows`` stands left of
+            it; in a step, if rollouts are shorter than ``num``.
     """
     positive(num=num)
 
     def fn(params, rollout):
+        if len(rollout) < num and "mask" not in rollout.keys():  # which one that was cut short has
+            raise ValueError(
+                f"n_step({num}) sums {num} steps of one rollout, and these have {len(rollout)}; "
+                f"collect with num_steps of at least {num}"
+            )
         return summed(params, rollout, num)
 
-    return mapped(fn)
+    return mapped_rollouts("n_step", fn)
 
 
 def summed(params: Params, rollout: TensorDict, num: int) -> TensorDict:

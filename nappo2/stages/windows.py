@@ -3,39 +3,44 @@
 import torch
 from tensordict import TensorDict
 
-from nappo2.pipeline import Transform, mapped, positive, stage
+from nappo2.pipeline import Transform, positive, stage
+from nappo2.stages.rollouts import mapped_rollouts
 
 
 @stage
 def windows(length: int, period: int, burn_in: int = 0) -> Transform:
     """Overlapping sequences of each rollout [T, B], as items [N] of tensors [N, length, ...].
 
-    They begin every ``period`` steps, each with the ``memory`` that was recorded there, as long
-    as there is more than ``burn_in``. The key ``learnt`` says which steps losses are of: those
-    behind ``burn_in``, and not masked or beyond the end of a rollout. Replay stores such a
-    sequence as it does a transition, so its counts are of sequences then
+    They begin every ``period`` steps, each with the ``memory`` that was recorded there. What is
+    learnt of the first begins with the rollout, where its memory was recorded: instead of a
+    burn-in it has ``padding``. So with ``period`` up to ``length - burn_in`` each step is learnt.
+    The key ``learnt`` says which steps losses are of: those behind ``burn_in``, and not masked or
+    beyond the end of a rollout. Replay stores such a sequence as it does a transition, so its
+    counts are of sequences then
     (Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
 
     Raises:
-        ValueError: if a count is not at least 1, or nothing is behind ``burn_in``.
+        ValueError: if a count is not at least 1, nothing is behind ``burn_in``, or ``n_step`` or
+            ``hindsight`` stands left of it.
     """
     positive(length=length, period=period)
     if not 0 <= burn_in < length:
         raise ValueError(f"burn_in is at least 0 and below length {length}, not {burn_in}")
 
     def fn(_, rollout):
-        starts = range(0, max(1, len(rollout) - burn_in), period)
+        starts = range(-burn_in, len(rollout) - burn_in, period)
         return torch.cat([window(rollout, start, length, burn_in) for start in starts])
 
-    return mapped(fn)
+    return mapped_rollouts("windows", fn)
 
 
 def window(rollout: TensorDict, start: int, length: int, burn_in: int) -> TensorDict:
-    """One sequence of each environment, [B]; what is beyond the rollout repeats its last step."""
+    """One sequence of each environment, [B]; what is beyond the rollout repeats its nearest step."""
     steps = torch.arange(start, start + length)
-    part = rollout[steps.clamp(max=len(rollout) - 1)].transpose(0, 1)
+    part = rollout[steps.clamp(0, len(rollout) - 1)].transpose(0, 1)
     learnt = ((steps < len(rollout)) & (steps >= start + burn_in)).expand(part.shape)
     if "mask" in part.keys():
         learnt = learnt & part["mask"]
-    part = part.exclude("mask").update({"learnt": learnt})
+    padding = (steps < 0).expand(part.shape)
+    part = part.exclude("mask").update({"learnt": learnt, "padding": padding})
     return TensorDict(part.to_dict(), batch_size=part.shape[:1])

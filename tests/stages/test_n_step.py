@@ -1,10 +1,18 @@
 """Returns of several steps."""
 
+from itertools import permutations
+
+import pytest
 import torch
 from tensordict import TensorDict
 
+from nappo2 import actor_critic, collect, envs, mlp, stochastic
 from nappo2.losses.target import target
+from nappo2.maths.distributions import categorical
 from nappo2.params import make_params
+from nappo2.pipeline import Pipeline
+from nappo2.reports import Report
+from nappo2.stages import discounted, gae, hindsight, n_step, replay, vtrace, windows
 from nappo2.stages.n_step import summed
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)), gamma=0.5)
@@ -51,3 +59,49 @@ def test_what_follows_is_discounted_once_per_step():
         "steps": torch.tensor([2.0]),
     }
     assert target(PARAMS.to_dict(), reached, torch.tensor([8.0])) == 5
+
+
+AGENT = actor_critic(mlp(4, 4, 2), mlp(4, 4, 1))
+REMAKERS = {
+    "n_step": lambda: n_step(2),
+    "hindsight": lambda: hindsight(lambda achieved, desired: -1.0),
+    "windows": lambda: windows(4, 2),
+}
+ADVANTAGES = {
+    "gae": lambda: gae(AGENT),
+    "vtrace": lambda: vtrace(AGENT, categorical()),
+    "discounted": lambda: discounted(AGENT),
+}
+PAIRS = [*permutations(REMAKERS, 2), *[(x, y) for x in REMAKERS for y in ADVANTAGES]]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_what_makes_others_of_single_steps_is_refused_left_of_what_takes_these(first, second):
+    """When the pipe is made: n steps that are relabelled, or sequences of n steps, would be wrong sums."""
+    source = collect(envs.cartpole(2), stochastic(AGENT.actor, categorical()), 8)
+    with pytest.raises(ValueError, match=f"{second} does not stand right of {first}"):
+        source | REMAKERS[first]() | (REMAKERS | ADVANTAGES)[second]()
+
+
+@pytest.mark.parametrize("name", [*REMAKERS, *ADVANTAGES])
+def test_a_batch_is_refused_where_a_rollout_is_taken(name):
+    source = collect(envs.cartpole(2), stochastic(AGENT.actor, categorical()), 8) | replay(50, 4)
+    params = make_params(AGENT.init(0), gamma=0.9)
+    pipe = source | (REMAKERS | ADVANTAGES)[name]()
+    with pytest.raises(ValueError, match=rf"{name} takes rollouts \[T, B\].*what came is \[4\]"):
+        pipe.step(params, pipe.init(params, 0))
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_rollouts_that_are_shorter_than_the_steps_to_sum_are_refused(length):
+    """But for one that was cut short, which has a mask."""
+
+    def yielding(item):
+        source = Pipeline(lambda params, seed: {}, lambda params, state: (state, item, Report()))
+        return (source | n_step(3)).step(PARAMS, {})[1]
+
+    short = rollout([1.0] * length, [False] * length)
+    with pytest.raises(ValueError, match=rf"n_step\(3\) sums 3 steps.*these have {length}"):
+        yielding(short)
+    cut = short.copy().update({"mask": torch.ones(length, 1, dtype=torch.bool)})
+    assert yielding(cut)["next", "steps"][:, 0].tolist() == [*range(length, 0, -1)]
