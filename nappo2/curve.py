@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+MOST_EVENTS = 10  # that are told in a picture
+
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
     """Draws returns by env steps into a PNG; without any finished episode there is nothing to draw.
@@ -37,12 +39,26 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     )
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color="#c8551b", label="evaluation")
+    mark_events(axes, rows)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Thin lines where something was changed, or happened; the first ten say what."""
+    events = [(row["env_steps"], row["event"]) for row in rows if _has(row, "event")]
+    for i, (step, event) in enumerate(events):
+        axes.axvline(step, color="#808890", linewidth=0.6, zorder=0)
+        if i < MOST_EVENTS:
+            place = axes.get_xaxis_transform()
+            text = event if len(event) <= 30 else f"{event[:29]}…"
+            axes.text(
+                step, 0.01, literal(text), transform=place, rotation=90, fontsize=6, alpha=0.8
+            )
 
 
 def literal(text: str) -> str:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from signal import Signals
 from statistics import pstdev
 from time import perf_counter
 from typing import Any
@@ -29,20 +30,23 @@ from nappo2.stages.stop import one_rollout_each
 from nappo2.threads import torch_threads
 
 log = logging.getLogger("nappo2")
+MOST_STEPS = 100_000  # of a pipeline, from one row to the next
 COUNTERS = ("env_steps", "seconds", "sums", "metrics", "seed")
 
 
 class Learner:
     """Takes the steps of a pipeline that yields params, and remembers what they were like.
 
-    ``for metrics in learner: ...`` runs until ``target_steps``; SIGINT or SIGTERM ends that after
-    the step that is being taken, and what was learnt is kept; a second one aborts. Run on from
-    there in the next cell by the same line, or from a checkpoint with ``resume``.
+    ``for metrics in learner: ...`` yields each new row until ``target_steps``; SIGINT or SIGTERM
+    ends that after the step that is being taken, and what was learnt is kept; a second one aborts.
+    Run on from there in the next cell by the same line, or from a checkpoint with ``resume``.
 
     Attributes:
         params, state: with which the pipeline goes on.
-        metrics: a row of numbers per rollout. Returns and lengths are means over the last 100
-            training episodes, undiscounted and unscaled.
+        metrics: a row of numbers per rollout, hyper-parameters among them. Returns and lengths are
+            means over the last 100 training episodes, undiscounted and unscaled. What happened
+            since the row before is a text under ``event``: ``set``, ``adopt``, what began anew
+            in ``resume``, restarts of workers; an interrupt is told in the last row.
         env_steps: transitions collected. Updates are ``params["version"]``.
         seconds: spent in steps.
         interrupted: the number of the signal that ended the last loop, 0 if none did.
@@ -105,6 +109,8 @@ class Learner:
         self._unlogged: list[Report] = []
         self._given, self._best_score = params["hyper"].clone(), -math.inf
         self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
+        self._events: list[str] = []  # since the last row
+        self._steps_without_row = 0
         self._warned: set[str] = set()
         self._whole = True  # whether no step was broken off
         self._closed = False
@@ -139,8 +145,20 @@ class Learner:
         self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
         self._whole = True
         if report.sums.get("env_steps"):
+            self._steps_without_row = 0
             self._log()
+        else:
+            self._check_source()
         return self.metrics[-1] if self.metrics else {}
+
+    def _check_source(self) -> None:
+        """Refuses to run for ever with a pipeline that counts no env steps."""
+        self._steps_without_row += 1
+        if self._steps_without_row >= MOST_STEPS:
+            raise ValueError(
+                f"{MOST_STEPS:,} steps of {self.pipeline!r} reported no env_steps, so that no target "
+                "is ever reached; a source says count(report, env_steps=...) of each rollout"
+            )
 
     def done(self) -> bool:
         """Whether the target is reached."""
@@ -154,7 +172,8 @@ class Learner:
                     before, row = self.env_steps, self.step()
                     bar.update(self.env_steps - before)
                     bar.set_postfix_str(_shown(row), refresh=False)
-                    yield row
+                    if self.env_steps > before:
+                        yield row
                 self.interrupted = interrupted()
             finally:
                 self.save()
@@ -177,6 +196,7 @@ class Learner:
         """
         self.state = adopt(check_pipeline(pipeline), self.state, self.params, self.seed)
         self.pipeline = pipeline
+        self._events.append(f"adopt {pipeline!r}")
         return self
 
     def set(self, **hyper: float) -> None:
@@ -186,6 +206,7 @@ class Learner:
             ValueError: if params have none of that name; says which they have.
         """
         self.params = with_hyper(self.params, **hyper)
+        self._events += [f"set {name} {value:g}" for name, value in hyper.items()]
 
     def print_info(self) -> None:
         """Prints where the run stands, in a line."""
@@ -203,6 +224,8 @@ class Learner:
 
     def save(self) -> None:
         """Leaves the params, the curve and a last checkpoint in the log_dir, if there is one."""
+        if self.interrupted:
+            self._tell_last(f"interrupted by {Signals(self.interrupted).name}")
         if self.log_dir is None:
             return
         from nappo2.curve import draw_curve
@@ -214,6 +237,15 @@ class Learner:
             self._attempted("a checkpoint", self.checkpoint)
         self._attempted(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
         self._checkpoints.finish()
+
+    def _tell_last(self, event: str) -> None:
+        """Adds an event to the last row, once."""
+        told = self.metrics[-1].get("event", "") if self.metrics else event
+        if event in told.split("; "):
+            return
+        self.metrics[-1]["event"] = f"{told}; {event}" if told else event
+        if self._loggers and "metrics.csv" in self._loggers:
+            self._attempted("metrics.csv", partial(self._loggers["metrics.csv"], self.metrics))
 
     def _attempted(self, what: str, write: Callable[[], Any]) -> None:
         """Writes a file of the run; whatever goes wrong with it is warned of, and ends nothing."""
@@ -268,6 +300,7 @@ class Learner:
         )
         self._episodes = deque(saved.counters["episodes"], self._episodes.maxlen)
         self._unlogged = saved.counters["unlogged"]
+        self._events += [f"resume: {note}" for note in notes]
 
     def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
         """What a checkpoint has, verified, and made beside what is in use."""
@@ -336,6 +369,12 @@ class Learner:
             row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
             row["episode_return_std"] = pstdev(score for score, _ in self._episodes)
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
+        hyper = self.params["hyper"].items()
+        row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
+        if restarts := int(numbers.get("restarts", 0)):
+            self._events.append(f"{restarts} workers restarted")
+        if self._events:
+            row["event"], self._events = "; ".join(self._events), []
         self.metrics.append(row | self._evaluated(before))
         self._write()
         self._checkpoint_if_due(before)

@@ -1,4 +1,7 @@
-"""What a run was like: a row of numbers per rollout, in memory and in metrics.csv."""
+"""What a run was like: a row of numbers per rollout, in memory and in metrics.csv.
+
+Under ``event`` a row has a text: what was changed, or happened, since the row before.
+"""
 
 import csv
 import os
@@ -57,9 +60,12 @@ class CsvFile:
 
 
 def read_csv(path: str | Path) -> list[Row]:
-    """The rows of a metrics.csv, as numbers; what a row lacks, it does not have."""
+    """The rows of a metrics.csv, as numbers, but for ``event``; what a row lacks, it does not have."""
     with open(path, newline="") as file:
-        return [{k: float(x) for k, x in row.items() if x} for row in csv.DictReader(file)]
+        return [
+            {k: x if k == "event" else float(x) for k, x in row.items() if x}
+            for row in csv.DictReader(file)
+        ]
 
 
 def tensorboard_logger(log_dir: Path) -> Logger:
@@ -70,6 +76,9 @@ def tensorboard_logger(log_dir: Path) -> Logger:
 
     def write(rows):
         for name, value in rows[-1].items():
-            to.log_scalar(name, value, step=rows[-1]["env_steps"])
+            if isinstance(value, str):
+                to.experiment.add_text(name, value, rows[-1]["env_steps"])
+            else:
+                to.log_scalar(name, value, step=rows[-1]["env_steps"])
 
     return write

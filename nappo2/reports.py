@@ -55,14 +55,19 @@ def join(reports: Sequence[Report]) -> Report:
     )
 
 
-def note(report: Report, weight: float, **values: Tensor) -> Report:
+def note(report: Report, weight: float, /, **values: Tensor) -> Report:
     """``report``, with more means, each of ``weight`` values."""
     return report._replace(means=report.means | {k: Mean(v, weight) for k, v in values.items()})
 
 
-def count(report: Report, **values: Tensor | float) -> Report:
+def count(report: Report, /, **values: Tensor | float) -> Report:
     """``report``, with more sums."""
     return report._replace(sums=report.sums | values)
+
+
+def counting(report: Report, env_steps: int) -> Report:
+    """``report``; of a source that counts no env steps, with as many as it gave transitions."""
+    return report if "env_steps" in report.sums else count(report, env_steps=env_steps)
 
 
 def _gather(dictionaries):

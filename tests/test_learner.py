@@ -7,13 +7,16 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, envs, evaluate, load_params, ppo, scheme
+from nappo2 import DQN, PPO, Learner, compose, dqn, envs, evaluate, load_params, ppo, scheme
 from nappo2.log_dir import unused
 from nappo2.metrics import read_csv
+from nappo2.pipeline import Pipeline
+from nappo2.reports import Report
 
 STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 
@@ -250,3 +253,102 @@ def test_folders_without_a_name_never_collide(tmp_path):
         folders = list(pool.map(lambda _: unused(tmp_path / "ppo-0"), range(40)))
     assert len(set(folders)) == 40 and all(folder.is_dir() for folder in folders)
     assert {"ppo-0", "ppo-0-2", "ppo-0-40"} <= {folder.name for folder in folders}
+
+
+# --- rows, and what is told in them
+
+
+def test_each_row_is_yielded_once_also_by_a_pipe_that_is_not_fused():
+    """64 env steps per rollout, learnt from in 4 steps of the pipeline: rows for 320 are five."""
+    whole = STAGES._replace(learn=compose(STAGES.batches, STAGES.gradients, STAGES.update))
+    run = Learner(scheme("3cs", whole), whole.init(0), target_steps=320, progress=False)
+    rows = list(run)
+    assert [row["env_steps"] for row in rows] == [64, 128, 192, 256, 320]
+    assert rows == run.metrics == list(run.metrics)
+
+
+def test_what_was_changed_is_told_in_the_next_row(tmp_path):
+    """In memory, in the CSV, in a table of pandas, and where pictures look."""
+    run = learner(log_dir=tmp_path, checkpoint_every=64, tensorboard=True)
+    run.step()
+    run.set(learning_rate=0.5, gamma=0.25)
+    run.step()
+    run.adopt(scheme("2dacs", STAGES, learners=1))
+    while run.env_steps < 192:
+        run.step()
+    run.save()
+    rows = read_csv(tmp_path / "metrics.csv")
+    assert [row["env_steps"] for row in rows if "event" in row] == [128, 192]
+    assert rows[1]["event"] == "set learning_rate 0.5; set gamma 0.25"
+    assert rows[2]["event"].startswith("adopt collect(num_steps=32)")
+    assert [row["learning_rate"] for row in rows] == pytest.approx([3e-4, 0.5, 0.5])
+    assert rows[0]["gamma"] == pytest.approx(run.metrics[0]["gamma"]) == pytest.approx(0.99)
+    assert run.metrics.to_pandas()["event"].notna().sum() == 2
+    four = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
+    again = Learner(scheme("3cs", four), four.init(0), log_dir=tmp_path / "again", progress=False)
+    again.resume(tmp_path)
+    again.step()
+    assert again.metrics[-1]["event"].startswith("resume: the episodes of cartpole begin anew")
+    assert again.metrics[1]["event"] == rows[1]["event"]
+
+
+def test_an_interrupt_is_told_in_the_last_row(tmp_path):
+    run = learner(log_dir=tmp_path, target_steps=10**9)
+    for row in run:
+        if row["env_steps"] == 128:
+            os.kill(os.getpid(), signal.SIGINT)
+    run.save()
+    rows = read_csv(tmp_path / "metrics.csv")
+    assert rows[-1]["event"] == run.metrics[-1]["event"] == "interrupted by SIGINT"
+    assert "event" not in rows[0] and (tmp_path / "curve.png").exists()
+
+
+# --- sources that say less
+
+
+def source(without):
+    """STAGES.collect, whose reports or rollouts lack something."""
+
+    def step(params, state):
+        state, rollout, report = STAGES.collect.step(params, state)
+        sums = {name: x for name, x in report.sums.items() if name != without}
+        return state, rollout.exclude(without), report._replace(sums=sums)
+
+    return Pipeline(STAGES.collect.init, step)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_source_that_counts_nothing_took_a_step_per_transition(fused):
+    learn = STAGES.learn if fused else compose(STAGES.batches, STAGES.gradients, STAGES.update)
+    pipe = source("env_steps") | STAGES.prepare | learn
+    run = Learner(pipe, STAGES.init(0), target_steps=128, progress=False).run()
+    assert [row["env_steps"] for row in run.metrics] == [64, 128]
+
+
+def test_a_replay_of_a_source_that_counts_nothing_ends():
+    """All batches that a rollout feeds are one step, which waited for env_steps for ever."""
+    recipe = dqn(envs.cartpole(2), DQN(hidden=(8,), num_steps=32, start_steps=0, capacity=100))
+
+    def step(params, state):
+        state, rollout, report = recipe.collect.step(params, state)
+        return state, rollout, Report(episodes=report.episodes)
+
+    pipe = Pipeline(recipe.collect.init, step) | recipe.learn
+    run = Learner(pipe, recipe.init(0), target_steps=128, progress=False).run()
+    assert [row["env_steps"] for row in run.metrics] == [64, 128]
+
+
+def test_a_pipeline_that_never_counts_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(import_module("nappo2.learner"), "MOST_STEPS", 50)
+    still = Pipeline(lambda params, seed: {}, lambda params, state: (state, params, Report()))
+    run = Learner(still, STAGES.init(0), progress=False)
+    with pytest.raises(ValueError, match=r"50 steps of .* reported no env_steps"):
+        run.run()
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_rollout_without_a_version_is_a_sentence(fused):
+    learn = STAGES.learn if fused else compose(STAGES.batches, STAGES.gradients, STAGES.update)
+    run = Learner(source("params_version") | STAGES.prepare | learn, STAGES.init(0), progress=False)
+    with pytest.raises(ValueError, match="a batch lacks params_version"):
+        run.step()

@@ -7,6 +7,7 @@ from nappo2.schemes.population import population
 from nappo2.schemes.reduction import all_reduce
 from nappo2.schemes.seven import (
     NAMES,
+    TAKES,
     asynchronous_collection,
     asynchronous_collection_and_gradients,
     asynchronous_collection_synchronous_gradients,
@@ -29,6 +30,7 @@ def on_ray(*args, **kwargs) -> Backend:
 
 __all__ = [
     "NAMES",
+    "TAKES",
     "Backend",
     "Stages",
     "all_reduce",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from nappo2.curve import literal
+from nappo2.curve import literal, mark_events
 from nappo2.metrics import Row
 from nappo2.show.pictures import COLOURS, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import column
@@ -34,8 +34,9 @@ def dashboard(learner: Any) -> bytes:
 
 
 def names(rows: Sequence[Row]) -> list[str]:
-    """The columns that any of the rows has."""
-    return list(dict.fromkeys(name for row in rows[-RECENT:] for name in row))
+    """The columns of numbers that any of the rows has."""
+    found = (name for row in rows[-RECENT:] for name in row if name != "event")
+    return list(dict.fromkeys(found))
 
 
 def returns(axes: Any, rows: Sequence[Row]) -> None:
@@ -50,6 +51,7 @@ def returns(axes: Any, rows: Sequence[Row]) -> None:
     tested = column(rows, "env_steps", "evaluation_return")
     if tested[0]:
         axes.plot(*tested, "o", color=ORANGE, label="evaluation")
+    mark_events(axes, rows)
     tidy(axes, "episode return by env steps")
     thousands(axes)
     say_if_empty(axes)
@@ -71,7 +73,7 @@ def curves(axes: Any, rows: Sequence[Row], wanted: Sequence[str], title: str) ->
 
 def say_if_empty(axes: Any) -> None:
     """Says so where there are no curves, instead of ticks from 0 to 1."""
-    if not any(len(line.get_xdata()) for line in axes.lines):
+    if not any(len(line.get_xdata()) for line in axes.lines if line.get_zorder()):
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "nothing yet", ha="center", transform=axes.transAxes, fontsize=8)
 

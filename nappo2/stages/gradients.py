@@ -58,7 +58,16 @@ def counted(batch: TensorDict) -> int:
 
 
 def mean_age(params: Params, batch: TensorDict) -> Tensor:
-    """By how many versions the params that collected a batch lag behind, on average."""
+    """By how many versions the params that collected a batch lag behind, on average.
+
+    Raises:
+        ValueError: if a batch does not say which these were.
+    """
+    if "params_version" not in batch.keys():
+        raise ValueError(
+            "a batch lacks params_version, the version of the params that collected it; a source "
+            'adds it to its rollouts: params["version"].expand(T, B)'
+        )
     age = (params["version"] - batch["params_version"]).float()
     return (age[batch["mask"]] if "mask" in batch.keys() else age).mean()
 

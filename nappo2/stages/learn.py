@@ -11,7 +11,7 @@ from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
 from nappo2.params import ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
-from nappo2.reports import note
+from nappo2.reports import counting, note
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import any_number, or_else
 from nappo2.stages.descent import Descent, descend
@@ -97,6 +97,7 @@ def learning(
             batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
             orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
             age = mean_age(params, batch)
+            report = counting(report, batch.numel())
             size, batch = counted(batch), batch.exclude("params_version").to_dict()
             take = at_once if len(set(sizes)) == 1 else one_by_one
             with dumped_at_the_end(partial(dict, batch)):

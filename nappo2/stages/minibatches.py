@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.pipeline import Pipeline, Transform, positive, stage
-from nappo2.reports import Report
+from nappo2.reports import Report, counting
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -75,6 +75,7 @@ def passes(pieces: Pieces, num_epochs: int, num_minibatches: int) -> Transform:
                 state, rollout, report = source.step(params, state)
                 seed, key = split(seed)
                 batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
+                report = counting(report, batch.numel())
                 orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
                 waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
             (batch, part), *waiting = waiting

@@ -11,7 +11,7 @@ from torch import Tensor
 from nappo2.limits import available_memory
 from nappo2.params import Params, walk
 from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
-from nappo2.reports import Report, join
+from nappo2.reports import Report, counting, join
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.frames import (
     Frames,
@@ -116,7 +116,8 @@ def filled(
     while own.owed < 1:
         state, rollout, new = source.step(params, state)
         flat = stored(rollout)
-        fresh = int(new.sums.get("env_steps", len(flat)))
+        new = counting(new, len(flat))
+        fresh = int(new.sums["env_steps"])
         env_steps = own.env_steps + fresh  # which hindsight, unlike transitions, makes no more of
         due = update_ratio * fresh if env_steps >= start_steps else 0
         own = extended(own, flat, capacity)._replace(
