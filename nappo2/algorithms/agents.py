@@ -3,8 +3,9 @@
 import torch
 from gymnasium.spaces import Discrete
 
+from nappo2.algorithms.fit import SMALLEST_IMAGE, sees_images
 from nappo2.algorithms.recipe import perceptrons
-from nappo2.envs import Env, action_size, check_spaces, is_image
+from nappo2.envs import Env, action_size, check_spaces
 from nappo2.networks import (
     MNIH,
     YOUNG,
@@ -18,7 +19,10 @@ from nappo2.networks import (
     with_log_std,
 )
 
-CONVOLUTIONS = ((36, MNIH), (3, YOUNG))  # the shortest side of an image for which each is made
+CONVOLUTIONS = (
+    (36, MNIH),
+    (SMALLEST_IMAGE, YOUNG),
+)  # the shortest side of an image for which each is made
 
 
 def suited_agent(
@@ -26,12 +30,6 @@ def suited_agent(
 ) -> ActorCritic:
     """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
     return (convolutional if sees_images(env) else perceptrons)(env, hidden, normalize)
-
-
-def sees_images(env: Env) -> bool:
-    """Whether observations are images, large enough to be convolved."""
-    space = env.observation_space
-    return is_image(space) and min(space.shape[1:]) >= CONVOLUTIONS[-1][0]
 
 
 def convolutional(

@@ -7,12 +7,13 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
-from nappo2.algorithms.agents import image_network, sees_images
-from nappo2.algorithms.fit import check_agent, check_env
+from nappo2.algorithms.agents import image_network
+from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
+from nappo2.algorithms.views import of_rows
 from nappo2.envs import Env, action_size, has_goals, observation_size
-from nappo2.networks import Network, mlp, unchanged, with_goal
+from nappo2.networks import Network, mlp
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
 from nappo2.schemes import Stages
 from nappo2.stages import replay
@@ -64,12 +65,12 @@ def dqn(
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
-        q: of observations to the values of all actions; None for a ReLU perceptron, or for
-            images convolutions.
+        q: of observations to the values of all actions, with goals of both in a row; None for a
+            ReLU perceptron of one row, or for images convolutions.
         replay: what transitions are kept in.
 
     Raises:
-        ValueError: if the actions are not discrete.
+        ValueError: if the actions are not discrete, or ``q`` does not fit.
     """
     return _q_learning("dqn", losses.dqn, env, config, q, replay)
 
@@ -88,28 +89,37 @@ def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
 ) -> Stages:
     check_env(name, env)
-    inputs, n = observation_size(env.observation_space), action_size(env.action_space)
-    view = with_goal if has_goals(env.observation_space) else unchanged
-    if q is None and sees_images(env):
-        q = image_network(env, c.hidden, n)
-    q = q or mlp(inputs, *c.hidden, n, activation=torch.relu)
+    n = action_size(env.action_space)
+    if q is None:
+        q = _suited(env, c.hidden, n)
+    elif has_goals(env.observation_space):
+        q = of_rows(q, env)
     check_agent(name, q)
 
     def values(weights, x):
-        return q.apply(weights["q"], view(x))
+        return q.apply(weights["q"], x)
 
     def online(params, x):
         return values(params["weights"], x)
 
+    init = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
+    check_fit(name, env, init(0), {"network q": (online, (n,))})
     falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name=name,
-        init=first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q"),
+        init=init,
         policy=uniform_at_first(epsilon_greedy(online, falling), n),
         greedy=best(online),
         loss=loss(values),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
     )
+
+
+def _suited(env: Env, hidden: tuple[int, ...], n: int) -> Network:
+    if sees_images(env):
+        return image_network(env, hidden, n)
+    inputs = observation_size(env.observation_space)
+    return of_rows(mlp(inputs, *hidden, n, activation=torch.relu), env)

@@ -1,13 +1,18 @@
 """Which recipe goes with which actions, observations, agent, storage and scheme: a table, read by all.
 
-Whoever writes a recipe adds a row; a recipe that has none goes with anything.
+Whoever writes a recipe adds a row; a recipe that has none goes with anything. ``check_fit`` then tries
+the networks themselves, of the recipe or of its caller.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gymnasium.spaces import Discrete
+import torch
+from gymnasium.spaces import Dict, Discrete, Space
+from torch import Tensor
 
-from nappo2.envs import Env, check_spaces, has_goals
+from nappo2.envs import Env, check_spaces, has_goals, is_image
+from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform
 from nappo2.schemes import NAMES
 from nappo2.schemes.fit import Fit, check
@@ -15,6 +20,7 @@ from nappo2.schemes.fit import Fit, check
 ANY = ("continuous", "unbounded", "discrete")
 BOUNDED = ("continuous", "discrete")
 SEEN, ALL_SEEN = ("vectors", "images"), ("vectors", "images", "goals")
+SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are seen as vectors
 ACTORS = ("ActorCritic", "RecurrentActorCritic")
 RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
 ROLLOUTS = ("minibatches", "sequences")
@@ -29,6 +35,8 @@ CONTINUOUS = {"actions": "it explores with continuous noise"}
 SQUASHED = {"actions": "its actor is squashed into bounds"}
 THROUGH = {"actions": "its actor's gradient passes through the action, squashed into bounds"}
 OF_EACH = {"actions": "it has a value for each of n actions"}
+PERCEPTRONS = {"observations": "its networks are perceptrons"}
+GSDE = CONTINUOUS | PERCEPTRONS
 
 TABLE: dict[str, Fit] = {
     # recipe                actions     observations  agent  storage    scheme  why not the others
@@ -37,12 +45,14 @@ TABLE: dict[str, Fit] = {
     "a2c": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
     "vpg": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
     "ppo_gsde": Fit(
-        ("continuous", "unbounded"), SEEN, ACTORS[:1], ROLLOUTS, NAMES, CONTINUOUS | IN_ORDER
+        ("continuous", "unbounded"), SEEN[:1], ACTORS[:1], ROLLOUTS, NAMES, GSDE | IN_ORDER
     ),
     "recurrent_ppo": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
     "recurrent_impala": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
     "sac": Fit(BOUNDED, ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
-    "sac_gsde": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
+    "sac_gsde": Fit(
+        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, NAMES, GSDE | SQUASHED | OF_PAIRS
+    ),
     "td3": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, THROUGH | OF_PAIRS),
     "dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
     "double_dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
@@ -58,7 +68,8 @@ def check_env(recipe: str, env: Env) -> None:
         ValueError: if other recipes can; says with what this one goes.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
-    check(recipe, fit_of(recipe), actions=actions_of(env), observations=observations_of(env))
+    kinds = {"actions": actions_of(env), "observations": observations_of(env)}
+    check(recipe, fit_of(recipe), repr(env), **kinds)
 
 
 def check_agent(recipe: str, agent: Any) -> None:
@@ -80,6 +91,58 @@ def check_storage(recipe: str, batches: Transform) -> None:
         check(recipe, fit_of(recipe), storage=kind)
 
 
+def check_fit(
+    recipe: str,
+    env: Env,
+    params: Params,
+    networks: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]],
+) -> None:
+    """Refuses networks that cannot see an environment's observations, or do not fit its actions.
+
+    Args:
+        recipe: whose they are.
+        env: in which they act.
+        params: of the networks.
+        networks: by name ``(params, observation) -> outputs``, a tensor or several, and the shape
+            that each has for one observation.
+
+    Raises:
+        ValueError: says what a network gives for two observations, and what would be right.
+    """
+    space, plain = env.observation_space, params.to_dict()
+    for name, (apply, shape) in networks.items():
+        try:
+            with torch.no_grad():
+                outputs = apply(plain, zeros(space, 2))
+        except Exception as error:  # of anybody's network
+            raise ValueError(
+                f"the {name} of {recipe} cannot see observations {shapes_of(space)} of "
+                f"{env.name}: {error}"
+            ) from error
+        for output in outputs if isinstance(outputs, tuple) else (outputs,):
+            if tuple(output.shape) != (2, *shape):
+                raise ValueError(
+                    f"for two observations the {name} of {recipe} gives outputs of shape "
+                    f"{tuple(output.shape)}; for {env.action_space} of {env.name} they are "
+                    f"{(2, *shape)}"
+                )
+
+
+def zeros(space: Space, num: int) -> Tensor | dict[str, Tensor]:
+    """Observations of zeros, of as many environments."""
+    if isinstance(space, Dict):
+        return {key: zeros(box, num) for key, box in space.spaces.items()}
+    dtype = torch.uint8 if space.dtype == "uint8" else torch.float32
+    return torch.zeros(num, *space.shape, dtype=dtype)
+
+
+def shapes_of(space: Space) -> str:
+    """The shapes of batches of observations, for messages."""
+    if isinstance(space, Dict):
+        return ", ".join(f"{key} {shapes_of(box)}" for key, box in space.spaces.items())
+    return f"[{', '.join(map(str, ('B', *space.shape)))}]"
+
+
 def fit_of(recipe: str) -> Fit:
     """The row of a recipe."""
     return TABLE.get(recipe, Fit())
@@ -93,10 +156,16 @@ def actions_of(env: Env) -> str:
 
 
 def observations_of(env: Env) -> str:
-    """The kind of an environment's observations."""
+    """The kind of an environment's observations: what is no image is seen as one row of numbers."""
     if has_goals(env.observation_space):
         return "goals"
-    return "images" if len(env.observation_space.shape) == 3 else "vectors"
+    return "images" if sees_images(env) else "vectors"
+
+
+def sees_images(env: Env) -> bool:
+    """Whether observations are images, large enough to be convolved."""
+    space = env.observation_space
+    return is_image(space) and min(space.shape[1:]) >= SMALLEST_IMAGE
 
 
 def storages_of(batches: Transform) -> list[str]:

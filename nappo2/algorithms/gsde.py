@@ -7,7 +7,8 @@ import torch
 from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.sac import SAC, sac
-from nappo2.envs import Env, action_size, has_goals, observation_size
+from nappo2.algorithms.views import of_rows, vector_view
+from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
     Network,
@@ -16,8 +17,6 @@ from nappo2.networks import (
     normalized,
     sequential,
     twin_critics,
-    unchanged,
-    with_goal,
     with_temperature,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
@@ -73,11 +72,12 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
         ValueError: as ``ppo`` does, and if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", config.hidden)
-    inputs = torch.Size(env.observation_space.shape).numel()
+    inputs = observation_size(env.observation_space)
     actor = state_dependent_actor(
         _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
     )
-    agent = actor_critic(actor, mlp(inputs, *c.hidden, 1, activation=torch.relu))
+    critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
+    agent = actor_critic(of_rows(actor, env), of_rows(critic, env))
     agent = normalized(agent, env.observation_space.shape) if c.normalize else agent
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
@@ -102,8 +102,8 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
         mean_limit=c.mean_limit,
     )
     critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
-    view = with_goal if has_goals(env.observation_space) else unchanged
-    agent = with_temperature(twin_critics(actor, critic, view), c.initial_alpha)
+    agent = twin_critics(actor, critic, vector_view(env))
+    agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     normal_part = agent._replace(actor=lambda params, x: agent.actor(params, x)[..., : 2 * size])

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from nappo2.algorithms.fit import check_storage, fit_of
 from nappo2.algorithms.pieces import remade
 from nappo2.envs import Env
 from nappo2.losses import Loss
+from nappo2.networks import ActorCritics
 from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
@@ -67,6 +71,20 @@ def off_policy(
         fit=fit_of(name),
         share=batches,
     )
+
+
+def critics_of(
+    agent: ActorCritics, action_size: int | None, shape: tuple[int, ...]
+) -> tuple[Callable[..., tuple[Tensor, ...]], tuple[int, ...]]:
+    """The critics of an agent as ``check_fit`` asks them.
+
+    Args:
+        agent: whose they are.
+        action_size: A of the actions that they value; None if they value all that there are.
+        shape: of each one's values for one observation.
+    """
+    actions = () if action_size is None else (torch.zeros(2, action_size),)
+    return lambda params, x: tuple(agent.critics(params["weights"]["critics"], x, *actions)), shape
 
 
 def first_params(

@@ -7,12 +7,13 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
-from nappo2.algorithms.fit import check_agent, check_env
+from nappo2.algorithms.fit import check_agent, check_env, check_fit
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size
+from nappo2.algorithms.views import of_rows
+from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.moments import no_moments, normalize
-from nappo2.networks import Cell, RecurrentQ, flattening, lstm, mlp, seeing, sequential
+from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
 from nappo2.params import replaced
 from nappo2.policies import best, epsilon_greedy, remembering, uniform_at_first
 from nappo2.schemes import Stages
@@ -88,7 +89,7 @@ def r2d2(
         replay: what sequences are kept in.
 
     Raises:
-        ValueError: if the actions are not discrete.
+        ValueError: if the actions are not discrete, or ``q`` does not fit.
     """
     check_env("r2d2", env)
     c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
@@ -104,13 +105,20 @@ def r2d2(
     def online(params, memory):
         return q.values(params["weights"]["q"], memory)
 
-    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    def init(seed):
+        return replaced(first(seed), normalizer=no_moments(**statistics))
+
+    def begin(params, x):
+        return online(params, step(params, torch.zeros(2, size), x))
+
     size = q.cell.memory_size
+    check_fit("r2d2", env, init(0), {"network q": (begin, (n,))})
+    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name="r2d2",
-        init=lambda seed: replaced(first(seed), normalizer=no_moments(**statistics)),
+        init=init,
         policy=uniform_at_first(remembering(epsilon_greedy(online, falling), step, size), n),
         greedy=remembering(best(online), step, size),
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
@@ -127,7 +135,7 @@ def _normalized(params, observation):
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    shape, n = env.observation_space.shape, action_size(env.action_space)
-    layers = mlp(torch.Size(shape).numel(), *hidden[:-1], activation=torch.relu)
-    torso = flattening(sequential(layers, torch.relu), len(shape))
+    n = action_size(env.action_space)
+    layers = mlp(observation_size(env.observation_space), *hidden[:-1], activation=torch.relu)
+    torso = of_rows(sequential(layers, torch.relu), env)
     return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], n))

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from gymnasium.spaces import Discrete
 
-from nappo2.algorithms.fit import check_agent, check_storage, fit_of
+from nappo2.algorithms.fit import check_agent, check_fit, check_storage, fit_of
 from nappo2.algorithms.pieces import remade
+from nappo2.algorithms.views import of_rows
 from nappo2.algorithms.way import way_of
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.envs import Env, action_size, check_spaces, observation_size
 from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
 from nappo2.networks import (
     ActorCritic,
     Agent,
     actor_critic,
-    flattening,
     mlp,
     normalized,
     with_log_std,
@@ -63,7 +62,13 @@ def on_policy(
     check_agent(name, agent)
     way = way_of(agent)
     way.check_division(env.num_envs, num_steps, num_minibatches)
-    check_fit(env, agent, dist)
+    params = make_params(agent.init(0), normalizer=agent.normalizer())
+    outputs = dist.num_outputs(action_size(env.action_space))
+    heads = {
+        "actor": (lambda params, x: agent.begin(params, x)[0], (outputs,)),
+        "critic": (lambda params, x: agent.begin(params, x)[1], ()),
+    }
+    check_fit(name, env, params, heads)
     optimizer = apply_if_finite(optimizer)
     policy = policy or way.policy(env, agent, dist)
     grads, updates = gradients(loss, jit), compose(update(optimizer), afterwards)
@@ -116,42 +121,12 @@ def perceptrons(
         normalize: whether they see normalised observations, and rewards are scaled.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
-    shape = env.observation_space.shape
-    inputs, outputs = torch.Size(shape).numel(), action_size(env.action_space)
+    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
     networks = mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1)
-    if len(shape) != 1 or env.observation_space.dtype == "uint8":
-        networks = [flattening(network, len(shape)) for network in networks]
-    agent = actor_critic(*networks)
+    agent = actor_critic(*(of_rows(network, env) for network in networks))
     if not isinstance(env.action_space, Discrete):
         agent = with_log_std(agent, outputs)
-    return normalized(agent, shape) if normalize else agent
-
-
-def check_fit(env: Env, agent: Agent, dist: Distribution) -> None:
-    """Refuses an agent that cannot see the observations, or does not fit the actions.
-
-    Raises:
-        ValueError: says what it gave for two observations, and what would be right.
-    """
-    params, space = make_params(agent.init(0), normalizer=agent.normalizer()), env.observation_space
-    dtype = torch.uint8 if space.dtype == "uint8" else torch.float32
-    try:
-        outputs, value = agent.begin(params.to_dict(), torch.zeros(2, *space.shape, dtype=dtype))
-    except RuntimeError as error:
-        shape = ", ".join(map(str, ("B", *space.shape)))
-        raise ValueError(
-            f"the agent cannot see observations [{shape}] of {env.name}: {error}"
-        ) from error
-    needed = dist.num_outputs(action_size(env.action_space))
-    if tuple(outputs.shape) != (2, needed):
-        raise ValueError(
-            f"for two observations the actor gives outputs of shape {tuple(outputs.shape)}; for "
-            f"{env.action_space} of {env.name} they are (2, {needed})"
-        )
-    if tuple(value.shape) != (2,):
-        raise ValueError(
-            f"for two observations the critic gives {tuple(value.shape)} values, not (2,)"
-        )
+    return normalized(agent, env.observation_space.shape) if normalize else agent
 
 
 def check_ranges(config: Any) -> None:

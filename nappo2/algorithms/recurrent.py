@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-import torch
 from gymnasium.spaces import Discrete
 
+from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.impala import Impala, impala
 from nappo2.algorithms.ppo import PPO, ppo
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.algorithms.views import of_rows
+from nappo2.envs import Env, action_size, check_spaces, observation_size
 from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     Cell,
     RecurrentActorCritic,
-    flattening,
     gru,
     mlp,
     normalized,
@@ -45,6 +45,7 @@ def recurrent_ppo(
     Raises:
         ValueError: as ``ppo`` does.
     """
+    check_env("recurrent_ppo", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return ppo(env, config, agent=agent, dist=dist).but(name="recurrent_ppo")
 
@@ -57,6 +58,7 @@ def recurrent_impala(
     dist: Distribution | None = None,
 ) -> Stages:
     """``impala`` with ``recurrent_perceptrons``, as in the paper; arguments and errors as above."""
+    check_env("recurrent_impala", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return impala(env, config, agent=agent, dist=dist).but(name="recurrent_impala")
 
@@ -78,13 +80,13 @@ def recurrent_perceptrons(
         ValueError: if there are fewer than two sizes.
     """
     check_spaces(env.name, env.observation_space, env.action_space)
-    shape, outputs = env.observation_space.shape, action_size(env.action_space)
+    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    torso = sequential(mlp(torch.Size(shape).numel(), *hidden[:-1]), tanh)
-    core = seeing(flattening(torso, len(shape)), cell(*hidden[-2:]))
+    torso = sequential(mlp(inputs, *hidden[:-1]), tanh)
+    core = seeing(of_rows(torso, env), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], outputs, final_gain=0.01), mlp(hidden[-1], 1)
     agent = recurrent_actor_critic(core, *heads)
     if not isinstance(env.action_space, Discrete):
         agent = with_log_std(agent, outputs)
-    return normalized(agent, shape) if normalize else agent
+    return normalized(agent, env.observation_space.shape) if normalize else agent

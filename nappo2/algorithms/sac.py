@@ -7,19 +7,18 @@ import torch
 from gymnasium.spaces import Discrete
 
 from nappo2 import losses, optim
-from nappo2.algorithms.agents import image_network, sees_images
-from nappo2.algorithms.fit import check_agent, check_env
-from nappo2.algorithms.off_policy import Replay, first_params, off_policy
+from nappo2.algorithms.agents import image_network
+from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.algorithms.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, has_goals, observation_size
+from nappo2.algorithms.views import vector_view
+from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
 from nappo2.networks import (
     ActorCritics,
     discrete_twin_critics,
     mlp,
     twin_critics,
-    unchanged,
-    with_goal,
     with_temperature,
 )
 from nappo2.pipeline import compose
@@ -98,13 +97,19 @@ def sac(
     agent = agent or suits(env, c.hidden, c.initial_alpha)
     check_agent("sac", agent)
     check_temperature(agent)
+    init = first_params(agent.init, c, "critics")
+    heads = {
+        "actor": (agent.actor, (dist.num_outputs(size),)),
+        "critics": critics_of(agent, None if discrete else size, (size,) if discrete else ()),
+    }
+    check_fit("sac", env, init(0), heads)
     goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
     loss = losses.discrete_sac if discrete else losses.sac
     return off_policy(
         env,
         c,
         name="sac",
-        init=first_params(agent.init, c, "critics"),
+        init=init,
         policy=uniform_at_first(
             policy or stochastic(agent.actor, dist), size if discrete else None
         ),
@@ -133,7 +138,7 @@ def check_temperature(agent: ActorCritics) -> None:
 def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
     """ReLU perceptrons for an actor and two critics, and the temperature."""
     inputs, size = observation_size(env.observation_space), action_size(env.action_space)
-    view = with_goal if has_goals(env.observation_space) else unchanged
+    view = vector_view(env)
     if isinstance(env.action_space, Discrete):
         networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
         return with_temperature(discrete_twin_critics(*networks, view), alpha)
@@ -150,8 +155,8 @@ def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorC
     """
     if not isinstance(env.action_space, Discrete):
         raise NotImplementedError(
-            f"sac sees images where actions are discrete, and {env.name} has {env.action_space}; "
-            "ppo takes both"
+            f"sac sees images where actions are discrete, and {env.name} has images "
+            f"{env.observation_space.shape} and actions in {env.action_space}; ppo takes both"
         )
     size = action_size(env.action_space)
     actor = image_network(env, hidden, size, gain=0.01)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import torch
 
 from nappo2 import losses, optim
-from nappo2.algorithms.fit import check_agent, check_env
-from nappo2.algorithms.off_policy import Replay, first_params, off_policy
+from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.algorithms.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.algorithms.recipe import check_ranges
-from nappo2.envs import Env, action_size, has_goals, observation_size
-from nappo2.networks import ActorCritics, Network, mlp, twin_critics, unchanged, with_goal
+from nappo2.algorithms.views import vector_view
+from nappo2.envs import Env, action_size, observation_size
+from nappo2.networks import ActorCritics, Network, mlp, twin_critics
 from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
 from nappo2.schemes import Stages
@@ -70,17 +71,21 @@ def td3(
         replay: what transitions are kept in.
 
     Raises:
-        ValueError: if the actions are not continuous.
+        ValueError: if the actions are not continuous, or the agent does not fit; and for images,
+            if there is none.
     """
     check_env("td3", env)
     c, size = config, action_size(env.action_space)
     agent = agent or deterministic_perceptrons(env, c.hidden)
     check_agent("td3", agent)
+    init = first_params(agent.init, c, "actor", "critics")
+    heads = {"actor": (agent.actor, (size,)), "critics": critics_of(agent, size, ())}
+    check_fit("td3", env, init(0), heads)
     return off_policy(
         env,
         c,
         name="td3",
-        init=first_params(agent.init, c, "actor", "critics"),
+        init=init,
         policy=uniform_at_first(with_noise(agent.actor, c.exploration_std)),
         greedy=deterministic(agent.actor),
         loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
@@ -94,9 +99,18 @@ def td3(
 
 
 def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics:
-    """ReLU perceptrons for an actor in [-1, 1] and two critics."""
+    """ReLU perceptrons for an actor in [-1, 1] and two critics.
+
+    Raises:
+        ValueError: for images.
+    """
+    if sees_images(env):
+        raise ValueError(
+            f"td3 has no network of its own for images {env.observation_space.shape} of {env.name}; "
+            "td3(env, agent=...) takes one, and ppo sees them"
+        )
     inputs, size = observation_size(env.observation_space), action_size(env.action_space)
-    view = with_goal if has_goals(env.observation_space) else unchanged
+    view = vector_view(env)
     inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
     actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
     return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)

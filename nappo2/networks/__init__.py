@@ -12,9 +12,9 @@ from nappo2.networks.actor_critic import (
 from nappo2.networks.cell import Cell, beside, seeing, unroll
 from nappo2.networks.cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks.gated import gru, lstm
-from nappo2.networks.mlp import flattening, linear, mlp, orthogonal
+from nappo2.networks.mlp import flattened, flattening, linear, mlp, orthogonal
 from nappo2.networks.module import from_module
-from nappo2.networks.network import Network
+from nappo2.networks.network import Network, viewing
 from nappo2.networks.recurrent import (
     Agent,
     RecurrentActorCritic,
@@ -51,6 +51,7 @@ __all__ = [
     "convolution",
     "discrete_twin_critics",
     "fixup_cnn",
+    "flattened",
     "flattening",
     "from_module",
     "gru",
@@ -72,6 +73,7 @@ __all__ = [
     "twin_critics",
     "unchanged",
     "unroll",
+    "viewing",
     "with_goal",
     "with_log_std",
     "with_temperature",

@@ -1,6 +1,7 @@
 """Linear layers, and perceptrons made of them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from tensordict import TensorDict
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nappo2.maths.activations import tanh
-from nappo2.networks.network import Network
+from nappo2.networks.network import Network, viewing
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 from nappo2.threads import torch_threads
@@ -75,10 +76,12 @@ def mlp(
 
 
 def flattening(network: Network, rank: int) -> Network:
-    """A network of the last ``rank`` dimensions of ``x`` as one, and of integers as floats."""
+    """A network of ``x`` as ``flattened`` makes it."""
+    return viewing(network, partial(flattened, rank=rank))
 
-    def apply(weights, x):
-        x = x if x.is_floating_point() else x.float()
-        return network.apply(weights, x.reshape(*x.shape[: x.ndim - rank], -1))
 
-    return Network(network.init, apply)
+def flattened(x: Tensor, rank: int) -> Tensor:
+    """The last ``rank`` dimensions as one, in floats: of bytes in [0, 1], as images are seen."""
+    if not x.is_floating_point():
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    return x.reshape(*x.shape[: x.ndim - rank], -1)

@@ -17,3 +17,8 @@ class Network(NamedTuple):
 
     init: Callable[[int], TensorDict]
     apply: Callable[[Any, Tensor], Tensor]
+
+
+def viewing(network: Network, view: Callable[[Any], Tensor]) -> Network:
+    """The network of what ``view`` makes of an observation."""
+    return Network(network.init, lambda weights, x: network.apply(weights, view(x)))

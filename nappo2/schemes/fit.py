@@ -32,12 +32,13 @@ class Fit(NamedTuple):
     because: Mapping[str, str] = {}
 
 
-def check(recipe: str, fit: Fit, **given: str) -> None:
+def check(recipe: str, fit: Fit, /, of: str = "", **given: str) -> None:
     """Refuses what does not go with a recipe.
 
     Args:
         recipe: its name.
         fit: what goes with it.
+        of: whose these are, which the message ends with.
         **given: the kind of what it is given, by aspect.
 
     Raises:
@@ -49,5 +50,5 @@ def check(recipe: str, fit: Fit, **given: str) -> None:
             because = f", as {fit.because[aspect]}" if aspect in fit.because else ""
             raise ValueError(
                 f"{recipe} does not go with {FORMS[aspect].format(kind)}{because}; "
-                f"fitting {aspect}: {', '.join(fitting)}"
+                f"fitting {aspect}: {', '.join(fitting)}{of and f'; this is {of}'}"
             )
