@@ -121,11 +121,20 @@ def filled(
         env_steps = own.env_steps + fresh  # which hindsight, unlike transitions, makes no more of
         due = update_ratio * fresh if env_steps >= start_steps else 0
         own = extended(own, flat, capacity)._replace(
-            env_steps=env_steps, owed=own.owed + due, report=join([own.report, new])
+            env_steps=env_steps, owed=whole(own.owed + due), report=join([own.report, new])
         )
         if current_stop().each_rollout:
             break
     return state, own
+
+
+def whole(owed: float) -> float:
+    """The batches owed, a whole number where they miss one by the rounding of their sum alone.
+
+    Ten rollouts of 0.3 batches are owed 3, and not the 2.9999999999999996 that floats add up to.
+    """
+    nearest = round(owed)
+    return float(nearest) if nearest and math.isclose(owed, nearest, rel_tol=1e-9) else owed
 
 
 def resized(own: ReplayState, capacity: int) -> ReplayState:
