@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.optim import Schedule
 from nappo2.params import Plain
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.seeds import fold_in, generator, split
@@ -48,7 +49,7 @@ def prioritized_replay(
     update_ratio: float = 1.0,
     start_steps: int = 0,
     alpha: float = 0.6,
-    beta: float = 0.4,
+    beta: float | Schedule = 0.4,
 ) -> Transform:
     """Replay in proportion to ``priority ** alpha`` (Schaul et al., https://arxiv.org/abs/1511.05952).
 
@@ -60,13 +61,15 @@ def prioritized_replay(
         capacity, batch_size, update_ratio, start_steps: as for ``replay``.
         priority: how much a transition surprises.
         alpha: 0 is uniform, 1 in full proportion.
-        beta: how much of the bias the weights make up for, 1 for all of it.
+        beta: how much of the bias the weights make up for, 1 for all of it; a number, or a
+            schedule, as ``optim.linear(0.4, 1.0, num_updates)`` is the paper's.
 
     Raises:
         ValueError: as ``replay`` does, and if ``alpha`` or ``beta`` is not within 0 and 1.
     """
     check_replay(capacity, batch_size, update_ratio)
-    for what, value in (("alpha", alpha), ("beta", beta)):
+    beta_at = beta if callable(beta) else lambda version: beta
+    for what, value in (("alpha", alpha), ("beta", beta_at(torch.zeros(())))):
         if not 0 <= value <= 1:
             raise ValueError(f"{what} is within 0 and 1, not {value}")
 
@@ -97,7 +100,9 @@ def prioritized_replay(
             batch = read(own, index)
             surprise = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
             priorities = assigned(priorities, index, surprise.double() ** alpha)
-            batch["importance"] = importance(chance, min(own.count, capacity), beta)
+            batch["importance"] = importance(
+                chance, min(own.count, capacity), beta_at(params["version"].cpu().double())
+            )
             own, report = spent(own._replace(seed=seed))
             return state | {"replay": own, "priorities": priorities}, batch, report
 
@@ -153,7 +158,7 @@ def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Ten
     return index, table.view(-1)[index] / edges[-1]
 
 
-def importance(chance: Tensor, size: int, beta: float) -> Tensor:
+def importance(chance: Tensor, size: int, beta: float | Tensor) -> Tensor:
     """``(1 / (size * chance)) ** beta``, relative to the largest (their section 3.4)."""
     weight = (size * chance) ** -beta
     return (weight / weight.max()).float()

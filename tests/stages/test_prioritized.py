@@ -8,6 +8,8 @@ from tensordict import TensorDict
 
 from nappo2 import adopt, envs, make_params
 from nappo2.algorithms import DQN, double_dqn
+from nappo2.optim import linear
+from nappo2.params import replaced
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.seeds import generator
@@ -80,6 +82,33 @@ def test_weights_make_up_for_the_chance():
     weight = importance(torch.tensor([0.25, 0.75]), 2, 1.0)
     torch.testing.assert_close(weight, torch.tensor([1.0, 1 / 3]))
     assert importance(torch.tensor([0.25, 0.75]), 2, 0.0).tolist() == [1, 1]
+
+
+def weights_of_batches(beta, num):
+    """The weights of ``num`` batches of one ring, where actions are their own priorities."""
+    stages = double_dqn(envs.cartpole(4), DQN(num_steps=50))
+    pipe = stages.collect | prioritized_replay(
+        200, 64, lambda params, batch: batch["action"].float(), beta=beta
+    )
+    params, found = stages.init(0), []
+    state = pipe.init(params, 0)
+    for version in range(num):
+        state, batch, _ = pipe.step(replaced(params, version=torch.tensor(version)), state)
+        found.append(batch["importance"])
+    return found
+
+
+def test_beta_may_grow_with_the_updates_as_in_the_paper():
+    """From 0 to 1 in two updates: the weights are those of 0, 1/2, 1 and 1."""
+    growing = weights_of_batches(linear(0.0, 1.0, 2), 4)
+    for i, beta in enumerate([0.0, 0.5, 1.0, 1.0]):
+        assert torch.equal(growing[i], weights_of_batches(beta, 4)[i])
+    assert not torch.equal(growing[1], growing[2])
+
+
+def test_a_beta_that_begins_outside_is_refused():
+    with pytest.raises(ValueError, match=r"beta is within 0 and 1, not 1\.5"):
+        prioritized_replay(8, 1, lambda params, batch: batch["action"], beta=linear(1.5, 1.0, 9))
 
 
 def test_what_surprises_comes_again():
