@@ -56,7 +56,7 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
 
 
 class AdamState(NamedTuple):
-    count: Tensor  # [], float64, as 1 - b2 has few digits in float32
+    count: Tensor  # [], float32, as torch's kernel takes it; at 2^24, where it stops, 1 - b2^count is 1
     mu: Tensor
     nu: Tensor
 
