@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.metrics import Metrics, Row
+from nappo2.show.settings import learner_settings
 
 RECENT = 20  # rollouts
 
@@ -34,7 +35,7 @@ def members(run: Any) -> list[Any]:
     if not names:
         return [run]
     n, described = len(names), getattr(run, "described", None)
-    described = {"pipeline": repr(run.pipeline)} if described is None else described
+    described = learner_settings(run) if described is None else described
     hyper = {} if run.params is None else run.params["hyper"].to_dict()
     differs = {key: x.tolist() for key, x in hyper.items() if x.ndim and len(x.unique()) > 1}
     return [

@@ -10,6 +10,7 @@ from nappo2.metrics import Metrics, Row, read_csv
 from nappo2.params import Params
 from nappo2.show.look import look
 from nappo2.show.members import members
+from nappo2.show.settings import learner_settings
 
 ITS_OWN = (
     "seed",
@@ -17,6 +18,9 @@ ITS_OWN = (
     "tensorboard",
     "threads",
     "preset",
+    "resume",
+    "monitor",
+    "checkpoint_every",
 )  # what seeds of a group may differ in
 
 
@@ -96,7 +100,8 @@ Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
 def grouped(runs: Runs, *apart: str) -> dict[str, list[Any]]:
     """Runs by what they have in common, but for settings ``apart``; called by what distinguishes them.
 
-    A population is as many runs as it has members.
+    Those of a group have all settings in common but the seed. A run that says nothing of how it
+    was made is a group of its own. A population is as many runs as it has members.
     """
     if isinstance(runs, Mapping):
         return {
@@ -109,34 +114,66 @@ def grouped(runs: Runs, *apart: str) -> dict[str, list[Any]]:
     settings = [
         {key: x for key, x in settings_of(run).items() if key not in apart} for run in found
     ]
+    settings = [its or {"log_dir": place(found[i], i)} for i, its in enumerate(settings)]
     differs = [
         key
         for key in dict.fromkeys(key for its in settings for key in its)
         if len({its.get(key) for its in settings}) > 1
     ]
-    groups: dict[str, list[Any]] = {}
+    same: dict[tuple, list[Any]] = {}
     for run, its in zip(found, settings, strict=True):
-        groups.setdefault(_name(its, differs), []).append(run)
-    return groups
+        same.setdefault(tuple(its.get(key) for key in differs), []).append(run)
+    names = unlike([dict(zip(differs, key, strict=True)) for key in same], settings[0])
+    return dict(zip(names, same.values(), strict=True))
 
 
-def _name(settings: dict[str, str], differs: list[str]) -> str:
-    """What tells a group from others: the recipe if that does, or what was set otherwise."""
-    first = [key for key in ("algorithm", "scheme", "env") if key in differs]
-    if first:
-        return " ".join(settings.get(key, "?") for key in first)
-    said = [f"{key.removeprefix('config.')} {settings.get(key, '?')}" for key in differs[:3]]
-    return ", ".join(said) or settings.get("algorithm", "")
+def place(run: Any, i: int) -> str:
+    """What to call a run that says nothing of itself, and so is like no other."""
+    log_dir = getattr(run, "log_dir", None)
+    return f"run {i + 1}" if log_dir is None else Path(log_dir).name
+
+
+def unlike(groups: list[dict[str, Any]], shared: Mapping[str, str]) -> list[str]:
+    """A name for each group, by few settings in which they differ: as many as tell all apart.
+
+    The recipe, the scheme and the environment come first, and of the others those of few words.
+    """
+    keys = list(groups[0])
+    if not keys:
+        return [shared.get("algorithm", "")]
+    first = [key for key in ("algorithm", "scheme", "env") if key in keys]
+    rest = [key for key in keys if key not in first and key != "pipeline"]
+    chosen = first or rest[:1] or keys[:1]
+    for key in [*rest, *keys]:
+        if len(set(named(groups, chosen))) == len(groups):
+            break
+        if len(set(named(groups, [*chosen, key]))) > len(set(named(groups, chosen))):
+            chosen = [*chosen, key]
+    names = named(groups, chosen)
+    return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
+
+
+def named(groups: list[dict[str, Any]], keys: list[str]) -> list[str]:
+    """What groups have under these keys, as texts."""
+    plain = ("algorithm", "scheme", "env", "log_dir")
+
+    def said(group: dict[str, Any], key: str) -> str:
+        value = group[key] if group[key] is not None else "?"
+        return value if key in plain else f"{key.rpartition('.')[2]} {value}"
+
+    texts = [[said(group, key) for key in keys] for group in groups]
+    few = all(key in plain for key in keys)
+    return [(" " if few else ", ").join(text) for text in texts]
 
 
 def settings_of(run: Any) -> dict[str, str]:
-    """How a run was made, flat, without its seed."""
+    """How a run was made, flat, without its seed; nothing if it does not say."""
     if not hasattr(run, "described"):
-        return {"pipeline": repr(run.pipeline)}
+        return learner_settings(run)
     hyper = {key: f"{x:g}" for key, x in getattr(run, "hyper", {}).items()}
-    flat = hyper | {k: v for k, v in run.described.items() if not isinstance(v, dict)}
+    flat = {k: v for k, v in run.described.items() if not isinstance(v, dict)}
     flat |= {f"config.{k}": v for k, v in run.described.get("config", {}).items()}
-    return {key: str(value) for key, value in flat.items() if key not in ITS_OWN}
+    return {key: str(value) for key, value in flat.items() if key not in ITS_OWN} | hyper
 
 
 def loaded(run: Any) -> Any:

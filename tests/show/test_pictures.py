@@ -260,3 +260,59 @@ def test_a_film_says_where_it_was_cut():
     whole, cut = (Video(b"", 4, 3.0, ended) for ended in (True, False))
     assert "return 3.0," in repr(whole)
     assert "return 3.0 up to where it was cut, after 3 steps" in repr(cut)
+
+
+RECIPES = {
+    "learning_rate": [{"learning_rate": x} for x in (1e-4, 3e-4, 1e-3, 3e-3)],
+    "gamma": [{"gamma": 0.9}, {"gamma": 0.99}],
+    "value_coef": [{"value_coef": 0.25}, {"value_coef": 0.5}],
+    "hidden": [{"hidden": (4,)}, {"hidden": (8,)}],
+    "max_grad_norm": [{"max_grad_norm": 0.5}, {"max_grad_norm": 1.0}],
+    "lambda_": [{"lambda_": 0.9}, {"lambda_": 0.95}],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_learners_of_other_hyper_parameters_are_not_pooled(name):
+    """Three seeds of each value are a group, which is called by the value."""
+    runs = []
+    for changed in RECIPES[name]:
+        config = PPO(**{"num_steps": 8, "num_minibatches": 1, "hidden": (8,)} | changed)
+        stages = ppo(envs.cartpole(2), config)
+        pipe = scheme("3cs", stages)
+        runs += [Learner(pipe, stages.init(seed), seed, progress=False) for seed in range(2)]
+        again = ppo(envs.cartpole(2), config)  # another call with the same values
+        runs.append(Learner(scheme("3cs", again), again.init(2), 2, progress=False))
+    groups = grouped(runs)
+    assert [len(group) for group in groups.values()] == [3] * len(RECIPES[name]), list(groups)
+
+
+def test_learners_in_other_environments_are_not_pooled():
+    recipes = [
+        ppo(make(n)) for make, n in ((envs.cartpole, 8), (envs.cartpole, 16), (envs.acrobot, 8))
+    ]
+    runs = [Learner(scheme("3cs", s), s.init(0), progress=False) for s in recipes]
+    assert [len(group) for group in grouped(runs).values()] == [1, 1, 1]
+
+
+def test_names_tell_all_groups_apart():
+    """Recipe and learning rate both differ: four groups, though two share each word."""
+    runs = [
+        saved([1.0], algorithm, config={"learning_rate": rate}, seed=seed)
+        for algorithm in ("ppo", "a2c")
+        for rate in (0.1, 0.2)
+        for seed in (0, 1)
+    ]
+    groups = grouped(runs)
+    assert [len(group) for group in groups.values()] == [2, 2, 2, 2]
+    assert next(iter(groups)) == "ppo, learning_rate 0.1"
+
+
+def test_runs_that_say_nothing_are_not_pooled(tmp_path):
+    for name in ("one", "other"):
+        learner(log_dir=tmp_path / name).run()
+    groups = grouped([tmp_path / "one", tmp_path / "other"])
+    assert {name: len(group) for name, group in groups.items()} == {"one": 1, "other": 1}
+    rows = saved([1.0]).metrics
+    nameless = [SavedRun(rows, {}, None, None) for _ in range(3)]
+    assert list(grouped(nameless)) == ["run 1", "run 2", "run 3"]
