@@ -1,6 +1,6 @@
 """Reports: what a step says besides its item. Tensors, until somebody prints them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -53,6 +53,30 @@ def join(reports: Sequence[Report]) -> Report:
         {name: sum(found[1:], found[0]) for name, found in sums.items()},
         {name: torch.cat(found) for name, found in episodes.items()},
     )
+
+
+RESERVED = (
+    *("loss", "grad_norm", "collection_lag", "gradient_lag", "restarts", "event"),
+    *("env_steps", "updates", "seconds", "steps_per_second"),
+    *("episode_return", "episode_length", "episode_return_std"),
+    *("evaluation_return", "evaluation_length", "evaluation_std"),
+)
+"""Columns of metrics that no mean of a loss may be called."""
+
+
+def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The means of a loss, and the loss itself.
+
+    Raises:
+        ValueError: if one has the name of another column.
+    """
+    for name in means:
+        if name in RESERVED:
+            raise ValueError(
+                f"a loss gives a mean that is called {name!r}, which is another column of the "
+                "metrics; it needs a name of its own"
+            )
+    return {"loss": value, **means}
 
 
 def note(report: Report, weight: float, /, **values: Tensor) -> Report:

@@ -5,8 +5,21 @@ import warnings
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, compose, envs, mlp, networks, ppo, sac, scheme, unroll
+from nappo2 import (
+    PPO,
+    Learner,
+    compose,
+    envs,
+    mlp,
+    networks,
+    population,
+    ppo,
+    sac,
+    scheme,
+    unroll,
+)
 from nappo2.params import Plain
+from nappo2.reports import RESERVED
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -53,3 +66,31 @@ def test_an_agent_without_a_temperature_is_refused_when_sac_is_made():
     ):
         sac(env, agent=agent)
     sac(env, agent=networks.with_temperature(agent))
+
+
+def losing(name, jit=False, many=False):
+    """The row of a step whose loss gives a mean of this name."""
+
+    def loss(params, batch):
+        value = sum((x**2).sum() for x in leaves(params["weights"]))
+        return value, {name: value.detach() * 0 + 7}
+
+    config = PPO(num_steps=4, num_epochs=1, num_minibatches=2, hidden=(4,), jit=jit)
+    stages = ppo(envs.cartpole(2), config).but(loss=loss)
+    stages = population(stages, 2) if many else stages
+    return Learner(scheme("3cs", stages), stages.init(0), progress=False).step()
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("name", ["weight", "report", "self", "value", "name", "params"])
+def test_a_loss_calls_its_means_as_it_likes(name, many):
+    assert losing(name, many=many)[name] == 7
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_mean_is_not_called_as_another_column(name, many):
+    with pytest.raises(
+        ValueError, match=f"a mean that is called '{name}', which is another column"
+    ):
+        losing(name, many=many)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
 from nappo2.params import Plain, nested, ravel, walk
+from nappo2.reports import with_loss
 from nappo2.stages.gradients import check_loss
 
 
@@ -81,4 +82,4 @@ def _gradient(
     check_loss(value)
     grads = torch.autograd.grad(value, leaves, materialize_grads=True)
     vector = torch.cat([grad.reshape(-1) for grad in grads])
-    return vector, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+    return vector, {name: mean.detach() for name, mean in with_loss(value, means).items()}

@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2.losses import Loss
 from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
-from nappo2.reports import note
+from nappo2.reports import note, with_loss
 from nappo2.stages.compiling import compiled, or_else
 from nappo2.stages.dump import dump
 
@@ -81,7 +81,7 @@ def value_and_grad(
     value, means = loss(Plain({**params, "weights": unravel(vector)}), batch)
     check_loss(value)
     (grad,) = torch.autograd.grad(value, vector)
-    return grad, {"loss": value.detach()} | {name: mean.detach() for name, mean in means.items()}
+    return grad, {name: mean.detach() for name, mean in with_loss(value, means).items()}
 
 
 def _at_once(loss, params, vector, unravel, batch):
@@ -95,7 +95,7 @@ def _program(loss: Loss, unravel: Callable) -> Callable:
     def run(still, vector, batch):
         def objective(vector):
             value, means = loss(Plain({**still, "weights": unravel(vector)}), batch)
-            return value, {"loss": value, **means}
+            return value, with_loss(value, means)
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)
         return grad, {name: mean.detach() for name, mean in means.items()}

@@ -11,6 +11,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from nappo2.losses import Loss
 from nappo2.optim import GradientTransformation
 from nappo2.params import Plain, ravel
+from nappo2.reports import with_loss
 from nappo2.stages.compiling import compiled
 from nappo2.stages.descent import Descent, followed
 
@@ -59,7 +60,7 @@ def one_step(
 
         def objective(vector):
             value, means = loss(Plain({**params, "weights": unravel(vector)}), minibatch)
-            return value, {"loss": value, **means}
+            return value, with_loss(value, means)
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)
         updates, state = optimizer.update(grad, state, still["hyper"])
