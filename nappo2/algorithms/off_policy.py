@@ -38,6 +38,7 @@ def off_policy(
     replay: Replay,
     noise: Transform = compose(),
     prepare: Transform = compose(),
+    target_delay: int = 1,
 ) -> Stages:
     """The stages of an off-policy recipe, whose config has the fields that are read here.
 
@@ -45,6 +46,7 @@ def off_policy(
         replay: what transitions are kept in.
         noise: of batches, that a loss needs.
         prepare: of rollouts, before they are kept, such as ``hindsight(...)`` or ``n_step(...)``.
+        target_delay: updates per movement of the targets.
     """
     c, optimizer = config, apply_if_finite(optimizer)
 
@@ -55,8 +57,10 @@ def off_policy(
         return compose(kept, placed(), noise)
 
     check_storage(name, batches(1))
-    grads, updates = gradients(loss, c.jit), compose(update(optimizer), polyak(c.target_step_size))
-    fused = learn_batches(loss, optimizer, c.target_step_size, c.jit)  # not if batches read params
+    step_size, skip = c.target_step_size, target_delay - 1
+    grads, updates = gradients(loss, c.jit), compose(update(optimizer), polyak(step_size, skip))
+    # not if batches read params
+    fused = learn_batches(loss, optimizer, step_size, c.jit, skip)
     return Stages(
         init=init,
         collect=collect(env, policy, c.num_steps),

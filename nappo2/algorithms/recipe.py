@@ -158,7 +158,7 @@ RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have 
     **dict.fromkeys(("learning_rate", "clip_eps", "max_grad_norm"), (0.0, None, True)),
     **dict.fromkeys(("adam_eps", "rmsprop_eps", "clip_rho", "clip_c"), (0.0, None, True)),
     **dict.fromkeys(("value_coef", "entropy_coef"), (0.0, None, False)),
-    **dict.fromkeys(("capacity", "batch_size", "policy_delay"), (1, None, False)),
+    **dict.fromkeys(("capacity", "batch_size", "policy_delay", "target_delay"), (1, None, False)),
     **dict.fromkeys(("resample_every", "length", "period"), (1, None, False)),
     "burn_in": (0, None, False),
     **dict.fromkeys(("anneal_updates", "start_steps", "exploration_updates"), (0, None, False)),

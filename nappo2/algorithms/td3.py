@@ -29,7 +29,9 @@ class TD3:
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam.
         gamma: discount per step.
-        target_step_size: of the targets, per update.
+        target_step_size: of the targets, per movement.
+        target_delay: updates of the critics per movement of the targets; in the paper and in
+            Stable-Baselines3 it is the policy_delay, 2.
         exploration_std: of the noise on actions when collecting.
         noise_std: of the noise on the target's actions.
         noise_limit: to which that is clipped.
@@ -46,6 +48,7 @@ class TD3:
     learning_rate: float = 3e-4
     gamma: float = 0.99
     target_step_size: float = 0.005
+    target_delay: int = 1
     exploration_std: float = 0.1
     noise_std: float = 0.2
     noise_limit: float = 0.5
@@ -62,7 +65,7 @@ def td3(
 ) -> Stages:
     """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
 
-    The actor moves at every ``policy_delay``-th update; the targets move at each.
+    The actor moves at every ``policy_delay``-th update; the targets, at every ``target_delay``-th.
 
     Args:
         env: where the collectors act, with continuous actions.
@@ -95,6 +98,7 @@ def td3(
         ),
         noise=noise(normal_noise("next_noise", size=size)),
         replay=replay,
+        target_delay=c.target_delay,
     )
 
 

@@ -37,8 +37,9 @@ def descend(
     state: Any,
     batches: Iterable[Mapping],
     step_size: float | None = None,
+    skip: int = 0,
 ) -> Descent:
-    """Batch after batch; the target moves by ``step_size`` after each, as ``polyak`` moves it.
+    """Batch after batch; the target moves by ``step_size`` after each but ``skip``, as ``polyak`` does.
 
     The weights are leaves that look at one vector, which is moved in place, so that nothing is
     taken apart or put together from batch to batch but the gradient.
@@ -49,11 +50,11 @@ def descend(
     if step_size:
         target, unravel = ravel(params["target"])
         plain["target"] = unravel(target)
-    for batch in batches:
+    for version, batch in enumerate(batches, int(params["version"]) + 1):
         grad, means = _gradient(loss, plain, leaves, batch)
         updates, state = optimizer.update(grad, state, plain["hyper"])
         vector.add_(updates)
-        if step_size:
+        if step_size and version % (skip + 1) == 0:
             target.lerp_(followed(plain), step_size)
         seen.append(means | {"grad_norm": grad.norm()})
     weights = TensorDict(nested(paths, [leaf.detach() for leaf in leaves]))

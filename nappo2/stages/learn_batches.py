@@ -23,7 +23,11 @@ from nappo2.stages.update import moved
 
 @stage
 def learn_batches(
-    loss: Loss, optimizer: GradientTransformation, step_size: float, jit: bool = False
+    loss: Loss,
+    optimizer: GradientTransformation,
+    step_size: float,
+    jit: bool = False,
+    skip: int = 0,
 ) -> Transform:
     """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
 
@@ -35,9 +39,10 @@ def learn_batches(
         optimizer: of the vector of weights.
         step_size: of ``polyak``.
         jit: whether all of them are one compiled call, as for ``learn``.
+        skip: of ``polyak``.
     """
-    one_by_one = partial(_descended, loss, optimizer, step_size)
-    at_once = partial(_scanned, loss, optimizer, step_size)
+    one_by_one = partial(_descended, loss, optimizer, step_size, skip)
+    at_once = partial(_scanned, loss, optimizer, step_size, skip)
     learnt = or_else(at_once, one_by_one, "learn_batches") if jit else one_by_one
 
     def transform(source):
@@ -79,13 +84,17 @@ def fed(source: Pipeline, params: Params, state: dict) -> tuple[dict, list[Tenso
     return state, batches, join(reports)
 
 
-def _descended(loss, optimizer, step_size, params, state, batches: Sequence[Mapping]) -> Descent:
-    return descend(loss, optimizer, params, state, batches, step_size)
+def _descended(loss, optimizer, step_size, skip, params, state, batches) -> Descent:
+    return descend(loss, optimizer, params, state, batches, step_size, skip)
 
 
-def _scanned(loss, optimizer, step_size, params, state, batches: Sequence[Mapping]) -> Descent:
-    xs = any_number(stacked(batches))
-    return scan_descend(loss, optimizer, params, state, {}, xs, _itself, step_size)
+def _scanned(loss, optimizer, step_size, skip, params, state, batches) -> Descent:
+    xs, delayed = stacked(batches), skip > 0
+    if delayed:
+        updates = params["version"] + torch.arange(1, len(batches) + 1)
+        xs = {"x": xs, "due": updates % (skip + 1) == 0}
+    xs = any_number(xs)
+    return scan_descend(loss, optimizer, params, state, {}, xs, _itself, step_size, delayed)
 
 
 def stacked(batches: Sequence[Mapping]) -> dict:

@@ -28,11 +28,15 @@ def scan_descend(
     xs: Any,
     view: View,
     step_size: float | None = None,
+    delayed: bool = False,
 ) -> Descent:
-    """``descend`` over ``view(batch, x)`` of each x of ``xs``, tensors [K, ...]."""
+    """``descend`` over ``view(batch, x)`` of each x of ``xs``, tensors [K, ...].
+
+    If the target is ``delayed``, ``xs`` have ``x`` and ``due``, whether it moves, [K] bool.
+    """
     vector, unravel = ravel(params["weights"])
     target, unravel_target = ravel(params["target"]) if step_size else (vector.new_empty(0), dict)
-    one = one_step(loss, optimizer, unravel, unravel_target, view, step_size)
+    one = one_step(loss, optimizer, unravel, unravel_target, view, step_size, delayed)
     carry, spec = tree_flatten((vector, target, state))
     still = params.exclude("weights", "target", "version").to_dict()
     carry, means = scan_program(one, spec)(still, tuple(carry), batch, xs)
@@ -50,11 +54,16 @@ def one_step(
     unravel_target: Callable,
     view: View,
     step_size: float | None = None,
+    delayed: bool = False,
 ) -> Callable:
-    """``(still params, (vector, target, state), batch, x) -> ((vector, target, state), means)``."""
+    """``(still params, (vector, target, state), batch, x) -> ((vector, target, state), means)``.
+
+    If the target is ``delayed``, each x has an ``x``, and ``due`` says whether the target moves.
+    """
 
     def step(still, carry, batch, x):
         vector, target, state = carry
+        x, due = (x["x"], x["due"]) if delayed else (x, None)
         minibatch = view(batch, x)
         params = {**still, "target": unravel_target(target) if step_size else {}}
 
@@ -66,7 +75,8 @@ def one_step(
         updates, state = optimizer.update(grad, state, still["hyper"])
         vector = vector + updates
         if step_size:
-            target = target.lerp(followed({**params, "weights": unravel(vector)}), step_size)
+            moved = target.lerp(followed({**params, "weights": unravel(vector)}), step_size)
+            target = torch.where(due, moved, target) if delayed else moved
         means = {name: mean.detach().clone() for name, mean in means.items()}
         return (vector, target, state), {**means, "grad_norm": grad.norm()}
 

@@ -10,6 +10,7 @@ RECIPES = {
     "sac": lambda **c: sac(envs.pendulum(2), SAC(**SMALL, **c)),
     "discrete sac": lambda **c: sac(envs.cartpole(2), SAC(**SMALL, **c)),
     "td3": lambda **c: td3(envs.pendulum(2), TD3(**SMALL, **c)),
+    "td3, delayed": lambda **c: td3(envs.pendulum(2), TD3(target_delay=2, **SMALL, **c)),
     "dqn": lambda **c: dqn(envs.cartpole(2), DQN(**SMALL | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: double_dqn(envs.cartpole(2), DQN(**SMALL, **c)),
 }

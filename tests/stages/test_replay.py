@@ -358,6 +358,26 @@ def test_a_step_of_one_copies_to_the_last_bit():
     assert torch.equal(again["target", "critics", "w"], torch.tensor(online))  # no view of them
 
 
+def test_targets_move_after_each_update_but_those_that_are_skipped():
+    """Two of three are skipped: after six updates they have halved their distance to 8 twice."""
+    weights = TensorDict(critics=TensorDict(w=torch.tensor([8.0])))
+    params = make_params(weights, target=weights.apply(torch.zeros_like))
+
+    def counting(params, state):
+        params = replaced(state, version=state["version"] + 1)
+        return params, params, Report()
+
+    source, targets = Pipeline(lambda params, seed: params, counting), []
+    pipe = source | polyak(0.5, skip=2)
+    for version in range(1, 7):
+        target = replaced(params, version=torch.tensor(version - 1))
+        _, params, _ = pipe.step(params, target)
+        targets.append(params["target", "critics", "w"].item())
+    assert targets == [0, 0, 4, 4, 4, 6]
+    with pytest.raises(ValueError, match="skip is at least 0, not -1"):
+        polyak(0.5, skip=-1)
+
+
 @pytest.mark.parametrize("step_size", [0, -0.1, 1.5, math.nan])
 def test_a_step_is_within_its_range(step_size):
     with pytest.raises(ValueError, match=f"step_size is above 0 and at most 1, not {step_size}"):
