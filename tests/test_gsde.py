@@ -1,6 +1,7 @@
 """Exploration that depends on the state: against its closed form and Stable-Baselines3's."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -16,6 +17,7 @@ from nappo2.schemes import NAMES, scheme
 from nappo2.seeds import generator
 
 F, A, N = 5, 2, 6
+TORSO = ("torso", "0", "0", "weight")
 NETWORK = state_dependent(sequential(mlp(3, F), torch.relu), F, A, gain=1.0)
 
 
@@ -96,6 +98,47 @@ def test_no_gradient_of_the_variance_reaches_the_torso():
     weights = NETWORK.init(0).requires_grad_()
     NETWORK.apply(weights, observations())[:, A : 2 * A].sum().backward()
     assert not weights["torso", "0", "0", "weight"].grad.any() and weights["log_std"].grad.any()
+
+
+@pytest.mark.parametrize("learn_features", [False, True])
+def test_gradients_of_log_probs_are_stable_baselines3s(learn_features):
+    """Whether its variances learn features or not; of torso, means and deviations."""
+    network = state_dependent(
+        sequential(mlp(3, F), torch.relu), F, A, gain=1.0, learn_features=learn_features
+    )
+    action = torch.randn(N, A, generator=generator(6))
+
+    def gradients(log_prob):
+        weights = network.init(0).requires_grad_()
+        log_prob(weights, network.apply(weights, observations())).sum().backward()
+        return {name: weights[name].grad for name in (TORSO, "weight", "log_std")}
+
+    def theirs(weights, outputs):
+        noise = StateDependentNoiseDistribution(A, learn_features=learn_features)
+        noise.proba_distribution_net(F, latent_sde_dim=F)
+        features = torch.relu(mlp(3, F).apply(weights["torso", "0"], observations()))
+        return noise.proba_distribution(outputs[:, :A], weights["log_std"], features).log_prob(
+            action
+        )
+
+    ours = distributions.state_dependent(distributions.normal(), F)
+    found = gradients(lambda _, outputs: ours.log_prob(outputs, action))
+    expected = gradients(theirs)
+    for name, grad in expected.items():
+        torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("learn_features", [False, True])
+def test_soft_actors_learn_features_of_the_variance_too_unless_they_are_told_not_to(learn_features):
+    """Where the means have weights of 0, nothing but the variance could move the hidden layers."""
+    s = sac_gsde(envs.pendulum(2), replace(SOFT, learn_features=learn_features))
+    params = s.init(0).to_dict()
+    actor = params["weights"]["actor"]
+    actor["weight"].zero_()
+    torso = actor["torso"]["0"]["0"]["weight"].requires_grad_()
+    rollout = {"observation": observations(), "action": torch.full((N, 1), 0.5)}
+    (torso.sum() * 0 + s.policy.log_prob(params, rollout).sum()).backward()
+    assert torso.grad.any() == learn_features
 
 
 SMALL = GsdePPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8, 8))

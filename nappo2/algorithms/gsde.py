@@ -52,6 +52,7 @@ class GsdeSAC(SAC):
         initial_log_std: the first ones of an exploration matrix.
         resample_every: steps after which it is drawn again.
         mean_limit: to which means are clipped before they are squashed, as in SB3.
+        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as in SB3.
     """
 
     num_steps: int = 8
@@ -63,6 +64,7 @@ class GsdeSAC(SAC):
     initial_log_std: float = -3.0
     resample_every: int = 8
     mean_limit: float = 2.0
+    learn_features: bool = True
 
 
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
@@ -100,6 +102,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
         size,
         initial=c.initial_log_std,
         mean_limit=c.mean_limit,
+        learn_features=c.learn_features,
     )
     critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
     agent = twin_critics(actor, critic, vector_view(env))

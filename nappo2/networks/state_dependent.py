@@ -20,13 +20,13 @@ def state_dependent(
     initial: float = -2.0,
     mean_limit: float = math.inf,
     gain: float = 0.01,
+    learn_features: bool = False,
 ) -> Network:
     """An actor of normal actions, whose variances are ``features^2 @ std^2``.
 
     Its outputs are means and log standard deviations of A actions, as a diagonal normal has them,
     and behind these the F features of which the noise is made, [..., 2A + F]; what reads them is
-    ``distributions.state_dependent`` and ``policies.gsde``. No gradient of the variance reaches
-    the torso.
+    ``distributions.state_dependent`` and ``policies.gsde``.
 
     Args:
         torso: of features [..., F], as they are after their last activation.
@@ -35,6 +35,8 @@ def state_dependent(
         initial: the first log standard deviations, of an exploration matrix [F, A].
         mean_limit: to which means are clipped.
         gain: of the layer that makes the means.
+        learn_features: whether the gradient of the variance reaches the torso, as in
+            Stable-Baselines3's SAC, and not in its PPO.
     """
 
     def init(seed):
@@ -49,7 +51,7 @@ def state_dependent(
     def apply(weights, x):
         features = torso.apply(weights["torso"], x)
         mean = linear(features, weights["weight"], weights["bias"]).clamp(-mean_limit, mean_limit)
-        features = features.detach()
+        features = features if learn_features else features.detach()
         log_std = marginal_log_std(features, weights["log_std"])
         return torch.cat([mean, log_std, features], -1)
 
