@@ -27,20 +27,44 @@ def statistics(moments: Tensor) -> TensorDict:
     return TensorDict(moments=moments, mean=mean.float(), std=std.float())
 
 
-def moments(x: Tensor) -> Tensor:
-    """The moments of ``x`` [T, B, ...], as [3, ...]."""
-    x = x.double()
+def moments(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The moments of ``x`` [T, B, ...], as [3, ...]; with a mask [T, B] bool, of what it has."""
+    x, count = x.double(), x.shape[0] * x.shape[1]
+    if mask is not None:
+        x, count = x.where(mask.view(*mask.shape, *[1] * (x.ndim - 2)), 0), int(mask.sum())
     total = x.sum((0, 1))
-    return torch.stack(
-        [torch.full_like(total, x.shape[0] * x.shape[1]), total, x.square().sum((0, 1))]
-    )
+    return torch.stack([torch.full_like(total, count), total, x.square().sum((0, 1))])
 
 
 def absorb(normalizer: TensorDict, found: Mapping[str, Tensor]) -> TensorDict:
-    """The normalizer that has seen, under each name, ``found`` moments more."""
-    counted = {name: x for name, x in found.items() if "moments" in normalizer.get(name, {}).keys()}
-    added = {name: statistics(normalizer[name]["moments"] + x) for name, x in counted.items()}
-    return normalizer.copy().update(added)
+    """The normalizer that has seen, under each name, ``found`` moments more, if these are finite."""
+    return absorb_if(torch.tensor(True), normalizer, found)[0]
+
+
+def absorb_if(
+    accepted: Tensor, normalizer: TensorDict, found: Mapping[str, Tensor]
+) -> tuple[TensorDict, Tensor]:
+    """The normalizer with moments added, and how many of them were refused.
+
+    Statistics stay as they are where moments are not finite, or would make statistics so.
+
+    Args:
+        accepted: [] bool, whether any moments are to be added.
+        normalizer: of ``no_moments``.
+        found: moments by name, [3, ...].
+
+    Returns:
+        The normalizer, and the number of refused moments, [].
+    """
+    added, refused = {}, torch.zeros((), dtype=torch.int64)
+    for name, x in found.items():
+        stats = normalizer.get(name, {})
+        if "moments" in stats.keys():
+            later = statistics(stats["moments"] + x)
+            good = accepted & torch.stack([leaf.isfinite().all() for leaf in later.values()]).all()
+            added[name] = TensorDict({k: leaf.where(good, stats[k]) for k, leaf in later.items()})
+            refused = refused + ~good
+    return normalizer.copy().update(added), refused
 
 
 def frozen(normalizer: TensorDict) -> TensorDict:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from nappo2.maths.traced import is_traced
 from nappo2.optim.transformations import GradientTransformation
@@ -54,6 +55,13 @@ def apply_if_finite(
         return torch.full_like(grads, NOTHING), FiniteState(refused, state.inner)
 
     return GradientTransformation(init, update)
+
+
+def last_accepted(state: Any) -> Tensor:
+    """Whether the last gradient was taken, by an optimizer's state; True of optimizers that refuse none."""
+    states = tree_leaves(state, is_leaf=lambda part: isinstance(part, FiniteState))
+    refused = [part.refused for part in states if isinstance(part, FiniteState)]
+    return refused[0] == 0 if refused else torch.tensor(True)
 
 
 def _where(good: Tensor, new: Any, old: Any) -> Any:

@@ -18,7 +18,7 @@ from nappo2.schemes.stages import Stages
 from nappo2.seeds import fold_in
 from nappo2.stages.collect_members import collect_members
 from nappo2.stages.learn_members import learn_members, tree_stack
-from nappo2.stages.on_bad import raise_
+from nappo2.stages.on_bad import drop, raise_
 
 ALONE = "a population learns in one process; of the schemes, 3cs goes with it"
 
@@ -71,6 +71,11 @@ def _collecting(stages: Stages, num_members: int) -> Pipeline:
     (record,) = stages.collect.stages
     how = dict(record.arguments)
     on_bad = how.pop("on_bad", raise_)
+    if on_bad is drop:
+        raise ValueError(
+            "members learn from rollouts of one size, so a population cannot drop transitions; "
+            "guard(on_bad=clip(limit)) repairs them"
+        )
     if (
         record.kind == "collect"
         and how["env"].many
@@ -131,8 +136,8 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
 
 def together(reports: Sequence[Report]) -> Report:
     """One report: moments [n, ...] as each member's, the rest summed, and returns of each."""
-    first = reports[0].sums
-    sums = {name: [report.sums[name] for report in reports] for name in first}
+    names = dict.fromkeys(name for report in reports for name in report.sums)
+    sums = {name: [report.sums.get(name, 0) for report in reports] for name in names}
     own = {name: torch.stack(x) for name, x in sums.items() if name.endswith("_moments")}
     shared = {name: sum(x) for name, x in sums.items() if not name.endswith("_moments")}
     episodes = {name: [report.episodes[name] for report in reports] for name in reports[0].episodes}

@@ -32,9 +32,9 @@ def collect(
     ``params["normalizer"]`` asks for.
 
     ``on_bad`` is what becomes of a rollout in which an observation or a reward is not finite; a
-    policy never sees such. With ``jit`` a rollout of an environment in torch is one compiled call;
-    where that fails, a warning says so and nothing changes. It is not preempted, and its report
-    knows of no seconds in a simulator.
+    policy never sees such, and masked transitions are no part of the moments. With ``jit`` a
+    rollout of an environment in torch is one compiled call; where that fails, a warning says so
+    and nothing changes. It is not preempted, and its report knows of no seconds in a simulator.
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1, or what is to be compiled is not in torch;
@@ -47,6 +47,7 @@ def collect(
             "and a policy that samples from a distribution, such as stochastic"
         )
     act = or_else(scan_interact, interact, "collect") if jit else interact
+    limit = getattr(on_bad, "limit", 0.0)
 
     def init(params, seed):
         env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
@@ -62,13 +63,14 @@ def collect(
         params = params if params["version"].device.type == "cpu" else params.cpu()
         plain = Plain(params.to_dict())
         seed, key = split(state.seed)
-        state, rollout, found = act(env, policy, num_steps, plain, state, key)
-        rollout, num_bad = on_bad(env.name, rollout)
-        cut = rollout.pop("cut", None)
+        state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        is_init = torch.cat([state.fresh[None], done[:-1]])
+        rollout, num_bad = on_bad(env.name, {**rollout, "is_init": is_init})
+        cut = rollout.pop("cut", None)
         rollout["next"]["done"] = done
-        if "memory" in rollout:
-            rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
+        if "memory" not in rollout:
+            rollout.pop("is_init")
         if "action_log_prob" not in rollout:
             rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
@@ -95,16 +97,16 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     length = returns.running(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted = {"env_steps": done.numel()}, state.discounted
-    alive = ~done[-1]
+    alive, mask = ~done[-1], rollout.get("mask")
     if "observation" in counted:
-        sums["observation_moments"] = moments(rollout["observation"])
+        sums["observation_moments"] = moments(rollout["observation"], mask)
     if "return" in counted:
         so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
-        sums["return_moments"] = moments(so_far)
-        discounted = so_far[-1] * alive
+        sums["return_moments"] = moments(so_far, mask)
+        discounted = so_far[-1].where(alive, 0)
     going_on = ~over[-1]
     state = state._replace(
-        score=score[-1] * going_on,
+        score=score[-1].where(going_on, 0),
         length=length[-1] * going_on,
         fresh=done[-1],
         discounted=discounted,

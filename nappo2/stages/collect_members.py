@@ -112,7 +112,7 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
         so_far = torch.vmap(returns.running)(reward, done, before, gamma)
         found["return_moments"] = torch.vmap(moments)(so_far)
-        state = state._replace(discounted=(so_far[:, -1] * ~done[:, -1]).flatten())
+        state = state._replace(discounted=so_far[:, -1].where(~done[:, -1], 0).flatten())
     return state, found
 
 

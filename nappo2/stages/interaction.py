@@ -36,6 +36,7 @@ def interact(
     params: dict,
     state: CollectState,
     seed: int | tuple[int, ...],
+    limit: float = 0.0,
 ) -> tuple[CollectState, dict, dict[str, float]]:
     """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
 
@@ -44,6 +45,7 @@ def interact(
 
     Args:
         seed: of what the policy draws, or one for each member of a population.
+        limit: what the policy acts on where an observation is infinite.
     """
     rng = generators(seed)
     env_state, observation, memory = state[:3]
@@ -54,7 +56,7 @@ def interact(
         for t, source in enumerate(sources):
             if remembers:
                 kept = policy.recorded(memory)
-            action, memory = act(params, finite(observation), memory, source)
+            action, memory = act(params, finite(observation, limit), memory, source)
             action, *said = action if isinstance(action, Decision) else (action,)
             start = perf_counter()
             env_state, following, outcome = env.step(env_state, action)

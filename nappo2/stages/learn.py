@@ -104,7 +104,7 @@ def learning(
                 weights, _, own, means = take(params, state["update"], batch, orders, sizes)
             if not means["grad_norm"].isfinite():
                 dump(batch)
-            normalizer, report = moved(params["normalizer"], report)
+            normalizer, report = moved(params["normalizer"], report, own)
             num_updates = num_epochs * num_minibatches
             version = params["version"] + num_updates
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)

@@ -61,7 +61,7 @@ def learn_batches(
                 weights, target, own, means = learnt(params, state["update"], plain)
             if not means["grad_norm"].isfinite():
                 dump(stacked(plain))
-            normalizer, report = moved(params["normalizer"], report)
+            normalizer, report = moved(params["normalizer"], report, own)
             version = params["version"] + len(batches)
             changed = {"weights": weights, "target": target, "normalizer": normalizer}
             lag = torch.stack(ages).mean()

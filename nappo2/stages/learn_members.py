@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from nappo2.losses import Loss
+from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, stage
-from nappo2.reports import Report, note
+from nappo2.reports import note
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.compiling import any_number, or_else
 from nappo2.stages.minibatches import (
@@ -64,7 +65,7 @@ def learn_members(
             orders = orders.transpose(1, 2).flatten(0, 1)  # [K, n, size]
             vector, own, means = learnt(params, state["update"], batch, orders)
             weights = TensorDict(torch.vmap(_vectors(params)[1])(vector))
-            normalizer, report = _moved(params["normalizer"], report)
+            normalizer, report = moved(params["normalizer"], report, own, _absorb)
             version = params["version"] + len(orders)
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
             seeds = [
@@ -87,20 +88,18 @@ def _vectors(params: Params) -> tuple[Tensor, Callable]:
     return torch.cat([leaf.reshape(len(leaf), -1) for leaf in leaves], 1), unravel
 
 
-def _moved(normalizer: TensorDict, report: Report) -> tuple[TensorDict, Report]:
-    """Each member's moments, into its own normalizer."""
-    names = [name for name in report.sums if name.endswith("_moments")]
-    if not names:
-        return normalizer, report
+def _absorb(
+    accepted: Tensor, normalizer: TensorDict, found: Mapping[str, Tensor]
+) -> tuple[TensorDict, Tensor]:
+    """``absorb_if`` of each member's moments, into its own normalizer."""
 
-    def one(normalizer, found):
-        return moved(TensorDict(normalizer), Report({}, found))[0].to_dict()
+    def one(accepted, normalizer, found):
+        normalizer, refused = absorb_if(accepted, TensorDict(normalizer), found)
+        return normalizer.to_dict(), refused
 
-    found = {name: report.sums[name] for name in names}
-    normalizer = TensorDict(torch.vmap(one)(normalizer.to_dict(), found))
-    return normalizer, report._replace(
-        sums={name: x for name, x in report.sums.items() if name not in names}
-    )
+    n = len(next(iter(found.values())))
+    normalizer, refused = torch.vmap(one)(accepted.expand(n), normalizer.to_dict(), found)
+    return TensorDict(normalizer), refused.sum()
 
 
 def _one_by_one(loss, optimizer, params, state, batch, orders):

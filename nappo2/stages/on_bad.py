@@ -1,12 +1,23 @@
-"""What is not finite, where it enters: raised, dropped or clipped, and counted."""
+"""What is not finite, where it enters: raised, dropped or clipped, and counted.
 
+A rollout has what was acted on under ``observation``, which after a reset no step gave, and what came
+of it under ``next`` and ``game``. A policy acts on what ``finite`` makes of an observation, and the
+rollout keeps just that.
+"""
+
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-OnBad = Callable[[str, dict], tuple[dict, int]]  # (name, rollout) -> (rollout, how many were bad)
+OnBad = Callable[[str, dict], tuple[dict, int]]
+"""``(name, rollout) -> (rollout, how many were bad)``.
+
+The rollout has ``is_init`` [T, B], whether an episode began with the observation. If there is a
+``limit``, policies act on it where an observation is infinite; otherwise on 0.
+"""
 
 
 def raise_(name: str, rollout: dict) -> tuple[dict, int]:
@@ -15,48 +26,58 @@ def raise_(name: str, rollout: dict) -> tuple[dict, int]:
     Raises:
         ValueError: if an observation or a reward is not finite; names environment, key and step.
     """
-    reached = rollout["next"]
-    for key, what in (("observation", "an observation"), ("reward", "a reward")):
-        for x in _leaves(reached[key]):
-            if x.is_floating_point() and not x.isfinite().all():
-                t, b, *_ = (~x.isfinite()).nonzero()[0].tolist()
-                raise ValueError(
-                    f"environment {b} of {name} gave {what} that is not finite, at step {t} of "
-                    f"the rollout: {x[t, b].tolist()}"
-                )
-    return rollout, 0
+    acted_on, given = _tensors(rollout)
+    checked = [(", from reset", acted_on), ("", given)]
+    faults = [
+        (x.isfinite().logical_not().nonzero()[0].tolist(), source, key, x)
+        for source, tensors in checked
+        for key, x in tensors.items()
+        if not x.isfinite().all()
+    ]
+    if not faults:
+        return rollout, 0
+    (t, b, *index), source, key, x = min(faults, key=lambda fault: fault[0][0])
+    what = "a reward" if key.endswith("reward") else "an observation"
+    raise ValueError(
+        f"environment {b} of {name} gave {what} that is not finite, at step {t} of the rollout"
+        f"{source}: {key}{index or ''} is {x[(t, b, *index)].item()}"
+    )
 
 
 def drop(name: str, rollout: dict) -> tuple[dict, int]:
     """Masks transitions from and to what is not finite; the trace is cut before them."""
-    left, reached = _bad(rollout["observation"]), rollout["next"]
-    bad = _bad(reached["observation"]) | ~reached["reward"].isfinite()
-    if not (left | bad).any():
+    left, reached = map(_bad, _tensors(rollout))
+    masked = left | reached
+    if not masked.any():
         return rollout, 0
-    masked = left | bad
     before = torch.cat([masked[1:], torch.zeros_like(masked[:1])]) & ~masked
-    over = reached["terminated"] | reached["truncated"]
-    found = _repaired(rollout, 0.0)
-    return found | {"mask": ~masked, "cut": (masked | before) & ~over}, int(bad.sum())
+    over = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+    cut = (masked | before) & ~over
+    return _repaired(rollout, 0.0) | {"mask": ~masked, "cut": cut}, _count(rollout, left, reached)
+
+
+class Clip(NamedTuple):
+    """What ``clip`` makes."""
+
+    limit: float
+
+    def __call__(self, name: str, rollout: dict) -> tuple[dict, int]:
+        """Repairs a rollout; its observations are then those that the policy acted on."""
+        left, reached = map(_bad, _tensors(rollout))
+        if not (left | reached).any():
+            return rollout, 0
+        return _repaired(rollout, self.limit), _count(rollout, left, reached)
 
 
 def clip(limit: float = 100.0) -> OnBad:
     """Takes 0 for what is no number, and ``limit`` or ``-limit`` for what is infinite.
 
     Raises:
-        ValueError: if ``limit`` is not above 0.
+        ValueError: if ``limit`` is not above 0 and finite.
     """
-    if not limit > 0:
-        raise ValueError(f"limit is above 0, not {limit}")
-
-    def on_bad(name, rollout):
-        reached = rollout["next"]
-        bad = _bad(reached["observation"]) | ~reached["reward"].isfinite()
-        if not (bad.any() or _bad(rollout["observation"]).any()):
-            return rollout, 0
-        return _repaired(rollout, limit), int(bad.sum())
-
-    return on_bad
+    if not 0 < limit < math.inf:
+        raise ValueError(f"limit is above 0, not {limit}, and finite")
+    return Clip(limit)
 
 
 def finite(x: Any, limit: float = 0.0) -> Any:
@@ -65,21 +86,43 @@ def finite(x: Any, limit: float = 0.0) -> Any:
         return {key: finite(leaf, limit) for key, leaf in x.items()}
     if not x.is_floating_point():
         return x
+    if limit:
+        limit = min(limit, torch.finfo(x.dtype).max)
     return x.nan_to_num(0.0, limit, -limit)
 
 
+def _tensors(rollout: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The observations that were acted on, and what the environment gave for it, by their names."""
+    following = rollout["next"]
+    given = {**_named(following["observation"]), "reward": following["reward"]}
+    if "game" in rollout:
+        given["game reward"], _ = rollout["game"]
+    return _named(rollout["observation"]), given
+
+
+def _named(observation: Tensor | dict) -> dict[str, Tensor]:
+    if isinstance(observation, Tensor):
+        return {"observation": observation}
+    return {f"observation[{key!r}]": x for key, x in observation.items()}
+
+
 def _repaired(rollout: dict, limit: float) -> dict:
-    reached = rollout["next"]
-    fixed = {key: finite(reached[key], limit) for key in ("observation", "reward")}
-    observation = finite(rollout["observation"], limit)
-    return rollout | {"observation": observation, "next": reached | fixed}
+    following = rollout["next"]
+    numbers = {key: finite(following[key], limit) for key in ("observation", "reward")}
+    rollout = {**rollout, "next": following | numbers}
+    rollout["observation"] = finite(rollout["observation"], limit)
+    if "game" in rollout:
+        reward, over = rollout["game"]
+        rollout["game"] = finite(reward, limit), over
+    return rollout
 
 
-def _bad(observation: Any) -> Tensor:
-    """Which observations, [T, B], are not finite in any place."""
-    found = [(~x.isfinite()).flatten(2).any(-1) for x in _leaves(observation)]
-    return torch.stack(found).any(0)
+def _bad(tensors: dict[str, Tensor]) -> Tensor:
+    """Where, [T, B], any of the tensors [T, B, ...] is not finite."""
+    good = [x.isfinite().unsqueeze(-1).flatten(2).all(-1) for x in tensors.values()]
+    return ~torch.stack(good).all(0)
 
 
-def _leaves(observation: Tensor | dict) -> tuple[Tensor, ...]:
-    return (observation,) if isinstance(observation, Tensor) else tuple(observation.values())
+def _count(rollout: dict, left: Tensor, reached: Tensor) -> int:
+    """How many entered: by a step, or a reset; observations that are acted on came by one of these."""
+    return int(reached.sum() + (left & rollout["is_init"]).sum())

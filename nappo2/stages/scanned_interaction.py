@@ -14,6 +14,7 @@ from nappo2.policies import Policy, parts_of
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import compiled
 from nappo2.stages.interaction import CollectState, acting, generators
+from nappo2.stages.on_bad import finite
 from nappo2.stages.stop import current_stop
 
 KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "terminated", "truncated")
@@ -26,12 +27,20 @@ def can_be_scanned(env: Env, policy: Policy) -> bool:
 
 
 def scan_interact(
-    env: Env, policy: Policy, num_steps: int, params: dict, state: CollectState, seed
+    env: Env,
+    policy: Policy,
+    num_steps: int,
+    params: dict,
+    state: CollectState,
+    seed: int | tuple[int, ...],
+    limit: float = 0.0,
 ) -> tuple[CollectState, dict, dict]:
     """What ``interact`` does, and says: whatever is drawn in it is drawn before, by the same seeds.
 
     An environment of many has a seed for each, and so has the policy; params then have a leading
     dimension.
+
+    Args: those of ``interact``.
     """
     motion, parts, physics = motion_of(env), policy.parts, state.env
     many = isinstance(seed, tuple)
@@ -41,7 +50,7 @@ def scan_interact(
     later, starts = zip(*(begun(motion, num_envs, num_steps, own) for own in seeds), strict=True)
     still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
-    program = roll(motion, parts.actor, parts.dist, len(keys) if many else None)
+    program = roll(motion, parts.actor, parts.dist, len(keys) if many else None, limit)
     (place, time, observation, ends), found = program(still, carry, noise, torch.stack(starts, 1))
     current_stop().arrived()
     seeds = tuple(own[end] for own, end in zip(later, ends.tolist(), strict=True))
@@ -68,7 +77,9 @@ def begun(motion: Motion, num_envs: int, num_steps: int, seed: int) -> tuple[lis
 
 
 @lru_cache(64)
-def roll(motion: Motion, actor: Apply, dist: Distribution, num_members: int | None):
+def roll(
+    motion: Motion, actor: Apply, dist: Distribution, num_members: int | None, limit: float = 0.0
+):
     """``(params, carry, noise, starts) -> (carry, columns)``; compiled when called."""
     from torch._higher_order_ops.scan import scan
 
@@ -81,7 +92,7 @@ def roll(motion: Motion, actor: Apply, dist: Distribution, num_members: int | No
     def run(params, carry, noise, starts):
         def body(carry, noise):
             physics, time, observation, ends = carry
-            outputs = outputs_of(params, observation)
+            outputs = outputs_of(params, finite(observation, limit))
             action = dist.place(outputs, noise)
             reached, reward, terminated = motion.move(physics, action)
             time = time + 1

@@ -1,18 +1,25 @@
 """Gradients to params."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from tensordict import TensorDict
 
-from nappo2.maths.moments import absorb
+from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
+from nappo2.optim.finite import last_accepted
 from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, is_empty, mapped, positive, stage
-from nappo2.reports import Report, note
+from nappo2.reports import Report, count, note
 
 
 @stage
 def update(optimizer: GradientTransformation) -> Transform:
-    """Turns gradients into params, and moments that a report brings into the normalizer's."""
+    """Turns gradients into params, and moments that a report brings into the normalizer's.
+
+    These stay as they are where the optimizer refuses the gradient, or moments are not finite.
+    """
 
     def transform(source):
         def init(params, seed):
@@ -26,7 +33,7 @@ def update(optimizer: GradientTransformation) -> Transform:
                 return inner | {"update": state["update"]}, grads, report
             vector, unravel = ravel(params["weights"])
             updates, own = optimizer.update(grads["weights"], state["update"], params["hyper"])
-            normalizer, report = moved(params["normalizer"], report)
+            normalizer, report = moved(params["normalizer"], report, own)
             lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
             weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
@@ -41,14 +48,27 @@ def update(optimizer: GradientTransformation) -> Transform:
     return transform
 
 
-def moved(normalizer: TensorDict, report: Report) -> tuple[TensorDict, Report]:
-    """Moves the moments of a report, if it has any, into the normalizer."""
+def moved(
+    normalizer: TensorDict, report: Report, state: Any, absorb: Callable = absorb_if
+) -> tuple[TensorDict, Report]:
+    """Moves the moments of a report, if it has any, into the normalizer.
+
+    Statistics stay as they are where the last gradient was refused, or moments are not finite: the
+    report then counts ``refused_moments``.
+
+    Args:
+        normalizer: of params.
+        report: of the gradient's batch, or of batches.
+        state: the optimizer's, after the gradient.
+        absorb: ``absorb_if``, or what does so for all members of a population.
+    """
     end = "_moments"
     found = {name[: -len(end)]: x for name, x in report.sums.items() if name.endswith(end)}
     if not found:
         return normalizer, report
-    rest = {name: x for name, x in report.sums.items() if not name.endswith(end)}
-    return absorb(normalizer, found), report._replace(sums=rest)
+    report = report._replace(sums={k: x for k, x in report.sums.items() if not k.endswith(end)})
+    normalizer, refused = absorb(last_accepted(state), normalizer, found)
+    return normalizer, count(report, refused_moments=refused) if refused else report
 
 
 @stage
