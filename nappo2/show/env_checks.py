@@ -61,6 +61,7 @@ def looked_at(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
     yield from shapes(env, played)
     yield numbers(played)
     yield from bounds(env, played)
+    yield from overwritten(env, min(num_steps, 20), deadline)
     yield seeds(played, again, other)
     yield endings(played)
     yield speed(env, played)
@@ -112,6 +113,33 @@ def bounds(env: Env, played: Episode) -> Iterator[Finding]:
         yield Finding("bounds", NOTE, f"observation {said}")
     else:
         yield Finding("bounds", GOOD, f"observations in [{seen.min():.3g}, {seen.max():.3g}]")
+
+
+def overwritten(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
+    """Whether a step writes into its action, or into what earlier ones gave; a rollout keeps these."""
+    kept: list[tuple[str, Tensor, Tensor]] = []  # with a copy
+
+    def keep(what, *tensors):
+        kept.extend((what, x, x.clone()) for x in tensors)
+
+    def reset(seed):
+        state, observation = env.reset(seed)
+        keep("the observation of reset", *leaves(observation))
+        return state, observation
+
+    def step(state, action):
+        keep("the action that a step was given", action)
+        state, observation, outcome = env.step(state, action)
+        keep("an observation", *leaves(observation), *leaves(outcome.observation))
+        keep("a reward", outcome.reward, *(outcome.game or ())[:1])
+        keep("a flag", outcome.terminated, outcome.truncated, *(outcome.game or ())[1:2])
+        return state, observation, outcome
+
+    play(env._replace(reset=reset, step=step), 0, num_steps, deadline)
+    wrong = dict.fromkeys(what for what, x, copy in kept if not _alike(x, copy))
+    if wrong:
+        said = f"step writes into {', '.join(wrong)}; it is to return new tensors each time"
+        yield Finding("overwriting", BAD, said)
 
 
 def seeds(played: Episode, again: Episode, other: Episode) -> Finding:

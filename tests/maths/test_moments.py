@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nappo2.maths.moments import (
     absorb,
+    absorb_if,
     frozen,
     moments,
     no_moments,
@@ -82,6 +83,50 @@ def test_absorbing_changes_no_argument():
     before = no_moments(observation=(2,))
     absorb(before, {"observation": moments(some(4, 3, 2))})
     assert before["observation"]["moments"].count_nonzero() == 0
+
+
+BAD = [float("nan"), float("inf"), -float("inf"), 1e200, 1e100]  # squares, or means, overflow
+
+
+@given(st.integers(0, 2), st.integers(0, 1), st.sampled_from(BAD))
+@settings(deadline=None)
+def test_moments_that_are_not_finite_are_refused(row, column, value):
+    """One of six numbers is enough; what else is found is absorbed."""
+    normalizer = absorb(
+        no_moments(**{"observation": (2,), "return": ()}), {"observation": moments(some(4, 3, 2))}
+    )
+    found = {"observation": moments(some(4, 3, 2)), "return": moments(some(4, 3))}
+    found["observation"][row, column] = value
+    after, refused = absorb_if(torch.tensor(True), normalizer, found)
+    bad = refused == 1
+    assert bad or row == 0 or (row == 2 and 0 < value < 1e200)  # many, or far from each other
+    for name, x in normalizer["observation"].items():
+        assert torch.equal(after["observation", name], x) == bad
+    assert after["return", "moments"][0] == 12
+    assert all(x.isfinite().all() for x in after.flatten_keys().values())
+
+
+def test_moments_that_add_up_to_infinity_are_refused(same):
+    """Twice 1e308, each of which is a number."""
+    found = {"observation": torch.tensor([[1e280], [0], [1e308]], dtype=torch.float64)}
+    first = absorb(no_moments(observation=(1,)), found)
+    assert first["observation", "moments"][2] == 1e308
+    assert same(absorb(first, found), first)
+
+
+def test_what_is_not_accepted_is_refused(same):
+    normalizer = no_moments(observation=(2,))
+    found = {"observation": moments(some(4, 3, 2))}
+    after, refused = absorb_if(torch.tensor(False), normalizer, found)
+    assert same(after, normalizer) and refused == 1
+
+
+def test_moments_of_a_mask_by_hand():
+    """Of 1, 2, 3 and 4 without 3: three numbers, 7, 21; of all of them as without a mask."""
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert moments(x, torch.tensor([[True, True], [False, True]])).tolist() == [3, 7, 21]
+    x = some(7, 3, 2)
+    assert torch.equal(moments(x, torch.ones(7, 3).bool()), moments(x))
 
 
 def test_only_what_the_normalizer_names_is_absorbed():

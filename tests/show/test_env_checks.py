@@ -5,6 +5,7 @@ import time
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from nappo2 import check_env, check_shippable, envs
 
@@ -98,3 +99,46 @@ def test_what_cannot_be_sent_is_named():
     held = iter([]), (x for x in range(3))
     report = check_shippable(lambda: held, "make")
     assert not report.ok and report.problem.startswith("make.held[1] cannot be sent to a worker")
+
+
+def reusing(kind):
+    """CartPole, whose steps write into one buffer, or into what they were given."""
+    env, buffer = envs.cartpole(2), torch.zeros(2, 4)
+
+    def reset(seed):
+        state, observation = env.reset(seed)
+        return state, buffer.copy_(observation) if kind == "observation" else observation
+
+    def step(state, action):
+        state, observation, outcome = env.step(state, action)
+        if kind == "action":
+            action.zero_()
+        if kind == "observation":
+            observation = buffer.copy_(observation)
+        if kind == "a view of an array":
+            array = buffer.numpy()
+            array[:] = observation
+            observation = torch.from_numpy(array)
+        if kind == "what was reached":
+            outcome = outcome._replace(observation=buffer.copy_(outcome.observation))
+        if kind == "reward":
+            outcome = outcome._replace(reward=buffer[:, 0].copy_(outcome.reward * state.time))
+        if kind == "flag":
+            flags.copy_(outcome.terminated)
+            outcome = outcome._replace(terminated=flags)
+        return state, observation, outcome
+
+    flags = torch.zeros(2).bool()
+    return env._replace(reset=reset, step=step, save=None, load=None, motion=None, many=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("action", "the action"), ("observation", "the observation of reset, an observation"),
+     ("a view of an array", "an observation"), ("what was reached", "an observation"),
+     ("reward", "a reward"), ("flag", "a flag")],
+)  # fmt: skip
+def test_a_step_that_writes_into_what_a_rollout_keeps_is_wrong(kind, said):
+    report = check_env(reusing(kind), num_steps=100)
+    assert not report.ok and f"step writes into {said}" in repr(report)
+    assert check_env(reusing("nothing"), num_steps=100).ok
