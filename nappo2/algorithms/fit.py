@@ -37,6 +37,7 @@ THROUGH = {"actions": "its actor's gradient passes through the action, squashed 
 OF_EACH = {"actions": "it has a value for each of n actions"}
 PERCEPTRONS = {"observations": "its networks are perceptrons"}
 GSDE = CONTINUOUS | PERCEPTRONS
+SQUASHED_GSDE = GSDE | {"actions": "it explores with continuous noise, squashed into bounds"}
 
 TABLE: dict[str, Fit] = {
     # recipe                actions     observations  agent  storage    scheme  why not the others
@@ -51,7 +52,7 @@ TABLE: dict[str, Fit] = {
     "recurrent_impala": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
     "sac": Fit(BOUNDED, ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
     "sac_gsde": Fit(
-        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, NAMES, GSDE | SQUASHED | OF_PAIRS
+        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, NAMES, SQUASHED_GSDE | OF_PAIRS
     ),
     "td3": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, THROUGH | OF_PAIRS),
     "dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
