@@ -41,14 +41,21 @@ def run(argv: list[str]) -> int:
     found = saved(options.run)
     name = env_id(found.described, options.env, options.run)
     drawn = name in TORCH  # which need nothing to be drawn, and have no window
+
+    def shown(render_mode):
+        try:
+            return remade(found, name, 1, render_mode=render_mode)
+        except ValueError as error:
+            raise ValueError(f"{name} cannot be shown: {error}; nappo2 eval plays it") from error
+
     if options.window:
         if drawn:
             raise ValueError(f"{name} has no window; without --window it is filmed")
-        env, stages = remade(found, name, 1, render_mode="human")
+        env, stages = shown("human")
         score = evaluate(env, stages.greedy, found.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, stages = remade(found, name, 1, **({} if drawn else {"render_mode": "rgb_array"}))
+    env, stages = remade(found, name, 1) if drawn else shown("rgb_array")
     film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}

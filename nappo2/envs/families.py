@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
+
+import gymnasium
 
 from nappo2.envs.acrobot import acrobot
 from nappo2.envs.atari import atari, is_atari
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.catch import catch
 from nappo2.envs.env import Env
-from nappo2.envs.goals import family, goal_env
+from nappo2.envs.goals import registered
 from nappo2.envs.gym import from_gym
 from nappo2.envs.minigrid import PREFIXES, minigrid
 from nappo2.envs.monitor import monitored
@@ -33,7 +36,7 @@ TORCH = {
 
 
 def make(
-    env_id: str,
+    env_id: str | Callable[[], gymnasium.Env],
     num_envs: int = 1,
     *,
     frame_skip: int = 1,
@@ -42,10 +45,11 @@ def make(
     info_keywords: Sequence[str] = (),
     **kwargs: Any,
 ) -> Env:
-    """Environments by id: of torch, PyBullet, Atari, MiniGrid, Panda and Fetch, or any of Gymnasium.
+    """Environments by id: of torch, PyBullet, Atari, MiniGrid, Panda, Fetch, or any of Gymnasium.
 
     Args:
-        env_id: such as ``torch/CartPole-v1``, ``AntBulletEnv-v0``, ``ALE/Pong-v5``, ``Ant-v5``.
+        env_id: such as ``torch/CartPole-v1``, ``AntBulletEnv-v0``, ``ALE/Pong-v5``, ``Ant-v5``; or a
+            function that makes a Gymnasium environment.
         num_envs: B.
         frame_skip: how often each action is done; rewards are summed.
         frame_stack: of how many observations each consists, the newest last.
@@ -54,36 +58,43 @@ def make(
         **kwargs: for the environment.
 
     Raises:
-        ValueError: if nothing has this id; or for frames of what has its own.
+        ValueError: if nothing has this id, or does not take an argument; names it.
         NotImplementedError: for spaces that no policy of nappo2 can see or do.
     """
-    wrappers = _frames(frame_skip, frame_stack)
-    if wrappers and has_own_frames(env_id):
+    maker, frames = maker_of(env_id), _frames(frame_skip, frame_stack)
+    known = arguments_of(maker)
+    if frames and "wrappers" not in known:
         raise ValueError(f"{env_id} has frames of its own; frame_skip and frame_stack stay 1")
-    kwargs |= {"wrappers": wrappers} if wrappers else {}
+    kwargs |= {"wrappers": (*kwargs.get("wrappers", ()), *frames)} if frames else {}
     kwargs |= {"info_keywords": info_keywords} if info_keywords else {}
-    env = maker_of(env_id)(num_envs=num_envs, **kwargs)
+    refused = [] if "kwargs" in known else [name for name in kwargs if name not in known]
+    if refused:
+        raise ValueError(
+            f"{env_id} takes no argument {refused[0]!r}; it takes {', '.join(known) or 'none'}"
+        )
+    env = maker(num_envs=num_envs, **kwargs)
     return env if monitor is None else monitored(env, monitor, info_keywords)
 
 
-def maker_of(env_id: str) -> Callable[..., Env]:
-    """What makes environments of this id."""
-    if env_id in TORCH:
-        return TORCH[env_id]
+def maker_of(env_id: str | Callable) -> Callable[..., Env]:
+    """What makes environments of this id, or of what this function makes."""
     if not isinstance(env_id, str):
         return partial(from_gym, env_id)
+    if env_id in TORCH:
+        return TORCH[env_id]
     if env_id in PYBULLET:
         return partial(pybullet, env_id)
     if is_atari(env_id):
         return partial(atari, env_id)
     if env_id.startswith(PREFIXES):
         return partial(minigrid, env_id)
-    return partial(goal_env if family(env_id) else from_gym, env_id)
+    return partial(registered, env_id)
 
 
-def has_own_frames(env_id: str) -> bool:
-    """Whether environments of this id are not Gymnasium's, or have goals: no wrapper fits them."""
-    return env_id in TORCH or is_atari(env_id) or family(env_id) is not None
+def arguments_of(maker: Callable[..., Env]) -> list[str]:
+    """What it takes beside the number of environments; "kwargs" and what ``from_gym`` does, if any."""
+    names = [name for name in signature(maker).parameters if name not in ("env_id", "num_envs")]
+    return [*names, "wrappers", "info_keywords"] if "kwargs" in names else names
 
 
 def _frames(skip: int, stack: int) -> tuple[Callable, ...]:

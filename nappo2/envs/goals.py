@@ -1,6 +1,7 @@
-"""Goal environments of Gymnasium: panda-gym's (PyBullet) and gymnasium-robotics' (MuJoCo)."""
+"""Goal environments of packages: panda-gym's (PyBullet) and gymnasium-robotics' (MuJoCo)."""
 
 import importlib
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -8,88 +9,113 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.wrappers import FlattenObservation
 from torch import Tensor
 
 from nappo2.envs.env import Env, has_goals
 from nappo2.envs.gym import from_gym
 from nappo2.envs.pybullet import silent
 
-GOALS = {"Panda": "panda_gym", "Fetch": "gymnasium_robotics", "HandReach": "gymnasium_robotics"}
-EXTRAS = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
-
-
-def family(env_id: str) -> str | None:
-    """The package that registers a goal environment of this id; None for any other id."""
-    return next((package for start, package in GOALS.items() if env_id.startswith(start)), None)
+PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
+"""Packages that register environments when they are imported, and the extras that install them."""
 
 
 def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """A goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``.
+    """A goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``; arguments as of ``from_gym``.
 
     Observations are ``observation``, ``achieved_goal`` and ``desired_goal``, each [B, ...] float32.
 
     Raises:
         ValueError: if nothing has this id, what registers it is not installed, or it has no goals.
     """
-    with silent(1, 2):  # PyBullet announces itself
-        made = _made(env_id, **kwargs)
-        space = made.observation_space
-        made.close()
-        if not has_goals(space):
-            raise ValueError(f"{env_id} has no goals; it has observations in {space}")
-        flat = from_gym(lambda: FlattenObservation(_made(env_id, **kwargs)), num_envs)
-    shapes = {key: box.shape for key, box in space.spaces.items()}  # in the order of flattening
+    env = registered(env_id, num_envs, **kwargs)
+    if not has_goals(env.observation_space):
+        raise ValueError(f"{env_id} has no goals; it has observations in {env.observation_space}")
+    return env
 
-    def parted(observation: Tensor) -> dict[str, Tensor]:
-        parts = observation.split([int(np.prod(shape)) for shape in shapes.values()], -1)
-        return {
-            key: part.reshape(-1, *shape)
-            for (key, shape), part in zip(shapes.items(), parts, strict=True)
-        }
+
+def registered(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
+    """``from_gym`` of an id that Gymnasium has, or that one of ``PACKAGES`` registers.
+
+    Raises:
+        ValueError: if nothing has this id; names the packages that are not installed.
+    """
+    missing = import_packages(env_id)
+    if missing:
+        try:
+            return from_gym(env_id, num_envs, **kwargs)
+        except ValueError as error:
+            raise ValueError(f"{error}; not installed are {', '.join(missing)}") from error
+    if module_of(env_id) not in PACKAGES:
+        return from_gym(env_id, num_envs, **kwargs)
+    with silent(1, 2):  # PyBullet announces itself
+        env = from_gym(env_id, num_envs, **kwargs)
 
     def reset(seed):
         with silent(1, 2):
-            state, observation = flat.reset(seed)
-        return state, parted(observation)
+            return env.reset(seed)
 
-    def step(state, action):
-        state, observation, outcome = flat.step(state, action)
-        reached = outcome._replace(observation=parted(outcome.observation))
-        return state, parted(observation), reached
-
-    return flat._replace(reset=reset, step=step, observation_space=space, name=env_id)
+    return env._replace(reset=reset)
 
 
-def goal_reward(env_id: str) -> Callable[[Tensor, Tensor], Tensor]:
+def import_packages(env_id: str) -> list[str]:
+    """Imports packages until an id is known; returns those that are not installed, if none knows it."""
+    missing = []
+    for package, extra in PACKAGES.items():
+        if is_known(env_id):
+            return []
+        try:
+            with silent(1, 2):
+                importlib.import_module(package)
+        except ImportError as error:
+            missing.append(f"{package} (pip install 'nappo2[{extra}]': {error})")
+    return [] if is_known(env_id) else missing
+
+
+def is_known(env_id: str) -> bool:
+    """Whether Gymnasium has this id, with its version or without, or will import a module for it."""
+    if ":" in env_id:
+        return True
+    return any(env_id in (known, known.rpartition("-v")[0]) for known in gymnasium.registry)
+
+
+def module_of(env_id: str) -> str:
+    """The package that an environment of Gymnasium is of; empty if it says none."""
+    if ":" in env_id:
+        return env_id.partition(":")[0]
+    spec = gymnasium.registry.get(env_id)
+    return re.split("[.:]", str(spec.entry_point))[0] if spec else ""
+
+
+def goal_reward(env: str | Callable[[], gymnasium.Env]) -> Callable[[Tensor, Tensor], Tensor]:
     """``(achieved, desired) -> reward`` [...] of goals [..., G], as the environment computes it.
 
     For ``hindsight``: ``compute_reward`` of an environment that is made when it is first needed.
+
+    Args:
+        env: an id, or a function that makes a Gymnasium environment.
     """
-    return partial(_reward, env_id)  # a worker can be sent it
+    return partial(_reward, env)  # a worker can be sent it
 
 
-def _reward(env_id: str, achieved: Tensor, desired: Tensor) -> Tensor:
+def _reward(env: str | Callable, achieved: Tensor, desired: Tensor) -> Tensor:
     size, rows = achieved.shape[-1], achieved.shape[:-1]
     goals = [x.reshape(-1, size).numpy() for x in (achieved, desired)]
-    reward = np.asarray(_rewarder(env_id)(*goals, {}), np.float32)
+    reward = np.asarray(_rewarder(env)(*goals, {}), np.float32)
     return torch.from_numpy(reward).reshape(rows)
 
 
 @cache
-def _rewarder(env_id: str) -> Callable:
-    with silent(1, 2):
-        return _made(env_id).unwrapped.compute_reward
-
-
-def _made(env_id: str, **kwargs: Any) -> gymnasium.Env:
-    package = family(env_id)
-    try:
-        importlib.import_module(package)
-        return gymnasium.make(f"{package}:{env_id}", disable_env_checker=True, **kwargs)
-    except ImportError as error:
+def _rewarder(env: str | Callable) -> Callable:
+    made = env() if callable(env) else _of_id(env)
+    if not hasattr(made.unwrapped, "compute_reward"):
         raise ValueError(
-            f"{env_id} needs {package}: pip install nappo2[{EXTRAS[package]}] ({error})"
-        ) from error
-    except gymnasium.error.Error as error:
-        raise ValueError(f"no environment can be made of {env_id!r}: {error}") from error
+            f"{made.unwrapped} has no compute_reward(achieved, desired, info), which says what a step "
+            "to another goal earns"
+        )
+    return made.unwrapped.compute_reward
+
+
+def _of_id(env_id: str) -> gymnasium.Env:
+    import_packages(env_id)
+    with silent(1, 2):
+        return gymnasium.make(env_id, disable_env_checker=True)

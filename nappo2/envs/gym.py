@@ -14,6 +14,7 @@ from nappo2.closing import close_each
 from nappo2.envs.actions import to_action
 from nappo2.envs.answers import Answers
 from nappo2.envs.env import Env, Game, Outcome, check_spaces
+from nappo2.envs.goal_spaces import GoalsInARow, goals_in_a_row, with_goals
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
 from nappo2.envs.wrappers import channels_first
@@ -40,19 +41,21 @@ def from_gym(
     """A vector of Gymnasium environments, stepped one after the other in this process.
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
-    are, as images with their channels first, and are float32 otherwise; actions of a bounded box
-    are scaled to it from [-1, 1].
+    are, as images with their channels first, and are float32 otherwise; of goal environments there
+    are three. Actions of a bounded box are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.
         num_envs: B.
-        wrappers: around each environment, from the inside to the outside.
+        wrappers: around each environment, from the inside to the outside; they see what it shows,
+            images with their channels where it has them.
         info_keywords: numbers that an environment tells of the last step of an episode.
         **kwargs: for the environment.
 
     Raises:
-        ValueError: if no environment has this id, or it cannot be made.
-        NotImplementedError: for spaces other than Box observations and Box or Discrete actions.
+        ValueError: if no environment has this id, it cannot be made, or does not take an argument.
+        NotImplementedError: for observations other than a Box or those of a goal environment, and
+            actions other than a Box or Discrete.
     """
     return vector_of(env, num_envs, wrappers, info_keywords, kwargs, save_envs, load_envs)
 
@@ -69,9 +72,10 @@ def vector_of(
     """``from_gym`` of environments that are saved, and loaded, in a way of their own."""
     positive(num_envs=num_envs)
     bare, name = _maker(env, kwargs)
-    make = partial(_wrapped, name, bare, (channels_first, *wrappers))
-    probe = _made(make, name)
+    make = partial(_wrapped, name, bare, (*wrappers, channels_first, goals_in_a_row))
+    probe = _made(make, name, kwargs)
     observation_space, action_space = probe.observation_space, probe.action_space
+    goals = probe.goals if isinstance(probe, GoalsInARow) else None
     settings, exactness = settings_of(probe), Exactness(make, save_envs, load_envs)
     probe.close()
     check_spaces(name, observation_space, action_space)
@@ -149,7 +153,8 @@ def vector_of(
 
     spaces = observation_space, action_space
     later = {"close": close, "render": render, "save": save, "load": load}
-    return Env(reset, step, *spaces, num_envs, name, **later)
+    made_env = Env(reset, step, *spaces, num_envs, name, **later)
+    return made_env if goals is None else with_goals(made_env, goals)
 
 
 class Made:
@@ -218,8 +223,13 @@ def _game(outcome: Outcome, ended: list[int], told: list[list], names: Sequence[
     return Game(outcome.reward, done, dict(zip(names, info, strict=True)))
 
 
-def _made(make: Callable[[], gymnasium.Env], name: str) -> gymnasium.Env:
+def _made(make: Callable[[], gymnasium.Env], name: str, kwargs: dict[str, Any]) -> gymnasium.Env:
     try:
         return make()
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"no environment can be made of {name!r}: {error}") from error
+    except TypeError as error:
+        refused = [key for key in kwargs if f"unexpected keyword argument '{key}'" in str(error)]
+        if not refused:
+            raise
+        raise ValueError(f"{name} takes no argument {refused[0]!r}: {error}") from error

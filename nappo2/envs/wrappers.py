@@ -1,10 +1,13 @@
 """Wrappers of Gymnasium environments, before they become a vector."""
 
+import warnings
+
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box
 from gymnasium.wrappers import FrameStackObservation, ReshapeObservation, TransformObservation
 
+from nappo2.envs.env import has_goals
 from nappo2.pipeline import positive
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
@@ -16,6 +19,10 @@ class FrameSkip(gymnasium.Wrapper):
     def __init__(self, env: gymnasium.Env, num: int):
         super().__init__(env)
         positive(frame_skip=num)
+        if has_goals(env.observation_space):
+            raise ValueError(
+                "frame_skip stays 1 with goals, as hindsight's rewards are of one step"
+            )
         self.num = num
 
     def step(self, action):
@@ -31,28 +38,68 @@ class FrameSkip(gymnasium.Wrapper):
 def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
     """The last ``num`` observations as one along the first dimension, the newest last.
 
-    Vectors [n] become [num * n], images [C, H, W] become [num * C, H, W]; at first all are the
-    first one. Bounds are those of the parts.
+    Vectors [n] become [num * n], single numbers [num]. Of images of bytes there is a stack,
+    [num, ...], which ``channels_first`` makes one image of. At first all are the first one. Bounds
+    are those of the parts.
+
+    Raises:
+        ValueError: if observations are no Box.
     """
     positive(frame_stack=num)
-    shape = env.observation_space.shape
-    stacked = FrameStackObservation(env, num, padding_type="reset") if num > 1 else env
-    return ReshapeObservation(stacked, (num * shape[0], *shape[1:]))
+    space = env.observation_space
+    if not isinstance(space, Box):
+        raise ValueError(f"frame_stack is for observations in a Box, not in {space}")
+    if num == 1:
+        return env
+    stacked = FrameStackObservation(env, num, padding_type="reset")
+    if space.dtype == "uint8" and len(space.shape) == 3:
+        return stacked
+    first, *rest = space.shape or (1,)
+    return ReshapeObservation(stacked, (num * first, *rest))
 
 
 def channels_first(env: gymnasium.Env) -> gymnasium.Env:
-    """Images of bytes [H, W, C] as [C, H, W]; anything else as it is."""
+    """Images of bytes [H, W, C] as [C, H, W], and stacks of N images as one of N * C channels.
+
+    Anything else stays as it is. Where a shape does not tell which are its channels, a warning says
+    that its first dimension is taken for them.
+    """
     space = env.observation_space
-    if not has_channels_last(space):
+    if not isinstance(space, Box) or space.dtype != "uint8" or len(space.shape) not in (3, 4):
         return env
-    low, high = np.moveaxis(space.low, -1, 0), np.moveaxis(space.high, -1, 0)
-    turned = Box(low, high, dtype=space.dtype)
-    return TransformObservation(env, lambda x: np.moveaxis(x, -1, 0), turned)
+    axis = channel_axis(space.shape[-3:])
+    if axis is None:
+        warnings.warn(
+            f"observations of shape {space.shape} in bytes do not tell which dimension is that of "
+            "their channels; the first of an image is taken for it. If it is another, a "
+            "gymnasium.wrappers.TransformObservation turns them",
+            stacklevel=2,
+        )
+    if len(space.shape) == 3 and axis != LAST:
+        return env
+
+    def turned(x):
+        x = np.moveaxis(x, -1, -3) if axis == LAST else x
+        return x.reshape(-1, *x.shape[-2:])
+
+    bounds = turned(space.low), turned(space.high)
+    return TransformObservation(env, turned, Box(*bounds, dtype=space.dtype))
 
 
-def has_channels_last(space: Space) -> bool:
-    """Whether observations are bytes [H, W, C]."""
-    if not isinstance(space, Box) or space.dtype != "uint8" or len(space.shape) != 3:
-        return False
-    first, _, last = space.shape
-    return last in CHANNELS and first not in CHANNELS
+FIRST, LAST = 0, 2
+
+
+def channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Which dimension of an image is that of its channels: FIRST, LAST, or None if that is unsure.
+
+    It is the one of 1, 3 or 4; if that is none or both, the one beside a square; or the smaller
+    one, if it is smaller than both others.
+    """
+    first, middle, last = shape
+    if (first in CHANNELS) != (last in CHANNELS):
+        return FIRST if first in CHANNELS else LAST
+    if (first == middle) != (middle == last):
+        return LAST if first == middle else FIRST
+    if first < min(middle, last):
+        return FIRST
+    return LAST if last < min(first, middle) else None

@@ -97,10 +97,13 @@ def frames(
 
 def rendered(env: Env, state) -> np.ndarray:
     """A picture of the first environment, with even sides, as codecs need them."""
-    frame = env.render(state) if env.render else None
+    if env.render is None:
+        raise ValueError(f"{env.name} cannot be rendered: it has no pictures of itself")
+    frame = env.render(state)
     if frame is None:
         raise ValueError(
-            f"{env.name} cannot be rendered; envs.make(id, render_mode='rgb_array') makes one that can"
+            f"{env.name} cannot be rendered as it was made; if it takes a render_mode, "
+            "envs.make(id, render_mode='rgb_array') makes one that can"
         )
     frame = np.asarray(frame, np.uint8)
     return frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
