@@ -231,3 +231,12 @@ def test_a_recipe_of_ones_own_goes_with_anything():
 def test_what_depends_on_others_is_no_piece():
     with pytest.raises(ValueError, match="ppo has no piece that is called 'agent'; there are name"):
         ppo(ENV, CONFIG).but(agent=TensorDict())
+
+
+def test_presets_that_are_rl_zoo3s_weigh_the_value_as_it_does():
+    """Its ``vf_coef`` is 0.5 of a squared error, ours 1 of half of it."""
+    chosen = [
+        its for known in PRESETS.values() for its in known.values() if "rl-zoo3" in its.source
+    ]
+    weights = [its.config.value_coef for its in chosen if hasattr(its.config, "value_coef")]
+    assert len(weights) == 6 and set(weights) == {1.0}

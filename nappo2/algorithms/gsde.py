@@ -39,6 +39,7 @@ class GsdePPO(PPO):
     learning_rate: float = 3e-5
     lambda_: float = 0.9
     clip_eps: float = 0.4
+    value_coef: float = 1.0
     hidden: tuple[int, ...] = (256, 256)
     initial_log_std: float = -2.0
     resample_every: int = 4

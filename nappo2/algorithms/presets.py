@@ -46,6 +46,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 learning_rate=1e-3,
                 gamma=0.98,
                 lambda_=0.8,
+                value_coef=1.0,
                 normalize=False,
             ),
             "rl-zoo3, without its annealing",
@@ -122,7 +123,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured"),
     },
     "a2c": {
-        "cartpole": Preset("*CartPole-v1", 8, 200_000, A2C(), "rl-zoo3, measured here"),
+        "cartpole": Preset("*CartPole-v1", 8, 200_000, A2C(value_coef=1.0), "rl-zoo3"),
         "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "not measured"),
     },
     "sac": {
@@ -238,7 +239,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
             "*Pendulum-v1",
             1,
             20_000,
-            GsdeSAC(capacity=20_000, start_steps=1_000, learning_rate=1e-3, hidden=(64, 64)),
+            GsdeSAC(
+                capacity=20_000,
+                start_steps=1_000,
+                learning_rate=1e-3,
+                hidden=(64, 64),
+                learn_features=False,  # as it was measured
+            ),
             "measured here on one seed",
         ),
         "bullet": Preset(
