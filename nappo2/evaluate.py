@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nappo2.envs import Env, counted
-from nappo2.params import Params, Plain
+from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
@@ -59,7 +59,8 @@ def evaluate(
     positive(num_episodes=num_episodes, max_steps=max_steps)
     env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)
     state, observation = env.reset(env_seed)
-    size, plain, rng = env.num_envs, Plain(params.to_dict()), generator(key)
+    size, rng = env.num_envs, generator(key)
+    plain = Plain(beside_environments(params).to_dict())
     quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
     score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
     try:

@@ -61,6 +61,11 @@ class Plain(dict):
         return value
 
 
+def beside_environments(params: Params) -> Params:
+    """``params`` on the CPU, where environments are, to act with."""
+    return params if params["version"].device.type == "cpu" else params.cpu()
+
+
 def with_hyper(params: Params, **values: float) -> Params:
     """A copy of ``params`` with other hyper-parameters.
 

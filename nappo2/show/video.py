@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nappo2.envs import Env
-from nappo2.params import Params, Plain
+from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
@@ -76,7 +76,7 @@ def frames(
     state, observation = env.reset(env_seed)
     memory, plain, rng = (
         policy.init(env.num_envs, memory_seed),
-        Plain(params.to_dict()),
+        Plain(beside_environments(params).to_dict()),
         generator(key),
     )
     score = 0.0

@@ -6,7 +6,7 @@ from tensordict import TensorDict
 from nappo2.envs import Env
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, Plain
+from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, positive, stage
 from nappo2.policies import Policy
 from nappo2.reports import Report, count
@@ -60,7 +60,7 @@ def collect(
     @torch.no_grad()
     def step(params, states):
         state = states["collect"]
-        params = params if params["version"].device.type == "cpu" else params.cpu()
+        params = beside_environments(params)
         plain = Plain(params.to_dict())
         seed, key = split(state.seed)
         state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 from nappo2.envs import Env
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, Plain
+from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.policies import Parts, Policy
 from nappo2.reports import Mean, Report, count
@@ -57,7 +57,7 @@ def collect_members(
 
     @torch.no_grad()
     def step(params, states):
-        state, plain = states[name], params.to_dict()
+        state, plain = states[name], beside_environments(params).to_dict()
         seeds, keys = zip(*map(split, state.seed), strict=True)
         state, rollout, took = act(together, acting, num_steps, plain, state, keys)
         raise_(env.name, rollout)
