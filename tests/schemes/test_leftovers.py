@@ -117,20 +117,55 @@ from nappo2.schemes.remote.watchdog import watched
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 with watched():
     subprocess.Popen(sleep, stdout=subprocess.DEVNULL, start_new_session=True)
-free = subprocess.Popen(sleep, stdout=subprocess.DEVNULL, start_new_session=True)
+quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+free = subprocess.Popen(sleep, start_new_session=True, **quiet)
 print(free.pid, flush=True)
 time.sleep(600)
 """
     env = os.environ | {MARK: str(tmp_path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as run:
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         free = int(run.stdout.readline())
         assert len(marked(tmp_path)) == 4  # with the watchdog and the driver
         run.kill()
+        assert b"The checkpoints of the run are good" in run.stderr.read()
     try:
         until(lambda: len(marked(tmp_path)) == 1)
         assert Path(f"/proc/{free}").exists()
     finally:
         os.kill(free, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("end", ["", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt"])
+def test_nothing_is_said_of_a_driver_that_ends_in_order(end):
+    code = f"""
+import subprocess, sys
+from nappo2.schemes.remote.watchdog import watched
+with watched():
+    subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+{end}
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "nappo2:" not in run.stderr
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("daemon", ["raylet", "gcs_server"])
+def test_a_daemon_that_is_killed_is_told_of(daemon, tmp_path):
+    """Ray ends the driver; of what has happened and how to go on the watchdog tells."""
+    psutil = pytest.importorskip("psutil")
+    with start(
+        tmp_path, "--scheme", "da2cs", "--checkpoint-every", "64", "--total-steps", "100000000"
+    ) as run:
+        metrics = tmp_path / "x" / "metrics.csv"
+        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 10, seconds=150)
+        for process in psutil.Process(run.pid).children(recursive=True):
+            if process.name() == daemon:
+                process.kill()
+        _, errors = run.communicate(timeout=150)
+    assert f"as Ray ends it when its {'raylet' if daemon == 'raylet' else ''}" in errors
+    assert "The checkpoints of the run are good: `nappo2 train --resume LOG_DIR`" in errors
+    all_gone(tmp_path)
 
 
 def test_who_was_started_by_a_carrier_is_known_whatever_its_environment_says():

@@ -5,9 +5,12 @@ itself: a worker that is still importing looks for its node for a minute before 
 Ray's agents report the loss to a server that is gone, for as long. So the children of a Ray of
 our own carry a mark in their environment, and when the driver is gone, whoever carries it is
 ended. An agent may have written its title over the mark, so that who was started by a carrier is
-remembered while its parent lives. Run as a script, with the standard library alone, so that it takes little.
+remembered while its parent lives. If the driver has not ended in order, as Ray's C++ code ends it
+when a daemon of Ray is gone, that is said on its standard error. Run as a script, with the standard
+library alone, so that it takes little.
 """
 
+import atexit
 import contextlib
 import os
 import select
@@ -20,6 +23,13 @@ from pathlib import Path
 
 NAME = "NAPPO2_RAY"
 CHECK_SECONDS = 60.0
+DAEMONS = ("raylet", "gcs_server")
+IN_ORDER = b"in order"  # what a driver leaves in its pipe when it ends
+
+LAST_WORDS = """
+nappo2: {reason}. The checkpoints of the run are good: \
+`nappo2 train --resume LOG_DIR`, or Learner.resume(LOG_DIR), goes on from the last one.
+"""
 
 
 @contextlib.contextmanager
@@ -29,19 +39,21 @@ def watched() -> Iterator[None]:
         yield
         return
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    reader, writer = os.pipe()
     subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark],
-        stdin=subprocess.DEVNULL,
+        stdin=reader,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
         start_new_session=True,  # a Ctrl-C at the terminal is for the driver
     )
+    os.close(reader)
     before = os.environ.get(NAME)
     os.environ[NAME] = mark
     try:
         yield
     finally:  # what else the driver starts is no concern of ours
         os.environ.pop(NAME) if before is None else os.environ.update({NAME: before})
+        atexit.register(os.write, writer, IN_ORDER)
 
 
 def main(parent: int, mark: str) -> None:
@@ -56,11 +68,40 @@ def main(parent: int, mark: str) -> None:
                     return  # Ray was shut down, and nothing is left to watch over
                 known |= children(found)
                 wait = min(2 * wait, CHECK_SECONDS)  # agents are started at first
+    if not ended_in_order():
+        say_last_words(names(carriers(entry)))
     while found := [*carriers(entry), *(pid for pid, start in known & alive())]:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
+
+
+def ended_in_order() -> bool:
+    """Whether the driver has come to the end of its program, by an error or without."""
+    os.set_blocking(sys.stdin.fileno(), False)
+    with contextlib.suppress(BlockingIOError):
+        return os.read(sys.stdin.fileno(), len(IN_ORDER)) == IN_ORDER
+    return False
+
+
+def say_last_words(left: set[str]) -> None:
+    """Says on the driver's standard error why it may have ended, given what is left of Ray."""
+    gone = [name for name in DAEMONS if name not in left]
+    reason = "the process was ended from outside"
+    if gone:
+        reason = f"the process was ended, as Ray ends it when its {' and '.join(gone)} is gone"
+    with contextlib.suppress(OSError):  # there may be nobody who reads it
+        os.write(sys.stderr.fileno(), LAST_WORDS.format(reason=reason).encode())
+
+
+def names(pids: list[int]) -> set[str]:
+    """The names of the programs that these processes run."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):  # gone
+            found.add(Path(f"/proc/{pid}/comm").read_text().strip())
+    return found
 
 
 def carriers(entry: bytes) -> list[int]:
