@@ -10,6 +10,7 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.stop import check_interrupt
 
 LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
 
@@ -66,6 +67,7 @@ def evaluate(
     try:
         memory = policy.init(size, memory_seed)
         while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
+            check_interrupt()
             decision, memory = policy.act(plain, observation, memory, rng)
             state, observation, outcome = env.step(state, action_of(decision))
             memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)

@@ -26,7 +26,7 @@ from nappo2.reports import Report, flat, join
 from nappo2.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.seeds import check_seed
 from nappo2.snapshots import close_state, packed_state, resumed, unpacked
-from nappo2.stages.stop import one_rollout_each
+from nappo2.stages.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
 from nappo2.threads import torch_threads
 
 log = logging.getLogger("nappo2")
@@ -132,8 +132,12 @@ class Learner:
             raise ValueError("this Learner is closed; another one goes on from what it saved")
         start = perf_counter()
         self._whole = False
-        with torch_threads(self._threads), one_rollout_each():
-            self.state, item, report = self.pipeline.step(self.params, self.state)
+        try:
+            with torch_threads(self._threads), one_rollout_each():
+                self.state, item, report = self.pipeline.step(self.params, self.state)
+        except Interrupted as interrupt:
+            self.state, self._whole = left_behind(self.state, interrupt), True
+            raise
         params = self.params if is_empty(item) else item
         if "hyper" not in params.keys():
             raise ValueError(
@@ -166,17 +170,27 @@ class Learner:
 
     def __iter__(self) -> Iterator[Row]:
         self.interrupted = 0
-        with interruptible() as interrupted, self._bar() as bar:
+        with interruptible() as signals, self._bar() as bar:
+            save = self.save
+            stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
             try:
-                while not self.done() and not interrupted():
-                    before, row = self.env_steps, self.step()
+                while not self.done() and not signals.number:
+                    before = self.env_steps
+                    with stopped_by(stop):
+                        row = self.step()
                     bar.update(self.env_steps - before)
                     bar.set_postfix_str(_shown(row), refresh=False)
                     if self.env_steps > before:
                         yield row
-                self.interrupted = interrupted()
+            except Interrupted:
+                pass
+            except KeyboardInterrupt:
+                save = self._save_params
+                raise
             finally:
-                self.save()
+                self.interrupted = signals.number
+                with stopped_by(stop):
+                    save()
 
     def run(self) -> "Learner":
         """Runs until ``target_steps`` or an interrupt; returns itself, to be looked at."""
@@ -246,6 +260,10 @@ class Learner:
         self.metrics[-1]["event"] = f"{told}; {event}" if told else event
         if self._loggers and "metrics.csv" in self._loggers:
             self._attempted("metrics.csv", partial(self._loggers["metrics.csv"], self.metrics))
+
+    def _save_params(self) -> None:
+        if self.log_dir is not None:
+            self._attempted("params.npz", self.save_model)
 
     def _attempted(self, what: str, write: Callable[[], Any]) -> None:
         """Writes a file of the run; whatever goes wrong with it is warned of, and ends nothing."""
@@ -386,8 +404,11 @@ class Learner:
     def _evaluated(self, before: int) -> Row:
         if self.evaluate is None or not self._due(self.evaluate_every, before):
             return {}
-        with torch_threads(self._threads):
-            found = self.evaluate(self.params)
+        try:
+            with torch_threads(self._threads):
+                found = self.evaluate(self.params)
+        except Interrupted:
+            return {}
         return {
             "evaluation_return": float(found.returns.mean()),
             "evaluation_std": float(found.returns.std(correction=0)),

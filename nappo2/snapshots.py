@@ -19,10 +19,12 @@ from nappo2.packing import Packed, UnknownKind, kinds_of, pack, unpack
 from nappo2.pipeline import Pipeline, alike, is_pipeline, keep
 from nappo2.seeds import fold_in
 from nappo2.stages import CollectState
+from nappo2.stages.stop import current_stop
 
 log = logging.getLogger("nappo2")
 CUT = "workers"  # the key under which a cut's workers are packed
 ANSWER_SECONDS = 8.0  # for all workers of a cut, as who is told to go may have no more
+INTERRUPTED_SECONDS = 0.5  # the same, where they were waited for already
 
 
 def environment(pipeline: Pipeline) -> Env | None:
@@ -54,7 +56,9 @@ def packed_state(pipeline: Pipeline, state: dict[str, Any]) -> Packed:
 
 def _plain(env: Env | None, value: Any) -> Any:
     if hasattr(value, "members"):
-        end = monotonic() + ANSWER_SECONDS
+        end = monotonic() + (
+            INTERRUPTED_SECONDS if current_stop().interrupted() else ANSWER_SECONDS
+        )
         return {CUT: [_asked(value, i, end) for i in range(len(value.members))]}
     return _of_collectors(lambda state: state._replace(env=_saved(env, state.env)), value)
 
@@ -116,7 +120,7 @@ def _asked(cut: Any, i: int, end: float) -> Packed | None:
     if worker is None:
         return None
     try:
-        answer = cut.backend.ask(worker, _packed_there, max(0.1, end - monotonic()))
+        answer = cut.backend.ask(worker, _packed_there, max(0.25, end - monotonic()))
         return answer._replace(arrays=[np.asarray(x) for x in answer.arrays])
     except TypeError:
         raise

@@ -7,7 +7,7 @@ from nappo2.closing import close_each
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.crew import in_turns
 from nappo2.snapshots import close_state
-from nappo2.stages.stop import current_stop, stopped_by
+from nappo2.stages.stop import Interrupted, current_stop, left_behind, stopped_by
 
 
 class Backend(NamedTuple):
@@ -25,7 +25,8 @@ class Backend(NamedTuple):
         preempt: ``(refs, share)``: has these calls stop collecting with that share of a rollout.
         wait: ``(refs, num) -> refs``, the first ``num`` to be ready, in order of their calls.
         get: ``refs -> results``, each what a step gave, or ``Lost``.
-        regroup: ``workers``: has them meet again, after one was replaced.
+        regroup: ``(workers, fns) -> results``: has workers meet again, and then asks each its
+            ``fn``; each result is what that gave, or ``Lost``.
         stop: ``workers``: ends them.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
@@ -68,7 +69,11 @@ class Worker:
         return self
 
     def step(self, params: Any) -> tuple:
-        self.state, *result = self.pipeline.step(params, self.state)
+        try:
+            self.state, *result = self.pipeline.step(params, self.state)
+        except Interrupted as interrupt:
+            self.state = left_behind(self.state, interrupt)
+            raise Interrupted({}) from None
         return tuple(result)
 
     def close(self) -> None:
@@ -84,12 +89,15 @@ class Call:
     """A step of a worker in this process, which is taken when its result is wanted."""
 
     def __init__(self, worker: Worker, params: Any):
-        self.worker, self.params, self.share, self.stop = worker, params, None, current_stop()
+        self.worker, self.params, self.share = worker, params, None
+        self.each_rollout = current_stop().each_rollout
 
     def __call__(self) -> tuple:
-        stop = self.stop
+        outer = current_stop()
+        stop = outer._replace(each_rollout=self.each_rollout)
         if self.share is not None:
-            stop = stop._replace(asked=lambda share: share >= self.share, arrived=lambda: None)
+            asked = lambda share: share >= self.share or outer.interrupted()
+            stop = stop._replace(asked=asked, arrived=lambda: None)
         with stopped_by(stop):
             return self.worker.step(self.params)
 
@@ -128,7 +136,7 @@ serial = Backend(
     preempt=_preempt,
     wait=lambda calls, num: calls[:num],
     get=_get,
-    regroup=lambda workers: None,
+    regroup=lambda workers, fns: [worker.ask(fn) for worker, fn in zip(workers, fns, strict=True)],
     stop=close_each,
 )
 """Workers in this process, by turns and in order: asynchrony that can be replayed.

@@ -1,7 +1,7 @@
 """Workers that meet within a step: how ``all_reduce`` gathers, and how one process takes turns."""
 
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
@@ -80,5 +80,5 @@ def _coroutine(fn: Callable, size: int) -> Callable:
         to.put(answer)
         return back.get()
 
-    Thread(target=body, daemon=True).start()
+    Thread(target=copy_context().run, args=[body], daemon=True).start()
     return go

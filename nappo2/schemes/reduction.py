@@ -9,6 +9,7 @@ from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import Report, count
 from nappo2.schemes.crew import crew
 from nappo2.schemes.merging import averaged_gradients
+from nappo2.stages.stop import broken_off_after
 
 
 @stage
@@ -21,7 +22,8 @@ def _all_reduce(name: str = "all_reduce") -> Transform:
                 return state, grads, report
             if is_empty(grads):  # it meets the others, and adds nothing
                 grads = no_gradient(params)
-            gathered = members.gather(packed(params, grads, report))
+            with broken_off_after(state):
+                gathered = members.gather(packed(params, grads, report))
             found = [unpacked(vector, params, grads) for vector in gathered]
             mean = averaged_gradients([grads for grads, _ in found])
             total = {name: sum(moments[name] for _, moments in found) for name in found[0][1]}

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from time import monotonic, perf_counter, sleep
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, keep
 from nappo2.schemes.backend import Backend, Lost, Parted, reduces
 from nappo2.seeds import fold_in
+from nappo2.stages.stop import Interrupted, pause
 
 log = logging.getLogger("nappo2")
 LONGEST_PAUSE = 60.0  # seconds
@@ -54,6 +55,8 @@ class Round:
 
     def call_all(self, most: int) -> None:
         """Calls each worker until ``most`` of its calls are pending."""
+        if self.meet and any(member.worker is None for member in self.members):
+            self._regroup({})  # which an interrupt has broken off
         for place in range(most):
             for i, member in enumerate(self.members):
                 calls = sum(j == i for j in self.pending.values())
@@ -75,14 +78,13 @@ class Round:
             results = self.on.get(ready)
             self.moved += (perf_counter() - start) * self.on.remote
             taken = [(self.pending.pop(ref), x) for ref, x in zip(ready, results, strict=True)]
-            good = [x for _, x in taken if not isinstance(x, Lost)]
-            self.delivered |= bool(good)
-            if self.meet and len(good) < len(taken):
-                self._regroup(dict(taken))
-                if good:
+            if self.meet and any(isinstance(x, Lost) for _, x in taken):
+                if good := self._regroup(dict(taken)):
                     return good  # whoever was at its end has reduced with all others
                 self.call_all(1)
                 continue
+            good = [x for _, x in taken if not isinstance(x, Lost)]
+            self.delivered |= bool(good)
             for i, x in taken:
                 self._bury(i, x) if isinstance(x, Lost) else self._praise(i)
             found += good
@@ -115,15 +117,15 @@ class Round:
         log.warning("worker %d is replaced (%d in a row): %r", i, failures, lost.error)
         self.on.stop([member.worker])
         self.pending = {ref: j for ref, j in self.pending.items() if j != i}
-        pause = min(LONGEST_PAUSE, 2.0 ** (failures - 2)) if failures > 1 else 0.0
-        self.members[i] = Member(None, member.seed, member.lives + 1, failures, monotonic() + pause)
+        due = monotonic() + (min(LONGEST_PAUSE, 2.0 ** (failures - 2)) if failures > 1 else 0.0)
+        self.members[i] = Member(None, member.seed, member.lives + 1, failures, due)
         self.restarts += 1
 
     def _revive(self) -> None:
         """Begins the lives that are due, and waits for one if nobody is at work."""
         gone = [i for i, member in enumerate(self.members) if member.worker is None]
         if gone and not self.pending:
-            sleep(max(0.0, min(self.members[i].due for i in gone) - monotonic()))
+            pause(min(self.members[i].due for i in gone) - monotonic())
         for i in gone:
             if self.members[i].due <= monotonic():
                 self._begin(i)
@@ -134,38 +136,77 @@ class Round:
         (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)])
         self.members[i] = member._replace(worker=worker)
 
-    def _regroup(self, taken: dict[int, Any]) -> None:
+    def _regroup(self, taken: dict[int, Any]) -> list[tuple]:
         """Replaces the lost of a group that met, and has all of them begin anew together.
 
         What stands right of ``all_reduce`` (the optimiser) is equal on all of them and is kept,
         from one that has finished the round if there is one; collectors restart their episodes.
+        Whoever is lost meanwhile is replaced, too. Returns the results of those that had finished.
         """
-        parted = [
-            i for i, x in taken.items() if isinstance(x, Lost) and isinstance(x.error, Parted)
-        ]
-        whole = [i for i, x in taken.items() if not isinstance(x, Lost)]
-        for i in sorted(set(taken) - {*parted, *whole}):
-            self._bury(i, taken[i])
-        kept = self._kept([*whole, *parted])
+        self._bury_all(taken)
+        while self.pending:  # when one is gone, the others come to their ends
+            ready = self._wait(len(self.pending))
+            results = zip(ready, self.on.get(ready), strict=True)
+            more = {self.pending.pop(ref): x for ref, x in results}
+            self._bury_all(more)
+            taken |= more
+        finished = {i: x for i, x in taken.items() if not isinstance(x, Lost)}
+        self.delivered |= bool(finished)
+        alive = [i for i, member in enumerate(self.members) if member.worker is not None]
+        kept = self._kept([*finished, *(i for i in alive if i not in finished)])
+        for i in alive:
+            self.members[i] = self.members[i]._replace(lives=self.members[i].lives + 1)
+        try:
+            while not self._met(kept):
+                continue
+        except Interrupted:
+            self._leave(set(range(len(self.members))) - set(alive) or {alive[-1]})
+            raise
+        return list(finished.values())
+
+    def _leave(self, places: set[int]) -> None:
+        """Ends these, as a group that is not complete meets before its next step."""
+        for i in places:
+            if self.members[i].worker is not None:
+                self.on.stop([self.members[i].worker])
+                self.members[i] = self.members[i]._replace(worker=None)
+
+    def _bury_all(self, taken: dict[int, Any], lost_alone: bool = False) -> None:
+        """Buries those that were lost, but not those that lost another one."""
+        for i, x in sorted(taken.items()):
+            if isinstance(x, Lost) and (lost_alone or not isinstance(x.error, Parted)):
+                self._bury(i, x)
+
+    def _met(self, kept: dict) -> bool:
+        """Begins what lives are missing; whether all have met, and begun anew, and none was lost."""
         for i, member in enumerate(self.members):
             if member.worker is None:
-                sleep(max(0.0, member.due - monotonic()))
+                pause(member.due - monotonic())
                 self._begin(i)
-            else:
-                self.members[i] = member._replace(lives=member.lives + 1)
-        self.on.regroup([member.worker for member in self.members])
-        for member in self.members:
-            seed = fold_in(member.seed, member.lives)
-            self.on.ask(member.worker, _anew(self.params, seed, kept))
+        seeds = [fold_in(member.seed, member.lives) for member in self.members]
+        workers = [member.worker for member in self.members]
+        answers = self.on.regroup(workers, [_anew(self.params, seed, kept) for seed in seeds])
+        lost = {i: x for i, x in enumerate(answers) if isinstance(x, Lost)}
+        nobody_died = all(isinstance(x.error, Parted) for x in lost.values())
+        self._bury_all(lost, lost_alone=nobody_died)
+        return not lost
 
     def _kept(self, survivors: list[int]) -> dict:
+        """The states right of ``all_reduce``, of the first of the survivors to answer."""
         names = [stage.name for stage in self.source.stages]
         right = names[[stage.kind for stage in self.source.stages].index("_all_reduce") + 1 :]
         for i in survivors:
-            return self.on.ask(
-                self.members[i].worker,
-                lambda pipe, state: (pipe, state, {k: x for k, x in state.items() if k in right}),
-            )
+            try:
+                return self.on.ask(
+                    self.members[i].worker,
+                    lambda pipe, state: (
+                        pipe,
+                        state,
+                        {k: x for k, x in state.items() if k in right},
+                    ),
+                )
+            except Exception as error:
+                self._bury(i, Lost(error, died=True))
         log.warning("all workers of a group were lost, and the state of the optimiser with them")
         return {}
 

@@ -25,6 +25,7 @@ from nappo2.schemes.merging import merge
 from nappo2.schemes.rounds import Member, Round
 from nappo2.seeds import fold_in
 from nappo2.snapshots import resumed
+from nappo2.stages.stop import Interrupted
 
 log = logging.getLogger("nappo2")
 
@@ -200,10 +201,15 @@ def workers(
         def step(params, state):
             members, pending, delivered, *_ = state[name]
             round = Round(source, on, spawn, params, members, pending, delivered)
-            round.call_all(1 + ahead)
-            if preempt is not None and not meet:
-                on.preempt(round.late(wait_for), preempt)
-            results = round.results(wait_for if preempt is None else num_workers)
+            try:
+                round.call_all(1 + ahead)
+                if preempt is not None and not meet:
+                    on.preempt(round.late(wait_for), preempt)
+                results = round.results(wait_for if preempt is None else num_workers)
+            except Interrupted as interrupt:
+                on.preempt(list(round.pending), 0.0)  # nobody waits for them any more
+                own = WorkersState(tuple(round.members), {}, round.delivered, on, kind)
+                raise Interrupted({name: own}) from interrupt
             start = perf_counter()
             items, reports = zip(*results, strict=True)
             item, report = merge(items), join(reports)

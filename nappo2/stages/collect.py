@@ -15,6 +15,7 @@ from nappo2.stages.compiling import or_else
 from nappo2.stages.interaction import CollectState, interact
 from nappo2.stages.on_bad import OnBad, raise_
 from nappo2.stages.scanned_interaction import can_be_scanned, scan_interact
+from nappo2.stages.stop import check_interrupt
 
 
 @stage
@@ -77,6 +78,8 @@ def collect(
         if len(done) < num_steps:
             rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
         state, report = account(params, rollout, state._replace(seed=seed))
+        if len(done) < num_steps:
+            check_interrupt({"collect": state})
         rollout.pop("game", None)
         report = count(report, **found)
         if num_bad:

@@ -21,6 +21,7 @@ from nappo2.stages.compiling import or_else
 from nappo2.stages.interaction import CollectState, interact
 from nappo2.stages.on_bad import raise_
 from nappo2.stages.scanned_interaction import scan_interact
+from nappo2.stages.stop import check_interrupt
 
 
 @stage
@@ -68,6 +69,8 @@ def collect_members(
         report = _of_each(report, ends, n)
         rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, found = counted(params, rollout, state)
+        if ends.shape[0] < num_steps:
+            check_interrupt({name: state})
         version = params["version"].expand(rollout["next"]["done"].shape)
         rollout = _prepared(policy, prepare, params, rollout)
         rollout["params_version"] = version

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nappo2.params import walk
+from nappo2.stages.stop import check_interrupt, interruptible_at_once
 
 SCANS = ("scan", "while_loop")
 OPTIONS = {
@@ -48,8 +49,10 @@ def or_else(compiled: Callable, eager: Callable, what: str) -> Callable:
     def run(*args):
         if not failed:
             try:
-                return compiled(*args)
+                with interruptible_at_once():
+                    return compiled(*args)
             except Exception as error:
+                check_interrupt()  # which a compiler may have heard, too
                 failed.append(error)
                 reason = str(error).strip().split("\n")[0]
                 warnings.warn(

@@ -12,6 +12,7 @@ from nappo2.optim import GradientTransformation
 from nappo2.params import Plain, nested, ravel, walk
 from nappo2.reports import with_loss
 from nappo2.stages.gradients import check_loss
+from nappo2.stages.stop import check_interrupt
 
 
 class Descent(NamedTuple):
@@ -51,6 +52,7 @@ def descend(
         target, unravel = ravel(params["target"])
         plain["target"] = unravel(target)
     for version, batch in enumerate(batches, int(params["version"]) + 1):
+        check_interrupt()
         grad, means = _gradient(loss, plain, leaves, batch)
         updates, state = optimizer.update(grad, state, plain["hyper"])
         vector.add_(updates)

@@ -13,6 +13,7 @@ from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note, with_loss
 from nappo2.stages.compiling import compiled, or_else
 from nappo2.stages.dump import dump
+from nappo2.stages.stop import broken_off_after
 
 
 @stage
@@ -35,7 +36,8 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
             if is_empty(batch):
                 return state, batch, report
             vector, unravel = ravel(params["weights"])
-            grad, means = found(loss, params.to_dict(), vector, unravel, batch)
+            with broken_off_after(state):
+                grad, means = found(loss, params.to_dict(), vector, unravel, batch)
             if not grad.sum().isfinite():
                 dump(batch)
             size, lag = counted(batch), mean_age(params, batch)

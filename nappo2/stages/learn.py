@@ -26,6 +26,7 @@ from nappo2.stages.minibatches import (
     shuffled,
 )
 from nappo2.stages.scanned import scan_descend
+from nappo2.stages.stop import broken_off_after
 from nappo2.stages.update import moved
 
 
@@ -100,7 +101,7 @@ def learning(
             report = counting(report, batch.numel())
             size, batch = counted(batch), batch.exclude("params_version").to_dict()
             take = at_once if len(set(sizes)) == 1 else one_by_one
-            with dumped_at_the_end(partial(dict, batch)):
+            with dumped_at_the_end(partial(dict, batch)), broken_off_after(inner):
                 weights, _, own, means = take(params, state["update"], batch, orders, sizes)
             if not means["grad_norm"].isfinite():
                 dump(batch)

@@ -18,6 +18,7 @@ from nappo2.stages.descent import Descent, descend
 from nappo2.stages.dump import dump, dumped_at_the_end
 from nappo2.stages.gradients import counted, mean_age
 from nappo2.stages.scanned import scan_descend
+from nappo2.stages.stop import broken_off_after
 from nappo2.stages.update import moved
 
 
@@ -57,7 +58,7 @@ def learn_batches(
                 return inner | {"update": state["update"]}, batches[0], report
             ages = [mean_age(params, batch) + i for i, batch in enumerate(batches)]
             plain = [batch.exclude("params_version").to_dict() for batch in batches]
-            with dumped_at_the_end(partial(stacked, plain)):
+            with dumped_at_the_end(partial(stacked, plain)), broken_off_after(inner):
                 weights, target, own, means = learnt(params, state["update"], plain)
             if not means["grad_norm"].isfinite():
                 dump(stacked(plain))

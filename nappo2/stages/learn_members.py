@@ -26,6 +26,7 @@ from nappo2.stages.minibatches import (
     shuffled,
 )
 from nappo2.stages.scanned import one_step, scan_program
+from nappo2.stages.stop import broken_off_after
 from nappo2.stages.update import moved
 
 
@@ -63,7 +64,8 @@ def learn_members(
             batch = tree_stack([x.exclude("params_version").to_dict() for x in flat])
             orders = torch.stack(orders, 1).unflatten(-1, (num_minibatches, size))
             orders = orders.transpose(1, 2).flatten(0, 1)  # [K, n, size]
-            vector, own, means = learnt(params, state["update"], batch, orders)
+            with broken_off_after(inner):
+                vector, own, means = learnt(params, state["update"], batch, orders)
             weights = TensorDict(torch.vmap(_vectors(params)[1])(vector))
             normalizer, report = moved(params["normalizer"], report, own, _absorb)
             version = params["version"] + len(orders)

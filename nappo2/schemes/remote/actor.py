@@ -1,7 +1,11 @@
 """A worker in a process of its own."""
 
+import os
 import socket
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import ray
@@ -24,23 +28,50 @@ class Actor(Worker):
         keep_freed_memory()
         self.arrivals, self.device, self.seconds = arrivals, device, seconds
         self.calls, self.asked, self.rounds, self.error = 0, None, 0, None
+        self.gathering, self.store = False, None
 
-    def address(self) -> tuple[str, int]:
-        with socket.socket() as free:
-            free.bind(("", 0))
-            return ray.util.get_node_ip_address(), free.getsockname()[1]
+    def node(self) -> str:
+        """The machine this is on."""
+        return ray.get_runtime_context().get_node_id()
 
-    def join(self, host: str, port: int, rank: int, size: int) -> None:
+    def meet(self, nodes: Sequence[str]) -> tuple[str, int]:
+        """Opens the store in which a group on these nodes meets: ``(path, 0)`` or ``(host, port)``.
+
+        On one machine it is a file in a folder that only this user can enter, and no socket.
+        """
+        if len(set(nodes)) == 1:
+            session = ray._private.worker._global_node.get_session_dir_path()
+            return str(Path(mkdtemp(prefix="nappo2-", dir=session)) / "store"), 0
+        listening = socket.create_server((ray.util.get_node_ip_address(), 0))
+        host, port = listening.getsockname()
+        self.store = distributed.TCPStore(  # by itself it would listen at every address
+            host,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            master_listen_fd=listening.detach(),
+        )
+        return host, port
+
+    def join(self, place: tuple[str, int], rank: int, size: int) -> None:
         """Makes this one of a process group, which is left first if it is in one already."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        distributed.init_process_group(
-            "nccl" if self.device == "cuda" else "gloo",
-            init_method=f"tcp://{host}:{port}",
-            rank=rank,
-            world_size=size,
-            timeout=timedelta(seconds=self.seconds),
-        )
+        distributed.distributed_c10d._world.group_count = 0  # which counts groups that failed, too
+        name, port = place
+        listen_on_loopback(not port)
+        try:
+            distributed.init_process_group(
+                "nccl" if self.device == "cuda" else "gloo",
+                store=distributed.TCPStore(name, port)
+                if port
+                else distributed.FileStore(name, size),
+                rank=rank,
+                world_size=size,
+                timeout=timedelta(seconds=self.seconds),
+            )
+        except RuntimeError as error:
+            raise Parted(f"another worker of the group was lost: {error}") from error
         self.rounds = 0
 
     def start(self, pipeline: bytes, params: Any, seed: int) -> None:
@@ -54,7 +85,7 @@ class Actor(Worker):
         self._check()
         self.calls += 1
         if distributed.is_initialized():
-            enter(Crew(_gather, distributed.get_world_size()))
+            enter(Crew(self._gather, distributed.get_world_size()))
         try:
             with stopped_by(self._stop()._replace(each_rollout=each_rollout)):
                 return pack(super().step(self._received(params)))
@@ -72,6 +103,11 @@ class Actor(Worker):
         """Has that call stop collecting, from another thread; later calls go on."""
         self.asked = (call, share)
 
+    @ray.method(concurrency_group="control")
+    def waits(self) -> bool:
+        """Whether this waits for the others of its group, from another thread."""
+        return self.gathering
+
     def _received(self, params: Any) -> Any:
         found = unpack(params)
         if self.device == "cpu":
@@ -83,37 +119,51 @@ class Actor(Worker):
             raise self.error
 
     def _stop(self) -> Stop:
-        if self.arrivals and distributed.is_initialized():
-            return self._arrivals()
         call = self.calls
 
         def asked(share):
             return self.asked is not None and self.asked[0] == call and share >= self.asked[1]
 
+        if self.arrivals and distributed.is_initialized():
+            return self._arrivals(asked)
         return Stop(asked, lambda: None)
 
-    def _arrivals(self) -> Stop:
+    def _arrivals(self, preempted: Callable[[float], bool]) -> Stop:
         """In a group: stop when enough others are at the end of their rollouts."""
         store, (enough, least) = distributed.distributed_c10d._get_default_store(), self.arrivals
 
         def asked(share):
-            return share >= least and store.add(f"arrived-{self.rounds}", 0) >= enough
+            enough_arrived = share >= least and store.check([f"enough-{self.rounds}"])
+            return enough_arrived or preempted(share)
 
         def arrived():
-            store.add(f"arrived-{self.rounds}", 1)
+            if store.add(f"arrived-{self.rounds}", 1) == enough:
+                store.set(f"enough-{self.rounds}", "")
             self.rounds += 1
 
         return Stop(asked, arrived)
+
+    def _gather(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What all workers of the group pass, in their order."""
+        parts = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
+        self.gathering = True
+        try:
+            distributed.all_gather(parts, x.contiguous())
+        except RuntimeError as error:
+            raise Parted(f"another worker of the group was lost: {error}") from error
+        finally:
+            self.gathering = False
+        return parts
 
 
 RemoteActor = ray.remote(concurrency_groups={"control": 1})(Actor)
 
 
-def _gather(x: torch.Tensor) -> list[torch.Tensor]:
-    """What all workers of the group pass, in their order."""
-    parts = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
-    try:
-        distributed.all_gather(parts, x.contiguous())
-    except RuntimeError as error:
-        raise Parted(f"another worker of the group was lost: {error}") from error
-    return parts
+def listen_on_loopback(alone: bool) -> None:
+    """Has groups of one machine listen on the loopback, and not where the host's name leads."""
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+    for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        if alone:
+            os.environ.setdefault(variable, loopback)
+        elif os.environ.get(variable) == loopback:
+            del os.environ[variable]

@@ -7,17 +7,17 @@ from typing import Any
 import ray
 import torch
 from ray import cloudpickle
-from ray.exceptions import GetTimeoutError, RayTaskError
 
-from nappo2.schemes.backend import Backend, reduces
-from nappo2.schemes.parcels import pack_params, unpack
+from nappo2.schemes.backend import Backend, Lost, reduces
+from nappo2.schemes.parcels import pack_params
 from nappo2.schemes.remote.actor import RemoteActor
-from nappo2.schemes.remote.calls import Handle, Ref, get, wait_until
+from nappo2.schemes.remote.calls import Handle, Ref, answer, answers, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
 from nappo2.schemes.shipping import MEGABYTE, check_shippable
-from nappo2.stages.stop import current_stop
+from nappo2.stages.stop import check_interrupt, current_stop
 
 START_SECONDS = 60.0  # in which an actor has made its environments
+JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
 def on_ray(
@@ -36,8 +36,9 @@ def on_ray(
     """Workers as Ray actors, each in a process of its own with one torch thread.
 
     Ray is started if it does not run: on this machine only, with token authentication, without a
-    dashboard, and with as many CPUs declared as there are actors. A Ray that runs already
-    (``ray.init(address="auto")``) is used as it is. Both end with the process that started them.
+    dashboard, and with 256 CPUs declared, so that actors of later Learners find room. A Ray that
+    runs already (``ray.init(address="auto")``) is used as it is. Neither is ever shut down; both
+    end with the process that started them.
 
     Args:
         num_cpus, num_gpus, resources, scheduling_strategy, runtime_env: of each actor, as Ray has
@@ -73,9 +74,11 @@ def on_ray(
         )
         find_place(needs, actors_of(pipeline, len(seeds)), logs)
         make = RemoteActor.options(**options)
-        staff = [Handle(make.remote(arrivals, device, group_deadline)) for _ in seeds]
-        if reduces(pipeline) and len(seeds) > 1:
-            regroup(staff)
+        meets = reduces(pipeline)
+        staff = [Handle(make.remote(arrivals, device, group_deadline), meets) for _ in seeds]
+        if meets and len(seeds) > 1:
+            for lost in filter(None, met(staff)):
+                raise lost.error
         handle = put(params)
         for worker, seed in zip(staff, seeds, strict=True):
             worker.actor.start.remote(data, handle, seed)
@@ -89,10 +92,28 @@ def on_ray(
             )
         return ray.put(pack_params(params))
 
-    def regroup(staff):
-        host, port = ray.get(staff[0].actor.address.remote())
-        joined = [w.actor.join.remote(host, port, i, len(staff)) for i, w in enumerate(staff)]
-        ray.get(joined, timeout=group_deadline)
+    def met(staff):
+        """Has workers meet: for each None, or why it is lost."""
+        late = TimeoutError("a worker did not meet the others of its group in time")
+        seconds, size = START_SECONDS + group_deadline, len(staff)
+        for _ in range(2):  # while some start, others may be lost
+            nodes = answers([w.actor.node.remote() for w in staff], seconds, late)
+            if any(isinstance(node, Lost) for node in nodes):
+                return [node if isinstance(node, Lost) else None for node in nodes]
+        (place,) = answers([staff[0].actor.meet.remote(nodes)], seconds, late)
+        if isinstance(place, Lost):
+            return [place, *[None] * (size - 1)]
+        joined = [w.actor.join.remote(place, i, size) for i, w in enumerate(staff)]
+        return answers(joined, seconds, late, patience=JOIN_SECONDS)
+
+    def regroup(staff, fns):
+        if any(lost := met(staff)):
+            return lost
+        late = TimeoutError(f"a worker did not begin anew within {START_SECONDS + deadline:g} s")
+        asked = [
+            w.actor.ask.remote(cloudpickle.dumps(fn)) for w, fn in zip(staff, fns, strict=True)
+        ]
+        return answers(asked, START_SECONDS + deadline, late)
 
     def call(worker, handle):
         worker.calls += 1
@@ -102,17 +123,14 @@ def on_ray(
             worker.actor,
             worker.calls,
             begin,
+            worker.meets,
         )
 
     def ask(worker, fn, seconds=None):
-        seconds = START_SECONDS + deadline if seconds is None else seconds
-        answer = worker.actor.ask.remote(cloudpickle.dumps(fn))
-        try:
-            return unpack(ray.get(answer, timeout=seconds))
-        except RayTaskError as error:
-            raise error.cause from error
-        except GetTimeoutError as error:
-            raise TimeoutError(f"a worker did not answer within {seconds:g} s") from error
+        asked = worker.actor.ask.remote(cloudpickle.dumps(fn))
+        if seconds is not None:
+            return answer(asked, seconds)
+        return answer(asked, START_SECONDS + deadline, check_interrupt)
 
     def preempt(refs, share):
         for ref in refs:

@@ -1,13 +1,21 @@
-"""Calls of actors: which are ready, what they gave, and which are lost."""
+"""Calls of actors: which are ready, what they gave, and which are lost.
 
+Ray waits in C++, where no signal is heard: so one waits for a tenth of a second at a time.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from nappo2.schemes.backend import Lost
 from nappo2.schemes.parcels import unpack
+from nappo2.stages.stop import SLICE_SECONDS, check_interrupt
+
+WAITS_SECONDS = 1.0  # in which an actor says whether it waits for the others of its group
 
 
 class Ref(NamedTuple):
@@ -17,13 +25,14 @@ class Ref(NamedTuple):
     actor: Any
     call: int
     since: float  # by time.monotonic, when the deadline begins to count
+    meets: bool  # whether it may have to wait for the calls of others
 
 
 class Handle:
     """An actor, and how many steps it was called for."""
 
-    def __init__(self, actor: Any):
-        self.actor, self.calls = actor, 0
+    def __init__(self, actor: Any, meets: bool):
+        self.actor, self.calls, self.meets = actor, 0, meets
 
 
 def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
@@ -35,9 +44,14 @@ def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
         calls[ref.actor] += 1
         ends[ref] = ref.since + deadline * calls[ref.actor]
     while True:
+        check_interrupt()
         left = max(0.0, min(ends.values()) - monotonic())
-        ready, _ = ray.wait(list(by_object), num_returns=num, timeout=left, fetch_local=False)
-        overdue = [ref.object for ref in refs if monotonic() >= ends[ref]]
+        seconds = min(left, SLICE_SECONDS)
+        ready, _ = ray.wait(list(by_object), num_returns=num, timeout=seconds, fetch_local=False)
+        late = [ref for ref in refs if monotonic() >= ends[ref] and ref.object not in ready]
+        waiting = [ref for ref in late if ref.meets and waits(ref.actor)]
+        ends |= {ref: ends[ref] + deadline for ref in waiting}  # the one it waits for is overdue
+        overdue = [ref.object for ref in late if ref not in waiting]
         chosen = {*ready, *overdue}
         if len(ready) >= num or overdue:
             first = [ref for ref in refs if ref.object in ready] + [
@@ -46,20 +60,68 @@ def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
             return [ref for ref in refs if ref in first[:num]]
 
 
+def waits(actor: Any) -> bool:
+    """Whether an actor waits for the others of its group."""
+    try:
+        return ray.get(actor.waits.remote(), timeout=WAITS_SECONDS)
+    except RayError:
+        return False
+
+
 def get(refs: list[Ref], deadline: float) -> list:
     """What the calls gave, or why they are lost."""
-    return [_result(ref, deadline) for ref in refs]
+    late = TimeoutError(f"a step took more than {deadline} s")
+    return [result(ref.object, late) for ref in refs]
 
 
-def _result(ref: Ref, deadline: float) -> Any:
-    ready, _ = ray.wait([ref.object], timeout=0, fetch_local=False)  # it may be on another node
+def result(ref: ray.ObjectRef, late: Exception) -> Any:
+    """What a call gave, or why it is lost."""
+    ready, _ = ray.wait([ref], timeout=0, fetch_local=False)  # it may be on another node
     if not ready:
-        return Lost(TimeoutError(f"a step took more than {deadline} s"), died=True)
+        return Lost(late, died=True)
     try:
-        return unpack(ray.get(ref.object))
+        return unpack(ray.get(ref))
     except RayTaskError as error:
         cause = error.cause
         cause.__cause__ = error  # which has the traceback of the worker
         return Lost(cause, died=False)
     except RayError as error:
         return Lost(error, died=True)
+
+
+def answers(
+    refs: Sequence[ray.ObjectRef], seconds: float, late: Exception, patience: float = math.inf
+) -> list:
+    """What all of these calls gave, or why they are lost.
+
+    Args:
+        refs: the calls.
+        seconds: in which they are answered.
+        late: why those that do not answer are lost.
+        patience: seconds in which the others answer once one is lost, if they may wait for it.
+    """
+    end, pending = monotonic() + seconds, list(refs)
+    while pending and monotonic() < end:
+        check_interrupt()
+        ready, pending = ray.wait(pending, timeout=SLICE_SECONDS, fetch_local=False)
+        if any(isinstance(result(ref, late), Lost) for ref in ready):
+            end = min(end, monotonic() + patience)
+    return [result(ref, late) for ref in refs]
+
+
+def answer(ref: ray.ObjectRef, seconds: float, check: Callable[[], None] = lambda: None) -> Any:
+    """What a call gave, for which ``check`` is called while there is no answer.
+
+    Raises:
+        TimeoutError: if there is none within ``seconds``.
+    """
+    end = monotonic() + seconds
+    while True:
+        try:
+            return unpack(ray.get(ref, timeout=max(0.0, min(end - monotonic(), SLICE_SECONDS))))
+        except RayTaskError as error:
+            raise error.cause from error
+        except GetTimeoutError:
+            if monotonic() >= end:
+                raise TimeoutError(f"a worker did not answer within {seconds:g} s") from None
+            check()

@@ -1,6 +1,8 @@
 """Ray itself: started where it does not run, and looked at for room."""
 
+import atexit
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from ray._private import ray_constants
 
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.remote.watchdog import watched
+from nappo2.stages.stop import check_interrupt
 
+ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
 PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
 
 
@@ -41,28 +45,22 @@ def loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-_started_here = False
-
-
 def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> None:
     """Starts Ray on this machine, unless it runs, and waits until it has room for so many actors.
-
-    One that nappo2 has started, and that has nothing to do, is made larger.
 
     Raises:
         RuntimeError: after 20 s, with what is needed and what there is.
     """
+    all_needs = {name: x * num_actors for name, x in needs.items() if x}
     if not ray.is_initialized():
-        start_ray(num_actors, logs)
-    end, all_needs = monotonic() + PLACE_SECONDS, {k: x * num_actors for k, x in needs.items() if x}
+        start_ray(num_actors, all_needs.get("CPU", 0), logs)
+    end = monotonic() + PLACE_SECONDS
     while True:
         whole, free = ray.cluster_resources(), ray.available_resources()
         if all(free.get(name, 0) >= x for name, x in all_needs.items()):
             return
-        if _started_here and whole.get("CPU") == free.get("CPU") and whole["CPU"] < num_actors:
-            ray.shutdown()
-            start_ray(num_actors, logs)
-        elif monotonic() > end:
+        check_interrupt()
+        if monotonic() > end:
             there = ", ".join(f"{free.get(k, 0):g} of {whole.get(k, 0):g} {k}" for k in all_needs)
             wanted = ", ".join(f"{x:g} {name}" for name, x in all_needs.items())
             raise RuntimeError(
@@ -72,9 +70,8 @@ def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> 
         sleep(0.05)
 
 
-def start_ray(num_actors: int, logs: bool) -> None:
-    """Starts Ray on the loopback, quietly, with token authentication."""
-    global _started_here
+def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
+    """Starts Ray on the loopback, quietly, with token authentication and room for more actors."""
     cores = os.cpu_count() or 1
     if num_actors > cores:
         warnings.warn(
@@ -84,10 +81,10 @@ def start_ray(num_actors: int, logs: bool) -> None:
     with watched(), loopback():
         ray.init(
             address="local",  # and no other that may run on this machine
-            num_cpus=num_actors,
+            num_cpus=max(ROOM, math.ceil(num_cpus)),
             include_dashboard=False,
             log_to_driver=logs,
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
         )
-    _started_here = True
+    atexit.register(ray.shutdown)  # Ray's own, which comes next, would sleep before
