@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from nappo2 import DQN, PPO, Learner, dqn, envs, on_ray, ppo, scheme
+from nappo2.schemes.seven import TAKES
 
 PLAIN = PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(8,))
 
@@ -41,7 +42,8 @@ def slow(folder: Path, reset=0.0, step=0.0, after=3, fails=False, num_envs=2):
 
 def hung(folder, name, deadline=300.0):
     stages = ppo(slow(folder, step=3600.0, after=40), PLAIN)
-    return stages, scheme(name, stages, collectors=2, learners=2, on=on_ray(deadline=deadline))
+    counts = {word: 2 for word in ("collectors", "learners") if word in TAKES[name]}
+    return stages, scheme(name, stages, on=on_ray(deadline=deadline), **counts)
 
 
 def long_step(folder):

@@ -13,8 +13,9 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from nappo2.schemes.backend import Lost
 from nappo2.schemes.parcels import unpack
-from nappo2.stages.stop import SLICE_SECONDS, check_interrupt
+from nappo2.stages.stop import SLICE_SECONDS, check_interrupt, current_stop
 
+HURRY_SECONDS = 0.5  # for an answer, while a run ends
 WAITS_SECONDS = 1.0  # in which an actor says whether it waits for the others of its group
 
 
@@ -115,7 +116,7 @@ def answer(ref: ray.ObjectRef, seconds: float, check: Callable[[], None] = lambd
     Raises:
         TimeoutError: if there is none within ``seconds``.
     """
-    end = monotonic() + seconds
+    end, hurried = monotonic() + seconds, False
     while True:
         try:
             return unpack(ray.get(ref, timeout=max(0.0, min(end - monotonic(), SLICE_SECONDS))))
@@ -125,3 +126,5 @@ def answer(ref: ray.ObjectRef, seconds: float, check: Callable[[], None] = lambd
             if monotonic() >= end:
                 raise TimeoutError(f"a worker did not answer within {seconds:g} s") from None
             check()
+            if current_stop().interrupted() and not hurried:
+                end, hurried = min(end, monotonic() + HURRY_SECONDS), True

@@ -1,0 +1,33 @@
+"""Nothing that a scheme starts can be reached from another machine, by IPv4 or IPv6."""
+
+import ipaddress
+
+import psutil
+import pytest
+
+from nappo2 import scheme
+from nappo2.schemes import NAMES
+from nappo2.schemes.seven import TAKES
+from tests.faults.test_workers import listening, sockets_of
+from tests.schemes.test_schemes import STAGES
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
+    """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by."""
+    given = {"collectors": 2, "learners": 2, "on": on_ray()}
+    pipe = scheme(name, STAGES, **{word: x for word, x in given.items() if word in TAKES[name]})
+    params = STAGES.init(0)
+    state, _, _ = pipe.step(params, pipe.init(params, 1))
+    below = [process.pid for process in psutil.Process().children(recursive=True)]
+    here, hosts = sockets_of(below), set()
+    for inode, addresses in listening().items():
+        hosts |= addresses if inode in here else set()
+    for value in state.values():
+        if hasattr(value, "stop"):
+            value.stop()
+    assert all(ipaddress.ip_address(host).is_loopback for host in hosts), hosts
+    assert hosts or name == "3cs"
+    print(f"\n{name}: {len(below)} processes, {len(here)} sockets, all that listen at {sorted(hosts)}")
