@@ -30,7 +30,7 @@ def faults(session):
 
 @nox.session
 def soak(session):
-    """Three minutes in which a random worker is killed every 10 s."""
+    """Three minutes each for three schemes, with a kill, an error or a hang every 10 s."""
     session.install(".[test]")
     session.run("pytest", "-q", "-s", "-m", "faults", "-k", "soak", *session.posargs)
 

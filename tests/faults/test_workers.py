@@ -189,19 +189,28 @@ def test_an_object_store_that_is_too_small_is_enough():
 
 @pytest.mark.faults
 @pytest.mark.timeout(600)
-def test_a_soak_of_kills(on_ray, tmp_path):
-    """Every 10 s for 3 minutes a random worker of dadacs is killed: counts stay exact, losses finite."""
-    chance, run = random.Random(0), learner_of(tmp_path, "dadacs", on_ray(max_restarts=30))
+@pytest.mark.parametrize("name", ["3ds", "da2cs", "dadacs"])
+def test_a_soak_of_faults(name, on_ray, tmp_path):
+    """A fault every 10 s for 3 minutes, a kill, an error and a hang in turn: counts stay exact."""
+    chance = random.Random(name)
+    run = learner_of(tmp_path, name, on_ray(max_restarts=30, deadline=5.0))
     steps_until(run, lambda: run.env_steps >= 160)
-    kills, end, due = 0, time.monotonic() + 180, time.monotonic()
+    faults, end, due = [], time.monotonic() + 180, time.monotonic()
     while time.monotonic() < end:
         if time.monotonic() >= due:
-            kills, due = kills + killed(chance), due + 10
+            kind = ("kill", "raise", "hang")[len(faults) % 3]
+            due += 10
+            faults.append(kind)
+            killed(chance) if kind == "kill" else (tmp_path / kind).write_text("")
         run.step()
     counted = run.params["normalizer", "observation", "moments"][0, 0]
     losses = [row["loss"] for row in run.metrics if "loss" in row]
-    print(f"\n{kills} kills, {run.sums['restarts']:.0f} restarts, {run.env_steps} env steps")
-    assert run.env_steps == counted and np.isfinite(losses).all() and kills >= 15
+    print(
+        f"\n{name}: {len(faults)} faults ({faults.count('kill')} kills, {faults.count('raise')} "
+        f"errors, {faults.count('hang')} hangs), {run.sums['restarts']:.0f} restarts, "
+        f"{run.env_steps} env steps, of which {counted:.0f} are in the normaliser"
+    )
+    assert run.env_steps == counted and np.isfinite(losses).all() and len(faults) >= 15
     assert run.sums["restarts"] >= 1
     run.close()
 

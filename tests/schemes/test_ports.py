@@ -30,4 +30,6 @@ def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
             value.stop()
     assert all(ipaddress.ip_address(host).is_loopback for host in hosts), hosts
     assert hosts or name == "3cs"
-    print(f"\n{name}: {len(below)} processes, {len(here)} sockets, all that listen at {sorted(hosts)}")
+    print(
+        f"\n{name}: {len(below)} processes, {len(here)} sockets, all that listen at {sorted(hosts)}"
+    )

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
 from nappo2 import (
     PPO,
@@ -23,6 +26,7 @@ from nappo2 import (
     workers,
 )
 from nappo2.schemes.remote import actors_of
+from nappo2.schemes.seven import TAKES
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG, STAGES, train
 
@@ -89,8 +93,8 @@ def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray
 def learner_of(folder, name, on, **options):
     env = faulty(folder)
     stages = ppo(env, CONFIG)
-    options = {"collectors": 2, "learners": 2} | options
-    pipe = scheme(name, stages, on=on, **options)
+    counts = {word: 2 for word in ("collectors", "learners") if word in TAKES[name]}
+    pipe = scheme(name, stages, on=on, **counts | options)
     return Learner(pipe, stages.init(0), 1, 10**9, progress=False)
 
 
@@ -135,6 +139,58 @@ def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     counted = learner.params["normalizer", "observation", "moments"][0, 0]
     assert learner.env_steps == counted
     learner.close()
+
+
+@pytest.mark.parametrize("phase", ["node", "meet", "join", "ask"])
+def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(
+    phase, on_ray, monkeypatch
+):
+    """The first dies; at the next call of ``phase`` the second does: both are replaced, counts exact."""
+    from nappo2.schemes.remote import backend
+
+    stages = ppo(envs.cartpole(2), CONFIG)
+    run = Learner(scheme("3ds", stages, on=on_ray()), stages.init(0), 1, 10**9, progress=False)
+    steps_until(run, lambda: run.env_steps >= 32)
+    victims, real = sorted(_learners(run)), backend.answers
+    rest = {"node": 0, "meet": 2, "join": 3, "ask": 4}[phase]
+
+    def answers(refs, *args, **options):
+        nonlocal rest
+        if rest == 0:
+            os.kill(victims[1], signal.SIGKILL)
+        rest -= 1
+        return real(refs, *args, **options)
+
+    monkeypatch.setattr(backend, "answers", answers)
+    os.kill(victims[0], signal.SIGKILL)
+    steps_until(run, lambda: run.sums["restarts"] >= 2)
+    version = run.params["version"]
+    steps_until(run, lambda: run.params["version"] >= version + 8)
+    counted = run.params["normalizer", "observation", "moments"][0, 0]
+    assert run.env_steps == counted and not _learners(run) & set(victims)
+    moments = [tree_leaves(run.state["learners"].ask(i)["update"]) for i in range(2)]
+    run.close()
+    assert all((torch.as_tensor(a) == b).all() for a, b in zip(*moments, strict=True))
+
+
+def test_a_ray_that_somebody_uses_is_never_shut_down():
+    """A larger Learner beside a smaller one, whose actors take no CPUs, and an object of the user's."""
+    code = """
+import ray
+from nappo2 import PPO, Learner, envs, on_ray, ppo, scheme
+stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
+def learner(collectors, on):
+    pipe = scheme("da2cs", stages, collectors=collectors, on=on)
+    return Learner(pipe, stages.init(0), progress=False)
+small = learner(1, on_ray(num_cpus=0))
+small.step()
+mine = ray.put("mine")
+large = learner(2, on_ray())
+large.step(), small.step()
+print(ray.get(mine), small.env_steps, large.env_steps)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert run.stdout == "mine 32 16\n", run.stderr
 
 
 def _learners(learner):
