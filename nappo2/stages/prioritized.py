@@ -99,6 +99,7 @@ def prioritized_replay(
             index, chance = sampled(priorities, batch_size, generator(key))
             batch = read(own, index)
             surprise = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
+            check_priority(surprise, batch_size)
             priorities = assigned(priorities, index, surprise.double() ** alpha)
             batch["importance"] = importance(
                 chance, min(own.count, capacity), beta_at(params["version"].cpu().double())
@@ -109,6 +110,22 @@ def prioritized_replay(
         return Pipeline(init, step)
 
     return transform
+
+
+def check_priority(surprise: Tensor, batch_size: int) -> None:
+    """Refuses priorities by which nothing could be drawn any more.
+
+    Raises:
+        ValueError: if they are not [batch_size], or not finite.
+    """
+    if surprise.shape != (batch_size,):
+        raise ValueError(
+            f"priority gives a number for each of {batch_size} transitions, [{batch_size}], not "
+            f"{list(surprise.shape)}"
+        )
+    if not surprise.isfinite().all():
+        value = surprise[~surprise.isfinite()][0].item()
+        raise ValueError(f"priority gives finite numbers, and of one transition it gave {value}")
 
 
 def none(capacity: int) -> Priorities:

@@ -1,5 +1,7 @@
 """Replay in proportion to how much transitions surprise."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -104,6 +106,24 @@ def test_beta_may_grow_with_the_updates_as_in_the_paper():
     for i, beta in enumerate([0.0, 0.5, 1.0, 1.0]):
         assert torch.equal(growing[i], weights_of_batches(beta, 4)[i])
     assert not torch.equal(growing[1], growing[2])
+
+
+@pytest.mark.parametrize(
+    ("priority", "message"),
+    [
+        (lambda reward: reward * math.nan, "priority gives finite numbers, and of one .* gave nan"),
+        (lambda reward: reward / 0, "priority gives finite numbers, and of one .* gave inf"),
+        (lambda reward: reward[:, None], r"for each of 64 transitions, \[64\], not \[64, 1\]"),
+        (lambda reward: reward.mean(), r"for each of 64 transitions, \[64\], not \[\]"),
+    ],
+)
+def test_priorities_by_which_nothing_could_be_drawn_are_refused(priority, message):
+    pipe = double_dqn(envs.cartpole(4), DQN(num_steps=50)).collect | prioritized_replay(
+        200, 64, lambda params, batch: priority(batch["next", "reward"])
+    )
+    params = double_dqn(envs.cartpole(4), DQN()).init(0)
+    with pytest.raises(ValueError, match=message):
+        pipe.step(params, pipe.init(params, 0))
 
 
 def test_a_beta_that_begins_outside_is_refused():
