@@ -153,7 +153,27 @@ def relabelled(
     copies["observation", "desired_goal"] = goals
     copies["next", "observation", "desired_goal"] = goals
     reached = copies["next", "observation", "achieved_goal"]
-    copies["next", "reward"] = reward(reached, goals)
+    copies["next", "reward"] = checked("reward", reward(reached, goals), copies["next", "reward"])
     if terminated is not None:
-        copies["next", "terminated"] = terminated(reached, goals)
+        ends = terminated(reached, goals)
+        copies["next", "terminated"] = checked("terminated", ends, copies["next", "terminated"])
     return torch.cat([episode, copies.reshape(-1)])
+
+
+def checked(name: str, given: Tensor, before: Tensor) -> Tensor:
+    """What a function of goals gave, of the dtype of what it replaces.
+
+    Raises:
+        ValueError: if it is not of that shape, or not finite; names the function.
+    """
+    if not isinstance(given, Tensor) or given.shape != before.shape:
+        shape = list(given.shape) if isinstance(given, Tensor) else given
+        raise ValueError(
+            f"{name} of hindsight is a function of goals [..., G] that gives [...]; of "
+            f"{list(before.shape)} goals it gave {shape}"
+        )
+    if not given.isfinite().all():
+        raise ValueError(
+            f"{name} of hindsight gave what is not finite: {given[~given.isfinite()][0].item()}"
+        )
+    return given.to(before.dtype)

@@ -105,6 +105,32 @@ def test_replay_counts_steps_and_not_copies():
     assert own.count > 4 * steps
 
 
+@pytest.mark.parametrize(
+    ("reward", "terminated", "message"),
+    [
+        (
+            lambda a, d: equal(a, d) * float("nan"),
+            None,
+            "reward of hindsight gave .* not finite: nan",
+        ),
+        (lambda a, d: equal(a, d)[..., None], None, r"of \[3, 1\] goals it gave \[3, 1, 1\]"),
+        (lambda a, d: 1.0, None, r"of \[3, 1\] goals it gave 1.0"),
+        (equal, lambda a, d: a == d, r"terminated of hindsight .* it gave \[3, 1, 1\]"),
+    ],
+)
+def test_functions_of_goals_give_a_finite_number_for_each(reward, terminated, message):
+    """Of an episode of three steps, with a goal of one number each."""
+    pipe = rollouts([[[NO], [NO], [YES]]]) | hindsight(reward, final(), terminated)
+    with pytest.raises(ValueError, match=message):
+        pipe.step(None, pipe.init(None, 0))
+
+
+def test_rewards_of_goals_have_the_dtype_of_rewards():
+    pipe = rollouts([[[YES]]]) | hindsight(lambda a, d: equal(a, d).double(), final())
+    _, item, _ = pipe.step(None, pipe.init(None, 0))
+    assert item["next", "reward"].dtype == torch.float32
+
+
 def test_what_has_no_goals_is_refused():
     stages = double_dqn(envs.cartpole(2), DQN())
     params = stages.init(0)
