@@ -26,6 +26,8 @@ from nappo2.stages.frames import (
 from nappo2.stages.minibatches import take
 from nappo2.stages.stop import current_stop
 
+LONGEST = 100_000  # env steps of which nothing is kept
+
 
 class ReplayState(NamedTuple):
     """The ring, and what is due of it."""
@@ -119,13 +121,28 @@ def filled(
         new = counting(new, len(flat))
         fresh = int(new.sums["env_steps"])
         env_steps = own.env_steps + fresh  # which hindsight, unlike transitions, makes no more of
-        due = update_ratio * fresh if env_steps >= start_steps else 0
-        own = extended(own, flat, capacity)._replace(
+        own = extended(own, flat, capacity)
+        check_kept(own, env_steps)
+        due = update_ratio * fresh if env_steps >= start_steps and own.count else 0
+        own = own._replace(
             env_steps=env_steps, owed=whole(own.owed + due), report=join([own.report, new])
         )
         if current_stop().each_rollout:
             break
     return state, own
+
+
+def check_kept(own: ReplayState, env_steps: int) -> None:
+    """Refuses to wait any longer for a transition that is not masked.
+
+    Raises:
+        ValueError: after 100,000 env steps without any.
+    """
+    if not own.count and env_steps >= LONGEST:
+        raise ValueError(
+            f"nothing of {env_steps:,} env steps could be kept: all of it is masked, as `drop` masks "
+            "what is not finite"
+        )
 
 
 def whole(owed: float) -> float:

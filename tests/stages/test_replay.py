@@ -103,6 +103,35 @@ def test_equal_seeds_draw_equal_batches_and_others_do_not(same):
     assert not torch.equal(one["number"][0], one["number"][1])
 
 
+def masked_at_first(num):
+    """A source of rollouts [1, 2], of which ``num`` are masked altogether."""
+
+    def step(params, state):
+        calls = state["masked"]
+        keys = {"number": torch.full((1, 2), calls), "mask": torch.full((1, 2), calls >= num)}
+        report = Report({}, {"env_steps": 2})
+        return {"masked": calls + 1}, TensorDict(keys, batch_size=(1, 2)), report
+
+    return Pipeline(lambda params, seed: {"masked": 0}, step)
+
+
+@pytest.mark.parametrize("num", [0, 1, 5])
+def test_no_batch_is_due_of_what_is_masked(num):
+    """Three rollouts may be masked: the first batch is of the fourth, and the reports count all."""
+    pipe = masked_at_first(num) | replay(8, 4, update_ratio=0.5)
+    _, batch, report = pipe.step(PARAMS, pipe.init(PARAMS, 0))
+    assert batch["number"].tolist() == [num] * 4 and report.sums["env_steps"] == 2 * (num + 1)
+
+
+def test_nobody_waits_for_ever_for_what_is_masked(monkeypatch):
+    monkeypatch.setattr(import_module("nappo2.stages.replay"), "LONGEST", 6)
+    pipe = masked_at_first(10**9) | replay(8, 4)
+    with pytest.raises(
+        ValueError, match="nothing of 6 env steps could be kept: all of it is masked"
+    ):
+        pipe.step(PARAMS, pipe.init(PARAMS, 0))
+
+
 @QUICK
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 5)),
