@@ -202,10 +202,17 @@ def test_a_far_mean_stays_where_one_step_in_many_is_dropped():
     )
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, NAN, INF])
+@pytest.mark.parametrize("limit", [0, -1.0, NAN, INF, "10", None, True])
 def test_a_limit_that_is_none_is_refused(limit):
-    with pytest.raises(ValueError, match=f"limit is above 0, not {limit}, and finite"):
+    with pytest.raises(ValueError, match=f"limit is above 0, not {limit!r}, and finite"):
         clip(limit)
+
+
+@pytest.mark.parametrize(("on_bad", "given"), [("drop", "'drop'"), (None, "None"), (clip, "clip")])
+def test_what_treats_nothing_is_refused(on_bad, given):
+    s = ppo(envs.cartpole(2), config())
+    with pytest.raises(ValueError, match=rf"on_bad is raise_, drop or clip\(limit\), not {given}$"):
+        s.collect | guard(on_bad)
 
 
 def test_no_limit_is_beyond_what_a_dtype_holds():
