@@ -385,7 +385,9 @@ class Learner:
         row |= {"seconds": self.seconds, "steps_per_second": steps / elapsed}
         if self._episodes:
             row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
-            row["episode_return_std"] = pstdev(score for score, _ in self._episodes)
+            scores = [score for score, _ in self._episodes]
+            good = all(map(math.isfinite, scores))
+            row["episode_return_std"] = pstdev(scores) if good else math.nan
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
         hyper = self.params["hyper"].items()
         row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}

@@ -1,12 +1,13 @@
 """What is not finite, at every place where it can enter a rollout, by every way to treat it."""
 
+import math
 from typing import NamedTuple
 
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
-from nappo2 import PPO, clip, collect, drop, envs, guard, population, ppo, scheme
+from nappo2 import PPO, Learner, clip, collect, drop, envs, guard, population, ppo, scheme
 from nappo2.envs import Env, Game, Outcome
 from nappo2.envs.env import GOAL_KEYS
 from nappo2.envs.physics import physics_env
@@ -305,3 +306,21 @@ def test_a_bad_reset_leaves_params_as_they_were(value):
         for _ in range(3):
             state, params, _ = pipe.step(params, state)
     assert all(x.isfinite().all() for x in params.exclude("hyper").flatten_keys().values())
+
+
+def test_rewards_that_add_up_to_infinity_end_no_run():
+    """3e38 a step is a number in float32, and the return of a whole episode is none."""
+    cartpole = envs.cartpole(2, time_limit=3)
+
+    def step(state, action):
+        state, observation, outcome = cartpole.step(state, action)
+        return state, observation, outcome._replace(reward=3e38 * outcome.reward)
+
+    s = ppo(cartpole._replace(step=step, motion=None, many=None), config())
+    run = Learner(scheme("3cs", s), s.init(0), 0, 48, progress=False)
+    run.run()
+    assert not math.isfinite(run.metrics[-1]["episode_return"])
+    assert run.sums["refused_moments"] == 4
+    assert run.params["normalizer", "return", "moments"][0] == 0
+    assert run.params["normalizer", "observation", "moments"][0, 0] == 48
+    assert run.params["weights"].isfinite().all()
