@@ -26,6 +26,7 @@ from nappo2.archive import (
     sync,
     write_archive,
 )
+from nappo2.checks import checked
 from nappo2.log_dir import earlier
 from nappo2.packing import AS_INTEGERS, Packed, unpack
 from nappo2.params import Params, nested, non_finite, walk
@@ -36,6 +37,7 @@ KEPT = 3  # the newest checkpoints, beside the best
 BRANCHES = ("weights", "target", "normalizer", "version", "hyper")
 
 
+@checked
 def save_params(params: Params, path: str | Path) -> Path:
     """Writes params to ``path``: all of them or nothing, and the old file stays until then.
 
@@ -56,6 +58,7 @@ def save_params(params: Params, path: str | Path) -> Path:
     return path
 
 
+@checked
 def load_params(path: str | Path) -> Params:
     """Reads what ``save_params`` wrote.
 

@@ -1,14 +1,17 @@
 """How good params are: episodes of their own, with seeds of their own."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs import Env, counted
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
+from nappo2.policies.fitting import first_act
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.stop import check_interrupt
 
@@ -31,6 +34,7 @@ class Evaluation(NamedTuple):
         return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes)"
 
 
+@checked
 @torch.no_grad()
 def evaluate(
     env: Env,
@@ -66,9 +70,11 @@ def evaluate(
     score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
     try:
         memory = policy.init(size, memory_seed)
+        act = partial(first_act, env, policy)
         while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
             check_interrupt()
-            decision, memory = policy.act(plain, observation, memory, rng)
+            decision, memory = act(plain, observation, memory, rng)
+            act = policy.act
             state, observation, outcome = env.step(state, action_of(decision))
             memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
             reward, over, _ = counted(outcome)

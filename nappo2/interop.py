@@ -2,6 +2,8 @@
 
 from tensordict import TensorDict
 
+from nappo2.checks import checked
+
 COLUMNS = (
     "reward",
     "terminated",
@@ -14,6 +16,7 @@ COLUMNS = (
 )
 
 
+@checked
 def to_torchrl(batch: TensorDict) -> TensorDict:
     """Lays a batch out as TorchRL does (https://docs.pytorch.org/rl): [B, T], numbers as columns.
 

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from nappo2.checkpoint import Checkpoints, read_checkpoint, save_params, set_aside_after
+from nappo2.checks import checked
 from nappo2.evaluate import Evaluation
 from nappo2.heap import keep_freed_memory
 from nappo2.interrupts import interruptible
@@ -21,7 +22,7 @@ from nappo2.log_dir import Claim, made, parents, set_aside
 from nappo2.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
 from nappo2.packing import Packed, pack, unpack
 from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
-from nappo2.pipeline import Pipeline, adopt, check_pipeline, is_empty, positive
+from nappo2.pipeline import Pipeline, adopt, is_empty, positive
 from nappo2.reports import Report, flat, join
 from nappo2.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.seeds import check_seed
@@ -52,6 +53,7 @@ class Learner:
         interrupted: the number of the signal that ended the last loop, 0 if none did.
     """
 
+    @checked
     def __init__(
         self,
         pipeline: Pipeline,
@@ -90,7 +92,6 @@ class Learner:
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
-        check_pipeline(pipeline)
         if tensorboard and log_dir is None:
             raise ValueError("TensorBoard needs a log_dir to write to")
         if checkpoint_every and log_dir is None:
@@ -198,6 +199,7 @@ class Learner:
             pass
         return self
 
+    @checked
     def adopt(self, pipeline: Pipeline) -> "Learner":
         """Goes on with another pipeline: a changed stage, or another scheme of the same recipe.
 
@@ -208,11 +210,12 @@ class Learner:
         Raises:
             ValueError: if it is no pipeline.
         """
-        self.state = adopt(check_pipeline(pipeline), self.state, self.params, self.seed)
+        self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
         self._events.append(f"adopt {pipeline!r}")
         return self
 
+    @checked
     def set(self, **hyper: float) -> None:
         """Changes hyper-parameters from the next step on, on every worker.
 
@@ -226,6 +229,7 @@ class Learner:
         """Prints where the run stands, in a line."""
         print(self._info())
 
+    @checked
     def save_model(self, path: str | Path | None = None) -> Path:
         """Writes the params, to ``log_dir/params.npz`` if no path is given; returns where.
 
@@ -286,6 +290,7 @@ class Learner:
         self.begin()
         self._checkpoints.begin(self._packed(), self.env_steps, best)
 
+    @checked
     def resume(self, path: str | Path) -> None:
         """Goes on from a checkpoint, or the newest good one of a run's log_dir.
 

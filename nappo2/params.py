@@ -13,10 +13,13 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked, explained, suggestion
+
 Params = TensorDict
 """``{weights, target, normalizer, version, hyper}``; ``make_params`` makes one."""
 
 
+@checked
 def make_params(
     weights: TensorDict,
     *,
@@ -75,12 +78,13 @@ def with_hyper(params: Params, **values: float) -> Params:
     hyper = params["hyper"]
     for name in values:
         if name not in hyper.keys():
-            known = ", ".join(sorted(hyper.keys()))
+            known = suggestion(name, sorted(hyper.keys()))
             raise ValueError(f"no hyper-parameter is called {name!r}; these can be set: {known}")
     changed = {name: torch.full_like(hyper[name], float(value)) for name, value in values.items()}
     return replaced(params, hyper=hyper.copy().update(changed))
 
 
+@explained
 def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
     """One vector with all leaves, and the function that gives a vector its names back, as views.
 

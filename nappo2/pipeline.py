@@ -10,19 +10,21 @@ import inspect
 import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial, reduce, wraps
+from functools import partial, reduce, update_wrapper, wraps
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import binder, checked
 from nappo2.closing import close_each, simulators
 from nappo2.packing import Packed
 from nappo2.params import Params
 from nappo2.reports import Report, count, join
 
 
+@checked
 class Stage(NamedTuple):
     """What a pipeline remembers of the call that made one of its stages.
 
@@ -42,6 +44,7 @@ class Stage(NamedTuple):
         return f"{self.name}({shown})" if shown else self.name
 
 
+@checked
 class Pipeline(NamedTuple):
     """A pair of functions, as an optax ``GradientTransformation`` is, and its stages' names.
 
@@ -57,12 +60,16 @@ class Pipeline(NamedTuple):
     stages: tuple[Stage, ...] = ()
 
     def __or__(self, transform: "Transform") -> "Pipeline":
-        made = transform(self) if callable(transform) else None
+        check_transform(transform)
+        made = transform(self)
         if not is_pipeline(made):
             raise ValueError(
                 f"behind | stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
             )
         return made
+
+    def __ror__(self, other: Any):
+        raise ValueError(f"a pipeline begins a line, so that nothing stands before {self!r}")
 
     def __repr__(self):
         line, ratio = " | ".join(map(repr, self.stages)), updates_per_transition(self)
@@ -93,28 +100,99 @@ def _merged(cut: dict[str, Any]) -> int:
     return cut["wait_for"] if waits else cut["num_workers"]
 
 
+@checked
 def stage(make: Callable) -> Callable:
     """Records the name and the arguments of each call of ``make``, a maker of sources or transforms.
 
     What is made reports the seconds it takes, less those of the stages before it.
     """
-    signature = inspect.signature(make)
+    bind = binder(make)
 
     @wraps(make)
     def recorded(*args, **kwargs):
-        bound = signature.bind(*args, **kwargs)
+        bound = bind(*args, **kwargs)
         bound.apply_defaults()
         record = Stage(
             bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments)
         )
-        made = make(*args, **kwargs)
+        made = make(*bound.args, **bound.kwargs)
         if is_pipeline(made):
-            return _timed(record.name, made)._replace(stages=(record,))
-        return lambda source: _timed(record.name, made(source))._replace(
-            stages=_append(source.stages, record)
+            return _timed(record.name, made, reads=False)._replace(stages=(record,))
+        return Staged(
+            repr(record),
+            lambda source: _timed(record.name, made(source), reads=True)._replace(
+                stages=_append(source.stages, record)
+            ),
         )
 
-    return recorded
+    return Maker(recorded)
+
+
+class Staged:
+    """A transform that composes and prints itself."""
+
+    def __init__(self, text: str, wrap: Transform):
+        self.text, self.wrap = text, wrap
+
+    def __call__(self, source: Pipeline) -> Pipeline:
+        return self.wrap(source)
+
+    def __or__(self, other: Transform) -> Transform:
+        check_transform(other, f"{self!r} |")
+        return compose(self, other)
+
+    def __repr__(self):
+        return self.text
+
+
+class Maker:
+    """A function that makes a stage, which is called before it stands in a pipeline."""
+
+    is_maker = True
+
+    def __init__(self, make: Callable):
+        self.make = make
+        update_wrapper(self, make)
+
+    def __call__(self, *args, **kwargs):
+        return self.make(*args, **kwargs)
+
+    def __get__(self, *_):  # as functions have it, by which tools know them
+        return self
+
+    def __reduce__(self):
+        return self.__qualname__
+
+    def __or__(self, other):
+        raise ValueError(_uncalled(self))
+
+    __ror__ = __or__
+
+    def __repr__(self):
+        return f"the function {self.__name__}"
+
+
+def _uncalled(make: Maker) -> str:
+    arguments = ", ".join(inspect.signature(make).parameters)
+    return f"{make.__name__} stands beside | and was not called: {make.__name__}({arguments}) is a stage"
+
+
+def check_transform(transform: Any, where: str = "|") -> None:
+    """Refuses what cannot stand behind ``|``.
+
+    Raises:
+        ValueError: says what can.
+    """
+    if isinstance(transform, Maker):
+        raise ValueError(_uncalled(transform))
+    if is_pipeline(transform):
+        raise ValueError(
+            f"a pipeline begins a line: {transform!r} stands before {where}, not behind"
+        )
+    if not callable(transform):
+        raise ValueError(
+            f"behind {where} stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
+        )
 
 
 def _append(stages: tuple[Stage, ...], record: Stage) -> tuple[Stage, ...]:
@@ -125,30 +203,60 @@ def _append(stages: tuple[Stage, ...], record: Stage) -> tuple[Stage, ...]:
     return (*stages, record)
 
 
-_upstream: ContextVar[list[float]] = ContextVar("upstream")  # seconds that inner steps took
+_upstream: ContextVar[list] = ContextVar("upstream")  # seconds of inner steps, and their errors
 
 
-def _timed(name: str, pipeline: Pipeline) -> Pipeline:
-    """``pipeline``, whose reports have the seconds that it spends outside of the stages before it."""
-    return pipeline._replace(step=partial(_measured, f"{name}_seconds", pipeline.step))
+def _timed(name: str, pipeline: Pipeline, reads: bool) -> Pipeline:
+    """``pipeline``, whose reports have the seconds that it spends outside of the stages before it.
+
+    Of a stage that ``reads`` items, a key that these lack is named.
+    """
+    return pipeline._replace(step=partial(_measured, name, reads, pipeline.step))
 
 
-def _measured(key: str, step: Callable, params: Params, state: dict):
-    inner, outer = [0.0], _upstream.get(None)
+def _measured(name: str, reads: bool, step: Callable, params: Params, state: dict):
+    inner, outer = [0.0], _upstream.get([0.0])
     token, start = _upstream.set(inner), perf_counter()
     try:
         state, item, report = step(params, state)
+    except Exception as error:
+        outer.append(error)
+        if reads and isinstance(error, KeyError) and not any(one is error for one in inner):
+            raise ValueError(_lacking(name, error)) from error
+        raise
     finally:
         _upstream.reset(token)
     total = perf_counter() - start
-    if outer is not None:
-        outer[0] += total
-    return state, item, count(report, **{key: total - inner[0]})
+    outer[0] += total
+    return state, item, count(report, **{f"{name}_seconds": total - inner[0]})
 
 
+ADDED_BY = {
+    "weights": "gradients(loss)",
+    **dict.fromkeys(
+        ("advantage", "value_target", "state_value"), "gae(agent) or vtrace(agent, dist)"
+    ),
+    **dict.fromkeys(("noise", "next_noise"), "noise(normal_noise(..., size=A))"),
+    **dict.fromkeys(("memory", "is_init"), "collect(...) with a policy that remembers"),
+    **dict.fromkeys(("action_log_prob", "params_version", "next"), "collect(...)"),
+    "learnt": "windows(length, period)",
+}
+"""Which stages add keys that other stages read."""
+
+
+def _lacking(name: str, error: KeyError) -> str:
+    """What a stage did not find, and which stage left of it adds that."""
+    text = str(error.args[0]) if error.args else ""
+    key = text.split('"')[1] if text.startswith('key "') else text
+    added = f"; {ADDED_BY[key]}, left of it, adds that" if key in ADDED_BY else ""
+    return f"the stage {name} reads {key!r}, which its items and params do not have{added}"
+
+
+@checked
 def compose(*transforms: Transform) -> Transform:
     """The transform that applies ``transforms`` from left to right."""
-    return lambda source: reduce(Pipeline.__or__, transforms, source)
+    text = " | ".join(map(repr, transforms))
+    return Staged(text, lambda source: reduce(Pipeline.__or__, transforms, source))
 
 
 def is_empty(item: Any) -> bool:
@@ -180,6 +288,7 @@ def _each(fn: Callable[[Params, TensorDict], TensorDict], name: str) -> Transfor
     return mapped(fn)
 
 
+@checked
 def each(fn: Callable[[Params, TensorDict], TensorDict], name: str | None = None) -> Transform:
     """Replaces every item by ``fn(params, item)``; the stage is called ``name``, or as ``fn`` is."""
     return _each(fn, name=name or getattr(fn, "__name__", "each"))
@@ -208,6 +317,7 @@ def unroll(num_steps: int) -> Transform:
     return transform
 
 
+@checked
 def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) -> dict[str, Any]:
     """The state in which ``pipeline`` goes on from ``state``, which is consumed.
 
@@ -304,10 +414,3 @@ def positive(**counts: int) -> None:
 def is_pipeline(x: Any) -> bool:
     """By its fields, as a class that was reloaded in a notebook is another one with the same."""
     return getattr(x, "_fields", None) == Pipeline._fields
-
-
-def check_pipeline(pipeline: Any) -> Pipeline:
-    """``pipeline``, if it is one."""
-    if not is_pipeline(pipeline):
-        raise ValueError(f"a Learner takes the steps of a pipeline, not of {pipeline!r}")
-    return pipeline

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2.checks import explained
+
 
 class Mean(NamedTuple):
     """A mean of ``weight`` values."""
@@ -43,6 +45,7 @@ def _is_vector(x: Tensor | float) -> bool:
     return isinstance(x, Tensor) and x.numel() != 1
 
 
+@explained
 def join(reports: Sequence[Report]) -> Report:
     """One report of many: weighted means, sums, concatenations."""
     if len(reports) <= 1:

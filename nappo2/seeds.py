@@ -9,7 +9,10 @@ from zlib import crc32
 import numpy as np
 import torch
 
+from nappo2.checks import explained
 
+
+@explained
 def split(seed: int, num: int = 2) -> tuple[int, ...]:
     """Derives ``num`` independent seeds, as ``jax.random.split`` does for keys.
 
@@ -20,6 +23,7 @@ def split(seed: int, num: int = 2) -> tuple[int, ...]:
     return tuple(int(word >> 1) for word in words)
 
 
+@explained
 @lru_cache(4096, typed=True)  # 1.0 is no seed, even where 1 is remembered
 def fold_in(seed: int, data: int | str) -> int:
     """Derives the seed of worker, restart or stage ``data``; ``fold_in(seed, 0)`` is ``seed``."""
@@ -31,13 +35,14 @@ def fold_in(seed: int, data: int | str) -> int:
     )
 
 
+@explained
 def generator(seed: int) -> torch.Generator:
     """A fresh generator, to be used up within one function call."""
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(check_seed(seed))
 
 
 def check_seed(seed: int) -> int:
     """``seed``, if it can be one."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"a seed is an integer of at least 0, not {seed!r}")
+        raise ValueError(f"seed is an integer of at least 0, not {seed!r}")
     return int(seed)

@@ -1,12 +1,17 @@
 """The command line, as somebody at a terminal meets it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
+
+from nappo2.cli import main
+from nappo2.cli.train import with_env
 
 SHORT = [
     "--env",
@@ -65,7 +70,7 @@ WRONG = {
     "train --total-steps 0": "total_steps is an integer of at least 1, not 0",
     "train --gamma 1.5": "gamma is within 0 and 1, not 1.5",
     "train --learning-rate -1": "learning_rate is above 0, not -1.0",
-    "train --seed -1 --env torch/CartPole-v1": "a seed is an integer of at least 0, not -1",
+    "train --seed -1 --env torch/CartPole-v1": "seed is an integer of at least 0, not -1",
     "train --log-dir file --env torch/CartPole-v1": "log_dir is a directory; file is a file",
     "train --num-steps many": "many",
     "train --collectors 4": "the scheme 3cs takes no collectors; it runs in one process",
@@ -76,13 +81,12 @@ WRONG = {
     "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
     "train --evaluation-episodes 5": "it needs --evaluate-every",
     "fly": "no command is called 'fly'; there is train",
+    "trian ppo": "plot, eval, presets; did you mean 'train'?",
 }
 
 
 @pytest.mark.parametrize("line", WRONG)
 def test_bad_input_is_a_sentence_and_exit_code_2(line, tmp_path, monkeypatch, capsys):
-    from nappo2.cli import main
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as stopped:
@@ -137,3 +141,31 @@ def test_importing_nappo2_imports_nothing_heavy():
     code = f"import nappo2, sys; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_an_id_behind_the_recipe_is_the_environment():
+    assert with_env(["ppo", "CartPole-v1", "--seed", "1"]) == [
+        "ppo",
+        "--env",
+        "CartPole-v1",
+        "--seed",
+        "1",
+    ]
+    assert with_env(["ppo", "--seed", "1"]) == ["ppo", "--seed", "1"]
+    assert with_env(["--seed", "1"]) == ["--seed", "1"] and with_env(["ppo"]) == ["ppo"]
+
+
+def test_the_version_is_told(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"nappo2 {version('nappo2')}\n"
+
+
+@pytest.mark.parametrize("command", ["--help", "presets", "train ppo --help"])
+def test_a_reader_that_goes_away_is_no_traceback(command):
+    """As of ``nappo2 --help | head -0``: nobody reads what is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, "-m", "nappo2.cli", *command.split()]
+    done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writer)
+    assert done.stderr == "" and done.returncode == 128 + signal.SIGPIPE

@@ -484,7 +484,7 @@ def test_a_function_that_makes_no_environment_is_a_value_error(wrong):
 
 @pytest.mark.parametrize("wrong", [3, None])
 def test_what_is_no_name_and_no_function_is_a_value_error(wrong):
-    with pytest.raises(ValueError, match="an environment is a Gymnasium id or a function"):
+    with pytest.raises(ValueError, match="env is a text or a function"):
         from_gym(wrong)
 
 

@@ -210,7 +210,7 @@ def test_parts_that_are_not_all_of_the_vector_are_refused(spans):
 
 
 def test_a_period_is_at_least_one():
-    with pytest.raises(ValueError, match="num is at least 1, not 0"):
+    with pytest.raises(ValueError, match="num is an integer of at least 1, not 0"):
         optim.every(0, optim.sgd())
 
 

@@ -192,6 +192,6 @@ def test_discrete_actions_are_refused():
         with pytest.raises(ValueError, match=f"does not go with discrete actions, as {reason}"):
             recipe(envs.cartpole(2))
     with pytest.raises(ValueError, match="every is an integer of at least 1, not 0"):
-        gsde(None, None, (2, 2), every=0)
-    with pytest.raises(ValueError, match="resample_every is at least 1, not 0"):
+        gsde(mlp(2, 4).apply, distributions.normal(), (2, 2), every=0)
+    with pytest.raises(ValueError, match="resample_every is an integer of at least 1, not 0"):
         GsdePPO(resample_every=0)

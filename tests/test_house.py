@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "nappo2"
 FLOORS = (
     {
+        "checks",
         "seeds",
         "params",
         "reports",

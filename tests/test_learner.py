@@ -152,15 +152,15 @@ def test_bad_input_is_refused_where_it_is_given(tmp_path):
         ({"target_steps": -5}, "target_steps is an integer of at least 1, not -5"),
         ({"log_dir": file}, "is a file"),
         ({"log_dir": file / "below"}, "cannot be made"),
-        ({"seed": -1}, "a seed is an integer of at least 0, not -1"),
-        ({"seed": None}, "a seed is an integer of at least 0, not None"),
+        ({"seed": -1}, "seed is an integer of at least 0, not -1"),
+        ({"seed": None}, "seed is an integer of at least 0, not None"),
         ({"tensorboard": True}, "TensorBoard needs a log_dir"),
     ]:
         with pytest.raises(ValueError, match=message):
             learner(**options)
     with pytest.raises(ValueError, match="pipeline ends with update or learn"):
         Learner(STAGES.collect | STAGES.prepare, STAGES.init(0)).step()
-    with pytest.raises(ValueError, match="a Learner takes the steps of a pipeline"):
+    with pytest.raises(ValueError, match="pipeline is a pipeline, as collect"):
         Learner(STAGES.prepare, STAGES.init(0))
 
 

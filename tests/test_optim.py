@@ -128,5 +128,5 @@ def test_a_norm_is_above_zero(max_norm):
 
 
 def test_a_schedule_takes_at_least_one_update():
-    with pytest.raises(ValueError, match="num_updates is at least 1, not 0"):
+    with pytest.raises(ValueError, match="num_updates is an integer of at least 1, not 0"):
         linear(1.0, 0.0, 0)

@@ -68,7 +68,7 @@ def test_a_generator_repeats_itself_and_touches_no_other(seed):
 def test_a_seed_is_an_integer_of_at_least_zero(bad, data):
     """Also where an equal number was folded into before, and is remembered."""
     fold_in(1, data)
-    message = "a seed is an integer of at least 0"
+    message = "seed is an integer of at least 0"
     with pytest.raises(ValueError, match=message):
         split(bad)
     with pytest.raises(ValueError, match=message):

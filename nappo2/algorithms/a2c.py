@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from nappo2 import losses, optim
 from nappo2.algorithms.agents import suited_agent
 from nappo2.algorithms.fit import check_env
-from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, suited
+from nappo2.algorithms.pieces import recipe
+from nappo2.algorithms.recipe import first_params, on_policy, suited
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
@@ -15,6 +17,7 @@ from nappo2.stages import discounted, gae
 HYPER = ("learning_rate", "gamma", "entropy_coef")
 
 
+@checked
 @dataclass(frozen=True)
 class A2C:
     """Hyper-parameters of Mnih et al. (https://arxiv.org/abs/1602.01783) for small problems.
@@ -45,10 +48,8 @@ class A2C:
     normalize: bool = False
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def a2c(
     env: Env,
     config: A2C = A2C(),
@@ -79,6 +80,7 @@ def a2c(
     )
 
 
+@checked
 @dataclass(frozen=True)
 class VPG:
     """Hyper-parameters of the vanilla policy gradient, after the original's.
@@ -105,10 +107,8 @@ class VPG:
     normalize: bool = False
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def vpg(
     env: Env,
     config: VPG = VPG(),

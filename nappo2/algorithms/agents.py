@@ -5,6 +5,7 @@ from gymnasium.spaces import Discrete
 
 from nappo2.algorithms.fit import SMALLEST_IMAGE, sees_images
 from nappo2.algorithms.recipe import perceptrons
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, check_spaces
 from nappo2.networks import (
     MNIH,
@@ -25,6 +26,7 @@ CONVOLUTIONS = (
 )  # the shortest side of an image for which each is made
 
 
+@checked
 def suited_agent(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
@@ -32,6 +34,7 @@ def suited_agent(
     return (convolutional if sees_images(env) else perceptrons)(env, hidden, normalize)
 
 
+@checked
 def convolutional(
     env: Env, hidden: tuple[int, ...] = (512,), normalize: bool = False
 ) -> ActorCritic:

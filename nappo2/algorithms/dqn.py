@@ -10,8 +10,9 @@ from nappo2 import losses, optim
 from nappo2.algorithms.agents import image_network
 from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
-from nappo2.algorithms.recipe import check_ranges
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.views import of_rows
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.networks import Network, mlp
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
@@ -19,6 +20,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import replay
 
 
+@checked
 @dataclass(frozen=True)
 class DQN:
     """Hyper-parameters of Q-learning for small problems.
@@ -53,10 +55,8 @@ class DQN:
     hidden: tuple[int, ...] = (128, 128)
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
 ) -> Stages:
@@ -75,6 +75,7 @@ def dqn(
     return _q_learning("dqn", losses.dqn, env, config, q, replay)
 
 
+@recipe
 def double_dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
 ) -> Stages:

@@ -171,5 +171,5 @@ def sees_images(env: Env) -> bool:
 
 def storages_of(batches: Transform) -> list[str]:
     """The storages among the stages of a transform; nothing runs for that."""
-    line = batches(Pipeline(init=None, step=None))
+    line = batches(Pipeline(init=lambda params, seed: {}, step=lambda params, state: (state,)))
     return [stage.kind for stage in line.stages if stage.kind in (*ROLLOUTS, *RINGS)]

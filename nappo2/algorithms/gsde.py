@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import torch
 
 from nappo2.algorithms.fit import check_env
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.sac import SAC, sac
 from nappo2.algorithms.views import of_rows, vector_view
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
@@ -24,6 +26,7 @@ from nappo2.policies import gsde
 from nappo2.schemes import Stages
 
 
+@checked
 @dataclass(frozen=True)
 class GsdePPO(PPO):
     """Hyper-parameters of PPO, by default rl-zoo3's for PyBullet's locomotion with 16 environments.
@@ -45,6 +48,7 @@ class GsdePPO(PPO):
     resample_every: int = 4
 
 
+@checked
 @dataclass(frozen=True)
 class GsdeSAC(SAC):
     """Hyper-parameters of SAC, by default rl-zoo3's for PyBullet's locomotion.
@@ -68,6 +72,7 @@ class GsdeSAC(SAC):
     learn_features: bool = True
 
 
+@recipe
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
     """``ppo`` whose ReLU actor explores by a matrix of its last features.
 
@@ -87,6 +92,7 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
     return ppo(env, c, agent=agent, dist=dist, policy=policy).but(name="ppo_gsde")
 
 
+@recipe
 def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
     """``sac`` whose actor explores by a matrix of its last features.
 

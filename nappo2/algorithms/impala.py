@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from nappo2 import losses, optim
 from nappo2.algorithms.agents import suited_agent
 from nappo2.algorithms.fit import check_env
-from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, suited
+from nappo2.algorithms.pieces import recipe
+from nappo2.algorithms.recipe import first_params, on_policy, suited
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
@@ -13,6 +15,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import vtrace
 
 
+@checked
 @dataclass(frozen=True)
 class Impala:
     """Hyper-parameters of Espeholt et al. (https://arxiv.org/abs/1802.01561) for small problems.
@@ -45,10 +48,8 @@ class Impala:
     normalize: bool = False
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def impala(
     env: Env,
     config: Impala = Impala(),

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from nappo2 import losses, optim
 from nappo2.algorithms.agents import suited_agent
 from nappo2.algorithms.fit import check_env
-from nappo2.algorithms.recipe import check_ranges, first_params, on_policy, suited
+from nappo2.algorithms.pieces import recipe
+from nappo2.algorithms.recipe import first_params, on_policy, suited
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
@@ -16,6 +18,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import gae, scheduled, standardized
 
 
+@checked
 @dataclass(frozen=True)
 class PPO:
     """Hyper-parameters of PPO; by default those for MuJoCo and PyBullet, with 8 environments.
@@ -58,10 +61,8 @@ class PPO:
     anneal_updates: int = 0
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def ppo(
     env: Env,
     config: PPO = PPO(),

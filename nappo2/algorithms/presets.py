@@ -11,6 +11,7 @@ from nappo2.algorithms.ppo import PPO
 from nappo2.algorithms.r2d2 import R2D2
 from nappo2.algorithms.sac import SAC
 from nappo2.algorithms.td3 import TD3
+from nappo2.checks import checked, suggestion
 
 
 class Preset(NamedTuple):
@@ -300,6 +301,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
 """By recipe and name."""
 
 
+@checked
 def preset(algorithm: str, name: str) -> Preset:
     """The named preset of a recipe.
 
@@ -307,14 +309,17 @@ def preset(algorithm: str, name: str) -> Preset:
         ValueError: if there is no such recipe or preset.
     """
     if algorithm not in PRESETS:
-        raise ValueError(f"no recipe is called {algorithm!r}; there is {', '.join(PRESETS)}")
+        raise ValueError(
+            f"no recipe is called {algorithm!r}; there is {suggestion(algorithm, PRESETS)}"
+        )
     if name not in PRESETS[algorithm]:
         raise ValueError(
-            f"{algorithm} has no preset {name!r}; there is {', '.join(PRESETS[algorithm])}"
+            f"{algorithm} has no preset {name!r}; there is {suggestion(name, PRESETS[algorithm])}"
         )
     return PRESETS[algorithm][name]
 
 
+@checked
 def preset_for(algorithm: str, env_id: str) -> Preset:
     """The first preset of a recipe that is made for environments of this id.
 

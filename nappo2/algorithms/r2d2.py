@@ -9,8 +9,9 @@ from tensordict import TensorDict
 from nappo2 import losses, optim
 from nappo2.algorithms.fit import check_agent, check_env, check_fit
 from nappo2.algorithms.off_policy import Replay, first_params, off_policy
-from nappo2.algorithms.recipe import check_ranges
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.views import of_rows
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.moments import no_moments, normalize
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
@@ -20,6 +21,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import replay, windows
 
 
+@checked
 @dataclass(frozen=True)
 class R2D2:
     """Hyper-parameters of recurrent Q-learning for small problems.
@@ -65,10 +67,8 @@ class R2D2:
     normalize: bool = True
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def r2d2(
     env: Env,
     config: R2D2 = R2D2(),

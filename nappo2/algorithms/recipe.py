@@ -9,6 +9,7 @@ from nappo2.algorithms.fit import check_agent, check_fit, check_storage, fit_of
 from nappo2.algorithms.pieces import remade
 from nappo2.algorithms.views import of_rows
 from nappo2.algorithms.way import way_of
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, check_spaces, observation_size
 from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
@@ -103,11 +104,13 @@ def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params
     return init
 
 
+@checked
 def suited(env: Env) -> Distribution:
     """The distribution for an environment's actions: categorical, or diagonal normal."""
     return categorical() if isinstance(env.action_space, Discrete) else normal()
 
 
+@checked
 def perceptrons(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
@@ -127,42 +130,3 @@ def perceptrons(
     if not isinstance(env.action_space, Discrete):
         agent = with_log_std(agent, outputs)
     return normalized(agent, env.observation_space.shape) if normalize else agent
-
-
-def check_ranges(config: Any) -> None:
-    """Refuses hyper-parameters that are out of their ranges, by their names.
-
-    Raises:
-        ValueError: names the field, what it was and what would be right.
-    """
-    for name, value in vars(config).items():
-        low, high, strict = RANGES.get(name, (None, None, False))
-        if low is None:
-            continue
-        if isinstance(low, int) and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ValueError(f"{name} is an integer, not {value!r}")
-        if (
-            value < low
-            or (strict and value == low)
-            or (high is not None and value > high)
-            or value != value
-        ):
-            bounds = f"above {low:g}" if strict else f"at least {low:g}"
-            bounds = f"within {low:g} and {high:g}" if high is not None else bounds
-            raise ValueError(f"{name} is {bounds}, not {value}")
-
-
-RANGES = {  # name: (lowest, highest, whether the lowest is out); integers have integer bounds
-    **dict.fromkeys(("num_steps", "num_epochs", "num_minibatches"), (1, None, False)),
-    **dict.fromkeys(("gamma", "lambda_"), (0.0, 1.0, False)),
-    **dict.fromkeys(("learning_rate", "clip_eps", "max_grad_norm"), (0.0, None, True)),
-    **dict.fromkeys(("adam_eps", "rmsprop_eps", "clip_rho", "clip_c"), (0.0, None, True)),
-    **dict.fromkeys(("value_coef", "entropy_coef"), (0.0, None, False)),
-    **dict.fromkeys(("capacity", "batch_size", "policy_delay", "target_delay"), (1, None, False)),
-    **dict.fromkeys(("resample_every", "length", "period"), (1, None, False)),
-    "burn_in": (0, None, False),
-    **dict.fromkeys(("anneal_updates", "start_steps", "exploration_updates"), (0, None, False)),
-    **dict.fromkeys(("update_ratio", "target_step_size", "initial_alpha"), (0.0, None, True)),
-    **dict.fromkeys(("noise_std", "noise_limit", "exploration_std"), (0.0, None, False)),
-    **dict.fromkeys(("epsilon", "discrete_entropy_share"), (0.0, 1.0, False)),
-}

@@ -6,8 +6,10 @@ from gymnasium.spaces import Discrete
 
 from nappo2.algorithms.fit import check_env
 from nappo2.algorithms.impala import Impala, impala
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.ppo import PPO, ppo
 from nappo2.algorithms.views import of_rows
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, check_spaces, observation_size
 from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
@@ -27,6 +29,7 @@ from nappo2.schemes import Stages
 MakeCell = Callable[[int, int], Cell]
 
 
+@recipe
 def recurrent_ppo(
     env: Env,
     config: PPO = PPO(num_steps=128, num_minibatches=4),
@@ -50,6 +53,7 @@ def recurrent_ppo(
     return ppo(env, config, agent=agent, dist=dist).but(name="recurrent_ppo")
 
 
+@recipe
 def recurrent_impala(
     env: Env,
     config: Impala = Impala(),
@@ -63,6 +67,7 @@ def recurrent_impala(
     return impala(env, config, agent=agent, dist=dist).but(name="recurrent_impala")
 
 
+@checked
 def recurrent_perceptrons(
     env: Env, cell: MakeCell = gru, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> RecurrentActorCritic:

@@ -10,8 +10,9 @@ from nappo2 import losses, optim
 from nappo2.algorithms.agents import image_network
 from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
 from nappo2.algorithms.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.algorithms.recipe import check_ranges
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.views import vector_view
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
 from nappo2.networks import (
@@ -27,6 +28,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import noise, normal_noise, replay
 
 
+@checked
 @dataclass(frozen=True)
 class SAC:
     """Hyper-parameters of Haarnoja et al. (https://arxiv.org/abs/1812.05905).
@@ -62,10 +64,8 @@ class SAC:
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def sac(
     env: Env,
     config: SAC = SAC(),

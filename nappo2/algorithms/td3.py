@@ -7,8 +7,9 @@ import torch
 from nappo2 import losses, optim
 from nappo2.algorithms.fit import check_agent, check_env, check_fit, sees_images
 from nappo2.algorithms.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.algorithms.recipe import check_ranges
+from nappo2.algorithms.pieces import recipe
 from nappo2.algorithms.views import vector_view
+from nappo2.checks import checked
 from nappo2.envs import Env, action_size, observation_size
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics
 from nappo2.params import walk
@@ -17,6 +18,7 @@ from nappo2.schemes import Stages
 from nappo2.stages import noise, normal_noise, replay
 
 
+@checked
 @dataclass(frozen=True)
 class TD3:
     """Hyper-parameters of Fujimoto et al. (https://arxiv.org/abs/1802.09477).
@@ -56,10 +58,8 @@ class TD3:
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
-    def __post_init__(self):
-        check_ranges(self)
 
-
+@recipe
 def td3(
     env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None, replay: Replay = replay
 ) -> Stages:

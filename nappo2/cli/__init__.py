@@ -1,8 +1,13 @@
 """The command line: ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``. Each command has a file."""
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
+
+from nappo2.checks import suggestion
 
 COMMANDS = ("train", "play", "plot", "eval", "presets")
 
@@ -18,6 +23,7 @@ usage:
   nappo2 plot RUN RUN ...          draws learning curves; of several seeds the mean, with a band
   nappo2 eval RUN --episodes 20    plays full episodes with the most probable actions
   nappo2 presets                   which there are, and for what
+  nappo2 --version
 
 A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the
 standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
@@ -26,13 +32,31 @@ standard output is one JSON object. Ctrl-C once ends it with what was learnt so 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command; bad input is one sentence on the standard error, and exit code 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help"):
-        print(HELP)
-        return
     try:
-        if argv[0] not in COMMANDS:
-            raise ValueError(f"no command is called {argv[0]!r}; there is {', '.join(COMMANDS)}")
-        sys.exit(import_module(f"nappo2.cli.{argv[0]}").run(argv[1:]))
+        try:
+            code = _run(argv)
+        finally:
+            sys.stdout.flush()  # here, where a reader that went away is noticed
     except (ValueError, NotImplementedError, ImportError) as error:
         print(f"nappo2: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # as of | head, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    if code is not None:
+        sys.exit(code)
+
+
+def _run(argv: list[str]) -> int | None:
+    """Runs a command; returns its exit code."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP)
+        return None
+    if argv[0] == "--version":
+        print(f"nappo2 {version('nappo2')}")
+        return None
+    if argv[0] not in COMMANDS:
+        raise ValueError(
+            f"no command is called {argv[0]!r}; there is {suggestion(argv[0], COMMANDS)}"
+        )
+    return import_module(f"nappo2.cli.{argv[0]}").run(argv[1:])

@@ -72,6 +72,7 @@ class Train(Generic[Config]):
 
 def run(argv: list[str]) -> int:
     """Trains, prints the JSON line, and returns the exit code: 130 after Ctrl-C, 143 after SIGTERM."""
+    argv = with_env(argv)
     resumed = _option(argv, "--resume")
     told = described(Path(resumed), _option(argv, "--env")) if resumed else {}
     given = argv.pop(0) if argv and not argv[0].startswith("-") else None
@@ -89,6 +90,13 @@ def run(argv: list[str]) -> int:
         learner.close()
     print(json.dumps(result(algorithm, options, learner)), flush=True)
     return 128 + learner.interrupted if learner.interrupted else 0
+
+
+def with_env(argv: list[str]) -> list[str]:
+    """The words of a command line, in which an id behind the recipe is the ``--env``."""
+    if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
+        return list(argv)
+    return [argv[0], "--env", *argv[1:]]
 
 
 def parse(algorithm: str, argv: list[str], told: dict | None = None) -> Train:

@@ -7,6 +7,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_acrobot
@@ -15,6 +16,7 @@ GRAVITY, DT = 9.8, 0.2  # two links of mass, length and moment of inertia 1, hea
 MAX_SPEEDS = 4 * math.pi, 9 * math.pi
 
 
+@checked
 def acrobot(num_envs: int, time_limit: int = 500) -> Env:
     """Acrobot-v1 (Sutton, 1996), which moves exactly as Gymnasium's does.
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env, Game, Outcome
 from nappo2.pipeline import positive
 from nappo2.seeds import split
@@ -23,6 +24,7 @@ class AtariState(NamedTuple):
     settings: str  # with which they were made
 
 
+@checked
 def atari(
     env_id: str, num_envs: int = 1, *, noop_max: int = 30, fire: bool = True, threads: int = 1
 ) -> Env:

@@ -3,10 +3,12 @@
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
+from nappo2.checks import checked, explained
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 
 
+@checked
 def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     """The example of hindsight's paper (Andrychowicz et al., https://arxiv.org/abs/1707.01495, 3.1).
 
@@ -34,11 +36,13 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     return physics_env("bit_flipping", num_envs, start, move, observe, num_bits, *spaces)
 
 
+@explained
 def bits_reward(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
     """What a step is worth that led to ``achieved``, [...] of [..., num_bits]."""
     return bits_reached(achieved, desired).float() - 1
 
 
+@explained
 def bits_reached(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
     """Whether all bits are those of the goal."""
     return (achieved == desired).all(-1)

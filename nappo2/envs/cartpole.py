@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_cartpole
@@ -15,6 +16,7 @@ MASS, MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
 MAX_POSITION, MAX_ANGLE = 2.4, 12 * 2 * math.pi / 360
 
 
+@checked
 def cartpole(num_envs: int, time_limit: int = 500) -> Env:
     """CartPole-v1 (Barto, Sutton & Anderson, 1983), which moves exactly as Gymnasium's does.
 

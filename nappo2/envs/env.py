@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from gymnasium.spaces import Box, Dict, Discrete, Space
 from torch import Generator, Tensor
 
+from nappo2.checks import checked, explained
+
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
@@ -64,6 +66,7 @@ class Motion(NamedTuple):
     step: Callable
 
 
+@checked
 class Env(NamedTuple):
     """A batch of environments, as a pair of functions.
 
@@ -100,16 +103,27 @@ class Env(NamedTuple):
     load: Callable[[Any, Any], Any] | None = None
     motion: Motion | None = None
 
+    @staticmethod
+    def of(value: Any) -> Any:
+        """An id stands for one environment; all else for itself."""
+        if not isinstance(value, str):
+            return value
+        from nappo2.envs.families import make
+
+        return make(value)
+
     def __repr__(self):
         spaces = f"{self.observation_space} -> {self.action_space}"
         return f"{self.num_envs} x {self.name}: {' '.join(spaces.split())}"
 
 
+@explained
 def motion_of(env: Env) -> Motion | None:
     """What it is made of; None if it is not in torch, or a wrapper's ``step`` is around it."""
     return env.motion if env.motion and env.motion.step is env.step else None
 
 
+@checked
 def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:
     """Refuses what no policy of nappo2 can see or do.
 
@@ -128,6 +142,7 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
         )
 
 
+@explained
 def counted(outcome: Outcome) -> Game:
     """What is counted of a step: the game, or what is learnt from, if that is the same."""
     done = outcome.terminated | outcome.truncated
@@ -146,6 +161,7 @@ def has_goals(space: Space) -> bool:
     return all(isinstance(box, Box) for box in space.spaces.values())
 
 
+@explained
 def observation_size(space: Space) -> int:
     """How many numbers a policy sees: of a goal environment, the observation and the goal."""
     if has_goals(space):
@@ -153,6 +169,7 @@ def observation_size(space: Space) -> int:
     return math.prod(space.shape)
 
 
+@explained
 def action_size(space: Space) -> int:
     """How many actions there are to choose from, or how many dimensions an action has."""
     if isinstance(space, Discrete):

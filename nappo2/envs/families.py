@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 
+from nappo2.checks import checked
 from nappo2.envs.acrobot import acrobot
 from nappo2.envs.atari import atari, is_atari
 from nappo2.envs.cartpole import cartpole
@@ -35,8 +36,9 @@ TORCH = {
 """Environments that are written in torch: id to ``num_envs -> Env``."""
 
 
+@checked
 def make(
-    env_id: str | Callable[[], gymnasium.Env],
+    env_id: str | Callable[..., gymnasium.Env],
     num_envs: int = 1,
     *,
     frame_skip: int = 1,

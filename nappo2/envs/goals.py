@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env, has_goals
 from nappo2.envs.gym import from_gym
 from nappo2.envs.pybullet import silent
@@ -19,6 +20,7 @@ PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
 """Packages that register environments when they are imported, and the extras that install them."""
 
 
+@checked
 def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """A goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``; arguments as of ``from_gym``.
 
@@ -86,7 +88,8 @@ def module_of(env_id: str) -> str:
     return re.split("[.:]", str(spec.entry_point))[0] if spec else ""
 
 
-def goal_reward(env: str | Callable[[], gymnasium.Env]) -> Callable[[Tensor, Tensor], Tensor]:
+@checked
+def goal_reward(env: str | Callable[..., gymnasium.Env]) -> Callable[[Tensor, Tensor], Tensor]:
     """``(achieved, desired) -> reward`` [...] of goals [..., G], as the environment computes it.
 
     For ``hindsight``: ``compute_reward`` of an environment that is made when it is first needed.

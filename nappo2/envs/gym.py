@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from nappo2.checks import checked
 from nappo2.closing import close_each
 from nappo2.envs.actions import to_action
 from nappo2.envs.answers import Answers
@@ -30,8 +31,9 @@ class GymState(NamedTuple):
     settings: str  # with which they were made
 
 
+@checked
 def from_gym(
-    env: str | Callable[[], gymnasium.Env],
+    env: str | Callable[..., gymnasium.Env],
     num_envs: int = 1,
     *,
     wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]] = (),
@@ -61,7 +63,7 @@ def from_gym(
 
 
 def vector_of(
-    env: str | Callable[[], gymnasium.Env],
+    env: str | Callable[..., gymnasium.Env],
     num_envs: int,
     wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]],
     info_keywords: Sequence[str],
@@ -191,10 +193,6 @@ def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.En
     """A function that makes one environment, and what to call it."""
     if callable(env):
         return (lambda: env(**kwargs)), getattr(env, "__name__", repr(env))
-    if not isinstance(env, str):
-        raise ValueError(
-            f"an environment is a Gymnasium id or a function that makes one, not {env!r}"
-        )
     return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
 
 

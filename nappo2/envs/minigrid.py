@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformObservation
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
 
@@ -14,6 +15,7 @@ STEPS = np.array([25, 51, 127], np.uint8)  # of 11 objects, 6 colours and 3 stat
 PREFIXES = "MiniGrid-", "BabyAI-"
 
 
+@checked
 def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """What is in the 7 x 7 cells ahead, as images [B, 3, 7, 7]: objects, colours and states.
 

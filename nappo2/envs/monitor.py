@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env, counted
 
 
@@ -22,6 +23,7 @@ class MonitorState(NamedTuple):
     folder: str  # where these are
 
 
+@checked
 def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -> Env:
     """The environment, of whose episodes ``folder`` gets a line each.
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_mountain_car
@@ -12,6 +13,7 @@ GRAVITY, FORCE = 0.0025, 0.001
 LEFT, RIGHT, GOAL, MAX_SPEED = -1.2, 0.6, 0.5, 0.07
 
 
+@checked
 def mountain_car(num_envs: int, time_limit: int = 200) -> Env:
     """MountainCar-v0 (Moore, 1990), which moves exactly as Gymnasium's does.
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch
 from gymnasium.spaces import Box
 
+from nappo2.checks import checked
 from nappo2.envs.cartpole import cartpole
 from nappo2.envs.env import Env, motion_of
 
 
+@checked
 def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
     """The environment, of whose observations [B, n] only the entries at ``indices`` are seen.
 
@@ -51,6 +53,7 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
     )
 
 
+@checked
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:
     """CartPole-v1 without its velocities: position and angle, [B, 2]; one has to remember."""
     return observing(cartpole(num_envs, time_limit), (0, 2), "masked cartpole")

@@ -7,6 +7,7 @@ import torch
 from gymnasium.spaces import Space
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env, Motion, Outcome
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
@@ -20,6 +21,7 @@ class PhysicsState(NamedTuple):
     seed: Any  # an int, or one for each of many
 
 
+@checked
 def physics_env(
     name: str,
     num_envs: int,

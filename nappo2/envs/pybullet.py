@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import vector_of
@@ -26,6 +27,7 @@ PYBULLET = tuple(
 """The ids of PyBullet's locomotion and manipulation environments."""
 
 
+@checked
 def pybullet(
     env_id: str,
     num_envs: int = 1,

@@ -1,5 +1,6 @@
 """The policy gradient with a learnt baseline."""
 
+from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.losses.transitions import transitions
 from nappo2.maths.distributions import Distribution
@@ -7,6 +8,7 @@ from nappo2.maths.surrogates import policy_gradient, squared_error
 from nappo2.networks import Agent
 
 
+@checked
 def a2c(agent: Agent, dist: Distribution, *, value_coef: float = 0.5) -> Loss:
     """Advantage actor-critic (Mnih et al., https://arxiv.org/abs/1602.01783).
 

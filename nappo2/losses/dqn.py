@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.losses.target import target
 from nappo2.maths.surrogates import weighted_mean
@@ -18,6 +19,7 @@ Error = Callable[[Mapping, Mapping], Tensor]
 """``(params, batch) -> [N]``: how wrong the value of each transition's action is."""
 
 
+@checked
 def dqn(q: Q) -> Loss:
     """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
 
@@ -30,17 +32,20 @@ def dqn(q: Q) -> Loss:
     return _loss(_compared(q, _highest(q)))
 
 
+@checked
 def double_dqn(q: Q) -> Loss:
     """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461): ``dqn``, whose next
     action is the online network's choice, and whose value is the target's."""
     return _loss(_compared(q, _chosen(q)))
 
 
+@checked
 def dqn_error(q: Q) -> Error:
     """What ``dqn`` lowers, for ``prioritized_replay`` to go by."""
     return _error(_compared(q, _highest(q)))
 
 
+@checked
 def double_dqn_error(q: Q) -> Error:
     """What ``double_dqn`` lowers, for ``prioritized_replay`` to go by."""
     return _error(_compared(q, _chosen(q)))

@@ -1,8 +1,48 @@
 """What a loss is: deterministic in its batch, as everything random that it needs is in there."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch
 from torch import Tensor
+
+from nappo2.checks import shown
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
 """``(params, batch) -> (loss, means)``: a scalar to be lowered, and what else is worth a look."""
+
+
+def value_and_means(
+    loss: Loss, params: Mapping, batch: Mapping
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a loss gives: its value, [], and means, each one floating point number.
+
+    Raises:
+        ValueError: if it gives something else; says what a loss gives.
+    """
+    result = loss(params, batch)
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
+        raise ValueError(f"a loss gives (a scalar, means by name), not {_described(result)}")
+    value, means = result
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise ValueError(
+            f"a loss gives (a scalar, means); the first of these was {_described(value)}"
+        )
+    return value, {name: _mean(name, mean) for name, mean in means.items()}
+
+
+def _mean(name: Any, mean: Any) -> Tensor:
+    """A mean as a tensor, which numbers become."""
+    if not isinstance(name, str):
+        raise ValueError(f"the means of a loss have texts for names, not {shown(name)}")
+    if isinstance(mean, (int, float)):
+        return torch.tensor(float(mean))
+    if not isinstance(mean, Tensor) or mean.numel() != 1:
+        raise ValueError(f"the mean {name!r} of a loss is one number, not {_described(mean)}")
+    return mean if mean.is_floating_point() else mean.float()
+
+
+def _described(result: Any) -> str:
+    if isinstance(result, tuple):
+        return f"({', '.join(map(shown, result))})"
+    return shown(result)

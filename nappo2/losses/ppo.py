@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
+from nappo2.checks import checked, explained
 from nappo2.losses.loss import Loss
 from nappo2.losses.transitions import transitions
 from nappo2.maths.distributions import Distribution
@@ -21,17 +22,20 @@ ValueLoss = Callable[[Mapping, Mapping, Tensor], Tensor]
 """``(params, batch, value) -> loss``, of values [N]."""
 
 
+@explained
 def plain_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:
     """The squared error of the value."""
     return squared_error(value, batch["value_target"])
 
 
+@explained
 def clipped_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:
     """The squared error of a value that stays near the old one, by ``hyper["clip_eps"]``."""
     eps = params["hyper"]["clip_eps"]
     return clipped_squared_error(value, batch["state_value"], batch["value_target"], eps)
 
 
+@checked
 def ppo(
     agent: Agent,
     dist: Distribution,

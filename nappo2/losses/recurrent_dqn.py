@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import of_action
@@ -17,6 +18,7 @@ def as_it_is(params: Mapping, observation: Tensor) -> Tensor:
     return observation
 
 
+@checked
 def recurrent_double_dqn(
     q: RecurrentQ,
     *,

@@ -2,6 +2,7 @@
 
 import torch
 
+from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.losses.target import target as target_of
 from nappo2.maths.distributions import discrete_entropy, squash
@@ -11,6 +12,7 @@ from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
 
 
+@checked
 def sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
     """Soft actor-critic (Haarnoja et al., https://arxiv.org/abs/1812.05905).
 
@@ -50,6 +52,7 @@ def sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
     return loss
 
 
+@checked
 def discrete_sac(agent: ActorCritics, *, target_entropy: float) -> Loss:
     """Soft actor-critic in expectation over n actions (Christodoulou, https://arxiv.org/abs/1910.07207).
 

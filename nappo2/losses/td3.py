@@ -2,6 +2,7 @@
 
 import torch
 
+from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.losses.target import target as target_of
 from nappo2.maths.surrogates import squared_error
@@ -10,6 +11,7 @@ from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
 
 
+@checked
 def td3(agent: ActorCritics, *, noise_std: float = 0.2, noise_limit: float = 0.5) -> Loss:
     """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477); the delay is the optimiser's.
 

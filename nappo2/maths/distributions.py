@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from nappo2.checks import checked
 
+
+@checked
 class Distribution(NamedTuple):
     """Functions of a network's outputs, [..., num_outputs].
 
@@ -99,6 +102,7 @@ def normal() -> Distribution:
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # of a tanh-normal, as in SAC
 
 
+@checked
 def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     """A diagonal normal, squashed to (-1, 1) (Haarnoja et al., https://arxiv.org/abs/1812.05905, C).
 
@@ -124,6 +128,7 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     return Distribution(sampling(draw, place), mode, log_prob, entropy, num_outputs, draw, place)
 
 
+@checked
 def state_dependent(dist: Distribution, num_features: int) -> Distribution:
     """A distribution of outputs behind which the features of ``networks.state_dependent`` stand."""
 

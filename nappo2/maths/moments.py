@@ -11,6 +11,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
+
 
 def no_moments(**shapes: tuple[int, ...]) -> TensorDict:
     """A normalizer that has seen nothing yet, by which nothing within the limit of 10 is changed."""
@@ -67,6 +69,7 @@ def absorb_if(
     return normalizer.copy().update(added), refused
 
 
+@checked
 def frozen(normalizer: TensorDict) -> TensorDict:
     """The normalizer, which goes on to normalise, but counts no more."""
     return TensorDict({name: stats.exclude("moments") for name, stats in normalizer.items()})

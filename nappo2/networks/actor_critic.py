@@ -8,6 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.maths.moments import no_moments, normalize
 from nappo2.networks.network import Network
 from nappo2.seeds import split
@@ -16,6 +17,7 @@ Apply = Callable[[Mapping, Tensor], Tensor]
 """``(params, x) -> y``, of whole params, or of weights alone."""
 
 
+@checked
 class ActorCritic(NamedTuple):
     """Functions of whole params and observations ``[..., *shape]``.
 
@@ -45,6 +47,7 @@ class ActorCritic(NamedTuple):
         return self, rollout
 
 
+@checked
 def actor_critic(actor: Network, critic: Network) -> ActorCritic:
     """An actor, and a critic with one output, that share nothing."""
 
@@ -63,6 +66,7 @@ def actor_critic(actor: Network, critic: Network) -> ActorCritic:
     )
 
 
+@checked
 def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> ActorCritic:
     """An actor and a critic as heads of one torso."""
     heads = actor_critic(actor, critic)
@@ -83,6 +87,7 @@ def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> Acto
 
 
 @singledispatch
+@checked
 def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> ActorCritic:
     """Appends log standard deviations to the actor's means, which no observation changes."""
 
@@ -102,6 +107,7 @@ def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> 
 
 
 @singledispatch
+@checked
 def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
     """Shows the agent observations ``[..., *shape]`` with mean 0 and variance 1, and has rewards scaled.
 
@@ -120,6 +126,7 @@ def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
     )
 
 
+@checked
 def scaling_rewards(agent: ActorCritic) -> ActorCritic:
     """Has rewards scaled, as ``normalized`` does, but sees observations as they are."""
     return agent._replace(normalizer=lambda: no_moments(**{"return": ()}))

@@ -7,10 +7,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked, explained
 from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 
+@checked
 class Cell(NamedTuple):
     """Functions of weights and a memory; what no memory is needed for is apart, for whole sequences.
 
@@ -38,6 +40,7 @@ class Cell(NamedTuple):
         return memory, self.read(memory)
 
 
+@checked
 def seeing(torso: Network, cell: Cell) -> Cell:
     """A cell that sees what a network makes of its input."""
 
@@ -54,6 +57,7 @@ def seeing(torso: Network, cell: Cell) -> Cell:
     return cell._replace(init=init, project=project, advance=advance)
 
 
+@checked
 def beside(first: Cell, second: Cell) -> Cell:
     """Two cells of one input that share nothing; memories and ``y`` stand side by side."""
     cells = (first, second)
@@ -83,6 +87,7 @@ def beside(first: Cell, second: Cell) -> Cell:
     return Cell(init, project, advance, read, *sizes)
 
 
+@explained
 def unroll(
     cell: Cell, weights: Mapping, memory: Tensor, x: Tensor, is_init: Tensor
 ) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
+from nappo2.checks import checked
 from nappo2.networks.mlp import linear, orthogonal
 from nappo2.networks.network import Network
 from nappo2.networks.sequential import sequential
@@ -19,6 +20,7 @@ YOUNG = ((16, 3, 1),)
 """Layers for MinAtar (Young & Tian, https://arxiv.org/abs/1903.03176)."""
 
 
+@checked
 def cnn(
     shape: tuple[int, ...], features: int = 512, layers: Sequence[tuple[int, int, int]] = MNIH
 ) -> Network:
@@ -52,6 +54,7 @@ def cnn(
     )
 
 
+@checked
 def convolution(
     inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, gain: float = 2**0.5
 ) -> Network:
@@ -67,6 +70,7 @@ def convolution(
     return Network(init, apply)
 
 
+@checked
 def images(network: Network, shape: tuple[int, ...]) -> Network:
     """A network of images ``[N, *shape]`` for images with any leading dimensions, and for bytes."""
 

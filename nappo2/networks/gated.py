@@ -10,12 +10,14 @@ import torch
 from tensordict import TensorDict
 from torch.nn.functional import linear
 
+from nappo2.checks import checked
 from nappo2.networks.cell import Cell
 from nappo2.networks.mlp import orthogonal
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
 
+@checked
 def gru(inputs: int, size: int) -> Cell:
     """A gated recurrent unit, as torch.nn.GRU, with orthogonal weights and biases of 0."""
 
@@ -31,6 +33,7 @@ def gru(inputs: int, size: int) -> Cell:
     )
 
 
+@checked
 def lstm(inputs: int, size: int) -> Cell:
     """Long short-term memory, as torch.nn.LSTM, with orthogonal weights and biases of 0.
 

@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
+from nappo2.checks import checked, explained
 from nappo2.maths.activations import tanh
 from nappo2.networks.network import Network, viewing
 from nappo2.pipeline import positive
@@ -15,12 +16,14 @@ from nappo2.seeds import generator, split
 from nappo2.threads import torch_threads
 
 
+@explained
 def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
     """An orthogonal matrix, scaled by ``gain`` (Saxe et al., https://arxiv.org/abs/1312.6120)."""
     with torch_threads(1):  # another number of threads gives other bits
         return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
 
 
+@checked
 def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
     """A linear layer with orthogonal weights and biases of 0, [..., inputs] to [..., outputs]."""
 
@@ -37,6 +40,7 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
     return Network(init, apply)
 
 
+@checked
 def mlp(
     *sizes: int,
     activation: Callable[[Tensor], Tensor] = tanh,
@@ -75,11 +79,13 @@ def mlp(
     return Network(init, apply)
 
 
+@checked
 def flattening(network: Network, rank: int) -> Network:
     """A network of ``x`` as ``flattened`` makes it."""
     return viewing(network, partial(flattened, rank=rank))
 
 
+@explained
 def flattened(x: Tensor, rank: int) -> Tensor:
     """The last ``rank`` dimensions as one, in floats: of bytes in [0, 1], as images are seen."""
     if not x.is_floating_point():

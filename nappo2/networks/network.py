@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
 
+
+@checked
 class Network(NamedTuple):
     """A pair of pure functions.
 
@@ -19,6 +22,7 @@ class Network(NamedTuple):
     apply: Callable[[Any, Tensor], Tensor]
 
 
+@checked
 def viewing(network: Network, view: Callable[[Any], Tensor]) -> Network:
     """The network of what ``view`` makes of an observation."""
     return Network(network.init, lambda weights, x: network.apply(weights, view(x)))

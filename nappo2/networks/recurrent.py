@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.maths.moments import normalize
 from nappo2.networks.actor_critic import ActorCritic, actor_critic, normalized, with_log_std
 from nappo2.networks.cell import Cell, advanced, beside
@@ -14,6 +15,7 @@ from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 
+@checked
 class RecurrentActorCritic(NamedTuple):
     """Functions of whole params; what is acted on, and valued, is the memory after an observation.
 
@@ -83,6 +85,7 @@ Agent = ActorCritic | RecurrentActorCritic
 """With a memory or without."""
 
 
+@checked
 def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> RecurrentActorCritic:
     """An actor and a critic as heads of one cell."""
     heads = actor_critic(_reading(cell.read, actor), _reading(cell.read, critic))
@@ -96,6 +99,7 @@ def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> Recur
     return RecurrentActorCritic(cell.init, perceive, advance, heads, cell.memory_size)
 
 
+@checked
 def separate_recurrent_actor_critic(
     actor_cell: Cell, actor: Network, critic_cell: Cell, critic: Network
 ) -> RecurrentActorCritic:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.networks.cell import Cell, unroll
 from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 
+@checked
 class RecurrentQ(NamedTuple):
     """Functions of weights, which may be a target's.
 

@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
+from nappo2.checks import checked
 from nappo2.networks.cnn import check_image, convolution, flat, images
 from nappo2.networks.mlp import linear, orthogonal
 from nappo2.networks.network import Network
@@ -17,6 +18,7 @@ WIDTHS = (16, 32, 32)
 BLOCKS = 2  # in each section
 
 
+@checked
 def impala_cnn(
     shape: tuple[int, ...], features: int = 256, widths: Sequence[int] = WIDTHS
 ) -> Network:
@@ -32,6 +34,7 @@ def impala_cnn(
     return _sections(shape, features, widths, _block)
 
 
+@checked
 def fixup_cnn(
     shape: tuple[int, ...], features: int = 256, widths: Sequence[int] = WIDTHS
 ) -> Network:

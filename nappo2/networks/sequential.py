@@ -7,11 +7,13 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn import functional
 
+from nappo2.checks import checked
 from nappo2.networks.network import Network
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
 
+@checked
 def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
     """Networks, and functions without weights such as ``torch.relu``, from left to right.
 
@@ -39,6 +41,7 @@ def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
     return Network(init, apply)
 
 
+@checked
 def layer_norm(size: int, eps: float = 1e-5) -> Network:
     """Layer normalisation over the last dimension (Ba et al., https://arxiv.org/abs/1607.06450).
 

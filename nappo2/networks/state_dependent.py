@@ -7,11 +7,13 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn.functional import linear
 
+from nappo2.checks import checked
 from nappo2.networks.mlp import orthogonal
 from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 
+@checked
 def state_dependent(
     torso: Network,
     num_features: int,

@@ -7,12 +7,14 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked, explained
 from nappo2.networks.network import Network
 from nappo2.seeds import split
 
 Critics = Callable[..., tuple[Tensor, Tensor]]
 
 
+@checked
 class ActorCritics(NamedTuple):
     """Functions of an actor and two critics.
 
@@ -35,11 +37,13 @@ def unchanged(observation: Tensor) -> Tensor:
     return observation
 
 
+@explained
 def with_goal(observation: Mapping) -> Tensor:
     """The observation of a goal environment, and beside it the goal."""
     return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 
+@checked
 def twin_critics(
     actor: Network, critic: Network, view: Callable[[Any], Tensor] = unchanged
 ) -> ActorCritics:
@@ -58,6 +62,7 @@ def twin_critics(
     return ActorCritics(_initialiser(actor, critic), _actor(actor, view), critics)
 
 
+@checked
 def discrete_twin_critics(
     actor: Network, critic: Network, view: Callable[[Any], Tensor] = unchanged
 ) -> ActorCritics:
@@ -83,6 +88,7 @@ def _actor(actor, view):
     return lambda params, x: actor.apply(params["weights"]["actor"], view(x))
 
 
+@checked
 def with_temperature(agent: ActorCritics, initial: float = 1.0) -> ActorCritics:
     """Adds the logarithm of SAC's temperature to the weights, as it is learnt with them."""
     start = torch.tensor(float(initial)).log()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
 from nappo2.optim.transformations import GradientTransformation
 
@@ -18,6 +19,7 @@ class FiniteState(NamedTuple):
     inner: Any
 
 
+@checked
 def apply_if_finite(
     transformation: GradientTransformation, patience: int = 3
 ) -> GradientTransformation:

@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from nappo2.checks import checked
+
 Schedule = Callable[[Tensor], Tensor]
 """``version -> value``, where the version is the number of updates so far, []."""
 
 
+@checked
 def linear(start: float, end: float, num_updates: int) -> Schedule:
     """From ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on.
 
@@ -23,6 +26,7 @@ def linear(start: float, end: float, num_updates: int) -> Schedule:
     return value
 
 
+@checked
 def constant(value: float) -> Schedule:
     """Always ``value``."""
     return lambda version: version * 0.0 + value

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
 
 
+@checked
 class GradientTransformation(NamedTuple):
     """A pair of pure functions.
 
@@ -24,6 +26,7 @@ class GradientTransformation(NamedTuple):
     update: Callable[[Tensor, Any, Mapping], tuple[Tensor, Any]]
 
 
+@checked
 def chain(*transformations: GradientTransformation) -> GradientTransformation:
     """Applies ``transformations`` in order."""
 
@@ -40,6 +43,7 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     return GradientTransformation(init, update)
 
 
+@checked
 def clip_by_global_norm(max_norm: float) -> GradientTransformation:
     """Scales gradients down to a global norm of at most ``max_norm``.
 
@@ -61,6 +65,7 @@ class AdamState(NamedTuple):
     nu: Tensor
 
 
+@checked
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTransformation:
     """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980), with ``hyper["learning_rate"]``."""
 
@@ -95,6 +100,7 @@ def once(x: Tensor) -> Tensor:
     return x.expand(2).amax()  # a reduction of its own is not fused
 
 
+@checked
 def sgd(momentum: float = 0.0) -> GradientTransformation:
     """Stochastic gradient descent with momentum, as in torch, with ``hyper["learning_rate"]``."""
 
@@ -105,6 +111,7 @@ def sgd(momentum: float = 0.0) -> GradientTransformation:
     return GradientTransformation(torch.zeros_like, update)
 
 
+@checked
 def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> GradientTransformation:
     """RMSProp (Hinton, 2012) as in torch, ``eps`` outside the root, with ``hyper["learning_rate"]``."""
 
@@ -120,6 +127,7 @@ class EveryState(NamedTuple):
     inner: Any
 
 
+@checked
 def every(num: int, transformation: GradientTransformation) -> GradientTransformation:
     """Transforms each ``num``-th gradient, and changes nothing in between.
 
@@ -148,6 +156,7 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
     return GradientTransformation(init, update)
 
 
+@checked
 def partition(
     *parts: tuple[tuple[int, int], GradientTransformation],
 ) -> GradientTransformation:

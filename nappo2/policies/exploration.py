@@ -2,11 +2,13 @@
 
 import torch
 
+from nappo2.checks import checked
 from nappo2.networks import Apply
 from nappo2.optim import Schedule
 from nappo2.policies.policy import Policy, action_of, memoryless
 
 
+@checked
 def best(q: Apply) -> Policy:
     """The action of highest value."""
 
@@ -16,6 +18,7 @@ def best(q: Apply) -> Policy:
     return Policy(memoryless, act, _certain)
 
 
+@checked
 def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
     """The action of highest value, or with probability ``epsilon(version)`` any action."""
 
@@ -34,6 +37,7 @@ def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
     return Policy(memoryless, act, log_prob)
 
 
+@checked
 def deterministic(actor: Apply) -> Policy:
     """The action that a network gives, in [-1, 1]."""
 
@@ -43,6 +47,7 @@ def deterministic(actor: Apply) -> Policy:
     return Policy(memoryless, act, _certain)
 
 
+@checked
 def with_noise(actor: Apply, std: float) -> Policy:
     """The action that a network gives, with normal noise, clipped to [-1, 1] (TD3's exploration)."""
 
@@ -54,6 +59,7 @@ def with_noise(actor: Apply, std: float) -> Policy:
     return Policy(memoryless, act, _certain)
 
 
+@checked
 def uniform_at_first(policy: Policy, num_actions: int | None = None) -> Policy:
     """Uniform actions while ``params["version"]`` is 0, and those of ``policy`` afterwards.
 

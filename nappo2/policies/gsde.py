@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
 from nappo2.pipeline import positive
@@ -25,6 +26,7 @@ def actors_log_std(params: Mapping) -> Tensor:
     return params["weights"]["actor"]["log_std"]
 
 
+@checked
 def gsde(
     actor: Apply,
     dist: Distribution,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
 
@@ -17,6 +18,7 @@ class Decision(NamedTuple):
     log_prob: Tensor
 
 
+@explained
 def action_of(decision: Tensor | Decision) -> Tensor:
     """The action that was decided on."""
     return decision.action if isinstance(decision, Decision) else decision
@@ -42,6 +44,7 @@ class Parts(NamedTuple):
     place: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]] | None
 
 
+@checked
 class Policy(NamedTuple):
     """How to act, and how probable that was; of a policy with a memory also how it forgets.
 
@@ -66,16 +69,19 @@ class Policy(NamedTuple):
     parts: Parts | None = None
 
 
+@explained
 def parts_of(policy: Policy) -> Parts | None:
     """Its parts; None if it has none, or acts in another way than these do."""
     return policy.parts if policy.parts and policy.parts.act is policy.act else None
 
 
+@explained
 def memoryless(num_envs: int, seed: int) -> tuple:
     """The memory of a policy that remembers nothing."""
     return ()
 
 
+@checked
 def stochastic(actor: Apply, dist: Distribution) -> Policy:
     """Samples from the distribution."""
 
@@ -88,6 +94,7 @@ def stochastic(actor: Apply, dist: Distribution) -> Policy:
     return _sampling(actor, dist, deciding)
 
 
+@checked
 def telling(actor: Apply, dist: Distribution) -> Policy:
     """``stochastic``, but says at once how probable an action was: for networks of images."""
 
@@ -117,6 +124,7 @@ def _sampling(actor: Apply, dist: Distribution, deciding: Callable) -> Policy:
     return Policy(memoryless, act, log_prob, parts=Parts(actor, dist, act, *before))
 
 
+@checked
 def greedy(actor: Apply, dist: Distribution) -> Policy:
     """Takes the most probable action, for evaluation; its log-probability is 0."""
 

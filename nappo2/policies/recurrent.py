@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import RecurrentActorCritic
 from nappo2.policies.policy import Policy, greedy, stochastic
@@ -12,6 +13,7 @@ from nappo2.policies.policy import Policy, greedy, stochastic
 Step = Callable[[Mapping, Tensor, Tensor], Tensor]
 
 
+@checked
 def remembering(policy: Policy, step: Step, memory_size: int) -> Policy:
     """A policy without memory, which sees the memory after an observation in place of that.
 
@@ -40,11 +42,13 @@ def remembering(policy: Policy, step: Step, memory_size: int) -> Policy:
     )
 
 
+@checked
 def recurrent(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
     """Samples from the distribution."""
     return remembering(stochastic(agent.heads.actor, dist), agent.step, agent.memory_size)
 
 
+@checked
 def recurrent_greedy(agent: RecurrentActorCritic, dist: Distribution) -> Policy:
     """Takes the most probable action, for evaluation; its log-probability is 0."""
     return remembering(greedy(agent.heads.actor, dist), agent.step, agent.memory_size)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from nappo2.checks import checked
 from nappo2.closing import close_each
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.crew import in_turns
@@ -10,6 +11,7 @@ from nappo2.snapshots import close_state
 from nappo2.stages.stop import Interrupted, current_stop, left_behind, stopped_by
 
 
+@checked
 class Backend(NamedTuple):
     """A place for workers.
 
@@ -43,6 +45,23 @@ class Backend(NamedTuple):
     stop: Callable
     max_restarts: int = 0
     remote: bool = False
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """The words serial and ray stand for ``serial`` and ``on_ray()``; all else for itself.
+
+        Raises:
+            ValueError: for another word.
+        """
+        if not isinstance(value, str):
+            return value
+        if value == "serial":
+            return serial
+        if value == "ray":
+            from nappo2.schemes.remote import on_ray
+
+            return on_ray()
+        raise ValueError(f"on is serial or ray, not {value!r}")
 
 
 class Lost(NamedTuple):

@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nappo2.checks import checked
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import Report, count
@@ -97,6 +98,7 @@ def born(params: Params, parents: Tensor) -> Params:
     return replaced(params, **own)
 
 
+@checked
 def truncation(share: float) -> Exploit:
     """The worst share of the members goes on from members of the best share, drawn evenly.
 
@@ -117,6 +119,7 @@ def truncation(share: float) -> Exploit:
     return exploit
 
 
+@checked
 def perturb(*names: str, factors: tuple[float, ...] = (0.8, 1.25)) -> Explore:
     """Multiplies each of these hyper-parameters, where a member moved, by one of ``factors``."""
 

@@ -7,9 +7,11 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import explained
 from nappo2.pipeline import is_empty
 
 
+@explained
 def merge(items: Sequence[TensorDict]) -> TensorDict:
     """Joins rollouts along B, and averages gradients and params.
 

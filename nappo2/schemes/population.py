@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from nappo2.checks import checked, suggestion
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, compose, positive, stage
 from nappo2.policies import parts_of
@@ -23,6 +24,7 @@ from nappo2.stages.on_bad import drop, raise_
 ALONE = "a population learns in one process; of the schemes, 3cs goes with it"
 
 
+@checked
 def population(stages: Stages, num_members: int, **hyper: Sequence[float]) -> Stages:
     """The stages of ``num_members`` runs that learn side by side, for the scheme 3cs.
 
@@ -48,7 +50,7 @@ def population(stages: Stages, num_members: int, **hyper: Sequence[float]) -> St
         params = stacked([stages.init(fold_in(seed, i)) for i in range(num_members)])
         unknown = [name for name in hyper if name not in params["hyper"].keys()]
         if unknown:
-            known = ", ".join(sorted(params["hyper"].keys()))
+            known = suggestion(unknown[0], sorted(params["hyper"].keys()))
             raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
         own = {name: torch.tensor(list(map(float, values))) for name, values in hyper.items()}
         return replaced(params, hyper=params["hyper"].copy().update(own))

@@ -16,6 +16,7 @@ operations share the pair and one process. What is left of a cut runs on its wor
 import warnings
 from collections.abc import Iterable
 
+from nappo2.checks import checked, suggestion
 from nappo2.pipeline import Pipeline, positive
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.fit import check
@@ -24,12 +25,14 @@ from nappo2.schemes.stages import Stages
 from nappo2.schemes.workers import workers
 
 
+@checked
 def central(stages: Stages) -> Pipeline:
     """3cs: all in one process, one after the other, as PPO and SAC were published."""
     stages = _fitting(stages, "3cs")
     return stages.collect | stages.prepare | stages.learn
 
 
+@checked
 def decentralised_update(
     stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
@@ -40,6 +43,7 @@ def decentralised_update(
     return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
 
 
+@checked
 def synchronous_gradients(
     stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
@@ -50,6 +54,7 @@ def synchronous_gradients(
     return _gradients(stages) | cut | stages.update
 
 
+@checked
 def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = serial) -> Pipeline:
     """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
     stages = _fitting(stages, "2daca", learners)
@@ -57,6 +62,7 @@ def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = seria
     return _gradients(stages) | cut | stages.update
 
 
+@checked
 def asynchronous_collection(
     stages: Stages, collectors: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
@@ -65,6 +71,7 @@ def asynchronous_collection(
     return _collected(stages, collectors, on, ahead) | stages.prepare | stages.learn
 
 
+@checked
 def asynchronous_collection_synchronous_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
@@ -74,6 +81,7 @@ def asynchronous_collection_synchronous_gradients(
     return line | workers(learners, on=on, name="learners") | stages.update
 
 
+@checked
 def asynchronous_collection_and_gradients(
     stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
@@ -133,7 +141,7 @@ def check_taken(name: str, given: Iterable[str]) -> None:
         ValueError: if there is no such scheme; for an argument that it does not take.
     """
     if name not in TAKES:
-        raise ValueError(f"no scheme is called {name!r}; there are {', '.join(NAMES)}")
+        raise ValueError(f"no scheme is called {name!r}; there are {suggestion(name, NAMES)}")
     for argument in given:
         if argument not in TAKES[name]:
             taken = ", ".join(TAKES[name])
@@ -143,6 +151,7 @@ def check_taken(name: str, given: Iterable[str]) -> None:
             raise ValueError(f"the scheme {name} takes no {argument}; {what}")
 
 
+@checked
 def scheme(
     name: str,
     stages: Stages,
@@ -171,10 +180,6 @@ def scheme(
         ValueError: if there is no such scheme, it does not go with the recipe, or an argument is
             given that it does not take.
     """
-    if getattr(stages, "_fields", None) != Stages._fields:  # by name, as it may be reloaded
-        raise ValueError(
-            f"a scheme cuts the Stages that a recipe, such as ppo(env), makes, not {stages!r}"
-        )
     defaults = {"on": serial, "ahead": 0}
     given = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
     given |= {"wait_for": wait_for, "preempt": preempt}

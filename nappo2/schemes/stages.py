@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from nappo2.checks import checked, suggestion
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform
 from nappo2.policies import Policy
 from nappo2.schemes.fit import Fit
 
 
+@checked
 class Stages(NamedTuple):
     """What a recipe makes, and a scheme cuts.
 
@@ -57,7 +59,7 @@ class Stages(NamedTuple):
             if name not in self.pieces:
                 raise ValueError(
                     f"{self.name} has no piece that is called {name!r}; there are "
-                    f"{', '.join(self.pieces) or 'none'}"
+                    f"{suggestion(name, self.pieces) or 'none'}"
                 )
         return self.remake(**{**self.pieces, **pieces})
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nappo2.checks import checked
 from nappo2.curve import literal
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, tidy
@@ -61,6 +62,7 @@ class Comparison(NamedTuple):
         return block(self.picture().inline(), table(head, self.rows()))
 
 
+@checked
 def compare(
     runs: Runs, y: str = "episode_return", scales: Mapping[str, tuple[float, float]] | None = None
 ) -> Comparison:

@@ -7,6 +7,7 @@ frames nest as cuts do. Nothing is run: the drawing is made of ``pipeline.stages
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from nappo2.checks import checked
 from nappo2.pipeline import Pipeline, Stage
 from nappo2.show.captions import Cut, cut_of, words
 from nappo2.show.markup import MONO, SANS, element
@@ -25,6 +26,7 @@ COLOURS = {
 BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
 
 
+@checked
 def diagram(pipeline: Pipeline) -> str:
     """The drawing, as inline SVG."""
     return Drawing(pipeline.stages).svg()

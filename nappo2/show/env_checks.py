@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.envs import Env, check_spaces, make
 from nappo2.envs.gym import from_gym
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
@@ -16,6 +17,7 @@ from nappo2.stages.interaction import leaves
 DEADLINE = 10.0  # seconds for any single reset or step
 
 
+@checked
 def check_env(
     env: Env | str | Callable, num_steps: int = 1_000, deadline: float = DEADLINE
 ) -> EnvReport:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tensordict import TensorDict
 
+from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
@@ -35,6 +36,7 @@ def _both(first: First) -> Look:
     return Look("", block(item.html, folded("report", report.html)))
 
 
+@checked
 def first(pipeline: Pipeline, params: Params, seed: int = 0) -> First:
     """Takes the first step of a pipeline, or of any prefix of one, and keeps nothing of its state.
 

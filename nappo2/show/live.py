@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
+from nappo2.checks import checked
+from nappo2.learner import Learner
 from nappo2.metrics import Row
 from nappo2.show.dashboard import dashboard
 
 SECONDS = 1.0  # between two pictures
 
 
-def live(learner: Any, seconds: float = SECONDS) -> Iterator[Row]:
+@checked
+def live(learner: Learner, seconds: float = SECONDS) -> Iterator[Row]:
     """The rows of a Learner, with a picture in the notebook that is drawn anew at most every ``seconds``.
 
     ``for metrics in live(learner): ...`` runs as ``for metrics in learner`` does. The picture has

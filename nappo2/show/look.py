@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.show import configs
 from nappo2.show.diagram import diagram
 from nappo2.show.markup import (
@@ -40,6 +41,7 @@ class Look:
         return self.html
 
 
+@checked
 def shown_in_notebooks(*kinds: type) -> None:
     """Has notebooks show things of these kinds by ``look``, which they know nothing of themselves."""
     for kind in kinds:

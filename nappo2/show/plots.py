@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nappo2.checks import checked
 from nappo2.curve import literal
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import Runs, column, grouped
@@ -12,6 +13,7 @@ from nappo2.show.runs import Runs, column, grouped
 POINTS = 200
 
 
+@checked
 def plot(
     runs: Runs, x: str = "env_steps", y: str = "episode_return", axes: Any = None
 ) -> Picture | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.checkpoint import load_params
+from nappo2.checks import checked
 from nappo2.metrics import Metrics, Row, read_csv
 from nappo2.params import Params
 from nappo2.show.look import look
@@ -50,6 +51,7 @@ class SavedRun(NamedTuple):
         return look(self)._repr_html_()
 
 
+@checked
 def load_run(path: str | Path) -> SavedRun:
     """What is on disk of a run, however it ended; a line that was not written to its end is left out.
 

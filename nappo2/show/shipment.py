@@ -3,6 +3,7 @@
 import types
 from typing import Any, NamedTuple
 
+from nappo2.checks import checked
 from nappo2.schemes.shipping import MEGABYTE, blame, parts, pickled
 from nappo2.show.markup import block, heading, table
 from nappo2.show.tree import in_bytes
@@ -40,6 +41,7 @@ class Shipment(NamedTuple):
         return block(heading(self._said()), table(("", "takes along"), rows))
 
 
+@checked
 def check_shippable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Shipment:
     """What sending ``thing`` to a worker of Ray takes: a function, an environment, a pipeline.
 

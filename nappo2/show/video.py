@@ -1,6 +1,7 @@
 """What a policy does, as a film."""
 
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -8,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
+from nappo2.policies.fitting import first_act
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -50,6 +53,7 @@ class Video(NamedTuple):
         )
 
 
+@checked
 def video(
     env: Env, policy: Policy, params: Params, num_steps: int = 300, seed: int = 0, fps: int = 30
 ) -> Video:
@@ -81,9 +85,11 @@ def frames(
     )
     score = 0.0
     try:
+        act = partial(first_act, env, policy)
         found = [rendered(env, state)]
         for _ in range(num_steps):
-            decision, memory = policy.act(plain, observation, memory, rng)
+            decision, memory = act(plain, observation, memory, rng)
+            act = policy.act
             state, observation, outcome = env.step(state, action_of(decision))
             done = outcome.terminated | outcome.truncated
             memory, score = policy.reset(memory, done, rng), score + float(outcome.reward[0])

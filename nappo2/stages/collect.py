@@ -9,6 +9,7 @@ from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, positive, stage
 from nappo2.policies import Policy
+from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.compiling import or_else
@@ -56,6 +57,11 @@ def collect(
         env_state, observation = env.reset(env_seed)
         zeros = torch.zeros(env.num_envs)
         memory, fresh = policy.init(env.num_envs, memory_seed), torch.ones(env.num_envs).bool()
+        try:
+            check_acts(env, policy, Plain(params.cpu().to_dict()), observation, memory)
+        except ValueError:
+            env.close(env_state)
+            raise
         own = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
         return {"collect": own}
 

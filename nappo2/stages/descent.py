@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.losses import Loss
+from nappo2.losses.loss import Loss, value_and_means
 from nappo2.optim import GradientTransformation
 from nappo2.params import Plain, nested, ravel, walk
 from nappo2.reports import with_loss
@@ -81,7 +81,7 @@ def _leaves(weights: TensorDict) -> tuple[Tensor, tuple, list[Tensor]]:
 def _gradient(
     loss: Loss, params: Mapping, leaves: list[Tensor], batch: Mapping
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    value, means = loss(params, batch)
+    value, means = value_and_means(loss, params, batch)
     check_loss(value)
     grads = torch.autograd.grad(value, leaves, materialize_grads=True)
     vector = torch.cat([grad.reshape(-1) for grad in grads])

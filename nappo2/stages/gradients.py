@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.losses import Loss
+from nappo2.losses.loss import Loss, value_and_means
 from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note, with_loss
@@ -80,7 +80,7 @@ def value_and_grad(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The gradient of the loss with respect to the vector of weights, and the loss and its means."""
     vector = vector.detach().requires_grad_()
-    value, means = loss(Plain({**params, "weights": unravel(vector)}), batch)
+    value, means = value_and_means(loss, Plain({**params, "weights": unravel(vector)}), batch)
     check_loss(value)
     (grad,) = torch.autograd.grad(value, vector)
     return grad, {name: mean.detach() for name, mean in with_loss(value, means).items()}
@@ -96,7 +96,9 @@ def _at_once(loss, params, vector, unravel, batch):
 def _program(loss: Loss, unravel: Callable) -> Callable:
     def run(still, vector, batch):
         def objective(vector):
-            value, means = loss(Plain({**still, "weights": unravel(vector)}), batch)
+            value, means = value_and_means(
+                loss, Plain({**still, "weights": unravel(vector)}), batch
+            )
             return value, with_loss(value, means)
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)
@@ -107,8 +109,5 @@ def _program(loss: Loss, unravel: Callable) -> Callable:
 
 def check_loss(value: Tensor) -> None:
     """Refuses what cannot be differentiated."""
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"a loss gives (a scalar, means); the first of these was {shape}")
     if not value.requires_grad:
         raise ValueError('the loss depends on no weight; it reads them from params["weights"]')

@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.checks import checked
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import join
 from nappo2.seeds import fold_in, generator, split
@@ -19,6 +20,7 @@ Relabel = Callable[[int, torch.Generator], Tensor]
 """``(length, generator) -> [length, k]``: the steps whose achieved goals are taken for each step."""
 
 
+@checked
 def future(k: int = 4) -> Relabel:
     """Goals that were reached at, or after, the step: ``k`` for each (their section 4.5)."""
     positive(k=k)
@@ -36,6 +38,7 @@ def final() -> Relabel:
     return lambda length, rng: torch.full((length, 1), length - 1)
 
 
+@checked
 def episode(k: int = 4) -> Relabel:
     """Goals that were reached anywhere in the episode: ``k`` for each step."""
     positive(k=k)

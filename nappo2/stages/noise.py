@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from tensordict import TensorDict
 
+from nappo2.checks import checked
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.seeds import fold_in, generator, split
 
@@ -31,6 +32,7 @@ def noise(
     return transform
 
 
+@checked
 def normal_noise(*names: str, size: int) -> Callable[[TensorDict, torch.Generator], dict]:
     """Draws standard normal noise [N, size] under each name."""
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2.checks import checked, explained
+
 OnBad = Callable[[str, dict], tuple[dict, int]]
 """``(name, rollout) -> (rollout, how many were bad)``.
 
@@ -20,6 +22,7 @@ The rollout has ``is_init`` [T, B], whether an episode began with the observatio
 """
 
 
+@explained
 def raise_(name: str, rollout: dict) -> tuple[dict, int]:
     """Ends the run, and says where it came from.
 
@@ -44,6 +47,7 @@ def raise_(name: str, rollout: dict) -> tuple[dict, int]:
     )
 
 
+@explained
 def drop(name: str, rollout: dict) -> tuple[dict, int]:
     """Masks transitions from and to what is not finite; the trace is cut before them."""
     left, reached = map(_bad, _tensors(rollout))
@@ -69,6 +73,7 @@ class Clip(NamedTuple):
         return _repaired(rollout, self.limit), _count(rollout, left, reached)
 
 
+@checked
 def clip(limit: float = 100.0) -> OnBad:
     """Takes 0 for what is no number, and ``limit`` or ``-limit`` for what is infinite.
 

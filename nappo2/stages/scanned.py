@@ -8,7 +8,7 @@ import torch
 from tensordict import TensorDict
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from nappo2.losses import Loss
+from nappo2.losses.loss import Loss, value_and_means
 from nappo2.optim import GradientTransformation
 from nappo2.params import Plain, ravel
 from nappo2.reports import with_loss
@@ -68,7 +68,9 @@ def one_step(
         params = {**still, "target": unravel_target(target) if step_size else {}}
 
         def objective(vector):
-            value, means = loss(Plain({**params, "weights": unravel(vector)}), minibatch)
+            value, means = value_and_means(
+                loss, Plain({**params, "weights": unravel(vector)}), minibatch
+            )
             return value, with_loss(value, means)
 
         grad, means = torch.func.grad(objective, has_aux=True)(vector)

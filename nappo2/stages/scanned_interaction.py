@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nappo2.checks import explained
 from nappo2.envs import Env, Motion, PhysicsState, motion_of
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
@@ -20,6 +21,7 @@ from nappo2.stages.stop import current_stop
 KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "terminated", "truncated")
 
 
+@explained
 def can_be_scanned(env: Env, policy: Policy) -> bool:
     """Whether all that a step does is known as functions of tensors."""
     parts = parts_of(policy)

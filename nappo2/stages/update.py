@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from nappo2.checks import suggestion
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
@@ -90,7 +91,7 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
     def with_values(params: Params, version):
         unknown = [name for name in schedules if name not in params["hyper"].keys()]
         if unknown:
-            known = ", ".join(sorted(params["hyper"].keys()))
+            known = suggestion(unknown[0], sorted(params["hyper"].keys()))
             raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
         values = {name: schedule(version).float() for name, schedule in schedules.items()}
         return params["hyper"].copy().update(values)

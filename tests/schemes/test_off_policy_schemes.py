@@ -260,18 +260,18 @@ def test_other_recipes_run_where_sac_does(name, recipe):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (lambda: SAC(capacity=0), "capacity is at least 1, not 0"),
-        (lambda: SAC(start_steps=-1), "start_steps is at least 0, not -1"),
+        (lambda: SAC(capacity=0), "capacity is an integer of at least 1, not 0"),
+        (lambda: SAC(start_steps=-1), "start_steps is an integer of at least 0, not -1"),
         (lambda: SAC(update_ratio=0.0), "update_ratio is above 0, not 0.0"),
         (lambda: SAC(initial_alpha=0.0), "initial_alpha is above 0, not 0.0"),
         (
             lambda: SAC(discrete_entropy_share=1.5),
             "discrete_entropy_share is within 0 and 1, not 1.5",
         ),
-        (lambda: TD3(policy_delay=0), "policy_delay is at least 1, not 0"),
+        (lambda: TD3(policy_delay=0), "policy_delay is an integer of at least 1, not 0"),
         (lambda: TD3(exploration_std=-0.1), "exploration_std is at least 0, not -0.1"),
         (lambda: DQN(epsilon=1.5), "epsilon is within 0 and 1, not 1.5"),
-        (lambda: DQN(batch_size=2.5), "batch_size is an integer, not 2.5"),
+        (lambda: DQN(batch_size=2.5), "batch_size is an integer of at least 1, not 2.5"),
     ],
 )
 def test_hyper_parameters_out_of_their_ranges_are_named(config, message):

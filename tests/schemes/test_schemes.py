@@ -219,7 +219,7 @@ def test_minibatches_of_a_short_rollout_are_as_many():
 
 def test_misfits_are_one_sentence():
     for options, message in [
-        ({"learners": 0}, "num_workers is an integer of at least 1, not 0"),
+        ({"learners": 0}, "learners is an integer of at least 1, not 0"),
         ({"wait_for": 3}, "cannot wait for 3 of 2 workers"),
         ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
     ]:
@@ -231,7 +231,7 @@ def test_misfits_are_one_sentence():
         scheme("3ds", STAGES, wait_for=1)
     with pytest.raises(ValueError, match="no scheme is called 'dadac'; there are 3cs, 3ds, 2dacs"):
         scheme("dadac", STAGES)
-    with pytest.raises(ValueError, match="a scheme cuts the Stages that a recipe"):
+    with pytest.raises(ValueError, match="stages is the Stages that a recipe"):
         scheme("3cs", STAGES.collect)
 
 

@@ -233,9 +233,7 @@ def test_what_does_not_divide_is_refused():
         recurrent_ppo(ENV, replace(CONFIG, num_minibatches=3))
     with pytest.raises(ValueError, match="hidden has a layer and a cell's size at least, not"):
         recurrent_ppo(ENV, replace(CONFIG, hidden=(8,)))
-    with pytest.raises(
-        ValueError, match="ppo does not go with the agent Network; fitting agent: Act"
-    ):
+    with pytest.raises(ValueError, match=r"agent is an ActorCritic, .*, not a Network"):
         ppo(ENV, CONFIG, agent=mlp(2, 2))
 
 

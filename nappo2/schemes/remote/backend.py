@@ -8,6 +8,7 @@ import ray
 import torch
 from ray import cloudpickle
 
+from nappo2.checks import checked
 from nappo2.schemes.backend import Backend, Lost, reduces
 from nappo2.schemes.parcels import pack_params
 from nappo2.schemes.remote.actor import RemoteActor
@@ -20,6 +21,7 @@ START_SECONDS = 60.0  # in which an actor has made its environments
 JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
+@checked
 def on_ray(
     num_cpus: float = 1,
     num_gpus: float = 0,

@@ -12,6 +12,7 @@ from time import monotonic, sleep
 import ray
 from ray._private import ray_constants
 
+from nappo2.checks import explained
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.remote.watchdog import watched
 from nappo2.stages.stop import check_interrupt
@@ -20,6 +21,7 @@ ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
 PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
 
 
+@explained
 def actors_of(pipeline: Pipeline, num: int) -> int:
     """How many actors ``num`` workers of a pipeline are, with those that these own."""
     total = times = num

@@ -1,0 +1,54 @@
+"""Whether a policy can act in an environment with certain params, tried before it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nappo2.envs import Env, action_size
+from nappo2.policies.policy import Decision, Policy, action_of
+from nappo2.seeds import generator
+
+
+@torch.no_grad()
+def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memory: Any) -> None:
+    """Refuses params with which a policy cannot act in an environment.
+
+    It acts on zeros in place of observations [B, ...], and draws from a generator of its own.
+
+    Raises:
+        ValueError: as ``first_act`` does.
+    """
+    zeros = tree_map(torch.zeros_like, observation)
+    first_act(env, policy, params, zeros, memory, generator(0))
+
+
+def first_act(
+    env: Env, policy: Policy, params: Mapping, observation: Any, memory: Any, rng: torch.Generator
+) -> tuple[Tensor | Decision, Any]:
+    """What ``policy.act`` does, where it acts in an environment for the first time.
+
+    Raises:
+        ValueError: if it cannot, or its actions are not the environment's; names that.
+    """
+    try:
+        decision, memory = policy.act(params, observation, memory, rng)
+        action = action_of(decision)
+    except Exception as error:  # of anybody's network
+        space = " ".join(str(env.observation_space).split())
+        raise ValueError(
+            f"with these params the policy cannot act on observations of {env.name}, in {space}: "
+            f"{error}"
+        ) from error
+    space = env.action_space
+    right = (env.num_envs,) if isinstance(space, Discrete) else (env.num_envs, action_size(space))
+    if tuple(action.shape) != right or action.is_floating_point() == isinstance(space, Discrete):
+        kind = "numbers" if action.is_floating_point() else "integers"
+        raise ValueError(
+            f"with these params the policy gives {kind} of shape {tuple(action.shape)} for actions; "
+            f"{env.num_envs} of {env.name} take actions in {space}"
+        )
+    return decision, memory
