@@ -206,7 +206,13 @@ ACCEPTED = {
 }
 
 
-TAKEN = {("fold_in", "data", "True"), ("split", "num", "True"), ("merge", "items", "'x'")}
+TAKEN = {
+    ("fold_in", "data", "True"),
+    ("split", "num", "True"),
+    ("merge", "items", "'x'"),
+    ("flattened", "rank", "True"),
+    ("flattened", "rank", "-1"),
+}
 """What functions that are called in steps take: True for 1, and a single item as it is."""
 
 
