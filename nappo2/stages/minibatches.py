@@ -110,6 +110,12 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     mask = rollout.get("mask", None)
     size = rollout.numel() if mask is None else int(mask.sum())
     least, rest = divmod(size, num_minibatches)
+    if least == 0 and mask is not None:
+        raise ValueError(
+            f"{size} of a rollout's {rollout.numel()} transitions are not masked, too few for "
+            f"{num_minibatches} minibatches: it was cut short, or what drop masks, as it is not "
+            "finite, is nearly all of it; longer rollouts, or clip(limit), go on"
+        )
     if least == 0 or (rest and mask is None):
         raise ValueError(
             f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tensordict import TensorDict
 
 from nappo2 import PPO, envs, from_module, learn, mlp, networks, optim, ppo, unroll
 from nappo2.algorithms import perceptrons
 from nappo2.stages import gradients, scheduled, update
+from nappo2.stages.minibatches import minibatch_sizes
 
 CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
 
@@ -156,3 +158,18 @@ def test_a_weight_that_no_loss_reads_stays():
     pipe = s.collect | s.prepare | s.batches | s.gradients | s.update
     learnt, _ = train(pipe, params, 1)
     assert learnt["weights", "unused"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("kept", "sizes"), [(2, [1, 1]), (3, [2, 1]), (8, [4, 4]), (0, None), (1, None)]
+)
+def test_minibatches_need_a_transition_each_that_is_not_masked(kept, sizes):
+    """Of 8 transitions, in two minibatches."""
+    rollout = TensorDict(mask=(torch.arange(8) < kept).view(4, 2), batch_size=(4, 2))
+    if sizes:
+        assert minibatch_sizes(rollout, 2) == sizes
+        return
+    with pytest.raises(
+        ValueError, match=f"{kept} of a rollout's 8 transitions are not masked, too few for 2"
+    ):
+        minibatch_sizes(rollout, 2)
