@@ -437,6 +437,43 @@ def test_what_is_drawn_when_an_environment_is_made_is_no_setting(tmp_path, caplo
     assert not caplog.text
 
 
+class Holds(Walk):
+    """Holds what it is given."""
+
+    def __init__(self, held):
+        self.held = held
+
+
+def unfinished():
+    """A function of a name that has no value yet."""
+
+    def value():
+        return later
+
+    if False:
+        later = 1
+    return value
+
+
+HELD = {
+    "bfloat16": lambda: torch.ones(2, dtype=torch.bfloat16),
+    "a gradient": lambda: torch.ones(2, requires_grad=True),
+    "no values": lambda: torch.ones(2, device="meta"),
+    "few values": lambda: torch.eye(2).to_sparse(),
+    "a module": lambda: torch.nn.Linear(2, 2),
+    "a closure": unfinished,
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_whatever_an_environment_holds_it_can_be_made(kind):
+    """Settings are compared by digests of numpy's arrays, of which not all can be made."""
+    env = envs.from_gym(lambda: Holds(HELD[kind]()))
+    state, observation = env.reset(0)
+    state, *_ = env.step(state, torch.zeros(1, dtype=torch.int64))
+    assert observation.shape == (1, 2) and "Holds.held" in state.settings
+
+
 def test_large_arrays_that_no_one_changes_are_not_saved(tmp_path):
     """Four environments with a table of 800 kB each: the checkpoint takes less than one of them."""
     table = np.random.default_rng(0).normal(size=100_000)

@@ -63,12 +63,12 @@ def _text(value: Any) -> str:
     saving, mark = Saving(most=MOST), blake2b(digest_size=8)
     try:
         root = saving.value(value, "")
-    except Exception:  # of what is no data, or does not let itself be looked at
+        _feed(mark, [root, saving.nodes])
+        if isinstance(value, FunctionType):
+            cells = [cell.cell_contents for cell in value.__closure__ or ()]
+            _feed(mark, [*_instructions(value.__code__), value.__defaults__, cells])
+    except Exception:  # of what is no data, as numpy sees it, or does not let itself be looked at
         return type(value).__qualname__
-    _feed(mark, [root, saving.nodes])
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        _feed(mark, [*_instructions(value.__code__), value.__defaults__, cells])
     return f"{type(value).__qualname__} {mark.hexdigest()}"
 
 
