@@ -78,6 +78,16 @@ def test_each_dimension_is_scaled_by_its_own_bounds():
     assert act(torch.full((1, 4), -9.0)).tolist() == [[0, -9, 2, -9]]
 
 
+def test_integers_without_a_bound_are_what_they_are():
+    """Gymnasium writes the widest integers for infinity, to which 0.5 of [0, inf) is no way."""
+    act = to_action(Box(0, np.inf, (1,), np.int32), 3)
+    assert act(torch.tensor([[-4.0], [0.6], [7.2]])).tolist() == [[0], [1], [7]]
+    act = to_action(Box(-np.inf, np.inf, (1,), np.int64), 2)
+    assert act(torch.tensor([[-4.0], [7.2]])).tolist() == [[-4], [7]]
+    act = to_action(Box(np.array([-np.inf, 0]), np.array([0, 10]), dtype=np.int8), 1)
+    assert act(torch.tensor([[0.5, 0.5]])).tolist() == [[0, 8]]
+
+
 def test_matrices_and_single_numbers_are_actions():
     space = Box(np.zeros((2, 2)), np.full((2, 2), 4.0), dtype=np.float64)
     assert to_action(space, 3)(torch.zeros(3, 4)).tolist() == [[[2, 2], [2, 2]]] * 3

@@ -40,6 +40,7 @@ def stepped(**how):
 
 
 ONE = [1, True, np.float32(1), np.int8(1), np.array(1.0), np.array([1.0]), [1.0], torch.tensor(1.0)]
+ONE += [torch.ones(1, dtype=torch.bfloat16), torch.ones((), requires_grad=True)]
 
 
 @pytest.mark.parametrize("reward", ONE, ids=repr)
@@ -79,6 +80,7 @@ WRONG = [
     ({"observation": [[1], [1, 2]]}, "gave an observation of shape no one shape"),
     ({"observation": ["a", "b"]}, ".*which is no array of float32"),
     ({"observation": {}}, r"gave an observation of shape \(\)"),
+    ({"observation": torch.ones(2, requires_grad=True)}, ".*which is no array of float32: .*grad"),
     ((1, 2, 3, 4), r"gave 4 values \(int, int, int, int\) for a step; Gymnasium's are five"),
     (7, "gave 7 for a step"),
 ]

@@ -33,7 +33,7 @@ def scaled_to(space: Box) -> Callable[[np.ndarray], np.ndarray]:
     """
     dtype, low, high = space.dtype, np.asarray(space.low), np.asarray(space.high)
     below, above = low.astype(np.float64), high.astype(np.float64)
-    bounded = np.isfinite(below) & np.isfinite(above)
+    bounded = space.bounded_below & space.bounded_above  # integers have no infinity in their arrays
     least, most = np.where(bounded, -1.0, below), np.where(bounded, 1.0, above)
     with np.errstate(invalid="ignore", over="ignore"):
         centre = np.where(bounded, below / 2 + above / 2, 0.0)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+from torch import Tensor
 
 STEP = "observation, reward, terminated, truncated, info"
 
@@ -63,7 +64,7 @@ class Answers(NamedTuple):
             self.check_shape(i, observation)
         try:
             rows[i] = observation
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(
                 f"environment {i} of {self.name} gave an observation of {described(observation)}, "
                 f"which is no array of {np.dtype(self.dtype).name}: {error}"
@@ -145,7 +146,7 @@ class Answers(NamedTuple):
 def single_number(x: Any) -> float | None:
     """A number, or an array, tensor or list of a single one, as a float; None if it is none."""
     try:
-        array = np.asarray(x)
+        array = np.asarray(x.tolist() if isinstance(x, Tensor) else x)
     except (TypeError, ValueError, RuntimeError):
         return None
     return float(array.item()) if array.size == 1 and array.dtype.kind in "biuf" else None
