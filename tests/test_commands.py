@@ -5,7 +5,9 @@ import shutil
 import sys
 from itertools import product
 
+import gymnasium
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from nappo2.cli import main
 from tests.test_cli import SHORT
@@ -57,6 +59,15 @@ def test_presets_are_listed(capsys):
     assert "*CartPole-v1" in printed and "100,000" in printed and "impala" not in printed
 
 
+class Blind(CartPoleEnv):
+    """Takes no render_mode."""
+
+    def __init__(self):
+        super().__init__()
+
+
+gymnasium.register("Blind-v0", Blind)
+
 WRONG = {
     "eval nowhere": "there is no run in nowhere: it has no metrics.csv",
     "play nowhere": "there is no run in nowhere",
@@ -65,6 +76,9 @@ WRONG = {
     "presets ppoo": "no recipe is called 'ppoo'; there is ppo",
     "eval RUN --episodes 0": "num_episodes is an integer of at least 1, not 0",
     "play RUN --window": "torch/CartPole-v1 has no window",
+    "play RUN --env ALE/Pong-v5": "ALE/Pong-v5 cannot be shown: ALE/Pong-v5 takes no argument 'ren",
+    "play RUN --env Blind-v0": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'render_mode'",
+    "play RUN --env Blind-v0 --window": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'r",
     "plot RUN --y fun": "no run has 'env_steps' and 'fun'",
 }
 

@@ -106,6 +106,37 @@ def test_pybullet_skips_and_stacks():
         envs.make("torch/CartPole-v1", frame_skip=2)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("torch/CartPole-v1", {"max_episode_steps": 10}),
+        ("torch/Pendulum-v1", {"info_keywords": ("torque",)}),
+        ("torch/Catch-v0", {"wrappers": [gymnasium.Wrapper]}),
+        ("ALE/Pong-v5", {"frameskip": 1}),
+        ("ALE/Pong-v5", {"render_mode": "rgb_array"}),
+        ("CartPole-v1", {"nonsense": 1}),
+        ("InvertedPendulumBulletEnv-v0", {"nonsense": 1}),
+        ("MiniGrid-Empty-5x5-v0", {"nonsense": 1}),
+        ("PandaReach-v3", {"nonsense": 1}),
+        ("Ramp-v0", {"render_mode": "rgb_array"}),
+        (Ramp, {"nonsense": 1}),
+    ],
+)
+def test_an_argument_that_a_family_does_not_take_is_named(env_id, arguments):
+    name = env_id if isinstance(env_id, str) else "Ramp"
+    (argument,) = arguments
+    with pytest.raises(ValueError, match=f"{name} takes no argument '{argument}'"):
+        envs.make(env_id, 1, **arguments)
+
+
+def test_a_mistake_within_an_environment_is_not_taken_for_an_argument():
+    def broken(size=1):
+        return Ramp(shap=(2,))
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shap'"):
+        envs.make(broken, 1, size=2)
+
+
 def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
     """Mnih's for Atari's 84 x 84, MinAtar's for the 7 x 7 of MiniGrid."""
     kernels = {}

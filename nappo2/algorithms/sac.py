@@ -100,7 +100,7 @@ def sac(
     init = first_params(agent.init, c, "critics")
     heads = {
         "actor": (agent.actor, (dist.num_outputs(size),)),
-        "critics": critics_of(agent, None if discrete else size, (size,) if discrete else ()),
+        "critic": critics_of(agent, None if discrete else size, (size,) if discrete else ()),
     }
     check_fit("sac", env, init(0), heads)
     goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size

@@ -82,7 +82,7 @@ def td3(
     agent = agent or deterministic_perceptrons(env, c.hidden)
     check_agent("td3", agent)
     init = first_params(agent.init, c, "actor", "critics")
-    heads = {"actor": (agent.actor, (size,)), "critics": critics_of(agent, size, ())}
+    heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     check_fit("td3", env, init(0), heads)
     return off_policy(
         env,

@@ -48,7 +48,9 @@ def of_rows(network: Network, env: Env) -> Network:
 
 
 def _warn_of_images(name: str, space: Space) -> None:
-    if len(space.shape) >= 3 and not is_image(space):
+    """Says so if observations may be images, and are seen as none: in floats, grey, or in a stack."""
+    rank = len(space.shape)
+    if (rank >= 3 and not is_image(space)) or (rank == 2 and space.dtype == "uint8"):
         warnings.warn(
             f"{name} has observations of shape {space.shape} in {space.dtype}, which are seen as a row of "
             f"{observation_size(space)} numbers, not as images: these are of bytes (uint8), "

@@ -50,7 +50,8 @@ def goals_in_a_row(env: gymnasium.Env) -> gymnasium.Env:
 def with_goals(env: Env, space: Dict) -> Env:
     """The environment of ``space`` of which ``env`` has the rows.
 
-    Observations are ``observation``, ``achieved_goal`` and ``desired_goal``, each [B, ...] float32.
+    Observations are ``observation``, ``achieved_goal`` and ``desired_goal``, each [B, ...] float32, or
+    bytes if all are.
     """
     shapes = {key: box.shape for key, box in space.spaces.items()}  # in the order of the rows
     sizes = [math.prod(shape) for shape in shapes.values()]

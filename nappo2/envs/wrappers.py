@@ -38,9 +38,9 @@ class FrameSkip(gymnasium.Wrapper):
 def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
     """The last ``num`` observations as one along the first dimension, the newest last.
 
-    Vectors [n] become [num * n], single numbers [num]. Of images of bytes there is a stack,
-    [num, ...], which ``channels_first`` makes one image of. At first all are the first one. Bounds
-    are those of the parts.
+    Vectors [n] become [num * n], single numbers [num]. Of images of bytes, which are grey if they
+    are [H, W], there is a stack, [num, ...], which ``channels_first`` makes one image of. At first
+    all are the first one. Bounds are those of the parts.
 
     Raises:
         ValueError: if observations are no Box.
@@ -52,8 +52,8 @@ def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
     if num == 1:
         return env
     stacked = FrameStackObservation(env, num, padding_type="reset")
-    if space.dtype == "uint8" and len(space.shape) == 3:
-        return stacked
+    if space.dtype == "uint8" and len(space.shape) in (2, 3):
+        return ReshapeObservation(stacked, (num, *(1,) * (3 - len(space.shape)), *space.shape))
     first, *rest = space.shape or (1,)
     return ReshapeObservation(stacked, (num * first, *rest))
 

@@ -183,6 +183,12 @@ def test_gymnasium_renders_itself_if_it_was_asked_to():
         frames(envs.make("CartPole-v1"), STAGES.greedy, STAGES.init(0), 3, 0)
 
 
+def test_what_has_no_pictures_is_not_advised_to_be_made_otherwise():
+    env = envs.make("torch/CartPole-v1")._replace(render=None)
+    with pytest.raises(ValueError, match="cannot be rendered: it has no pictures of itself"):
+        frames(env, STAGES.greedy, STAGES.init(0), 3, 0)
+
+
 def test_the_dashboard_is_a_picture_at_any_time():
     run = learner(evaluate=lambda params: None)
     assert dashboard(run).startswith(PNG)
