@@ -22,6 +22,7 @@ from nappo2.stages.minibatches import (
     TRANSITIONS,
     Pieces,
     no_minibatches,
+    repeated,
     selected,
     shuffled,
 )
@@ -96,7 +97,8 @@ def learning(
             inner, rollout, report = source.step(params, state)
             seed, key = split(state[pieces.name].seed)
             batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
-            orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
+            total = batch.shape[pieces.dim]
+            orders = repeated(shuffled(total, num_epochs, generator(key)), sum(sizes))
             age = mean_age(params, batch)
             report = counting(report, batch.numel())
             size, batch = counted(batch), batch.exclude("params_version").to_dict()

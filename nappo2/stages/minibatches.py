@@ -76,7 +76,8 @@ def passes(pieces: Pieces, num_epochs: int, num_minibatches: int) -> Transform:
                 seed, key = split(seed)
                 batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
                 report = counting(report, batch.numel())
-                orders = shuffled(batch.shape[pieces.dim], num_epochs, generator(key))
+                size = batch.shape[pieces.dim]
+                orders = repeated(shuffled(size, num_epochs, generator(key)), sum(sizes))
                 waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
             (batch, part), *waiting = waiting
             now, later = (Report(), report) if waiting else (report, Report())
@@ -105,17 +106,20 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     """The sizes of a pass's minibatches: equal ones, but where a rollout was cut short.
 
     Of such a one there are as many, though their sizes differ by one: workers that meet at each
-    gradient take as many gradients.
+    gradient take as many gradients. Where it has fewer transitions than minibatches, some of
+    these share one.
     """
     mask = rollout.get("mask", None)
     size = rollout.numel() if mask is None else int(mask.sum())
     least, rest = divmod(size, num_minibatches)
-    if least == 0 and mask is not None:
+    if mask is not None and size == 0:
         raise ValueError(
-            f"{size} of a rollout's {rollout.numel()} transitions are not masked, too few for "
-            f"{num_minibatches} minibatches: it was cut short, or what drop masks, as it is not "
-            "finite, is nearly all of it; longer rollouts, or clip(limit), go on"
+            f"0 of a rollout's {rollout.numel()} transitions are not masked, too few for "
+            f"{num_minibatches} minibatches: what drop masks, as it is not finite, is all of it; "
+            "longer rollouts, or clip(limit), go on"
         )
+    if mask is not None and least == 0:
+        return [1] * num_minibatches
     if least == 0 or (rest and mask is None):
         raise ValueError(
             f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
@@ -140,6 +144,11 @@ SEQUENCES = Pieces("sequences", lambda rollout: rollout.exclude("next"), sequenc
 def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
     """The order of the pieces in each epoch, [num_epochs, size]."""
     return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+
+
+def repeated(orders: Tensor, size: int) -> Tensor:
+    """Orders [num_epochs, size], which begin again where there are fewer pieces."""
+    return orders.repeat(1, -(-size // orders.shape[1]))[:, :size]
 
 
 def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:

@@ -7,7 +7,20 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PPO, envs, from_module, learn, mlp, networks, optim, ppo, unroll
+from nappo2 import (
+    PPO,
+    each,
+    envs,
+    from_module,
+    learn,
+    mlp,
+    networks,
+    optim,
+    ppo,
+    ravel,
+    scheme,
+    unroll,
+)
 from nappo2.algorithms import perceptrons
 from nappo2.stages import gradients, scheduled, update
 from nappo2.stages.minibatches import minibatch_sizes
@@ -129,6 +142,39 @@ def test_minibatches_that_do_not_divide_the_rollout_are_refused():
         stages(num_minibatches=7)
 
 
+def cut_short(kept):
+    """Masks all transitions of a rollout but the first so many."""
+
+    def cut(_, rollout):
+        mask = torch.arange(rollout.numel()).view(rollout.batch_size) < kept
+        return rollout.copy().update({"mask": mask})
+
+    return each(cut)
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 4, 5, 7])
+def test_a_rollout_that_was_cut_short_is_learnt_from_however_few_are_left(kept, same):
+    """In four minibatches, which share transitions where these are fewer; of one, unscaled."""
+    s = stages(num_steps=4)
+    params = s.init(0)
+
+    source = s.collect | s.prepare | cut_short(kept)
+    found, reports = train(source | s.learn, params, 2)
+    parts = source | s.batches | s.gradients | s.update | unroll(8)
+    assert same(found, train(parts, params, 2)[0]) and found["version"] == 16
+    assert all(mean.value.isfinite() for mean in reports[-1].means.values())
+
+
+@pytest.mark.parametrize("preempt", [0.25, 0.5, 1.0])
+def test_learners_that_stop_early_take_as_many_gradients(preempt):
+    """Rollouts of 1, 2 and 4 transitions, in four minibatches."""
+    s = ppo(envs.pendulum(1), replace(CONFIG, num_steps=4, num_epochs=1))
+    for name in ("2dacs", "3ds"):
+        pipe = scheme(name, s, learners=2, wait_for=1, preempt=preempt)
+        params, _ = train(pipe, s.init(0), 8)
+        assert params["version"] == 8 and ravel(params["weights"])[0].isfinite().all()
+
+
 def test_a_module_learns_as_the_network_it_equals(same):
     """One linear layer as nn.Linear, and as a perceptron."""
     linear = torch.nn.Linear(3, 1)
@@ -161,9 +207,9 @@ def test_a_weight_that_no_loss_reads_stays():
 
 
 @pytest.mark.parametrize(
-    ("kept", "sizes"), [(2, [1, 1]), (3, [2, 1]), (8, [4, 4]), (0, None), (1, None)]
+    ("kept", "sizes"), [(2, [1, 1]), (3, [2, 1]), (8, [4, 4]), (1, [1, 1]), (0, None)]
 )
-def test_minibatches_need_a_transition_each_that_is_not_masked(kept, sizes):
+def test_minibatches_need_a_transition_that_is_not_masked(kept, sizes):
     """Of 8 transitions, in two minibatches."""
     rollout = TensorDict(mask=(torch.arange(8) < kept).view(4, 2), batch_size=(4, 2))
     if sizes:
