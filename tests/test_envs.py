@@ -441,8 +441,11 @@ def test_discrete_actions_count_from_where_the_space_does():
 
 @pytest.mark.parametrize(
     "space",
-    [Dict({"a": LINE}), Tuple([LINE, LINE]), MultiDiscrete([2, 3]), Discrete(4)],
-    ids=["dict", "tuple", "multi", "discrete"],
+    [
+        *(Dict({"a": LINE}), Tuple([LINE, LINE]), MultiDiscrete([2, 3]), Discrete(4)),
+        *(Box(0, 1, (0,)), Box(0, 1, (3, 0))),
+    ],
+    ids=["dict", "tuple", "multi", "discrete", "no numbers", "no columns"],
 )
 def test_observations_that_are_no_box_are_named(space):
     with pytest.raises(NotImplementedError) as error:
@@ -450,7 +453,9 @@ def test_observations_that_are_no_box_are_named(space):
     assert str(space) in str(error.value) and "Counter has observations in" in str(error.value)
 
 
-@pytest.mark.parametrize("space", [MultiDiscrete([2, 3]), Dict({"a": LINE}), Tuple([LINE])])
+@pytest.mark.parametrize(
+    "space", [MultiDiscrete([2, 3]), Dict({"a": LINE}), Tuple([LINE]), Box(0, 1, (0,))]
+)
 def test_actions_that_are_no_box_and_not_discrete_are_named(space):
     class Odd(Counter):
         def __init__(self):

@@ -64,6 +64,10 @@ class Ramp(gymnasium.Env):
 gymnasium.register("Ramp-v0", Ramp)
 
 
+class Bare(gymnasium.Env):
+    """Has no __init__, and so takes no arguments at all."""
+
+
 def test_skipped_frames_are_summed_and_the_last_is_seen():
     """1 + 2, 3 + 4, and 5 alone, with which it is over."""
     env = envs.make("Ramp-v0", frame_skip=2)
@@ -120,10 +124,11 @@ def test_pybullet_skips_and_stacks():
         ("PandaReach-v3", {"nonsense": 1}),
         ("Ramp-v0", {"render_mode": "rgb_array"}),
         (Ramp, {"nonsense": 1}),
+        (Bare, {"nonsense": 1}),
     ],
 )
 def test_an_argument_that_a_family_does_not_take_is_named(env_id, arguments):
-    name = env_id if isinstance(env_id, str) else "Ramp"
+    name = env_id if isinstance(env_id, str) else env_id.__name__
     (argument,) = arguments
     with pytest.raises(ValueError, match=f"{name} takes no argument '{argument}'"):
         envs.make(env_id, 1, **arguments)

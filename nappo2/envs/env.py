@@ -140,6 +140,12 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
             f"{name} has actions in {action_space}; nappo2 takes a Box or Discrete. "
             "gymnasium.wrappers.TransformAction can map one of these to it"
         )
+    for what, size, space in (
+        ("observations", observation_size(observation_space), observation_space),
+        ("actions", action_size(action_space), action_space),
+    ):
+        if size == 0:
+            raise NotImplementedError(f"{name} has {what} in {space}, which has no numbers at all")
 
 
 @explained

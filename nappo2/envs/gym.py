@@ -140,7 +140,14 @@ def vector_of(
 
     def render(state):
         first = state.envs[0]
-        return first.render() if first.render_mode == "rgb_array" else None
+        if getattr(first, "render_mode", None) != "rgb_array":
+            return None
+        try:
+            return first.render()
+        except Exception as error:  # of other people's code, such as without a driver
+            raise ValueError(
+                f"{name} could not be drawn: {type(error).__name__}: {error}"
+            ) from error
 
     def save(state):
         exactness.check()
@@ -227,7 +234,10 @@ def _made(make: Callable[[], gymnasium.Env], name: str, kwargs: dict[str, Any]) 
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"no environment can be made of {name!r}: {error}") from error
     except TypeError as error:
-        refused = [key for key in kwargs if f"unexpected keyword argument '{key}'" in str(error)]
+        none = "() takes no arguments" in str(error)  # as of a class without an __init__
+        refused = [
+            key for key in kwargs if none or f"unexpected keyword argument '{key}'" in str(error)
+        ]
         if not refused:
             raise
         raise ValueError(f"{name} takes no argument {refused[0]!r}: {error}") from error

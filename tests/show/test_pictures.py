@@ -4,9 +4,11 @@ import sys
 import types
 from importlib import import_module
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
 from nappo2.curve import draw_curve
@@ -187,6 +189,24 @@ def test_what_has_no_pictures_is_not_advised_to_be_made_otherwise():
     env = envs.make("torch/CartPole-v1")._replace(render=None)
     with pytest.raises(ValueError, match="cannot be rendered: it has no pictures of itself"):
         frames(env, STAGES.greedy, STAGES.init(0), 3, 0)
+
+
+class Undrawn(gymnasium.Env):
+    """Has no driver for its pictures."""
+
+    observation_space, action_space = Box(-1, 1, (4,)), Discrete(2)
+    render_mode = "rgb_array"
+
+    def reset(self, seed=None, options=None):
+        return np.zeros(4, np.float32), {}
+
+    def render(self):
+        raise RuntimeError("no OpenGL")
+
+
+def test_an_environment_that_cannot_draw_itself_is_named():
+    with pytest.raises(ValueError, match="Undrawn could not be drawn: RuntimeError: no OpenGL"):
+        frames(envs.from_gym(Undrawn), STAGES.greedy, STAGES.init(0), 3, 0)
 
 
 def test_the_dashboard_is_a_picture_at_any_time():
