@@ -35,11 +35,11 @@ def _mean(name: Any, mean: Any) -> Tensor:
     """A mean as a tensor, which numbers become."""
     if not isinstance(name, str):
         raise ValueError(f"the means of a loss have texts for names, not {shown(name)}")
+    if isinstance(mean, Tensor) and mean.numel() == 1:
+        return mean if mean.is_floating_point() else mean.float()
     if isinstance(mean, (int, float)):
         return torch.tensor(float(mean))
-    if not isinstance(mean, Tensor) or mean.numel() != 1:
-        raise ValueError(f"the mean {name!r} of a loss is one number, not {_described(mean)}")
-    return mean if mean.is_floating_point() else mean.float()
+    raise ValueError(f"the mean {name!r} of a loss is one number, not {_described(mean)}")
 
 
 def _described(result: Any) -> str:
