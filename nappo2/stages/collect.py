@@ -14,7 +14,7 @@ from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.compiling import or_else
 from nappo2.stages.interaction import CollectState, interact
-from nappo2.stages.on_bad import OnBad, check_on_bad, raise_
+from nappo2.stages.on_bad import OnBad, raise_
 from nappo2.stages.scanned_interaction import can_be_scanned, scan_interact
 from nappo2.stages.stop import check_interrupt
 
@@ -43,7 +43,6 @@ def collect(
             compiled is not in torch; in a step, by ``raise_``, if an observation or a reward is not finite.
     """
     positive(num_steps=num_steps)
-    check_on_bad(on_bad)
     if jit and not can_be_scanned(env, policy):
         raise ValueError(
             f"rollouts of {env.name} cannot be compiled: jit takes an environment of physics_env "

@@ -80,17 +80,9 @@ def clip(limit: float = 100.0) -> OnBad:
     Raises:
         ValueError: if ``limit`` is not above 0 and finite.
     """
-    number = isinstance(limit, int | float) and not isinstance(limit, bool)
-    if not (number and 0 < limit < math.inf):
-        raise ValueError(f"limit is above 0, not {limit!r}, and finite")
+    if not 0 < limit < math.inf:
+        raise ValueError(f"limit is above 0, not {limit}, and finite")
     return Clip(limit)
-
-
-def check_on_bad(on_bad: OnBad) -> None:
-    """Refuses what cannot treat a rollout, such as ``clip`` without its limit."""
-    if on_bad is clip or not callable(on_bad):
-        given = "clip" if on_bad is clip else repr(on_bad)
-        raise ValueError(f"on_bad is raise_, drop or clip(limit), not {given}")
 
 
 def finite(x: Any, limit: float = 0.0) -> Any:

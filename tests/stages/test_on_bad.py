@@ -110,7 +110,7 @@ def two_rollouts(place, value, on_bad, kind="plain"):
         mask = torch.ones(NUM_STEPS, 2).bool()
         rollouts.append(rollout.update({"mask": rollout.get("mask", mask)}))
         reports.append(report)
-    return torch.cat(rollouts), acted_on, reports
+    return torch.cat(rollouts), acted_on[-2 * NUM_STEPS :], reports
 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
@@ -205,14 +205,16 @@ def test_a_far_mean_stays_where_one_step_in_many_is_dropped():
 
 @pytest.mark.parametrize("limit", [0, -1.0, NAN, INF, "10", None, True])
 def test_a_limit_that_is_none_is_refused(limit):
-    with pytest.raises(ValueError, match=f"limit is above 0, not {limit!r}, and finite"):
+    with pytest.raises(ValueError, match=f"^limit is (above 0|a number), not {limit!r}"):
         clip(limit)
 
 
-@pytest.mark.parametrize(("on_bad", "given"), [("drop", "'drop'"), (None, "None"), (clip, "clip")])
+@pytest.mark.parametrize(
+    ("on_bad", "given"), [("drop", "'drop'"), (None, "None"), (clip, "the function clip")]
+)
 def test_what_treats_nothing_is_refused(on_bad, given):
     s = ppo(envs.cartpole(2), config())
-    with pytest.raises(ValueError, match=rf"on_bad is raise_, drop or clip\(limit\), not {given}$"):
+    with pytest.raises(ValueError, match=f"^on_bad is a function of 2 arguments, not {given}$"):
         s.collect | guard(on_bad)
 
 
