@@ -56,11 +56,6 @@ def collect(
         env_state, observation = env.reset(env_seed)
         zeros = torch.zeros(env.num_envs)
         memory, fresh = policy.init(env.num_envs, memory_seed), torch.ones(env.num_envs).bool()
-        try:
-            check_acts(env, policy, Plain(params.cpu().to_dict()), observation, memory)
-        except ValueError:
-            env.close(env_state)
-            raise
         own = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
         return {"collect": own}
 
@@ -70,7 +65,11 @@ def collect(
         params = beside_environments(params)
         plain = Plain(params.to_dict())
         seed, key = split(state.seed)
-        state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)
+        try:
+            state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)
+        except Exception:  # which params of another environment may be the reason for
+            check_acts(env, policy, plain, state.observation, state.memory)
+            raise
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
         rollout, num_bad = on_bad(env.name, {**rollout, "is_init": is_init})
