@@ -66,6 +66,7 @@ WRONG = [
         r"gave a reward of shape \(2,\) and dtype float64; a reward is a single",
     ),
     ({"reward": "much"}, "gave a reward of 'much'"),
+    ({"reward": 10**400}, "gave a reward of 1000"),
     ({"reward": {}}, "gave a reward of a dict"),
     ({"reward": 1j}, "gave a reward of a complex"),
     ({"terminated": "no"}, "gave terminated as 'no'; it is True or False"),

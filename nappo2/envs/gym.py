@@ -119,7 +119,10 @@ def vector_of(
             observation, points, over, cut, info = answer
             answers.put(reached, i, observation)  # a copy, as its array may be used again
             known = points.__class__ is float or isinstance(points, NUMBERS)
-            reward[i] = points if known else answers.reward(i, points)
+            try:
+                reward[i] = points if known else answers.reward(i, points)
+            except OverflowError:  # an integer that no float holds
+                answers.reward(i, points)
             if over.__class__ is not bool or cut.__class__ is not bool:
                 over = answers.flag(i, "terminated", over)
                 cut = answers.flag(i, "truncated", cut)
