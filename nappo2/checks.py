@@ -69,7 +69,7 @@ RANGES = {
         ("burn_in", "start_steps", "anneal_updates", "exploration_updates"), NOT_NEGATIVE
     ),
     **dict.fromkeys(("seed", "ahead", "padding", "noop_max", "rank", "max_restarts"), NOT_NEGATIVE),
-    **dict.fromkeys(("seconds", "data", "indices", "parts"), NOT_NEGATIVE),
+    **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     "share": Range(0, 0.5, above=True),
 }
 """What numbers of a name may be, wherever they are arguments; other integers are at least 1."""
