@@ -19,9 +19,6 @@ def polyak(step_size: float, skip: int = 0) -> Transform:
     if not 0 < step_size <= 1:
         raise ValueError(f"step_size is above 0 and at most 1, not {step_size}")
 
-    if skip < 0:
-        raise ValueError(f"skip is at least 0, not {skip}")
-
     def fn(_, params):
         if params["version"] % (skip + 1):
             return params

@@ -403,7 +403,7 @@ def test_targets_move_after_each_update_but_those_that_are_skipped():
         _, params, _ = pipe.step(params, target)
         targets.append(params["target", "critics", "w"].item())
     assert targets == [0, 0, 4, 4, 4, 6]
-    with pytest.raises(ValueError, match="skip is at least 0, not -1"):
+    with pytest.raises(ValueError, match="skip is an integer of at least 0, not -1"):
         polyak(0.5, skip=-1)
 
 
