@@ -72,7 +72,10 @@ RANGES = {
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     "share": Range(0, 0.5, above=True),
 }
-"""What numbers of a name may be, wherever they are arguments; other integers are at least 1."""
+"""What numbers of a name may be, wherever they are arguments.
+
+Other integers are at least 1, or at least 0 where that is the default.
+"""
 
 WORDS = {
     "Env": "an Env, as envs.make('CartPole-v1') makes one",
@@ -165,7 +168,7 @@ def binder(make: Callable, owner: type | None = None) -> Callable[..., inspect.B
     @cache
     def checks() -> dict[str, Check]:  # when it is called first, as annotations may look ahead
         hints = get_type_hints(owner if hasattr(owner, "_fields") else make)
-        return {p.name: check_of(hints[p.name], p.name) for p in own if p.name in hints}
+        return {p.name: check_of(hints[p.name], p.name, p.default) for p in own if p.name in hints}
 
     def bind(*args, **kwargs):
         try:
@@ -208,8 +211,8 @@ def take(name: str, check: Check, value: Any) -> Any:
         raise ValueError(f"{name}{no.where} is {no.right}, not {shown(no.value)}") from None
 
 
-def check_of(hint: Any, name: str) -> Check:
-    """The check of an annotation, for an argument of this name."""
+def check_of(hint: Any, name: str, default: Any = None) -> Check:
+    """The check of an annotation, for an argument of this name and default."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any or hint is object or hint is inspect.Parameter.empty:
         return lambda value: value
@@ -217,13 +220,13 @@ def check_of(hint: Any, name: str) -> Check:
         texts_first = sorted(
             args, key=lambda one: one is not str
         )  # they may stand for what follows
-        return _any_of([check_of(one, name) for one in texts_first])
+        return _any_of([check_of(one, name, default) for one in texts_first])
     if origin is Literal:
         return _one_of(args)
     if hint is TensorDict and name == "params":
         return _params
     if hint is int or hint is float:
-        return _number(hint, name)
+        return _number(hint, name, default)
     if origin is collections.abc.Callable or hint in (Callable, collections.abc.Callable):
         return _function(args)
     if origin is tuple and args:
@@ -263,8 +266,8 @@ def _one_of(values: Sequence[Any]) -> Check:
     return check
 
 
-def _number(kind: type, name: str) -> Check:
-    bounds = RANGES.get(name, Range(1) if kind is int else Range())
+def _number(kind: type, name: str, default: Any) -> Check:
+    bounds = RANGES.get(name, Range(int(default != 0)) if kind is int else Range())
     wanted, words = (Integral, f"an integer of {bounds}") if kind is int else (Real, "a number")
 
     def check(value):
