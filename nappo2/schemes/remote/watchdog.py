@@ -70,6 +70,7 @@ def main(parent: int, mark: str) -> None:
                 wait = min(2 * wait, CHECK_SECONDS)  # agents are started at first
     if not ended_in_order():
         say_last_words(names(carriers(entry)))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # whoever reads it need not wait
     while found := [*carriers(entry), *(pid for pid, start in known & alive())]:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
