@@ -107,7 +107,7 @@ def test_an_evaluation_closes_its_simulators_also_if_it_fails():
     evaluate(env, stages.greedy, params, 4)
     with pytest.raises(ValueError, match="ended no episode in 100 steps; a time limit truncates"):
         evaluate(envs.from_gym(Counted, 2, endless=True), stages.greedy, params, 2, max_steps=100)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="the policy cannot act on observations of Counted"):
         evaluate(env, stages.greedy._replace(act=None), params, 4)
 
 

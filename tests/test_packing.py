@@ -10,6 +10,7 @@ from tensordict import TensorDict
 
 from nappo2 import Learner, envs, load_params, make_params, ppo, save_params
 from nappo2.packing import UnknownKind, pack, unpack
+from nappo2.params import replaced
 from nappo2.pipeline import Pipeline, stage
 from tests.test_every_state import CONFIGS
 from tests.test_resume import equal
@@ -179,7 +180,8 @@ def test_what_is_not_finite_is_never_written_over_what_is(tmp_path):
         assert sorted((tmp_path / "checkpoints").iterdir()) == names
     fine = run(None, tmp_path)
     fine.begin(aside=False)
-    fine.set(clip_eps=float("inf"))
+    more = fine.params["hyper"].copy().update({"limit": torch.tensor(float("inf"))})
+    fine.params = replaced(fine.params, hyper=more)
     fine.step(), fine.save()
     again = run(None)
     again.resume(tmp_path)
