@@ -194,15 +194,10 @@ def test_a_soak_of_faults(name, on_ray, tmp_path):
     """A fault every 10 s for 3 minutes, a kill, an error and a hang in turn: counts stay exact."""
     chance = random.Random(name)
     run = learner_of(tmp_path, name, on_ray(max_restarts=30, deadline=5.0))
-    steps_until(run, lambda: run.env_steps >= 160)
-    faults, end, due = [], time.monotonic() + 180, time.monotonic()
-    while time.monotonic() < end:
-        if time.monotonic() >= due:
-            kind = ("kill", "raise", "hang")[len(faults) % 3]
-            due += 10
-            faults.append(kind)
-            killed(chance) if kind == "kill" else (tmp_path / kind).write_text("")
-        run.step()
+    try:
+        faults = soaked(run, chance, tmp_path)
+    finally:  # or its workers would keep the places of the next one's
+        run.close()
     counted = run.params["normalizer", "observation", "moments"][0, 0]
     losses = [row["loss"] for row in run.metrics if "loss" in row]
     print(
@@ -212,7 +207,20 @@ def test_a_soak_of_faults(name, on_ray, tmp_path):
     )
     assert run.env_steps == counted and np.isfinite(losses).all() and len(faults) >= 15
     assert run.sums["restarts"] >= 1
-    run.close()
+
+
+def soaked(run, chance, folder):
+    """The faults that a run was given in 3 minutes."""
+    steps_until(run, lambda: run.env_steps >= 160)
+    faults, end, due = [], time.monotonic() + 180, time.monotonic()
+    while time.monotonic() < end:
+        if time.monotonic() >= due:
+            kind = ("kill", "raise", "hang")[len(faults) % 3]
+            due += 10
+            faults.append(kind)
+            killed(chance) if kind == "kill" else (folder / kind).write_text("")
+        run.step()
+    return faults
 
 
 def killed(chance) -> int:
