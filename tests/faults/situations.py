@@ -79,11 +79,12 @@ def crash_loop(folder):
 
 
 def no_place(folder):
-    """Its second learner finds no place, when it is to be replaced."""
+    """On a Ray with one CPU, two collectors."""
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    stages = ppo(slow(folder, fails=True, after=40), PLAIN)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    (folder / "now").write_text("")
+    stages = ppo(envs.cartpole(2), PLAIN)
     return stages, scheme("da2cs", stages, collectors=2, on=on_ray())
 
 
@@ -109,6 +110,7 @@ SITUATIONS = {
     "hung, dadacs": lambda folder: hung(folder, "dadacs"),
     "a crash loop": crash_loop,
     "actors that start": starting,
+    "a wait for a place": no_place,
 }  # fmt: skip
 
 

@@ -267,6 +267,20 @@ def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
         pipe.init(STAGES.init(0), 0)
 
 
+def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, caplog):
+    """Five CPUs are free and each takes a hundred, where nobody has looked for a place before."""
+    from nappo2.schemes.remote import backend, calls
+
+    monkeypatch.setattr(backend, "find_place", lambda *args: None)
+    monkeypatch.setattr(backend, "START_SECONDS", 2.0)
+    monkeypatch.setattr(calls, "SLOW_SECONDS", 0.5)
+    pipe = scheme("2dacs", STAGES, learners=2, on=on_ray(num_cpus=100, deadline=0.5))
+    words = r"1 of 1 workers still wait for Ray to give them a place and a process: .* of 5 CPU"
+    with pytest.raises(TimeoutError, match=words):
+        pipe.init(STAGES.init(0), 0)
+    assert "after 0.5 s 1 of 1 workers still wait" in caplog.text
+
+
 def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
     """One of two learners sleeps 20 ms a step; with half its rollout it is let go. In both forms."""
 

@@ -98,15 +98,16 @@ def on_ray(
         """Has workers meet: for each None, or why it is lost."""
         late = TimeoutError("a worker did not meet the others of its group in time")
         seconds, size = START_SECONDS + group_deadline, len(staff)
+        actors = [worker.actor for worker in staff]
         for _ in range(2):  # while some start, others may be lost
-            nodes = answers([w.actor.node.remote() for w in staff], seconds, late)
+            nodes = answers([actor.node.remote() for actor in actors], actors, seconds, late)
             if any(isinstance(node, Lost) for node in nodes):
                 return [node if isinstance(node, Lost) else None for node in nodes]
-        (place,) = answers([staff[0].actor.meet.remote(nodes)], seconds, late)
+        (place,) = answers([actors[0].meet.remote(nodes)], actors[:1], seconds, late)
         if isinstance(place, Lost):
             return [place, *[None] * (size - 1)]
-        joined = [w.actor.join.remote(place, i, size) for i, w in enumerate(staff)]
-        return answers(joined, seconds, late, patience=JOIN_SECONDS)
+        joined = [actor.join.remote(place, i, size) for i, actor in enumerate(actors)]
+        return answers(joined, actors, seconds, late, patience=JOIN_SECONDS)
 
     def regroup(staff, fns):
         if any(lost := met(staff)):
@@ -115,7 +116,8 @@ def on_ray(
         asked = [
             w.actor.ask.remote(cloudpickle.dumps(fn)) for w, fn in zip(staff, fns, strict=True)
         ]
-        return answers(asked, START_SECONDS + deadline, late)
+        actors = [worker.actor for worker in staff]
+        return answers(asked, actors, START_SECONDS + deadline, late)
 
     def call(worker, handle):
         worker.calls += 1
@@ -131,8 +133,8 @@ def on_ray(
     def ask(worker, fn, seconds=None):
         asked = worker.actor.ask.remote(cloudpickle.dumps(fn))
         if seconds is not None:
-            return answer(asked, seconds)
-        return answer(asked, START_SECONDS + deadline, check_interrupt)
+            return answer(asked, worker.actor, seconds)
+        return answer(asked, worker.actor, START_SECONDS + deadline, check_interrupt)
 
     def preempt(refs, share):
         for ref in refs:

@@ -3,6 +3,7 @@
 Ray waits in C++, where no signal is heard: so one waits for a tenth of a second at a time.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -13,8 +14,11 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from nappo2.schemes.backend import Lost
 from nappo2.schemes.parcels import unpack
+from nappo2.schemes.remote.cluster import without_process
 from nappo2.stages.stop import SLICE_SECONDS, check_interrupt, current_stop
 
+log = logging.getLogger("nappo2")
+SLOW_SECONDS = 10.0  # after which it is said what an answer may wait for
 HURRY_SECONDS = 0.5  # for an answer, while a run ends
 WAITS_SECONDS = 1.0  # in which an actor says whether it waits for the others of its group
 
@@ -91,32 +95,40 @@ def result(ref: ray.ObjectRef, late: Exception) -> Any:
 
 
 def answers(
-    refs: Sequence[ray.ObjectRef], seconds: float, late: Exception, patience: float = math.inf
+    refs: Sequence[ray.ObjectRef],
+    actors: Sequence[Any],
+    seconds: float,
+    late: Exception,
+    patience: float = math.inf,
 ) -> list:
     """What all of these calls gave, or why they are lost.
 
     Args:
         refs: the calls.
+        actors: who was called.
         seconds: in which they are answered.
         late: why those that do not answer are lost.
         patience: seconds in which the others answer once one is lost, if they may wait for it.
     """
-    end, pending = monotonic() + seconds, list(refs)
+    end, pending, slow = monotonic() + seconds, list(refs), Slow(actors)
     while pending and monotonic() < end:
         check_interrupt()
+        slow.say_once()
         ready, pending = ray.wait(pending, timeout=SLICE_SECONDS, fetch_local=False)
         if any(isinstance(result(ref, late), Lost) for ref in ready):
             end = min(end, monotonic() + patience)
     return [result(ref, late) for ref in refs]
 
 
-def answer(ref: ray.ObjectRef, seconds: float, check: Callable[[], None] = lambda: None) -> Any:
+def answer(
+    ref: ray.ObjectRef, actor: Any, seconds: float, check: Callable[[], None] = lambda: None
+) -> Any:
     """What a call gave, for which ``check`` is called while there is no answer.
 
     Raises:
         TimeoutError: if there is none within ``seconds``.
     """
-    end, hurried = monotonic() + seconds, False
+    end, hurried, slow = monotonic() + seconds, False, Slow([actor])
     while True:
         try:
             return unpack(ray.get(ref, timeout=max(0.0, min(end - monotonic(), SLICE_SECONDS))))
@@ -124,7 +136,24 @@ def answer(ref: ray.ObjectRef, seconds: float, check: Callable[[], None] = lambd
             raise error.cause from error
         except GetTimeoutError:
             if monotonic() >= end:
-                raise TimeoutError(f"a worker did not answer within {seconds:g} s") from None
+                reason = f"; {words}" if (words := without_process([actor])) else ""
+                raise TimeoutError(
+                    f"a worker did not answer within {seconds:g} s{reason}"
+                ) from None
             check()
+            slow.say_once()
             if current_stop().interrupted() and not hurried:
                 end, hurried = min(end, monotonic() + HURRY_SECONDS), True
+
+
+class Slow:
+    """Says once of actors that do not answer for long that they have no process yet, if so."""
+
+    def __init__(self, actors: Sequence[Any]):
+        self.actors, self.due = actors, monotonic() + SLOW_SECONDS
+
+    def say_once(self) -> None:
+        if monotonic() >= self.due:
+            self.due = math.inf
+            if words := without_process(self.actors):
+                log.warning("after %g s %s", SLOW_SECONDS, words)

@@ -5,9 +5,10 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
+from typing import Any
 
 import ray
 from ray._private import ray_constants
@@ -18,6 +19,7 @@ from nappo2.schemes.remote.watchdog import watched
 from nappo2.stages.stop import check_interrupt
 
 ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
+WITHOUT_PROCESS = ("DEPENDENCIES_UNREADY", "PENDING_CREATION")
 PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
 
 
@@ -70,6 +72,24 @@ def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> 
                 "workers of a Learner that is no longer needed go with learner.close()"
             )
         sleep(0.05)
+
+
+def without_process(actors: Sequence[Any]) -> str | None:
+    """Says how many of these actors Ray has not started yet, and what is free; None if it has all."""
+    infos = [ray._private.state.actors(actor._actor_id.hex()) for actor in actors]
+    num = sum(info.get("State") in WITHOUT_PROCESS for info in infos)
+    if not num:
+        return None
+    whole, free = ray.cluster_resources(), ray.available_resources()
+    there = ", ".join(
+        f"{free.get(name, 0):g} of {x:g} {name}"
+        for name, x in whole.items()
+        if name in ("CPU", "GPU")
+    )
+    return (
+        f"{num} of {len(actors)} workers still wait for Ray to give them a place and a process: "
+        f"{there} are free, and {os.getloadavg()[0]:.0f} processes share {os.cpu_count()} cores"
+    )
 
 
 def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
