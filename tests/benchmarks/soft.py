@@ -24,6 +24,8 @@ def ours(jit: bool, threads: int) -> Iterator[float]:
     config = SAC(num_steps=8, start_steps=START, capacity=100_000, jit=jit)
     stages = sac(envs.from_gym(half_cheetah([]), 1), config)
     learner = Learner(scheme("3cs", stages), stages.init(0), target_steps=10**9, threads=threads)
+    while learner.env_steps < START:
+        learner.step()
 
     def run():
         aim = learner.env_steps + TURN
