@@ -3,7 +3,7 @@
 The public verbs, flat, as one uses them in a notebook.
 """
 
-from nappo2 import algorithms, envs, losses, networks, optim, policies, schemes, stages
+from nappo2 import algorithms, envs, losses, networks, optim, policies, populations, schemes, stages
 from nappo2.algorithms import (
     A2C,
     DQN,
@@ -41,8 +41,9 @@ from nappo2.networks import actor_critic, from_module, mlp, normalized
 from nappo2.params import Params, make_params, ravel
 from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
 from nappo2.policies import Policy, greedy, stochastic
+from nappo2.populations import Population, population
 from nappo2.reports import Report, join
-from nappo2.schemes import Stages, all_reduce, on_ray, population, scheme, serial, workers
+from nappo2.schemes import all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
 from nappo2.show import (
     check_env,
@@ -57,16 +58,23 @@ from nappo2.show import (
     video,
 )
 from nappo2.stages import (
+    Recipe,
+    Target,
+    all_due,
+    all_minibatches,
+    all_sequences,
+    batches_of,
     clip,
     collect,
+    collect_of,
     discounted,
     drop,
     gae,
     gradients,
-    guard,
+    gradients_of,
     hindsight,
     learn,
-    learn_batches,
+    learn_of,
     minibatches,
     n_step,
     noise,
@@ -77,10 +85,11 @@ from nappo2.stages import (
     sequences,
     standardized,
     update,
+    update_of,
     vtrace,
 )
 
-shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Report, Stages)
+shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Population, Recipe, Report)
 
 __all__ = [
     "A2C",
@@ -98,19 +107,26 @@ __all__ = [
     "Params",
     "Pipeline",
     "Policy",
+    "Population",
+    "Recipe",
     "Report",
     "Stage",
-    "Stages",
+    "Target",
     "Transform",
     "a2c",
     "actor_critic",
     "adopt",
     "algorithms",
+    "all_due",
+    "all_minibatches",
     "all_reduce",
+    "all_sequences",
+    "batches_of",
     "check_env",
     "check_shippable",
     "clip",
     "collect",
+    "collect_of",
     "compare",
     "compose",
     "discounted",
@@ -128,13 +144,13 @@ __all__ = [
     "gae",
     "generator",
     "gradients",
+    "gradients_of",
     "greedy",
-    "guard",
     "hindsight",
     "impala",
     "join",
     "learn",
-    "learn_batches",
+    "learn_of",
     "live",
     "load_params",
     "load_run",
@@ -153,6 +169,7 @@ __all__ = [
     "policies",
     "polyak",
     "population",
+    "populations",
     "ppo",
     "ppo_gsde",
     "preset",
@@ -179,6 +196,7 @@ __all__ = [
     "to_torchrl",
     "unroll",
     "update",
+    "update_of",
     "video",
     "vpg",
     "vtrace",

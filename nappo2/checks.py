@@ -80,8 +80,9 @@ Other integers are at least 1, or at least 0 where that is the default.
 WORDS = {
     "Env": "an Env, as envs.make('CartPole-v1') makes one",
     "Policy": "a Policy, as stochastic(actor, dist) makes one",
+    "Transform": "a transform, as gae(agent) or each(fn) makes one",
     "Pipeline": "a pipeline, as collect(env, policy, num_steps) begins one",
-    "Stages": "the Stages that a recipe, such as ppo(env), makes",
+    "Recipe": "a recipe, as ppo(env) makes one",
     "Network": "a Network, as mlp(4, 64, 2) makes one",
     "ActorCritic": "an ActorCritic, as actor_critic(actor, critic) makes one",
     "ActorCritics": "an ActorCritics, as networks.twin_critics(actor, critic) makes one",
@@ -284,11 +285,7 @@ def _number(kind: type, name: str, default: Any) -> Check:
 def _function(args: tuple) -> Check:
     """Of functions, that can be called with as many arguments, if it is known how many."""
     inputs = args[0] if args and args[0] is not ... else None
-    is_transform = inputs is not None and [getattr(x, "__name__", "") for x in inputs] == [
-        "Pipeline"
-    ]
     words = "a function" if inputs is None else f"a function of {_counted(len(inputs))}"
-    words = "a transform, as gae(agent) or each(fn) makes one" if is_transform else words
 
     def check(value):
         fits = callable(value)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.checks import binder, checked
+from nappo2.checks import binder, checked, takes
 from nappo2.closing import close_each, simulators
 from nappo2.packing import Packed
 from nappo2.params import Params
@@ -25,18 +25,60 @@ from nappo2.reports import Report, count, join
 
 
 @checked
-class Stage(NamedTuple):
-    """What a pipeline remembers of the call that made one of its stages.
+class Cut(NamedTuple):
+    """How a cut merges what its workers yield.
 
     Attributes:
-        name: under which the stage keeps its state and reports its seconds.
-        kind: the function that was called.
-        arguments: what it was called with.
+        num_workers: how many there are.
+        wait_for: of how many a step waits.
+        ahead: how many steps a worker may begin before its last result was taken.
+        preempt: the share of a rollout with which the others stop, or None.
+        remote: whether they are in processes of their own.
+    """
+
+    num_workers: int
+    wait_for: int
+    ahead: int = 0
+    preempt: float | None = None
+    remote: bool = False
+
+    @property
+    def num_merged(self) -> int:
+        """How many results make one item."""
+        return self.wait_for if self.preempt is None else self.num_workers
+
+
+@checked
+class Stage(NamedTuple):
+    """What a pipeline knows of one of its stages.
+
+    Attributes:
+        name: which reports its seconds.
+        kind: the function that was called, for drawings and messages.
+        arguments: what it was called with, for drawings and messages.
+        keys: under which it keeps states; its name, if it says nothing else.
+        env: the environments that it steps.
+        batches: of a stage that makes batches of rollouts: what it feeds, such as "minibatches".
+        update_ratio: of a replay: batches per transition.
+        cut: of a cut: how it merges.
+        reduces: whether workers of the cut around it meet in it.
+        regroups: whether its items are no longer the single steps of a rollout [T, B].
+        updates: whether its items are params.
+        is_source: whether nothing stands left of it.
     """
 
     name: str
     kind: str
     arguments: dict[str, Any]
+    keys: tuple[str, ...] = ()
+    env: Any = None
+    batches: str | None = None
+    update_ratio: float | None = None
+    cut: Cut | None = None
+    reduces: bool = False
+    regroups: bool = False
+    updates: bool = False
+    is_source: bool = False
 
     def __repr__(self):
         plain = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
@@ -52,7 +94,7 @@ class Pipeline(NamedTuple):
         init: ``(params, seed) -> state``.
         step: ``(params, state) -> (state, item, report)``. A step consumes its
             state and may reuse its storage, so go on with the new one only.
-        stages: what was called to make it, for drawing, checking and fusing.
+        stages: what it is made of, from left to right.
     """
 
     init: Callable[[Params, int], dict[str, Any]]
@@ -76,8 +118,34 @@ class Pipeline(NamedTuple):
         return line if ratio is None else f"{line} ({ratio:g} updates per transition)"
 
 
-Transform = Callable[[Pipeline], Pipeline]
-"""What stands behind ``|``: a function that wraps the pipeline before it."""
+@checked
+class Transform(NamedTuple):
+    """What stands behind ``|``: wraps the pipeline before it.
+
+    Attributes:
+        wrap: ``Pipeline -> Pipeline``.
+        stages: what it adds to a pipeline, from left to right.
+    """
+
+    wrap: Callable[[Pipeline], Pipeline]
+    stages: tuple[Stage, ...] = ()
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """A plain function of one pipeline stands for a transform; all else for itself."""
+        if isinstance(value, (Transform, Maker)) or not callable(value):
+            return value
+        return Transform(value) if takes(value, 1) else value
+
+    def __call__(self, source: Pipeline) -> Pipeline:
+        return self.wrap(source)
+
+    def __or__(self, other: "Transform") -> "Transform":
+        check_transform(other, f"{self!r} |")
+        return compose(self, other)
+
+    def __repr__(self):
+        return " | ".join(map(repr, self.stages)) or "compose()"
 
 
 def updates_per_transition(pipeline: Pipeline) -> float | None:
@@ -86,18 +154,12 @@ def updates_per_transition(pipeline: Pipeline) -> float | None:
     That is the replay's ``update_ratio``, divided at a cut behind it by the results that make a
     step, as their mean is one gradient. None for a pipeline without a replay or an update.
     """
-    found = [i for i, its in enumerate(pipeline.stages) if "update_ratio" in its.arguments]
-    kinds = {its.kind for its in pipeline.stages}
-    if not found or not kinds & {"update", "learn_batches"}:
+    stages = pipeline.stages
+    first = next((i for i, stage in enumerate(stages) if stage.update_ratio is not None), None)
+    if first is None or not any(stage.updates for stage in stages):
         return None
-    cuts = [its.arguments for its in pipeline.stages[found[0] :] if "num_workers" in its.arguments]
-    return pipeline.stages[found[0]].arguments["update_ratio"] / math.prod(map(_merged, cuts))
-
-
-def _merged(cut: dict[str, Any]) -> int:
-    """How many results a cut makes one of."""
-    waits = cut["preempt"] is None and cut["wait_for"] is not None
-    return cut["wait_for"] if waits else cut["num_workers"]
+    cuts = [stage.cut.num_merged for stage in stages[first:] if stage.cut is not None]
+    return stages[first].update_ratio / math.prod(cuts)
 
 
 @checked
@@ -112,37 +174,31 @@ def stage(make: Callable) -> Callable:
     def recorded(*args, **kwargs):
         bound = bind(*args, **kwargs)
         bound.apply_defaults()
-        record = Stage(
-            bound.arguments.get("name", make.__name__), make.__name__, dict(bound.arguments)
-        )
         made = make(*bound.args, **bound.kwargs)
+        (facts,) = getattr(made, "stages", ()) or (_NO_FACTS,)
+        name = bound.arguments.get("name", make.__name__)
+        record = facts._replace(
+            name=name,
+            kind=make.__name__,
+            arguments=dict(bound.arguments),
+            keys=facts.keys or (name,),
+        )
         if is_pipeline(made):
-            return _timed(record.name, made, reads=False)._replace(stages=(record,))
-        return Staged(
-            repr(record),
-            lambda source: _timed(record.name, made(source), reads=True)._replace(
-                stages=_append(source.stages, record)
-            ),
+            return _finished(made, (record._replace(is_source=True),))
+        return Transform(
+            lambda source: _finished(made(source), _joined(source.stages, (record,))), (record,)
         )
 
     return Maker(recorded)
 
 
-class Staged:
-    """A transform that composes and prints itself."""
+_NO_FACTS = Stage("", "", {})
 
-    def __init__(self, text: str, wrap: Transform):
-        self.text, self.wrap = text, wrap
 
-    def __call__(self, source: Pipeline) -> Pipeline:
-        return self.wrap(source)
-
-    def __or__(self, other: Transform) -> Transform:
-        check_transform(other, f"{self!r} |")
-        return compose(self, other)
-
-    def __repr__(self):
-        return self.text
+def described(made: Pipeline | Callable[[Pipeline], Pipeline], **facts: Any) -> Any:
+    """A source or a transform, as ``stage`` takes it, of which pipelines know these ``facts``."""
+    stages = (_NO_FACTS._replace(**facts),)
+    return made._replace(stages=stages) if is_pipeline(made) else Transform(made, stages)
 
 
 class Maker:
@@ -195,23 +251,44 @@ def check_transform(transform: Any, where: str = "|") -> None:
         )
 
 
-def _append(stages: tuple[Stage, ...], record: Stage) -> tuple[Stage, ...]:
-    if record.name in (seen.name for seen in stages):
-        raise ValueError(
-            f"two stages are called {record.name!r}; a state could not tell them apart"
-        )
-    return (*stages, record)
+def _joined(left: tuple[Stage, ...], right: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The stages of a line, of which no two have one name, or keep states under one key."""
+    for stage in right:
+        for other in left:
+            if stage.name == other.name:
+                raise ValueError(
+                    f"two stages are called {stage.name!r}; a state could not tell them apart"
+                )
+            if shared := sorted({*stage.keys} & {*other.keys}):
+                raise ValueError(
+                    f"{other.name} and {stage.name} both keep a state that is called {shared[0]!r}; "
+                    "only one of them can stand in a line"
+                )
+    return left + right
 
 
 _upstream: ContextVar[list] = ContextVar("upstream")  # seconds of inner steps, and their errors
 
 
-def _timed(name: str, pipeline: Pipeline, reads: bool) -> Pipeline:
-    """``pipeline``, whose reports have the seconds that it spends outside of the stages before it.
+def _finished(pipeline: Pipeline, stages: tuple[Stage, ...]) -> Pipeline:
+    """A pipeline of these stages, of which the last is new.
 
-    Of a stage that ``reads`` items, a key that these lack is named.
+    Its reports have the seconds that the last one spends outside of those before it; a key that
+    items lack is named, and so is a state that no stage says it keeps.
     """
-    return pipeline._replace(step=partial(_measured, name, reads, pipeline.step))
+    known = {key for stage in stages for key in stage.keys}
+
+    def init(params, seed):
+        state = pipeline.init(params, seed)
+        if stages[0].is_source and (unknown := sorted({*state} - known)):
+            raise ValueError(
+                f"the stage {stages[-1].name} keeps a state that is called {unknown[0]!r}; "
+                f"a stage's state is called as the stage is, {stages[-1].name!r}"
+            )
+        return state
+
+    step = partial(_measured, stages[-1].name, len(stages) > 1, pipeline.step)
+    return Pipeline(init, step, stages)
 
 
 def _measured(name: str, reads: bool, step: Callable, params: Params, state: dict):
@@ -255,8 +332,8 @@ def _lacking(name: str, error: KeyError) -> str:
 @checked
 def compose(*transforms: Transform) -> Transform:
     """The transform that applies ``transforms`` from left to right."""
-    text = " | ".join(map(repr, transforms))
-    return Staged(text, lambda source: reduce(Pipeline.__or__, transforms, source))
+    stages = reduce(_joined, (getattr(each, "stages", ()) for each in transforms), ())
+    return Transform(lambda source: reduce(Pipeline.__or__, transforms, source), stages)
 
 
 def is_empty(item: Any) -> bool:

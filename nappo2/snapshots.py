@@ -16,7 +16,7 @@ import numpy as np
 from nappo2.closing import simulators
 from nappo2.envs import Env
 from nappo2.packing import Packed, UnknownKind, kinds_of, pack, unpack
-from nappo2.pipeline import Pipeline, alike, is_pipeline, keep
+from nappo2.pipeline import Pipeline, alike, keep
 from nappo2.seeds import fold_in
 from nappo2.stages import CollectState
 from nappo2.stages.stop import current_stop
@@ -29,12 +29,7 @@ INTERRUPTED_SECONDS = 0.5  # the same, where they were waited for already
 
 def environment(pipeline: Pipeline) -> Env | None:
     """The environments that the source of a pipeline steps, if it has any."""
-    for stage in pipeline.stages:
-        if "env" in stage.arguments:
-            return stage.arguments["env"]
-        for inner in filter(is_pipeline, stage.arguments.values()):
-            return environment(inner)
-    return None
+    return next((stage.env for stage in pipeline.stages if stage.env is not None), None)
 
 
 class StoredEnv(NamedTuple):

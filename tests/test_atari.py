@@ -10,6 +10,7 @@ import torch
 from nappo2 import PPO, SAC, Learner, collect, envs, evaluate, ppo, sac, scheme
 from nappo2.algorithms import preset_for
 from nappo2.envs.atari import game_of
+from nappo2.stages.recipe import collect_of
 
 NOOP = torch.zeros(1, dtype=torch.int64)
 
@@ -111,7 +112,7 @@ def test_a_rollout_of_pong_has_the_shapes_and_the_bytes_that_were_expected():
     env = envs.make("PongNoFrameskip-v4", 2)
     stages = ppo(env, PPO(hidden=(16,), num_steps=16, num_minibatches=4, num_epochs=1))
     params = stages.init(0)
-    _, rollout, report = stages.collect.step(params, stages.collect.init(params, 0))
+    _, rollout, report = collect_of(stages).step(params, collect_of(stages).init(params, 0))
     assert rollout.batch_size == (16, 2) and report.sums["env_steps"] == 32
     for key in ("observation", ("next", "observation")):
         assert rollout[key].shape == (16, 2, 4, 84, 84) and rollout[key].dtype == torch.uint8

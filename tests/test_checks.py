@@ -20,6 +20,7 @@ from nappo2 import PPO, distributions, envs, gae, mlp, networks, optim, ppo, ser
 from nappo2.envs import Env
 from nappo2.learner import Learner
 from nappo2.pipeline import Pipeline, Transform
+from nappo2.stages.recipe import collect_of, learn_of
 
 
 class Foreign:
@@ -37,9 +38,9 @@ AGENT = networks.actor_critic(NETWORK, mlp(4, 1))
 TORSO = networks.gru(4, 3)
 EXAMPLES = {
     Env: ENV,
-    Pipeline: STAGES.collect,
+    Pipeline: collect_of(STAGES),
     nappo2.Policy: STAGES.policy,
-    nappo2.Stages: STAGES,
+    nappo2.Recipe: STAGES,
     PPO: PPO(num_steps=8, num_minibatches=2),
     nappo2.schemes.Backend: serial,
     networks.Network: NETWORK,
@@ -60,13 +61,15 @@ EXAMPLES = {
     Path: Path("nowhere"),
     dict: {},
     Transform: gae(AGENT),
-    nappo2.Stage: STAGES.collect.stages[0],
-    nappo2.schemes.fit.Fit: STAGES.fit,
+    nappo2.Stage: collect_of(STAGES).stages[0],
+    nappo2.stages.Compatibility: STAGES.compatible,
     networks.RecurrentQ: networks.RecurrentQ(TORSO, mlp(3, 2)),
     Mapping: {},
     Callable: print,
     type: Foreign,
-    Learner: Learner(STAGES.collect | STAGES.prepare | STAGES.learn, PARAMS, progress=False),
+    Learner: Learner(
+        collect_of(STAGES) | STAGES.prepare | learn_of(STAGES), PARAMS, progress=False
+    ),
 }
 """A good value of each kind."""
 GOOD = {

@@ -9,7 +9,8 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, SAC, Learner, check_env, envs, evaluate, first, ppo, sac, scheme, video
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
+from nappo2.stages.recipe import collect_of
 
 
 class Counted(gymnasium.Env):
@@ -59,7 +60,7 @@ def learner(name="3cs", stages=None, **options):
     return Learner(scheme(name, stages), stages.init(0), **options)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_a_learner_closes_its_simulators_and_those_of_its_workers(name):
     run = learner(name).run()
     run.close()
@@ -68,7 +69,7 @@ def test_a_learner_closes_its_simulators_and_those_of_its_workers(name):
         run.step()
 
 
-@pytest.mark.parametrize(("old", "new"), product(NAMES, NAMES))
+@pytest.mark.parametrize(("old", "new"), product(SCHEMES, SCHEMES))
 def test_adopting_closes_what_is_not_kept(old, new):
     """From 3cs to 3cs the two that step go on, and the two of the new pipeline are closed at once."""
     stages = recipe()
@@ -113,7 +114,7 @@ def test_an_evaluation_closes_its_simulators_also_if_it_fails():
 
 def test_first_and_a_film_and_a_check_close_theirs():
     stages = recipe()
-    first(stages.collect, stages.init(0))
+    first(collect_of(stages), stages.init(0))
     first(scheme("2dacs", stages), stages.init(0))
     with pytest.raises(ValueError, match="cannot be rendered"):
         video(envs.from_gym(Counted), stages.greedy, stages.init(0))

@@ -11,7 +11,8 @@ from nappo2 import envs, hindsight, n_step, optim, population, prioritized_repla
 from nappo2.algorithms import RECIPES
 from nappo2.learner import Learner
 from nappo2.packing import Packed
-from nappo2.schemes import NAMES, evolve, perturb, truncation
+from nappo2.populations import evolve, perturb, truncation
+from nappo2.schemes import SCHEMES
 from tests.test_resume import equal, states, taken, timeless
 
 ON = {"num_steps": 8, "hidden": (8,)}
@@ -75,7 +76,7 @@ def fits(recipe, env, ring):
 
 def combinations():
     """What goes together: of on-policy recipes, replays mean nothing."""
-    for recipe, env, ring, name in product(RECIPES, ENVS, RINGS, NAMES):
+    for recipe, env, ring, name in product(RECIPES, ENVS, RINGS, SCHEMES):
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
@@ -163,8 +164,8 @@ def test_every_state_is_saved_and_goes_on(tmp_path):
 
 
 SPECIAL = {
-    "n-step": lambda: made("sac", "numbers, continuous", "uniform").but(prepare=n_step(2)),
-    "hindsight": lambda: made("double_dqn", "goals", "prioritized").but(
+    "n-step": lambda: made("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
+    "hindsight": lambda: made("double_dqn", "goals", "prioritized").replace(
         prepare=hindsight(envs.bits_reward, terminated=envs.bits_reached)
     ),
     "members": lambda: population(
@@ -183,14 +184,14 @@ def test_a_population_that_evolves_goes_on(tmp_path):
     def evolving():
         members = population(made("impala", "numbers, discrete", "uniform"), 4)
         step = evolve(2, truncation(0.25), perturb("learning_rate"))
-        return members._replace(learn=lambda source: step(members.learn(source)))
+        return members._replace(after=step)
 
     check(evolving, "3cs", tmp_path, exact=True)
 
 
 def test_other_optimisers_go_on(tmp_path):
     for i, optimizer in enumerate((optim.rmsprop(), optim.sgd(), optim.adam())):
-        stages = made("ppo", "numbers, discrete", "uniform").but(optimizer=optimizer)
+        stages = made("ppo", "numbers, discrete", "uniform").replace(optimizer=optimizer)
         check(lambda stages=stages: stages, "3cs", tmp_path / str(i), exact=True)
 
 
@@ -206,7 +207,7 @@ def test_episodes_that_will_not_go_on_are_not_joined_to_others(tmp_path, caplog)
     """Simulators that cannot be saved begin anew: hindsight drops what it had of their episodes."""
     env = envs.bit_flipping(2, num_bits=4)._replace(save=None, load=None)
     reward = hindsight(envs.bits_reward, terminated=envs.bits_reached)
-    stages = a.double_dqn(env, CONFIGS["double_dqn"]).but(prepare=reward)
+    stages = a.double_dqn(env, CONFIGS["double_dqn"]).replace(prepare=reward)
     first = taken(started(stages, "3cs", tmp_path), 5)
     assert any(len(x) for x in first.state["hindsight"].unfinished)
     first.save()
@@ -220,7 +221,7 @@ def test_another_structure_begins_anew_and_is_named(tmp_path, caplog):
     """Adam's state under SGD, which has none."""
     first = taken(started(made("ppo", "numbers, discrete", "uniform"), "3cs", tmp_path), 2)
     first.save()
-    stages = made("ppo", "numbers, discrete", "uniform").but(optimizer=optim.rmsprop())
+    stages = made("ppo", "numbers, discrete", "uniform").replace(optimizer=optim.rmsprop())
     second = started(stages, "3cs")
     second.resume(tmp_path)
     assert "stage 'update' has another structure than what was saved" in caplog.text

@@ -9,6 +9,7 @@ from nappo2 import envs, optim
 from nappo2.algorithms import TD3, td3
 from nappo2.policies import best, deterministic, epsilon_greedy, uniform_at_first, with_noise
 from nappo2.seeds import generator
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 
 N = 40_000
 VALUES = torch.tensor([0.0, 1.0, 3.0, 2.0])  # of four actions; the third is best
@@ -219,8 +220,8 @@ def test_td3s_actor_stands_still_between_its_updates(delay):
     """To the last bit, while the critics move at each; targets follow from the first on."""
     config = TD3(hidden=(4,), batch_size=8, start_steps=8, policy_delay=delay)
     stages = td3(envs.pendulum(2), config)
-    line = stages.collect | stages.prepare | stages.batches | stages.gradients
-    pipe, params = line | stages.update, stages.init(0)  # one by one, where learn takes many
+    line = collect_of(stages) | stages.prepare | batches_of(stages) | gradients_of(stages)
+    pipe, params = line | update_of(stages), stages.init(0)  # one by one, where learn takes many
     state = pipe.init(params, 0)
     for version in range(1, 8):
         before = params

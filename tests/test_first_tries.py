@@ -7,6 +7,7 @@ from nappo2 import (
     PPO,
     SAC,
     Learner,
+    all_minibatches,
     collect,
     each,
     envs,
@@ -28,21 +29,22 @@ from nappo2 import (
     video,
 )
 from nappo2.networks import actor_critic, gru, lstm, mlp
+from nappo2.stages.recipe import collect_of
 
 ENV = envs.cartpole(2)
 CONFIG = PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(8,))
 STAGES = ppo(ENV, CONFIG)
 PARAMS = STAGES.init(0)
-LOSS = STAGES.pieces["loss"]
+LOSS = STAGES.loss
 AGENT = actor_critic(mlp(4, 2), mlp(4, 1))
-PREPARED = STAGES.collect | STAGES.prepare | minibatches(1, 1)
+PREPARED = collect_of(STAGES) | STAGES.prepare | minibatches(1, 1)
 
 
 @pytest.mark.parametrize("env_id", ["torch/CartPole-v1", "CartPole-v1"])
 def test_a_recipe_takes_an_id_for_as_many_environments_as_its_preset_has(env_id):
     """8 for PPO, and as a keyword too."""
     for stages in (ppo(env_id), ppo(env=env_id)):
-        assert stages.collect.stages[0].arguments["env"].num_envs == 8
+        assert collect_of(stages).stages[0].arguments["env"].num_envs == 8
 
 
 def test_an_id_is_one_environment_elsewhere(same):
@@ -105,21 +107,21 @@ PARAMS_OF_AGENT = ppo(ENV, CONFIG, agent=AGENT).init(0)
             "update stands beside | and was not called|collect stands beside",
         ),
         (
-            lambda: STAGES.collect | update,
+            lambda: collect_of(STAGES) | update,
             r"update stands beside .* update\(optimizer\) is a stage",
         ),
         (lambda: gae(AGENT) | collect, "collect stands beside"),
-        (lambda: gae(AGENT) | STAGES.collect, "a pipeline begins a line"),
+        (lambda: gae(AGENT) | collect_of(STAGES), "a pipeline begins a line"),
         (lambda: each(print) | 3, "stands a transform, as gae"),
-        (lambda: STAGES.collect | STAGES.collect, "a pipeline begins a line"),
-        (lambda: STAGES.collect | 3, "behind | stands a transform"),
-        (lambda: (lambda source: source) | STAGES.collect, "a pipeline begins a line"),
+        (lambda: collect_of(STAGES) | collect_of(STAGES), "a pipeline begins a line"),
+        (lambda: collect_of(STAGES) | 3, "behind | stands a transform"),
+        (lambda: (lambda source: source) | collect_of(STAGES), "a pipeline begins a line"),
         (lambda: ppo(ENV, SAC()), r"config is a PPO, as PPO\(...\) makes one, not a SAC"),
         (lambda: sac(ENV, SAC), r"config is a SAC, as SAC\(...\) makes one, not the class SAC"),
-        (lambda: scheme("3cs", ppo), "stages is the Stages .*, not the function ppo"),
+        (lambda: scheme("3cs", ppo), "recipe is a recipe, .*, not the function ppo"),
         (lambda: scheme("2dcas", STAGES), "there are 3cs, .*; did you mean '2dacs'?"),
         (lambda: gradients(losses.ppo), "loss is a function of 2 arguments, not the function ppo"),
-        (lambda: learn(LOSS, optim.adam, 1, 1), "optimizer is a .*, not the function adam"),
+        (lambda: learn(LOSS, optim.adam), "optimizer is a .*, not the function adam"),
         (lambda: PPO(hidden=[64, "x"]), r"hidden\[1\] is an integer of at least 1, not 'x'"),
         (lambda: optim.chain(optim.adam(), 3), r"transformations\[1\] is a Grad.*, not 3"),
     ],
@@ -132,7 +134,7 @@ def test_what_is_put_together_wrongly_is_told_in_a_sentence(line, message):
 def test_transforms_compose_by_themselves():
     line = gae(AGENT) | standardized() | each(lambda params, item: item, "last")
     assert repr(line) == "gae(lambda_=0.95) | standardized | last"
-    names = [stage.name for stage in (STAGES.collect | line).stages]
+    names = [stage.name for stage in (collect_of(STAGES) | line).stages]
     assert names == ["collect", "gae", "standardized", "last"]
 
 
@@ -146,13 +148,13 @@ def test_lists_are_taken_for_tuples_and_functions_for_what_they_make():
     [
         (update(optim.adam()), "weights", r"gradients\(loss\)"),
         (minibatches(1, 1) | gradients(LOSS), "advantage", r"gae\(agent\) or vtrace"),
-        (learn(LOSS, optim.adam(), 1, 1), "advantage", r"gae\(agent\) or vtrace"),
+        (all_minibatches(1, 1) | learn(LOSS, optim.adam()), "advantage", r"gae\(agent\) or vtrace"),
         (each(lambda params, item: item["prize"], "win"), "prize", ""),
     ],
 )
 def test_a_key_that_a_stage_reads_and_nobody_adds_is_named(transform, key, adds):
     with pytest.raises(ValueError, match=f"the stage [a-z]* reads '{key}', which .*{adds}"):
-        first(STAGES.collect | transform, PARAMS)
+        first(collect_of(STAGES) | transform, PARAMS)
 
 
 def test_a_key_that_an_environment_lacks_is_its_own_error():
@@ -168,7 +170,9 @@ def giving(means):
     return lambda params, batch: (LOSS(params, batch)[0], means)
 
 
-@pytest.mark.parametrize("stage", [gradients, lambda loss: learn(loss, optim.adam(), 1, 1)])
+@pytest.mark.parametrize(
+    "stage", [gradients, lambda loss: all_minibatches(1, 1) | learn(loss, optim.adam())]
+)
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
@@ -183,7 +187,7 @@ def giving(means):
     ],
 )
 def test_what_a_loss_gives_wrongly_is_told_in_a_sentence(stage, loss, message):
-    source = STAGES.collect | STAGES.prepare if stage is not gradients else PREPARED
+    source = collect_of(STAGES) | STAGES.prepare if stage is not gradients else PREPARED
     with pytest.raises(ValueError, match=message):
         first(source | stage(loss), PARAMS)
 

@@ -24,7 +24,8 @@ from nappo2 import (
 from nappo2.algorithms import RECIPES
 from nappo2.algorithms.fit import TABLE
 from nappo2.algorithms.presets import PRESETS
-from nappo2.schemes import NAMES, Stages
+from nappo2.schemes import SCHEMES
+from nappo2.stages.recipe import Recipe, batches_of
 
 ENVS = {"discrete": partial(envs.cartpole, 4), "continuous": partial(envs.pendulum, 4)}
 SMALL = {
@@ -61,7 +62,7 @@ def test_each_recipe_has_a_row_and_a_preset():
 
 
 @pytest.mark.parametrize("actions", ENVS)
-@pytest.mark.parametrize("scheme_name", NAMES)
+@pytest.mark.parametrize("scheme_name", SCHEMES)
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_fits_runs_and_the_rest_says_why_not(name, scheme_name, actions):
     """Four updates of each recipe in each scheme, with either kind of actions."""
@@ -92,7 +93,7 @@ def test_the_sentence_names_both_sides_and_what_would_fit():
 def test_a_storage_that_does_not_fit_is_refused():
     stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2))
     with pytest.raises(ValueError, match="ppo does not go with the storage replay, as its advan"):
-        stages.but(batches=replay(100, 8))
+        stages.replace(batches=replay(100, 8))
 
 
 def test_observations_that_do_not_fit_are_refused():
@@ -114,20 +115,20 @@ def learnt(stages, name="3cs"):
 
 def test_the_same_pieces_make_the_same_stages(same):
     stages = ppo(ENV, CONFIG)
-    again = stages.but(loss=stages.pieces["loss"], batches=stages.batches)
+    again = stages.replace(loss=stages.loss, batches=batches_of(stages))
     assert same(learnt(stages), learnt(again))
 
 
 def test_a_loss_of_ones_own():
     """The surrogate with twice its entropy's gradient: only weights of the actor differ."""
     stages = ppo(ENV, CONFIG)
-    theirs = stages.pieces["loss"]
+    theirs = stages.loss
 
     def loss(params, batch):
         value, means = theirs(params, batch)
         return value - 0.5 * means["entropy"], means
 
-    before, after = learnt(stages)["weights"], learnt(stages.but(loss=loss))["weights"]
+    before, after = learnt(stages)["weights"], learnt(stages.replace(loss=loss))["weights"]
     assert not torch.equal(before["actor", "0", "weight"], after["actor", "0", "weight"])
 
 
@@ -136,7 +137,7 @@ def test_an_optimiser_of_ones_own():
     still = optim.GradientTransformation(
         lambda vector: (), lambda grads, state, hyper: (torch.zeros_like(grads), state)
     )
-    stages = ppo(ENV, CONFIG).but(optimizer=still)
+    stages = ppo(ENV, CONFIG).replace(optimizer=still)
     assert torch.equal(
         learnt(stages)["weights", "critic", "0", "weight"],
         stages.init(0)["weights", "critic", "0", "weight"],
@@ -146,10 +147,7 @@ def test_an_optimiser_of_ones_own():
 def test_a_storage_of_ones_own():
     """Whole rollouts instead of minibatches: an update per rollout."""
 
-    def whole(source):
-        return source | minibatches(1, 1)
-
-    stages = ppo(ENV, CONFIG).but(batches=whole)
+    stages = ppo(ENV, CONFIG).replace(batches=minibatches(1, 1))
     pipe, params = scheme("3cs", stages), stages.init(0)
     _, params, _ = pipe.step(params, pipe.init(params, 0))
     assert params["version"] == 1
@@ -193,44 +191,44 @@ def test_an_environment_of_ones_own():
     learnt(ppo(env, CONFIG))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_of_ones_own_is_another_cut(name):
     """Whatever the recipe's pieces are, each scheme takes them."""
-    learnt(ppo(ENV, CONFIG).but(optimizer=optim.sgd()), name)
+    learnt(ppo(ENV, CONFIG).replace(optimizer=optim.sgd()), name)
 
 
 def test_a_recipe_of_ones_own_goes_with_anything():
     def mine(env):
         agent = actor_critic(mlp(4, 8, 2), mlp(4, 1))
-        from nappo2 import collect, distributions, gae, gradients, greedy, learn, stochastic, update
+        from nappo2 import distributions, gae, greedy, stochastic
 
         dist = distributions.categorical()
         loss = losses.a2c(agent, dist)
         policy = stochastic(agent.actor, dist)
-        return Stages(
+        return Recipe(
             init=lambda seed: make_params(
                 agent.init(seed), gamma=0.9, entropy_coef=0.0, learning_rate=0.1
             ),
-            collect=collect(env, policy, 8),
-            prepare=gae(agent),
-            batches=minibatches(1, 1),
-            gradients=gradients(loss),
-            update=update(optim.sgd()),
-            learn=learn(loss, optim.sgd(), 1, 1),
+            name="mine",
+            env=env,
             policy=policy,
             greedy=greedy(agent.actor, dist),
-            name="mine",
+            num_steps=8,
+            prepare=gae(agent),
+            batches=minibatches(1, 1),
+            loss=loss,
+            optimizer=optim.sgd(),
         )
 
-    for name in NAMES:
+    for name in SCHEMES:
         learnt(mine(ENV), name)
-    with pytest.raises(ValueError, match="mine has no piece that is called 'loss'; there are none"):
-        mine(ENV).but(loss=None)
+    with pytest.raises(ValueError, match=r"mine has no piece that is called 'lost'; .* loss"):
+        mine(ENV).replace(lost=None)
 
 
 def test_what_depends_on_others_is_no_piece():
-    with pytest.raises(ValueError, match="ppo has no piece that is called 'agent'; there are name"):
-        ppo(ENV, CONFIG).but(agent=TensorDict())
+    with pytest.raises(ValueError, match="ppo has no piece that is called 'agent'; there are "):
+        ppo(ENV, CONFIG).replace(agent=TensorDict())
 
 
 def test_presets_that_are_rl_zoo3s_weigh_the_value_as_it_does():

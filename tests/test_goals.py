@@ -10,6 +10,7 @@ from nappo2 import envs
 from nappo2.algorithms import SAC, sac
 from nappo2.seeds import split
 from nappo2.stages import final, hindsight
+from nappo2.stages.recipe import collect_of
 
 KEYS = ("achieved_goal", "desired_goal", "observation")
 REACH = [("PandaReach-v3", "panda_gym"), ("FetchReach-v4", "gymnasium_robotics")]
@@ -48,7 +49,7 @@ def test_its_reward_can_be_asked_for(env_id, package):
 def test_hindsight_on_a_reach_task():
     """An episode of 50 steps and its copies, the last of which has reached what it asked for."""
     stages = sac(envs.make("PandaReach-v3", 1), SAC(num_steps=50, hidden=(4,)))
-    pipe = stages.collect | hindsight(envs.goal_reward("PandaReach-v3"), final())
+    pipe = collect_of(stages) | hindsight(envs.goal_reward("PandaReach-v3"), final())
     params = stages.init(0)
     _, item, _ = pipe.step(params, pipe.init(params, 0))
     assert item.batch_size == (100,)

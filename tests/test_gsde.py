@@ -13,8 +13,9 @@ from nappo2 import distributions, envs, make_params, mlp, unroll
 from nappo2.algorithms import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.networks import sequential, state_dependent
 from nappo2.policies import gsde
-from nappo2.schemes import NAMES, scheme
+from nappo2.schemes import SCHEMES, scheme
 from nappo2.seeds import generator
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 F, A, N = 5, 2, 6
 TORSO = ("torso", "0", "0", "weight")
@@ -154,24 +155,24 @@ def train(pipe, params, num_steps=2):
 def test_its_rollouts_record_no_matrices_and_its_ratios_begin_at_one():
     stages = ppo_gsde(envs.pendulum(4), SMALL)
     params = stages.init(0)
-    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
     assert "memory" not in rollout.keys()
-    pipe = stages.collect | stages.prepare | stages.batches | stages.gradients
+    pipe = collect_of(stages) | stages.prepare | batches_of(stages) | gradients_of(stages)
     _, _, report = pipe.step(params, pipe.init(params, 0))
     assert report.means["approx_kl"].value < 1e-8
 
 
 def test_ppo_with_it_learns_in_one_step_as_in_many(same):
     s = ppo_gsde(envs.pendulum(4), SMALL)
-    fused, _ = train(s.collect | s.prepare | s.learn, s.init(0))
-    parts = s.collect | s.prepare | s.batches | s.gradients | s.update | unroll(4)
+    fused, _ = train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
+    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(4)
     assert same(fused, train(parts, s.init(0))[0])
 
 
 SOFT = GsdeSAC(num_steps=2, hidden=(8, 8), batch_size=16, capacity=1000, start_steps=16)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize(("recipe", "config"), [(ppo_gsde, SMALL), (sac_gsde, SOFT)])
 def test_every_scheme_explores_so(name, recipe, config):
     s = recipe(envs.pendulum(2), config)
@@ -183,7 +184,7 @@ def test_soft_actions_are_squashed_and_the_deviations_are_learnt():
     s = sac_gsde(envs.pendulum(2), SOFT)
     params, _ = train(scheme("3cs", s), s.init(0), 20)
     assert (params["weights", "actor", "log_std"] != -3).any()
-    _, rollout, _ = s.collect.step(params, s.collect.init(params, 0))
+    _, rollout, _ = collect_of(s).step(params, collect_of(s).init(params, 0))
     assert rollout["action"].abs().max() <= 1
 
 

@@ -9,7 +9,7 @@ import torch
 from nappo2 import PPO, SAC, actor_critic, envs, mlp, ppo, ravel, sac, scheme
 from nappo2.algorithms import A2C, VPG, Impala, a2c, impala, vpg
 from nappo2.networks import Network, discrete_twin_critics, with_temperature
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 
 LOWEST = torch.finfo(torch.float32).min
 RECIPES = {
@@ -61,7 +61,7 @@ def test_recipes_learn_though_actions_are_impossible(name):
     assert torch.equal(weights[0], weights[1]) and torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("how", [name for name in NAMES if name != "3cs"])
+@pytest.mark.parametrize("how", [name for name in SCHEMES if name != "3cs"])
 def test_every_scheme_does(how):
     for name in ("ppo", "sac"):
         params, _ = learnt(name, -math.inf, how)

@@ -17,6 +17,7 @@ from nappo2.log_dir import unused
 from nappo2.metrics import read_csv
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 
@@ -159,7 +160,7 @@ def test_bad_input_is_refused_where_it_is_given(tmp_path):
         with pytest.raises(ValueError, match=message):
             learner(**options)
     with pytest.raises(ValueError, match="pipeline ends with update or learn"):
-        Learner(STAGES.collect | STAGES.prepare, STAGES.init(0)).step()
+        Learner(collect_of(STAGES) | STAGES.prepare, STAGES.init(0)).step()
     with pytest.raises(ValueError, match="pipeline is a pipeline, as collect"):
         Learner(STAGES.prepare, STAGES.init(0))
 
@@ -260,7 +261,7 @@ def test_folders_without_a_name_never_collide(tmp_path):
 
 def test_each_row_is_yielded_once_also_by_a_pipe_that_is_not_fused():
     """64 env steps per rollout, learnt from in 4 steps of the pipeline: rows for 320 are five."""
-    whole = STAGES._replace(learn=compose(STAGES.batches, STAGES.gradients, STAGES.update))
+    whole = STAGES.replace(all_batches=None)
     run = Learner(scheme("3cs", whole), whole.init(0), target_steps=320, progress=False)
     rows = list(run)
     assert [row["env_steps"] for row in rows] == [64, 128, 192, 256, 320]
@@ -307,19 +308,23 @@ def test_an_interrupt_is_told_in_the_last_row(tmp_path):
 
 
 def source(without):
-    """STAGES.collect, whose reports or rollouts lack something."""
+    """collect_of(STAGES), whose reports or rollouts lack something."""
 
     def step(params, state):
-        state, rollout, report = STAGES.collect.step(params, state)
+        state, rollout, report = collect_of(STAGES).step(params, state)
         sums = {name: x for name, x in report.sums.items() if name != without}
         return state, rollout.exclude(without), report._replace(sums=sums)
 
-    return Pipeline(STAGES.collect.init, step)
+    return Pipeline(collect_of(STAGES).init, step)
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_source_that_counts_nothing_took_a_step_per_transition(fused):
-    learn = STAGES.learn if fused else compose(STAGES.batches, STAGES.gradients, STAGES.update)
+    learn = (
+        learn_of(STAGES)
+        if fused
+        else compose(batches_of(STAGES), gradients_of(STAGES), update_of(STAGES))
+    )
     pipe = source("env_steps") | STAGES.prepare | learn
     run = Learner(pipe, STAGES.init(0), target_steps=128, progress=False).run()
     assert [row["env_steps"] for row in run.metrics] == [64, 128]
@@ -330,10 +335,10 @@ def test_a_replay_of_a_source_that_counts_nothing_ends():
     recipe = dqn(envs.cartpole(2), DQN(hidden=(8,), num_steps=32, start_steps=0, capacity=100))
 
     def step(params, state):
-        state, rollout, report = recipe.collect.step(params, state)
+        state, rollout, report = collect_of(recipe).step(params, state)
         return state, rollout, Report(episodes=report.episodes)
 
-    pipe = Pipeline(recipe.collect.init, step) | recipe.learn
+    pipe = Pipeline(collect_of(recipe).init, step) | learn_of(recipe)
     run = Learner(pipe, recipe.init(0), target_steps=128, progress=False).run()
     assert [row["env_steps"] for row in run.metrics] == [64, 128]
 
@@ -348,7 +353,11 @@ def test_a_pipeline_that_never_counts_is_a_sentence(monkeypatch):
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_rollout_without_a_version_is_a_sentence(fused):
-    learn = STAGES.learn if fused else compose(STAGES.batches, STAGES.gradients, STAGES.update)
+    learn = (
+        learn_of(STAGES)
+        if fused
+        else compose(batches_of(STAGES), gradients_of(STAGES), update_of(STAGES))
+    )
     run = Learner(source("params_version") | STAGES.prepare | learn, STAGES.init(0), progress=False)
     with pytest.raises(ValueError, match="a batch lacks params_version"):
         run.step()

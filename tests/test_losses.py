@@ -23,7 +23,7 @@ from nappo2.maths.distributions import categorical, normal
 from nappo2.networks import ActorCritic, actor_critic, from_module
 from nappo2.params import make_params, ravel
 from nappo2.seeds import generator
-from nappo2.stages.gradients import value_and_grad
+from nappo2.stages.loops import functional_gradient
 
 HYPER = {"clip_eps": 0.2, "entropy_coef": 0.01}
 VALUE_LOSSES = pytest.mark.parametrize("value_loss", [plain_value_loss, clipped_value_loss])
@@ -86,7 +86,7 @@ def test_ppo_and_its_gradient_are_torchrls(task, value_loss):
     means the same to them: the larger of two errors, entry by entry."""
     ours = ppo(task.agent, task.dist, value_coef=0.5, value_loss=value_loss)
     vector, unravel = ravel(task.params["weights"])
-    grads, means = value_and_grad(ours, task.params.to_dict(), vector, unravel, task.batch)
+    grads, means = functional_gradient(ours, task.params.to_dict(), unravel, vector, task.batch)
 
     theirs = ClipPPOLoss(
         task.policy,

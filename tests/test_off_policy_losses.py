@@ -28,7 +28,7 @@ from nappo2.networks import (
 )
 from nappo2.params import make_params, ravel
 from nappo2.seeds import generator
-from nappo2.stages.gradients import value_and_grad
+from nappo2.stages.loops import functional_gradient
 
 GAMMA, ALPHA = 0.9, 0.3
 N, INPUTS, SIZE, ACTIONS = 256, 4, 2, 3
@@ -145,7 +145,7 @@ def our_gradient(loss, weights, target, batch):
     """The gradient with respect to all weights; the loss, and its means."""
     params = make_params(weights, target=target, gamma=GAMMA)
     vector, unravel = ravel(params["weights"])
-    return value_and_grad(loss, params.to_dict(), vector, unravel, batch)
+    return functional_gradient(loss, params.to_dict(), unravel, vector, batch)
 
 
 def their_gradient(theirs, total):

@@ -12,6 +12,7 @@ from nappo2 import Learner, envs, load_params, make_params, ppo, save_params
 from nappo2.packing import UnknownKind, pack, unpack
 from nappo2.params import replaced
 from nappo2.pipeline import Pipeline, stage
+from nappo2.stages.recipe import collect_of, learn_of
 from tests.test_every_state import CONFIGS
 from tests.test_resume import equal
 
@@ -129,7 +130,7 @@ def remembering(value: object, name: str = "remembering"):
 
 def run(value, folder=None):
     stages = ppo(envs.cartpole(2), CONFIGS["ppo"])
-    pipe = stages.collect | remembering(value) | stages.prepare | stages.learn
+    pipe = collect_of(stages) | remembering(value) | stages.prepare | learn_of(stages)
     options = {"log_dir": folder, "checkpoint_every": 10**9} if folder else {}
     return Learner(pipe, stages.init(0), 1, 10**9, progress=False, **options)
 

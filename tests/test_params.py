@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2.params import make_params, nested, ravel, replaced, stop_gradient, walk, with_hyper
+from nappo2.stages.recipe import collect_of
 
 WEIGHTS = TensorDict(
     actor=TensorDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([6.0, 7.0])),
@@ -130,7 +131,7 @@ def test_whoever_acts_moves_params_to_where_environments_are(how):
     act = {
         "evaluate": lambda: evaluate(env, stages.greedy, there, 1),
         "video": lambda: next(iter(frames(env, stages.greedy, there, 1, 0)[0])),
-        "collect": lambda: stages.collect.step(there, stages.collect.init(params, 0)),
+        "collect": lambda: collect_of(stages).step(there, collect_of(stages).init(params, 0)),
     }[how]
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         act()

@@ -4,12 +4,38 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PPO, adopt, compose, each, envs, ppo, stage, unroll
-from nappo2.pipeline import Pipeline, alike
+from nappo2 import (
+    PPO,
+    SAC,
+    Transform,
+    adopt,
+    all_minibatches,
+    compose,
+    each,
+    envs,
+    gae,
+    learn,
+    minibatches,
+    n_step,
+    optim,
+    ppo,
+    prioritized_replay,
+    replay,
+    sac,
+    scheme,
+    stage,
+    unroll,
+    update,
+)
+from nappo2.algorithms import perceptrons
+from nappo2.pipeline import Pipeline, alike, updates_per_transition
 from nappo2.reports import Report
+from nappo2.snapshots import environment
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
 STAGES = ppo(envs.cartpole(2), CONFIG)
+LOSS, AGENT = STAGES.loss, perceptrons(envs.cartpole(2), (8,))
 
 
 def counter() -> Pipeline:
@@ -22,15 +48,21 @@ def counter() -> Pipeline:
 
 
 def test_a_pipeline_shows_its_line():
-    pipe = STAGES.collect | STAGES.prepare | STAGES.batches | STAGES.gradients | STAGES.update
+    pipe = (
+        collect_of(STAGES)
+        | STAGES.prepare
+        | batches_of(STAGES)
+        | gradients_of(STAGES)
+        | update_of(STAGES)
+    )
     line = "collect(num_steps=8) | placed | gae(lambda_=0.95) | minibatches(num_epochs=2, num_minibatches=2)"
     assert repr(pipe) == line + " | gradients | update"
 
 
 def test_every_prefix_of_a_pipe_is_a_pipe():
     """What items are shows in their batch size."""
-    pipe, params, shapes = STAGES.collect, STAGES.init(0), []
-    for transform in (STAGES.prepare, STAGES.batches, STAGES.gradients, STAGES.update):
+    pipe, params, shapes = collect_of(STAGES), STAGES.init(0), []
+    for transform in (STAGES.prepare, batches_of(STAGES), gradients_of(STAGES), update_of(STAGES)):
         shapes.append(tuple(pipe.step(params, pipe.init(params, 0))[1].batch_size))
         pipe = pipe | transform
     assert shapes == [(8, 2), (8, 2), (8,), ()]
@@ -58,8 +90,8 @@ def test_unrolling_takes_each_step_with_the_params_of_the_one_before():
 
 def test_a_new_stage_changes_nothing_of_the_others():
     params = STAGES.init(0)
-    short = STAGES.collect | STAGES.batches
-    long = STAGES.collect | STAGES.prepare | STAGES.batches
+    short = collect_of(STAGES) | batches_of(STAGES)
+    long = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES)
     one = short.step(params, short.init(params, 3))[1]
     other = long.step(params, long.init(params, 3))[1]
     assert (one["action"] == other["action"]).all()
@@ -67,20 +99,22 @@ def test_a_new_stage_changes_nothing_of_the_others():
 
 def test_adopting_keeps_what_has_the_same_name_and_structure():
     params = STAGES.init(0)
-    short, long = STAGES.collect, STAGES.collect | STAGES.prepare | STAGES.batches
+    short, long = collect_of(STAGES), collect_of(STAGES) | STAGES.prepare | batches_of(STAGES)
     state, *_ = short.step(params, short.init(params, 3))
     adopted = adopt(long, state, params, 3)
     assert list(adopted) == ["collect", "minibatches"]
     assert adopted["collect"] is state["collect"]
-    wider = ppo(envs.cartpole(4), CONFIG).collect
+    wider = collect_of(ppo(envs.cartpole(4), CONFIG))
     assert len(adopt(wider, state, params, 3)["collect"].observation) == 4
 
 
 def test_learning_goes_on_where_a_fused_stage_takes_over(same):
     """Composed for one rollout, fused for the next: as if fused twice."""
     s, params = STAGES, STAGES.init(0)
-    fused = s.collect | s.prepare | s.learn
-    composed = s.collect | s.prepare | s.batches | s.gradients | s.update | unroll(4)
+    fused = collect_of(s) | s.prepare | learn_of(s)
+    composed = (
+        collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(4)
+    )
     state, expected = fused.init(params, 1), params
     for _ in range(2):
         state, expected, _ = fused.step(expected, state)
@@ -96,12 +130,12 @@ def test_what_is_alike():
 
 def test_two_stages_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two stages are called 'placed'"):
-        STAGES.collect | STAGES.prepare | STAGES.prepare
+        collect_of(STAGES) | STAGES.prepare | STAGES.prepare
 
 
 def test_what_is_no_transform_is_refused():
     with pytest.raises(ValueError, match=r"behind \| stands a transform"):
-        STAGES.collect | 3
+        collect_of(STAGES) | 3
 
 
 def test_counts_are_refused_where_they_are_given():
@@ -118,10 +152,79 @@ def test_a_stage_says_how_long_it_took_without_those_before_it():
             lambda _, item: [torch.rand(num, num) @ torch.rand(num, num), item][1], name="x"
         )
 
-    pipe, params = STAGES.collect | STAGES.prepare | slow(600), STAGES.init(0)
+    pipe, params = collect_of(STAGES) | STAGES.prepare | slow(600), STAGES.init(0)
     _, _, report = pipe.step(params, pipe.init(params, 0))
     seconds = {name: x for name, x in report.sums.items() if name.endswith("_seconds")}
     parts = ("collect", "placed", "gae", "slow", "x", "simulator")
     assert set(seconds) == {f"{part}_seconds" for part in parts}
     assert all(x >= 0 for x in seconds.values())
     assert seconds["simulator_seconds"] < seconds["collect_seconds"]
+
+
+# --- transforms are values
+
+
+def test_a_transform_is_a_value_that_composes_and_prints_itself():
+    line = gae(AGENT) | minibatches(2, 2)
+    assert isinstance(line, Transform) and repr(line) == (
+        "gae(lambda_=0.95) | minibatches(num_epochs=2, num_minibatches=2)"
+    )
+    assert [its.name for its in line.stages] == ["gae", "minibatches"]
+    assert repr(collect_of(STAGES) | line) == f"collect(num_steps=8) | {line!r}"
+    assert repr(compose()) == "compose()" and not compose().stages
+
+
+def test_a_function_of_a_pipeline_is_a_transform():
+    pipe = counter() | (lambda source: source | each(lambda _, item: item + 1, name="more"))
+    assert repr(pipe) == "more" and pipe.step(None, {"n": 5})[1]["n"] == 6
+
+
+TWICE = {
+    "learn | update": lambda: learn(LOSS, optim.sgd()) | update(optim.sgd()),
+    "update | learn": lambda: update(optim.sgd()) | learn(LOSS, optim.sgd()),
+    "two replays": lambda: prioritized_replay(10, 2, lambda p, b: b["next"]) | replay(10, 2),
+    "two passes": lambda: minibatches(1, 1) | all_minibatches(1, 1),
+}
+
+
+@pytest.mark.parametrize("line", TWICE.values(), ids=TWICE)
+def test_two_stages_that_keep_a_state_under_one_key_are_refused(line):
+    with pytest.raises(ValueError, match="both keep a state that is called"):
+        line()
+
+
+def test_a_stage_that_overwrites_anothers_state_is_refused_in_a_pipe_too():
+    with pytest.raises(ValueError, match="update and learn both keep a state that is called 'upd"):
+        collect_of(STAGES) | update(optim.sgd()) | learn(LOSS, optim.sgd())
+
+
+def test_a_state_that_is_not_called_as_its_stage_is_refused():
+    @stage
+    def forgetful():
+        def transform(source):
+            return Pipeline(
+                lambda params, seed: source.init(params, seed) | {"mine": 0}, source.step
+            )
+
+        return transform
+
+    with pytest.raises(ValueError, match="a stage's state is called as the stage is, 'forgetful'"):
+        (collect_of(STAGES) | forgetful()).init(STAGES.init(0), 0)
+
+
+def test_no_name_of_a_strangers_parameter_means_anything():
+    """Beside a replay and a cut; it steps nothing, replays nothing and cuts nothing."""
+
+    @stage
+    def mine(num_workers: int, update_ratio: float, env: int, wait_for: int, preempt: float):
+        return each(lambda _, item: item, name="inner")
+
+    recipe = sac(envs.pendulum(2), SAC(num_steps=4, update_ratio=0.5))
+    pipe = scheme("2dacs", recipe.replace(prepare=mine(7, 3.0, 1, 9, 0.5)), learners=2)
+    assert updates_per_transition(pipe) == 0.25 and "(0.25 updates per transition)" in repr(pipe)
+    pipe = collect_of(recipe) | batches_of(recipe) | mine(7, 3.0, 1, 9, 0.5)
+    assert updates_per_transition(pipe | gradients_of(recipe) | update_of(recipe)) == 0.5
+    assert environment(pipe) is recipe.env
+    with pytest.raises(ValueError, match="gae does not stand right of n_step"):
+        collect_of(STAGES) | n_step(2) | gae(AGENT)
+    collect_of(STAGES) | each(lambda _, item: item, name="n_step") | gae(AGENT)

@@ -8,7 +8,6 @@ import torch
 from nappo2 import (
     PPO,
     Learner,
-    compose,
     envs,
     mlp,
     networks,
@@ -33,11 +32,9 @@ def test_a_loss_reads_params_by_paths_and_by_names(fused, jit):
         return beta * sum((x**2).sum() for x in leaves(weights)), {"beta": beta}
 
     config = PPO(num_steps=4, num_epochs=1, num_minibatches=2, hidden=(4,), gamma=0.5, jit=jit)
-    stages = ppo(envs.cartpole(2), config).but(loss=loss)
+    stages = ppo(envs.cartpole(2), config).replace(loss=loss)
     if not fused:
-        stages = stages._replace(
-            learn=compose(stages.batches, stages.gradients, stages.update, unroll(2))
-        )
+        stages = stages.replace(all_batches=None, after=unroll(2))
     params = stages.init(0)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*cannot be compiled")
@@ -76,7 +73,7 @@ def losing(name, jit=False, many=False):
         return value, {name: value.detach() * 0 + 7}
 
     config = PPO(num_steps=4, num_epochs=1, num_minibatches=2, hidden=(4,), jit=jit)
-    stages = ppo(envs.cartpole(2), config).but(loss=loss)
+    stages = ppo(envs.cartpole(2), config).replace(loss=loss)
     stages = population(stages, 2) if many else stages
     return Learner(scheme("3cs", stages), stages.init(0), progress=False).step()
 

@@ -14,8 +14,9 @@ from nappo2.losses import recurrent_double_dqn
 from nappo2.maths.returns import discounted, lambda_return
 from nappo2.networks import RecurrentQ, gru, lstm
 from nappo2.params import make_params
-from nappo2.schemes import NAMES, scheme, workers
+from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import prioritized_replay, windows
+from nappo2.stages.recipe import collect_of, gradients_of, update_of
 from tests.schemes.taken import taken
 
 CONFIG = R2D2(
@@ -27,7 +28,7 @@ STAGES = r2d2(ENV, CONFIG)
 PARAMS = STAGES.init(0)
 
 
-def rollout(num=2, source=STAGES.collect):
+def rollout(num=2, source=collect_of(STAGES)):
     state = source.init(PARAMS, 0)
     for _ in range(num):
         state, found, _ = source.step(PARAMS, state)
@@ -91,7 +92,7 @@ def test_what_is_beyond_a_rollout_or_masked_is_not_learnt():
     """Windows of 16 from -4, 4 and 12 learn 12, 12 and 4 of 20 steps. The preempted worker stops
     at 10: its windows of 12 learn 8, 2 and none of these."""
     assert cut(rollout(), 16, 8, 4)["learnt"].sum(1).tolist() == [12] * 8 + [4] * 4
-    preempted = rollout(1, STAGES.collect | workers(2, wait_for=1, preempt=0.5))
+    preempted = rollout(1, collect_of(STAGES) | workers(2, wait_for=1, preempt=0.5))
     learnt = cut(preempted, 12, 8, 4)["learnt"].sum(1).tolist()
     assert learnt == [8] * 8 + [8] * 4 + [2] * 4 + [4] * 4 + [0] * 4
 
@@ -224,7 +225,7 @@ def train(pipe, num_updates=8, params=PARAMS):
     return params, report
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_it_learns_in_every_scheme(name, same):
     params, report = train(scheme(name, STAGES))
     assert params["version"] == 8 and torch.isfinite(report.means["loss"].value)
@@ -243,7 +244,7 @@ def test_sequences_can_be_replayed_in_proportion_to_surprise():
     replay = prioritized_replay(
         100, 8, lambda params, batch: batch["next"]["reward"].abs().mean(1), 0.05, 100
     )
-    pipe = s.collect | s.prepare | replay | s.gradients | s.update
+    pipe = collect_of(s) | s.prepare | replay | gradients_of(s) | update_of(s)
     assert train(pipe)[0]["version"] == 8
 
 

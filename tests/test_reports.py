@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nappo2 import Report, envs, join, ppo
 from nappo2.algorithms import PPO
 from nappo2.reports import Mean, flat
+from nappo2.stages.recipe import batches_of, collect_of
 
 
 def test_joining_weighs_means_adds_sums_and_keeps_episodes():
@@ -32,7 +33,7 @@ def test_it_does_not_matter_in_which_groups_reports_are_joined(values, data):
 def test_every_step_is_counted_once_and_no_episode_is_lost():
     """Episodes of 5 steps: three rollouts of 2 x 10 steps hold 12."""
     stages = ppo(envs.cartpole(2, time_limit=5), PPO(num_steps=10, num_epochs=4, num_minibatches=4))
-    pipe, params = stages.collect | stages.prepare | stages.batches, stages.init(0)
+    pipe, params = collect_of(stages) | stages.prepare | batches_of(stages), stages.init(0)
     state, reports = pipe.init(params, 0), []
     for _ in range(3 * 16):
         state, _, report = pipe.step(params, state)

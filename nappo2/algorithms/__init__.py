@@ -28,7 +28,7 @@ RECIPES = {
     "recurrent_impala": recurrent_impala,
     "r2d2": r2d2,
 }
-"""The recipes by name: ``(env, config) -> Stages``."""
+"""The recipes by name: ``(env, config) -> Recipe``."""
 
 __all__ = [
     "A2C",

@@ -11,8 +11,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
-from nappo2.schemes import Stages
-from nappo2.stages import discounted, gae
+from nappo2.stages import Recipe, discounted, gae
 
 HYPER = ("learning_rate", "gamma", "entropy_coef")
 
@@ -56,7 +55,7 @@ def a2c(
     *,
     agent: Agent | None = None,
     dist: Distribution | None = None,
-) -> Stages:
+) -> Recipe:
     """Advantage actor-critic; in 2daca it is A3C (https://arxiv.org/abs/1602.01783).
 
     Arguments and errors are those of ``ppo``.
@@ -115,7 +114,7 @@ def vpg(
     *,
     agent: Agent | None = None,
     dist: Distribution | None = None,
-) -> Stages:
+) -> Recipe:
     """The policy gradient of discounted returns less a value (REINFORCE with a baseline; Williams, 1992).
 
     Arguments and errors are those of ``ppo``.

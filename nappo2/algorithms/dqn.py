@@ -16,8 +16,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env, action_size, has_goals, observation_size
 from nappo2.networks import Network, mlp
 from nappo2.policies import best, epsilon_greedy, uniform_at_first
-from nappo2.schemes import Stages
-from nappo2.stages import replay
+from nappo2.stages import Recipe, replay
 
 
 @checked
@@ -59,7 +58,7 @@ class DQN:
 @recipe
 def dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
-) -> Stages:
+) -> Recipe:
     """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
 
     Args:
@@ -78,7 +77,7 @@ def dqn(
 @recipe
 def double_dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
-) -> Stages:
+) -> Recipe:
     """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
 
     Arguments and errors are those of ``dqn``.
@@ -88,7 +87,7 @@ def double_dqn(
 
 def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
-) -> Stages:
+) -> Recipe:
     check_env(name, env)
     n = action_size(env.action_space)
     if q is None:

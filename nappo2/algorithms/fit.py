@@ -13,9 +13,7 @@ from torch import Tensor
 
 from nappo2.envs import Env, check_spaces, has_goals, is_image
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform
-from nappo2.schemes import NAMES
-from nappo2.schemes.fit import Fit, check
+from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 
 ANY = ("continuous", "unbounded", "discrete")
 BOUNDED = ("continuous", "discrete")
@@ -24,7 +22,7 @@ SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are seen as vectors
 ACTORS = ("ActorCritic", "RecurrentActorCritic")
 RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
 ROLLOUTS = ("minibatches", "sequences")
-RINGS = ("replay", "prioritized_replay")
+RINGS = ("replay",)
 FRESH = ("3cs", "3ds", "2dacs", "2daca")
 
 NO_RATIOS = {"scheme": "it has no importance ratios, which rollouts of older params need"}
@@ -39,25 +37,27 @@ PERCEPTRONS = {"observations": "its networks are perceptrons"}
 GSDE = CONTINUOUS | PERCEPTRONS
 SQUASHED_GSDE = GSDE | {"actions": "it explores with continuous noise, squashed into bounds"}
 
-TABLE: dict[str, Fit] = {
+TABLE: dict[str, Compatibility] = {
     # recipe                actions     observations  agent  storage    scheme  why not the others
-    "ppo": Fit(ANY, SEEN, ACTORS, ROLLOUTS, NAMES, IN_ORDER),
-    "impala": Fit(ANY, SEEN, ACTORS, ROLLOUTS, NAMES, IN_ORDER),
-    "a2c": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
-    "vpg": Fit(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
-    "ppo_gsde": Fit(
-        ("continuous", "unbounded"), SEEN[:1], ACTORS[:1], ROLLOUTS, NAMES, GSDE | IN_ORDER
+    "ppo": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, SCHEMES, IN_ORDER),
+    "impala": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, SCHEMES, IN_ORDER),
+    "a2c": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
+    "vpg": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
+    "ppo_gsde": Compatibility(
+        ("continuous", "unbounded"), SEEN[:1], ACTORS[:1], ROLLOUTS, SCHEMES, GSDE | IN_ORDER
     ),
-    "recurrent_ppo": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
-    "recurrent_impala": Fit(ANY, SEEN, RECURRENT, ("sequences",), NAMES, IN_ORDER),
-    "sac": Fit(BOUNDED, ALL_SEEN, CRITICS, RINGS, NAMES, SQUASHED | OF_PAIRS),
-    "sac_gsde": Fit(
-        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, NAMES, SQUASHED_GSDE | OF_PAIRS
+    "recurrent_ppo": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),
+    "recurrent_impala": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),
+    "sac": Compatibility(BOUNDED, ALL_SEEN, CRITICS, RINGS, SCHEMES, SQUASHED | OF_PAIRS),
+    "sac_gsde": Compatibility(
+        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, SCHEMES, SQUASHED_GSDE | OF_PAIRS
     ),
-    "td3": Fit(("continuous",), ALL_SEEN, CRITICS, RINGS, NAMES, THROUGH | OF_PAIRS),
-    "dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
-    "double_dqn": Fit(("discrete",), ALL_SEEN, Q, RINGS, NAMES, OF_EACH | OF_PAIRS),
-    "r2d2": Fit(("discrete",), SEEN, ("RecurrentQ",), RINGS, NAMES, OF_EACH | OF_WINDOWS),
+    "td3": Compatibility(("continuous",), ALL_SEEN, CRITICS, RINGS, SCHEMES, THROUGH | OF_PAIRS),
+    "dqn": Compatibility(("discrete",), ALL_SEEN, Q, RINGS, SCHEMES, OF_EACH | OF_PAIRS),
+    "double_dqn": Compatibility(("discrete",), ALL_SEEN, Q, RINGS, SCHEMES, OF_EACH | OF_PAIRS),
+    "r2d2": Compatibility(
+        ("discrete",), SEEN, ("RecurrentQ",), RINGS, SCHEMES, OF_EACH | OF_WINDOWS
+    ),
 }
 
 
@@ -70,7 +70,7 @@ def check_env(recipe: str, env: Env) -> None:
     """
     check_spaces(env.name, env.observation_space, env.action_space)
     kinds = {"actions": actions_of(env), "observations": observations_of(env)}
-    check(recipe, fit_of(recipe), repr(env), **kinds)
+    check_compatible(recipe, compatible_of(recipe), repr(env), **kinds)
 
 
 def check_agent(recipe: str, agent: Any) -> None:
@@ -79,17 +79,7 @@ def check_agent(recipe: str, agent: Any) -> None:
     Raises:
         ValueError: says what goes with it.
     """
-    check(recipe, fit_of(recipe), agent=type(agent).__name__)
-
-
-def check_storage(recipe: str, batches: Transform) -> None:
-    """Refuses batches of a storage that a recipe cannot learn from.
-
-    Raises:
-        ValueError: says what goes with it.
-    """
-    for kind in storages_of(batches):
-        check(recipe, fit_of(recipe), storage=kind)
+    check_compatible(recipe, compatible_of(recipe), agent=type(agent).__name__)
 
 
 def check_fit(
@@ -144,9 +134,9 @@ def shapes_of(space: Space) -> str:
     return f"[{', '.join(map(str, ('B', *space.shape)))}]"
 
 
-def fit_of(recipe: str) -> Fit:
+def compatible_of(recipe: str) -> Compatibility:
     """The row of a recipe."""
-    return TABLE.get(recipe, Fit())
+    return TABLE.get(recipe, Compatibility())
 
 
 def actions_of(env: Env) -> str:
@@ -167,9 +157,3 @@ def sees_images(env: Env) -> bool:
     """Whether observations are images, large enough to be convolved."""
     space = env.observation_space
     return is_image(space) and min(space.shape[1:]) >= SMALLEST_IMAGE
-
-
-def storages_of(batches: Transform) -> list[str]:
-    """The storages among the stages of a transform; nothing runs for that."""
-    line = batches(Pipeline(init=lambda params, seed: {}, step=lambda params, state: (state,)))
-    return [stage.kind for stage in line.stages if stage.kind in (*ROLLOUTS, *RINGS)]

@@ -23,7 +23,7 @@ from nappo2.networks import (
 )
 from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
-from nappo2.schemes import Stages
+from nappo2.stages import Recipe
 
 
 @checked
@@ -73,7 +73,7 @@ class GsdeSAC(SAC):
 
 
 @recipe
-def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
+def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     """``ppo`` whose ReLU actor explores by a matrix of its last features.
 
     Raises:
@@ -89,11 +89,11 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Stages:
     agent = normalized(agent, env.observation_space.shape) if c.normalize else agent
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
-    return ppo(env, c, agent=agent, dist=dist, policy=policy).but(name="ppo_gsde")
+    return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
 
 
 @recipe
-def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
+def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     """``sac`` whose actor explores by a matrix of its last features.
 
     Its losses see each transition with noise of its own, of the same distribution.
@@ -117,7 +117,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Stages:
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     normal_part = agent._replace(actor=lambda params, x: agent.actor(params, x)[..., : 2 * size])
-    return sac(env, c, agent=normal_part, policy=policy).but(name="sac_gsde")
+    return sac(env, c, agent=normal_part, policy=policy).replace(name="sac_gsde")
 
 
 def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:

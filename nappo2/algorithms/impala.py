@@ -11,8 +11,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
-from nappo2.schemes import Stages
-from nappo2.stages import vtrace
+from nappo2.stages import Recipe, vtrace
 
 
 @checked
@@ -56,7 +55,7 @@ def impala(
     *,
     agent: Agent | None = None,
     dist: Distribution | None = None,
-) -> Stages:
+) -> Recipe:
     """Actor-critic with V-trace (Espeholt et al., https://arxiv.org/abs/1802.01561).
 
     Arguments and errors are those of ``ppo``.

@@ -6,17 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nappo2.algorithms.fit import check_storage, fit_of
-from nappo2.algorithms.pieces import remade
+from nappo2.algorithms.fit import compatible_of
 from nappo2.envs import Env
-from nappo2.losses import Loss
 from nappo2.networks import ActorCritics
-from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.policies import Policy
-from nappo2.schemes import Stages
-from nappo2.stages import collect, gradients, learn_batches, placed, polyak, update
+from nappo2.stages import Recipe, Target, all_due, placed
 from nappo2.stages import replay as uniform
 
 Replay = Callable[..., Transform]
@@ -24,31 +19,25 @@ Replay = Callable[..., Transform]
 ``partial(stages.prioritized_replay, priority=...)``."""
 
 
-@remade
 def off_policy(
     env: Env,
     config: Any,
     *,
     name: str,
-    init: Callable[[int], Params],
-    policy: Policy,
-    greedy: Policy,
-    loss: Loss,
-    optimizer: GradientTransformation,
     replay: Replay,
     noise: Transform = compose(),
-    prepare: Transform = compose(),
     target_delay: int = 1,
-) -> Stages:
-    """The stages of an off-policy recipe, whose config has the fields that are read here.
+    **pieces: Any,
+) -> Recipe:
+    """An off-policy recipe, whose config has the fields that are read here.
 
     Args:
         replay: what transitions are kept in.
         noise: of batches, that a loss needs.
-        prepare: of rollouts, before they are kept, such as ``hindsight(...)`` or ``n_step(...)``.
         target_delay: updates per movement of the targets.
+        **pieces: of the ``Recipe``, as they are.
     """
-    c, optimizer = config, apply_if_finite(optimizer)
+    c = config
 
     def batches(num):
         """Those of one of ``num`` workers, which share the totals evenly."""
@@ -56,24 +45,17 @@ def off_policy(
         kept = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
         return compose(kept, placed(), noise)
 
-    check_storage(name, batches(1))
-    step_size, skip = c.target_step_size, target_delay - 1
-    grads, updates = gradients(loss, c.jit), compose(update(optimizer), polyak(step_size, skip))
-    # not if batches read params
-    fused = learn_batches(loss, optimizer, step_size, c.jit, skip)
-    return Stages(
-        init=init,
-        collect=collect(env, policy, c.num_steps),
-        prepare=prepare,
-        batches=batches(1),
-        gradients=grads,
-        update=updates,
-        learn=compose(batches(1), fused if replay is uniform else compose(grads, updates)),
-        policy=policy,
-        greedy=greedy,
+    # a priority may read params, which move between batches
+    return Recipe(
         name=name,
-        fit=fit_of(name),
-        share=batches,
+        env=env,
+        num_steps=c.num_steps,
+        batches=batches,
+        all_batches=compose(batches(1), all_due()) if replay is uniform else None,
+        target=Target(c.target_step_size, target_delay),
+        jit=c.jit,
+        compatible=compatible_of(name),
+        **pieces,
     )
 
 

@@ -14,8 +14,9 @@ from nappo2.maths.surrogates import standardize
 from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
-from nappo2.schemes import Stages
-from nappo2.stages import gae, scheduled, standardized
+from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
+
+WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"
 
 
 @checked
@@ -40,6 +41,8 @@ class PPO:
         clip_value: whether the value may move from the old one by clip_eps only.
         standardize_rollout: advantages over the rollout, as the original does, not the minibatch.
         anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
+        target_kl: the rest of a rollout's minibatches is left out where the KL of old and new
+            policy is above 1.5 of it, in nats; None for never.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -59,6 +62,7 @@ class PPO:
     clip_value: bool = False
     standardize_rollout: bool = False
     anneal_updates: int = 0
+    target_kl: float | None = None
     jit: bool = False
 
 
@@ -70,7 +74,7 @@ def ppo(
     agent: Agent | None = None,
     dist: Distribution | None = None,
     policy: Policy | None = None,
-) -> Stages:
+) -> Recipe:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
 
     Its ratios are to the recorded log-probabilities, so rollouts may be of older params.
@@ -89,12 +93,13 @@ def ppo(
     check_env("ppo", env)
     c, dist = config, dist or suited(env)
     agent = agent or suited_agent(env, c.hidden, c.normalize)
-    return on_policy(
+    hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
+    made = on_policy(
         env,
         agent,
         dist,
         name="ppo",
-        init=first_params(agent, c, "learning_rate", "gamma", "clip_eps", "entropy_coef"),
+        init=first_params(agent, c, *hyper, *["target_kl"] * (c.target_kl is not None)),
         num_steps=c.num_steps,
         prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),
         loss=losses.ppo(
@@ -109,10 +114,18 @@ def ppo(
         ),
         num_epochs=c.num_epochs,
         num_minibatches=c.num_minibatches,
-        afterwards=_annealing(c) if c.anneal_updates else compose(),
+        after=_annealing(c) if c.anneal_updates else compose(),
         policy=policy,
         jit=c.jit,
     )
+    return made if c.target_kl is None else stopping_early(made)
+
+
+def stopping_early(recipe: Recipe) -> Recipe:
+    """The recipe, which leaves out the rest of a rollout's minibatches at ``hyper["target_kl"]``."""
+    reasons = {**recipe.compatible.reasons, "scheme": WHOLE_ROLLOUTS}
+    compatible = recipe.compatible._replace(scheme=("3cs", "da2cs"), reasons=reasons)
+    return recipe.replace(stop_early=kl_exceeds, compatible=compatible)
 
 
 def _unchanged(advantage):

@@ -17,8 +17,7 @@ from nappo2.maths.moments import no_moments, normalize
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
 from nappo2.params import replaced
 from nappo2.policies import best, epsilon_greedy, remembering, uniform_at_first
-from nappo2.schemes import Stages
-from nappo2.stages import replay, windows
+from nappo2.stages import Recipe, replay, windows
 
 
 @checked
@@ -76,7 +75,7 @@ def r2d2(
     cell: Callable[[int, int], Cell] = lstm,
     q: RecurrentQ | None = None,
     replay: Replay = replay,
-) -> Stages:
+) -> Recipe:
     """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
 
     With the stored memory and burn-in of the paper; uniform replay, and no rescaling of values.

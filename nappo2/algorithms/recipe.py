@@ -5,13 +5,11 @@ from typing import Any
 
 from gymnasium.spaces import Discrete
 
-from nappo2.algorithms.fit import check_agent, check_fit, check_storage, fit_of
-from nappo2.algorithms.pieces import remade
+from nappo2.algorithms.fit import check_agent, check_fit, compatible_of
 from nappo2.algorithms.views import of_rows
 from nappo2.algorithms.way import way_of
 from nappo2.checks import checked
 from nappo2.envs import Env, action_size, check_spaces, observation_size
-from nappo2.losses import Loss
 from nappo2.maths.distributions import Distribution, categorical, normal
 from nappo2.networks import (
     ActorCritic,
@@ -21,48 +19,37 @@ from nappo2.networks import (
     normalized,
     with_log_std,
 )
-from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
-from nappo2.schemes import Stages
-from nappo2.stages import can_be_scanned, collect, gradients, placed, update
+from nappo2.stages import Recipe, placed
 
 
-@remade
 def on_policy(
     env: Env,
     agent: Agent,
     dist: Distribution,
     *,
     name: str,
-    init: Callable[[int], Params],
-    num_steps: int,
-    prepare: Transform,
-    loss: Loss,
-    optimizer: GradientTransformation,
     num_epochs: int = 1,
     num_minibatches: int = 1,
-    afterwards: Transform = compose(),
-    batches: Transform | None = None,
     policy: Policy | None = None,
-    jit: bool = False,
-) -> Stages:
-    """The stages of an on-policy recipe.
+    prepare: Transform,
+    **pieces: Any,
+) -> Recipe:
+    """An on-policy recipe, in which the agent settles how it acts and of what minibatches are.
 
     Args:
         prepare: advantages of rollouts.
-        afterwards: of params, after each update or rollout.
-        batches: None for shuffled minibatches, of transitions or whole sequences.
         policy: None for the one that the agent and the distribution make.
-        jit: whether learning is compiled, and with it rollouts of environments in torch.
+        **pieces: of the ``Recipe``, as they are.
 
     Raises:
         ValueError: if the minibatches do not divide a rollout, or something does not fit.
     """
     check_agent(name, agent)
     way = way_of(agent)
-    way.check_division(env.num_envs, num_steps, num_minibatches)
+    way.check_division(env.num_envs, pieces["num_steps"], num_minibatches)
     params = make_params(agent.init(0), normalizer=agent.normalizer())
     outputs = dist.num_outputs(action_size(env.action_space))
     heads = {
@@ -70,27 +57,16 @@ def on_policy(
         "critic": (lambda params, x: agent.begin(params, x)[1], ()),
     }
     check_fit(name, env, params, heads)
-    optimizer = apply_if_finite(optimizer)
-    policy = policy or way.policy(env, agent, dist)
-    grads, updates = gradients(loss, jit), compose(update(optimizer), afterwards)
-    if batches is None:
-        batches = way.batches(num_epochs, num_minibatches)
-        learnt = compose(way.learn(loss, optimizer, num_epochs, num_minibatches, jit), afterwards)
-    else:
-        learnt = compose(batches, grads, updates)
-    check_storage(name, batches)
-    return Stages(
-        init=init,
-        collect=collect(env, policy, num_steps, jit=jit and can_be_scanned(env, policy)),
-        prepare=compose(placed(), prepare),
-        batches=batches,
-        gradients=grads,
-        update=updates,
-        learn=learnt,
-        policy=policy,
-        greedy=way.greedy(agent, dist),
+    return Recipe(
         name=name,
-        fit=fit_of(name),
+        env=env,
+        policy=policy or way.policy(env, agent, dist),
+        greedy=way.greedy(agent, dist),
+        batches=way.batches(num_epochs, num_minibatches),
+        all_batches=way.all_batches(num_epochs, num_minibatches),
+        prepare=compose(placed(), prepare),
+        compatible=compatible_of(name),
+        **pieces,
     )
 
 

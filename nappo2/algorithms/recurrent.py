@@ -24,7 +24,7 @@ from nappo2.networks import (
     sequential,
     with_log_std,
 )
-from nappo2.schemes import Stages
+from nappo2.stages import Recipe
 
 MakeCell = Callable[[int, int], Cell]
 
@@ -36,7 +36,7 @@ def recurrent_ppo(
     *,
     cell: MakeCell = gru,
     dist: Distribution | None = None,
-) -> Stages:
+) -> Recipe:
     """``ppo`` with ``recurrent_perceptrons``; minibatches are of whole sequences.
 
     Args:
@@ -50,7 +50,7 @@ def recurrent_ppo(
     """
     check_env("recurrent_ppo", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
-    return ppo(env, config, agent=agent, dist=dist).but(name="recurrent_ppo")
+    return ppo(env, config, agent=agent, dist=dist).replace(name="recurrent_ppo")
 
 
 @recipe
@@ -60,11 +60,11 @@ def recurrent_impala(
     *,
     cell: MakeCell = gru,
     dist: Distribution | None = None,
-) -> Stages:
+) -> Recipe:
     """``impala`` with ``recurrent_perceptrons``, as in the paper; arguments and errors as above."""
     check_env("recurrent_impala", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
-    return impala(env, config, agent=agent, dist=dist).but(name="recurrent_impala")
+    return impala(env, config, agent=agent, dist=dist).replace(name="recurrent_impala")
 
 
 @checked

@@ -24,8 +24,7 @@ from nappo2.networks import (
 )
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic, uniform_at_first
-from nappo2.schemes import Stages
-from nappo2.stages import noise, normal_noise, replay
+from nappo2.stages import Recipe, noise, normal_noise, replay
 
 
 @checked
@@ -73,7 +72,7 @@ def sac(
     agent: ActorCritics | None = None,
     policy: Policy | None = None,
     replay: Replay = replay,
-) -> Stages:
+) -> Recipe:
     """Soft actor-critic with twin critics and a temperature that is learnt.
 
     For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).

@@ -14,8 +14,7 @@ from nappo2.envs import Env, action_size, observation_size
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics
 from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
-from nappo2.schemes import Stages
-from nappo2.stages import noise, normal_noise, replay
+from nappo2.stages import Recipe, noise, normal_noise, replay
 
 
 @checked
@@ -62,7 +61,7 @@ class TD3:
 @recipe
 def td3(
     env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None, replay: Replay = replay
-) -> Stages:
+) -> Recipe:
     """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
 
     The actor moves at every ``policy_delay``-th update; the targets, at every ``target_delay``-th.

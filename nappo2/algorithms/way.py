@@ -8,7 +8,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import ActorCritic, Agent, RecurrentActorCritic
 from nappo2.pipeline import Transform
 from nappo2.policies import Policy, greedy, recurrent, recurrent_greedy, stochastic, telling
-from nappo2.stages import learn, learn_sequences, minibatches, sequences
+from nappo2.stages import all_minibatches, all_sequences, minibatches, sequences
 
 
 class Way(NamedTuple):
@@ -17,15 +17,15 @@ class Way(NamedTuple):
     Attributes:
         policy: ``(env, agent, dist) -> Policy`` of the collectors.
         greedy: ``(agent, dist) -> Policy`` of an evaluation.
-        batches: ``(num_epochs, num_minibatches) -> transform``.
-        learn: ``(loss, optimizer, num_epochs, num_minibatches) -> transform``.
+        batches: ``(num_epochs, num_minibatches) -> transform``: one by one.
+        all_batches: ``(num_epochs, num_minibatches) -> transform``: all of a rollout.
         check_division: of ``(num_envs, num_steps, num_minibatches)``.
     """
 
     policy: Callable[..., Policy]
     greedy: Callable[..., Policy]
     batches: Callable[[int, int], Transform]
-    learn: Callable[..., Transform]
+    all_batches: Callable[[int, int], Transform]
     check_division: Callable[[int, int, int], None]
 
 
@@ -55,14 +55,14 @@ WAYS: dict[type, Way] = {
         _sampling,
         lambda agent, dist: greedy(agent.actor, dist),
         minibatches,
-        learn,
+        all_minibatches,
         _transitions_divide,
     ),
     RecurrentActorCritic: Way(
         lambda env, agent, dist: recurrent(agent, dist),
         recurrent_greedy,
         sequences,
-        learn_sequences,
+        all_sequences,
         _sequences_divide,
     ),
 }

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from nappo2.envs import Env, make
-from nappo2.schemes import Stages
 from nappo2.show import SavedRun, load_run
+from nappo2.stages import Recipe
 
 
 def saved(path: Path) -> SavedRun:
@@ -48,7 +48,7 @@ def env_id(described: Mapping[str, Any], given: str | None, path: Path) -> str:
     return described.get("env", "")
 
 
-def remade(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Stages]:
+def remade(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Recipe]:
     """The environment ``env`` with the stages of a run.
 
     Raises:

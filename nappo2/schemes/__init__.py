@@ -1,12 +1,9 @@
 """Training schemes: where the line from rollouts to params is cut."""
 
 from nappo2.schemes.backend import Backend, serial
-from nappo2.schemes.evolution import evolve, perturb, truncation
 from nappo2.schemes.merging import merge
-from nappo2.schemes.population import population
 from nappo2.schemes.reduction import all_reduce
 from nappo2.schemes.seven import (
-    NAMES,
     TAKES,
     asynchronous_collection,
     asynchronous_collection_and_gradients,
@@ -17,8 +14,8 @@ from nappo2.schemes.seven import (
     scheme,
     synchronous_gradients,
 )
-from nappo2.schemes.stages import Stages
 from nappo2.schemes.workers import workers
+from nappo2.stages.compatibility import SCHEMES
 
 
 def on_ray(*args, **kwargs) -> Backend:
@@ -29,10 +26,9 @@ def on_ray(*args, **kwargs) -> Backend:
 
 
 __all__ = [
-    "NAMES",
+    "SCHEMES",
     "TAKES",
     "Backend",
-    "Stages",
     "all_reduce",
     "asynchronous_collection",
     "asynchronous_collection_and_gradients",
@@ -40,14 +36,10 @@ __all__ = [
     "asynchronous_gradients",
     "central",
     "decentralised_update",
-    "evolve",
     "merge",
     "on_ray",
-    "perturb",
-    "population",
     "scheme",
     "serial",
     "synchronous_gradients",
-    "truncation",
     "workers",
 ]

@@ -123,7 +123,7 @@ class Call:
 
 def reduces(pipeline: Pipeline) -> bool:
     """Whether the workers of a cut of ``pipeline`` meet within a step."""
-    return any(stage.kind == "_all_reduce" for stage in pipeline.stages)
+    return any(stage.reduces for stage in pipeline.stages)
 
 
 def _preempt(calls, share):

@@ -5,7 +5,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.params import Params, ravel
-from nappo2.pipeline import Pipeline, Transform, is_empty, stage
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import Report, count
 from nappo2.schemes.crew import crew
 from nappo2.schemes.merging import averaged_gradients
@@ -13,7 +13,13 @@ from nappo2.stages.stop import broken_off_after
 
 
 @stage
-def _all_reduce(name: str = "all_reduce") -> Transform:
+def all_reduce() -> Transform:
+    """Averages gradients over the workers of the enclosing cut, as ``jax.lax.pmean`` does, and adds moments.
+
+    Everything travels as one vector, and is added in the order of the workers, so that any backend
+    gives the same numbers.
+    """
+
     def transform(source):
         def step(params, state):
             state, grads, report = source.step(params, state)
@@ -32,15 +38,7 @@ def _all_reduce(name: str = "all_reduce") -> Transform:
 
         return Pipeline(source.init, step)
 
-    return transform
-
-
-all_reduce = _all_reduce()
-"""Averages gradients over the workers of the enclosing cut, as ``jax.lax.pmean`` does, and adds moments.
-
-Everything travels as one vector, and is added in the order of the workers, so that any backend
-gives the same numbers.
-"""
+    return described(transform, reduces=True)
 
 
 def no_gradient(params: Params) -> TensorDict:

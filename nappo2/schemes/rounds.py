@@ -193,8 +193,9 @@ class Round:
 
     def _kept(self, survivors: list[int]) -> dict:
         """The states right of ``all_reduce``, of the first of the survivors to answer."""
-        names = [stage.name for stage in self.source.stages]
-        right = names[[stage.kind for stage in self.source.stages].index("_all_reduce") + 1 :]
+        stages = self.source.stages
+        meeting = next(i for i, stage in enumerate(stages) if stage.reduces)
+        right = [key for stage in stages[meeting + 1 :] for key in stage.keys]
         for i in survivors:
             try:
                 return self.on.ask(

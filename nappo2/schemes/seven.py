@@ -18,91 +18,100 @@ from collections.abc import Iterable
 
 from nappo2.checks import checked, suggestion
 from nappo2.pipeline import Pipeline, positive
+from nappo2.populations import Population
 from nappo2.schemes.backend import Backend, serial
-from nappo2.schemes.fit import check
 from nappo2.schemes.reduction import all_reduce
-from nappo2.schemes.stages import Stages
 from nappo2.schemes.workers import workers
+from nappo2.stages.compatibility import SCHEMES, check_compatible
+from nappo2.stages.recipe import (
+    Recipe,
+    batches_of,
+    collect_of,
+    gradients_of,
+    learn_of,
+    update_of,
+)
 
 
 @checked
-def central(stages: Stages) -> Pipeline:
+def central(recipe: Recipe | Population) -> Pipeline:
     """3cs: all in one process, one after the other, as PPO and SAC were published."""
-    stages = _fitting(stages, "3cs")
-    return stages.collect | stages.prepare | stages.learn
+    _check("3cs", recipe)
+    return recipe.central
 
 
 @checked
 def decentralised_update(
-    stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
+    recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357)."""
-    stages = _fitting(stages, "3ds", learners)
-    replica = _gradients(stages) | all_reduce | stages.update
+    _check("3ds", recipe)
+    replica = _learner(collect_of(recipe), recipe, learners) | all_reduce() | update_of(recipe)
     return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
 
 
 @checked
 def synchronous_gradients(
-    stages: Stages, learners: int, *, on: Backend = serial, wait_for: int | None = None,
+    recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server)."""
-    stages = _fitting(stages, "2dacs", learners)
+    _check("2dacs", recipe)
     cut = workers(learners, wait_for, preempt=preempt, on=on, name="learners")
-    return _gradients(stages) | cut | stages.update
+    return _learner(collect_of(recipe), recipe, learners) | cut | update_of(recipe)
 
 
 @checked
-def asynchronous_gradients(stages: Stages, learners: int, *, on: Backend = serial) -> Pipeline:
+def asynchronous_gradients(recipe: Recipe, learners: int, *, on: Backend = serial) -> Pipeline:
     """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
-    stages = _fitting(stages, "2daca", learners)
+    _check("2daca", recipe)
     cut = workers(learners, 1, on=on, name="learners")
-    return _gradients(stages) | cut | stages.update
+    return _learner(collect_of(recipe), recipe, learners) | cut | update_of(recipe)
 
 
 @checked
 def asynchronous_collection(
-    stages: Stages, collectors: int, *, on: Backend = serial, ahead: int = 0
+    recipe: Recipe, collectors: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """da2cs: a central learner of whichever rollout comes first (IMPALA, https://arxiv.org/abs/1802.01561)."""
-    stages = _fitting(stages, "da2cs")
-    return _collected(stages, collectors, on, ahead) | stages.prepare | stages.learn
+    _check("da2cs", recipe)
+    return _collected(recipe, collectors, on, ahead) | recipe.prepare | learn_of(recipe)
 
 
 @checked
 def asynchronous_collection_synchronous_gradients(
-    stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+    recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid)."""
-    each, stages = shared(collectors, learners), _fitting(stages, "dadacs", learners)
-    line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
-    return line | workers(learners, on=on, name="learners") | stages.update
+    each = shared(collectors, learners)
+    _check("dadacs", recipe)
+    line = _learner(_collected(recipe, each, on, ahead), recipe, learners)
+    return line | workers(learners, on=on, name="learners") | update_of(recipe)
 
 
 @checked
 def asynchronous_collection_and_gradients(
-    stages: Stages, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+    recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila)."""
-    each, stages = shared(collectors, learners), _fitting(stages, "dadaca", learners)
-    line = _collected(stages, each, on, ahead) | stages.prepare | stages.batches | stages.gradients
-    return line | workers(learners, 1, on=on, name="learners") | stages.update
+    each = shared(collectors, learners)
+    _check("dadaca", recipe)
+    line = _learner(_collected(recipe, each, on, ahead), recipe, learners)
+    return line | workers(learners, 1, on=on, name="learners") | update_of(recipe)
 
 
-def _fitting(stages: Stages, name: str, num: int = 1) -> Stages:
-    """The stages of one of so many workers, if this scheme goes with them."""
-    check(stages.name, stages.fit, scheme=name)
-    return stages._replace(batches=stages.share(num)) if stages.share and num > 1 else stages
+def _check(name: str, recipe: Recipe | Population) -> None:
+    check_compatible(recipe.name, recipe.compatible, scheme=name)
 
 
-def _gradients(stages: Stages) -> Pipeline:
-    return stages.collect | stages.prepare | stages.batches | stages.gradients
+def _learner(source: Pipeline, recipe: Recipe, num: int) -> Pipeline:
+    """Rollouts to gradients, of one of ``num`` learners."""
+    return source | recipe.prepare | batches_of(recipe, num) | gradients_of(recipe)
 
 
-def _collected(stages: Stages, collectors: int, on: Backend, ahead: int) -> Pipeline:
-    return stages.collect | workers(collectors, 1, ahead, on=on, name="collectors")
+def _collected(recipe: Recipe, collectors: int, on: Backend, ahead: int) -> Pipeline:
+    return collect_of(recipe) | workers(collectors, 1, ahead, on=on, name="collectors")
 
 
 def shared(collectors: int, learners: int) -> int:
@@ -116,10 +125,6 @@ def shared(collectors: int, learners: int) -> int:
             stacklevel=4,
         )
     return each
-
-
-NAMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
-"""The seven schemes."""
 
 
 TAKES = {
@@ -141,7 +146,7 @@ def check_taken(name: str, given: Iterable[str]) -> None:
         ValueError: if there is no such scheme; for an argument that it does not take.
     """
     if name not in TAKES:
-        raise ValueError(f"no scheme is called {name!r}; there are {suggestion(name, NAMES)}")
+        raise ValueError(f"no scheme is called {name!r}; there are {suggestion(name, SCHEMES)}")
     for argument in given:
         if argument not in TAKES[name]:
             taken = ", ".join(TAKES[name])
@@ -154,7 +159,7 @@ def check_taken(name: str, given: Iterable[str]) -> None:
 @checked
 def scheme(
     name: str,
-    stages: Stages,
+    recipe: Recipe | Population,
     *,
     collectors: int | None = None,
     learners: int | None = None,
@@ -163,11 +168,11 @@ def scheme(
     wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:
-    """The named scheme of a recipe's stages.
+    """The named scheme of a recipe.
 
     Args:
         name: one of the seven.
-        stages: what a recipe, such as ``ppo(env)``, makes.
+        recipe: such as ``ppo(env)``.
         collectors: how many there are in all, 2 by default, where collection has a cut of its
             own; learners share them evenly.
         learners: how many compute gradients, 2 by default, where these are distributed.
@@ -188,6 +193,7 @@ def scheme(
     given |= {
         key: 2 for key in ("collectors", "learners") if key in TAKES[name] and key not in given
     }
+    _check(name, recipe)
     make = {
         "3cs": central,
         "3ds": decentralised_update,
@@ -197,4 +203,4 @@ def scheme(
         "dadacs": asynchronous_collection_synchronous_gradients,
         "dadaca": asynchronous_collection_and_gradients,
     }[name]
-    return make(stages, **given)
+    return make(recipe, **given)

@@ -5,15 +5,17 @@ workers each step waits for.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from nappo2.pipeline import (
+    Cut,
     Pipeline,
     Stage,
     Transform,
     adopt,
+    described,
     is_plain,
     offered,
     positive,
@@ -39,12 +41,11 @@ class WorkersState(NamedTuple):
 
     def fits(self, pipeline: Pipeline) -> bool:
         """Whether these can be the workers of the last cut of ``pipeline``."""
-        cuts = [i for i, stage in enumerate(pipeline.stages) if stage.kind == "workers"]
+        cuts = [i for i, stage in enumerate(pipeline.stages) if stage.cut is not None]
         if not cuts:
             return False
-        return self.kind == kind_of(
-            pipeline.stages[: cuts[-1]], pipeline.stages[cuts[-1]].arguments
-        )
+        last = pipeline.stages[cuts[-1]]
+        return self.kind == kind_of(pipeline.stages[: cuts[-1]], last.name, last.cut)
 
     def ended(self) -> "Ended":
         """What these remember; they are no more.
@@ -106,12 +107,11 @@ class Ended(NamedTuple):
         return self.members
 
 
-def kind_of(source: Sequence[Stage], cut: Mapping[str, Any]) -> tuple:
+def kind_of(source: Sequence[Stage], name: str, cut: Cut) -> tuple:
     """What is settled when the workers of a cut begin, and cannot be changed."""
-    meet = any(stage.kind == "_all_reduce" for stage in source)
-    waits_for = cut["num_workers"] if cut["wait_for"] is None else cut["wait_for"]
-    arrivals = (waits_for, cut["preempt"]) if meet else None
-    return cut["name"], cut["num_workers"], cut["on"].remote, arrivals
+    meet = any(stage.reduces for stage in source)
+    arrivals = (cut.wait_for, cut.preempt) if meet else None
+    return name, cut.num_workers, cut.remote, arrivals
 
 
 def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
@@ -164,10 +164,11 @@ def workers(
     if preempt is not None and not 0 < preempt <= 1:
         raise ValueError(f"preempt is a share of a rollout, above 0 and at most 1, not {preempt}")
 
+    cut = Cut(num_workers, wait_for, ahead, preempt, on.remote)
+
     def transform(source):
         meet = reduces(source) and num_workers > 1
-        given = {"num_workers": num_workers, "wait_for": wait_for, "preempt": preempt}
-        kind = kind_of(source.stages, given | {"on": on, "name": name})
+        kind = kind_of(source.stages, name, cut)
         if meet and ahead:
             raise ValueError("workers that meet in all_reduce cannot be ahead of each other")
         if meet and wait_for < num_workers and preempt is None:
@@ -223,7 +224,7 @@ def workers(
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, cut=cut)
 
 
 def _nothing(pipeline, state):

@@ -48,9 +48,9 @@ def words(stage: Stage) -> str:
         case "collect":
             env = stage.arguments["env"]
             return f"{numbers['num_steps']} steps of {env.num_envs}"
-        case "minibatches" | "learn":
+        case "minibatches" | "sequences" | "all_minibatches" | "all_sequences":
             return f"{numbers['num_epochs']} x {numbers['num_minibatches']} batches"
-        case "_all_reduce":
+        case "all_reduce":
             return "mean of all"
     said = [f"{name.replace('num_', '').strip('_')} {value:g}" for name, value in numbers.items()]
     return ", ".join(said[:1])

@@ -18,7 +18,7 @@ LETTER = 5.8  # of 10.5 px sans, in px, at most
 COLOURS = {
     "collect": BLUE,
     "gradients": ORANGE,
-    "_all_reduce": ORANGE,
+    "all_reduce": ORANGE,
     "learn": GREEN,
     "update": GREEN,
     "workers": GREY,
@@ -57,13 +57,13 @@ class Drawing:
     """Places boxes from left to right, and frames around them."""
 
     def __init__(self, stages: Sequence[Stage]):
-        cuts = [stage for stage in stages if stage.kind == "workers"]
+        cuts = [stage for stage in stages if stage.cut is not None]
         self.depths = len(cuts)
         self.boxes: list[Box] = []
         self.frames: list[Frame] = []
         x = own = 2.0 + self.depths * PAD
         for stage in stages:
-            if stage.kind == "workers":
+            if stage.cut is not None:
                 cut, depth = cut_of(stage), self.depths - 1 - len(self.frames)
                 x = self.widened(x - GAP + PAD, _least(cut) + depth * PAD)
                 self.frames.append(Frame(x, own, depth, cut))
@@ -73,11 +73,11 @@ class Drawing:
                 width = max(52.0, CHARACTER * len(stage.name) + 16, LETTER * len(words(stage)) + 14)
                 self.boxes.append(Box(x, width, stage))
                 x += width + GAP
-        self.end = x - GAP if stages[-1].kind != "workers" else x
+        self.end = x - GAP if stages[-1].cut is None else x
         self.top = 4.0 + self.depths * TITLE
         self.bottom = self.top + BOX
         self.floor = self.bottom + self.depths * (PAD - 2) + 30
-        self.returns = any(box.stage.kind in ("update", "learn") for box in self.boxes)
+        self.returns = any(box.stage.updates for box in self.boxes)
         self.width = self.end + 26.0
         self.height = self.floor + 18 if self.returns else self.floor - 16
 

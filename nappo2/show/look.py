@@ -76,10 +76,10 @@ def pipeline(x: Any) -> Look:
     return Look(repr(x), block(diagram(x)))
 
 
-def stages(x: Any) -> Look:
+def recipe(x: Any) -> Look:
     """The line that a recipe makes, before any scheme cuts it."""
-    schemes = "any scheme" if x.fit.scheme is None else ", ".join(x.fit.scheme)
-    return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(x.line())))
+    schemes = "any scheme" if x.compatible.scheme is None else ", ".join(x.compatible.scheme)
+    return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(x.line)))
 
 
 def tree(x: Any) -> Look:
@@ -190,7 +190,7 @@ def has(*names: str):
 KINDS = (
     (lambda x: isinstance(x, Look), lambda x: x),
     (has("init", "step", "stages", "__or__"), pipeline),
-    (has("collect", "prepare", "fit"), stages),
+    (has("line", "compatible", "init"), recipe),
     (has("reset", "step", "observation_space", "num_envs"), env),
     (has("metrics", "target_steps", "pipeline"), learner),
     (has("returns", "lengths", "_fields"), evaluation),

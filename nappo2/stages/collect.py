@@ -7,7 +7,7 @@ from nappo2.envs import Env
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
-from nappo2.pipeline import Pipeline, positive, stage
+from nappo2.pipeline import Pipeline, described, positive, stage
 from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count
@@ -94,7 +94,7 @@ def collect(
             rollout["next"] = rollout["next"] | flags
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
-    return Pipeline(init, step)
+    return described(Pipeline(init, step), env=env)
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:

@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.pipeline import Pipeline, Transform, described, positive, stage
 from nappo2.reports import join
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.rollouts import check_left, check_rollout
@@ -105,7 +105,7 @@ def hindsight(
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, regroups=True)
 
 
 def check_goals(rollout: TensorDict) -> None:

@@ -1,32 +1,20 @@
-"""A whole rollout's minibatches in one step: ``minibatches | gradients | update | unroll``, fused."""
+"""A whole rollout's gradients and updates in one step."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from nappo2.losses import Loss
+from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
-from nappo2.params import ravel, replaced
-from nappo2.pipeline import Pipeline, Transform, positive, stage
-from nappo2.reports import counting, note
-from nappo2.seeds import generator, split
-from nappo2.stages.compiling import any_number, or_else
-from nappo2.stages.descent import Descent, descend
+from nappo2.params import Params, ravel, replaced
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
+from nappo2.reports import note
+from nappo2.stages.batches import Batches
+from nappo2.stages.compiling import or_else
 from nappo2.stages.dump import dump, dumped_at_the_end
-from nappo2.stages.gradients import counted, mean_age
-from nappo2.stages.minibatches import (
-    SEQUENCES,
-    TRANSITIONS,
-    Pieces,
-    no_minibatches,
-    repeated,
-    selected,
-    shuffled,
-)
-from nappo2.stages.scanned import scan_descend
+from nappo2.stages.loops import EarlyStop, LoopResult, Rule, Target, eager_loop, scan_loop
 from nappo2.stages.stop import broken_off_after
 from nappo2.stages.update import moved
 
@@ -35,113 +23,90 @@ from nappo2.stages.update import moved
 def learn(
     loss: Loss,
     optimizer: GradientTransformation,
-    num_epochs: int,
-    num_minibatches: int,
+    *,
+    target: Target | None = None,
+    stop_early: EarlyStop | None = None,
     jit: bool = False,
 ) -> Transform:
-    """The parts it is the sum of, in one step: the same numbers, names, seeds and states.
+    """Takes all gradient steps of a rollout: ``gradients | update | polyak | unroll``, fused.
+
+    Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states are
+    those of the parts that it is the sum of.
 
     Args:
         loss: ``(params, batch) -> (loss, means)``.
         optimizer: of the vector of weights.
-        num_epochs: passes over each rollout.
-        num_minibatches: per pass.
-        jit: whether all of them are one compiled call. That pays after some 15,000 minibatches;
-            where it fails, or there is no C++ compiler, a warning says so and nothing changes.
+        target: how ``params["target"]`` follows the weights; None for params without.
+        stop_early: when the rest of a rollout's batches are left out, such as ``kl_exceeds``.
+        jit: whether all of them are one compiled call. That pays after some 15,000 batches; where
+            it fails, or there is no C++ compiler, a warning says so and nothing changes.
 
     Raises:
-        ValueError: as ``minibatches`` and ``gradients`` do.
+        ValueError: in a step, if the loss is no scalar, or depends on no weight.
     """
-    return learning(TRANSITIONS, loss, optimizer, num_epochs, num_minibatches, jit)
+    rule = Rule(loss, optimizer, target, stop_early)
+    loop = or_else(scan_loop, eager_loop, "learn") if jit else eager_loop
+
+    def take(params: Params, state: Any, batches: Batches) -> LoopResult:
+        return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
+
+    return learning(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
 
 
-@stage
-def learn_sequences(
-    loss: Loss,
-    optimizer: GradientTransformation,
-    num_epochs: int,
-    num_minibatches: int,
-    jit: bool = False,
-) -> Transform:
-    """``sequences | gradients | update | unroll``, fused, as ``learn`` is.
-
-    Raises:
-        ValueError: as ``sequences`` and ``gradients`` do.
-    """
-    return learning(SEQUENCES, loss, optimizer, num_epochs, num_minibatches, jit)
+def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
+    """Stops early where the KL of old and new policy is above 1.5 ``target_kl``, as SB3 does."""
+    return means["approx_kl"] > 1.5 * hyper["target_kl"]
 
 
 def learning(
-    pieces: Pieces,
-    loss: Loss,
-    optimizer: GradientTransformation,
-    num_epochs: int,
-    num_minibatches: int,
-    jit: bool,
+    take: Callable[[Params, Any, Batches], LoopResult],
+    first_state: Callable[[Params], Any],
+    absorb: Callable = absorb_if,
 ) -> Transform:
-    """Gradients and updates of all pieces of a rollout; the bare transform."""
-    positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
-    one_by_one, at_once = (partial(f, loss, optimizer, pieces.dim) for f in (_in_turn, _at_once))
-    at_once = or_else(at_once, one_by_one, "learn") if jit else one_by_one
+    """The books around a loop: versions, statistics, lags, refused batches.
+
+    Args:
+        take: the loop.
+        first_state: of the optimizer.
+        absorb: of moments into the normalizer.
+    """
 
     def transform(source):
         def init(params, seed):
-            own = {
-                pieces.name: no_minibatches(pieces, seed),
-                "update": optimizer.init(ravel(params["weights"])[0]),
-            }
-            return source.init(params, seed) | own
+            return source.init(params, seed) | {"update": first_state(params)}
 
         @torch.no_grad()
         def step(params, state):
-            inner, rollout, report = source.step(params, state)
-            seed, key = split(state[pieces.name].seed)
-            batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
-            total = batch.shape[pieces.dim]
-            orders = repeated(shuffled(total, num_epochs, generator(key)), sum(sizes))
-            age = mean_age(params, batch)
-            report = counting(report, batch.numel())
-            size, batch = counted(batch), batch.exclude("params_version").to_dict()
-            take = at_once if len(set(sizes)) == 1 else one_by_one
-            with dumped_at_the_end(partial(dict, batch)), broken_off_after(inner):
-                weights, _, own, means = take(params, state["update"], batch, orders, sizes)
-            if not means["grad_norm"].isfinite():
-                dump(batch)
-            normalizer, report = moved(params["normalizer"], report, own)
-            num_updates = num_epochs * num_minibatches
-            version = params["version"] + num_updates
-            params = replaced(params, weights=weights, normalizer=normalizer, version=version)
-            means |= {"collection_lag": age + (num_updates - 1) / 2, "gradient_lag": 0 * age}
-            own = {"update": own, pieces.name: state[pieces.name]._replace(seed=seed)}
-            return inner | own, params, note(report, num_epochs * size, **means)
+            inner, batches, report = source.step(params, state)
+            if is_empty(batches):
+                return inner | {"update": state["update"]}, batches, report
+            check_batches(batches)
+            with dumped_at_the_end(batches.whole), broken_off_after(inner):
+                result = take(params, state["update"], batches)
+            if not result.means["grad_norm"].isfinite():
+                dump(batches.whole())
+            normalizer, report = moved(params["normalizer"], report, result.state, absorb)
+            version = params["version"] + result.num_updates
+            changed = {"weights": result.weights, "target": result.target}
+            params = replaced(params, **changed, normalizer=normalizer, version=version)
+            lags = {"collection_lag": batches.lag, "gradient_lag": 0 * batches.lag}
+            report = note(report, batches.num_samples, **result.means, **lags)
+            return inner | {"update": result.state}, params, report
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, keys=("update",), updates=True)
 
 
-def _in_turn(loss, optimizer, dim, params, state, batch, orders, sizes) -> Descent:
-    passes = (parts(selected(batch, order, dim), sizes, dim) for order in orders)
-    return descend(loss, optimizer, params, state, chain.from_iterable(passes))
+def check_batches(item: Any) -> None:
+    """Refuses what are not all batches of a rollout.
 
-
-def _at_once(loss, optimizer, dim, params, state, batch, orders, sizes) -> Descent:
-    orders = any_number(orders.reshape(-1, sizes[0]))
-    return scan_descend(loss, optimizer, params, state, batch, orders, VIEWS[dim])
-
-
-VIEWS = (selected, partial(selected, dim=1))  # one function each, by which programs are found again
-
-
-def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:
-    """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
-    found = {
-        key: _cut(x, sizes, dim) if isinstance(x, Tensor) else parts(x, sizes, dim)
-        for key, x in batch.items()
-    }
-    return [{key: x[i] for key, x in found.items()} for i in range(len(sizes))]
-
-
-def _cut(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
-    """Contiguous, as strides may change the order of a sum."""
-    return [part.contiguous() for part in x.split(sizes, dim)]
+    Raises:
+        ValueError: says what makes some.
+    """
+    if not hasattr(item, "stacked"):
+        raise ValueError(
+            "learn takes all batches of a rollout as one item, as all_minibatches(num_epochs, "
+            "num_minibatches), all_sequences(...) or all_due() make them; what came is of shape "
+            f"{list(getattr(item, 'batch_size', []))}"
+        )

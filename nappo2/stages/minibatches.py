@@ -7,7 +7,8 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, Transform, described, positive, stage
 from nappo2.reports import Report, counting
 from nappo2.seeds import fold_in, generator, split
 
@@ -20,7 +21,7 @@ class MinibatchState(NamedTuple):
     seed: int
 
 
-class Pieces(NamedTuple):
+class Slicing(NamedTuple):
     """Of what a rollout's minibatches are made.
 
     Attributes:
@@ -44,7 +45,7 @@ def minibatches(num_epochs: int, num_minibatches: int) -> Transform:
         ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
             the rollout.
     """
-    return passes(TRANSITIONS, num_epochs, num_minibatches)
+    return one_by_one(TRANSITIONS, num_epochs, num_minibatches)
 
 
 @stage
@@ -58,40 +59,40 @@ def sequences(num_epochs: int, num_minibatches: int) -> Transform:
         ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
             the environments.
     """
-    return passes(SEQUENCES, num_epochs, num_minibatches)
+    return one_by_one(SEQUENCES, num_epochs, num_minibatches)
 
 
-def passes(pieces: Pieces, num_epochs: int, num_minibatches: int) -> Transform:
-    """Passes over each rollout, in shuffled pieces; the bare transform."""
+def one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:
+    """Passes over each rollout, in shuffled parts, one at a time."""
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
 
     def transform(source):
         def init(params, seed):
-            return source.init(params, seed) | {pieces.name: no_minibatches(pieces, seed)}
+            return source.init(params, seed) | {slicing.name: no_minibatches(slicing, seed)}
 
         def step(params, state):
-            waiting, report, seed = state[pieces.name]
+            waiting, report, seed = state[slicing.name]
             if not waiting:
                 state, rollout, report = source.step(params, state)
                 seed, key = split(seed)
-                batch, sizes = pieces.of(rollout), pieces.sizes(rollout, num_minibatches)
+                batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
                 report = counting(report, batch.numel())
-                size = batch.shape[pieces.dim]
+                size = batch.shape[slicing.dim]
                 orders = repeated(shuffled(size, num_epochs, generator(key)), sum(sizes))
                 waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
             (batch, part), *waiting = waiting
             now, later = (Report(), report) if waiting else (report, Report())
             own = MinibatchState(tuple(waiting), later, seed)
-            return state | {pieces.name: own}, take(batch, part, pieces.dim), now
+            return state | {slicing.name: own}, take(batch, part, slicing.dim), now
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, keys=(slicing.name,), batches=slicing.name)
 
 
-def no_minibatches(pieces: Pieces, seed: int) -> MinibatchState:
+def no_minibatches(slicing: Slicing, seed: int) -> MinibatchState:
     """The state before any rollout."""
-    return MinibatchState((), Report(), fold_in(seed, pieces.name))
+    return MinibatchState((), Report(), fold_in(seed, slicing.name))
 
 
 def flattened(rollout: TensorDict) -> TensorDict:
@@ -137,8 +138,8 @@ def sequence_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     return [size // num_minibatches] * num_minibatches
 
 
-TRANSITIONS = Pieces("minibatches", flattened, minibatch_sizes, 0)
-SEQUENCES = Pieces("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
+TRANSITIONS = Slicing("minibatches", flattened, minibatch_sizes, 0)
+SEQUENCES = Slicing("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
 
 
 def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
@@ -147,7 +148,7 @@ def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
 
 
 def repeated(orders: Tensor, size: int) -> Tensor:
-    """Orders [num_epochs, size], which begin again where there are fewer pieces."""
+    """Orders [num_epochs, size], which begin again where there are fewer slicing."""
     return orders.repeat(1, -(-size // orders.shape[1]))[:, :size]
 
 
@@ -168,3 +169,23 @@ def selected(batch, index: Tensor, dim: int = 0) -> dict:
         key: x.index_select(dim, index) if isinstance(x, Tensor) else selected(x, index, dim)
         for key, x in batch.items()
     }
+
+
+def num_samples(batch: TensorDict) -> int:
+    """How many transitions of a batch are not masked."""
+    return int(batch["mask"].sum()) if "mask" in batch.keys() else batch.numel()
+
+
+def mean_age(params: Params, batch: TensorDict) -> Tensor:
+    """By how many versions the params that collected a batch lag behind, on average.
+
+    Raises:
+        ValueError: if a batch does not say which these were.
+    """
+    if "params_version" not in batch.keys():
+        raise ValueError(
+            "a batch lacks params_version, the version of the params that collected it; a source "
+            'adds it to its rollouts: params["version"].expand(T, B)'
+        )
+    age = (params["version"] - batch["params_version"]).float()
+    return (age[batch["mask"]] if "mask" in batch.keys() else age).mean()

@@ -4,7 +4,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.params import Params
-from nappo2.pipeline import Transform, positive, stage
+from nappo2.pipeline import Transform, described, positive, stage
 from nappo2.stages.rollouts import mapped_rollouts
 
 
@@ -30,7 +30,7 @@ def n_step(num: int) -> Transform:
             )
         return summed(params, rollout, num)
 
-    return mapped_rollouts("n_step", fn)
+    return described(mapped_rollouts("n_step", fn), regroups=True)
 
 
 def summed(params: Params, rollout: TensorDict, num: int) -> TensorDict:

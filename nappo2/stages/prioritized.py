@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2.optim import Schedule
 from nappo2.params import Plain
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.replay import (
     ReplayState,
@@ -109,7 +109,8 @@ def prioritized_replay(
 
         return Pipeline(init, step)
 
-    return transform
+    keys = ("replay", "priorities")
+    return described(transform, keys=keys, batches="replay", update_ratio=update_ratio)
 
 
 def check_priority(surprise: Tensor, batch_size: int) -> None:

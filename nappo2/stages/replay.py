@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nappo2.limits import available_memory
 from nappo2.params import Params, walk
-from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import Report, counting, join
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.frames import (
@@ -86,7 +86,7 @@ def replay(
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, batches="replay", update_ratio=update_ratio)
 
 
 def check_replay(capacity: int, batch_size: int, update_ratio: float) -> None:

@@ -7,12 +7,6 @@ from tensordict import TensorDict
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, mapped
 
-REMAKERS = (
-    "n_step",
-    "hindsight",
-    "windows",
-)  # after which an item is of other steps, or no rollout
-
 
 def mapped_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
     """``mapped``, of a stage that takes rollouts [T, B] of single steps; the bare transform.
@@ -40,7 +34,7 @@ def check_left(name: str, source: Pipeline) -> None:
         ValueError: names both.
     """
     for stage in source.stages:
-        if stage.kind in REMAKERS:
+        if stage.regroups:
             raise ValueError(
                 f"{name} does not stand right of {stage.kind}: it takes the single steps of "
                 f"rollouts [T, B], of which {stage.kind} makes others; use one of the two"

@@ -11,7 +11,7 @@ from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
 from nappo2.params import Params, ravel, replaced
-from nappo2.pipeline import Pipeline, Transform, is_empty, mapped, positive, stage
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, mapped, positive, stage
 from nappo2.reports import Report, count, note
 
 
@@ -46,7 +46,7 @@ def update(optimizer: GradientTransformation) -> Transform:
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, updates=True)
 
 
 def moved(

@@ -12,6 +12,7 @@ import gymnasium
 
 from nappo2 import envs
 from nappo2.algorithms import PPO, ppo
+from nappo2.stages.recipe import collect_of
 from tests.benchmarks.figures import figure, interleaved, report
 from tests.benchmarks.locomotion import stable_baselines
 from tests.benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah, stub
@@ -34,7 +35,7 @@ class Beside(NamedTuple):
 def ours(make: Make) -> Iterator[Beside]:
     spent = []
     stages = ppo(envs.from_gym(make(spent), NUM_ENVS), PPO(num_steps=NUM_STEPS))
-    pipeline, params = stages.collect | stages.prepare, stages.init(0)
+    pipeline, params = collect_of(stages) | stages.prepare, stages.init(0)
     state = pipeline.init(params, 0)
     while True:
         spent.clear()

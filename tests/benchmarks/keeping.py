@@ -18,7 +18,7 @@ from nappo2.packing import pack
 from nappo2.params import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
-from nappo2.stages import learn
+from nappo2.stages import all_minibatches, learn
 from nappo2.stages.replay import ReplayState
 from tests.benchmarks.figures import figure, interleaved, ratios, report
 from tests.benchmarks.minibatch import HYPER, NUM_EPOCHS, NUM_MINIBATCHES, rollout
@@ -34,7 +34,9 @@ def descent(guarded: bool, jit: bool = False) -> Callable[[], None]:
     same = rollout()
     source = Pipeline(lambda params, seed: {}, lambda params, state: (state, same, Report()))
     loss = losses.ppo(agent, normal())
-    pipeline = source | learn(loss, optimizer, NUM_EPOCHS, NUM_MINIBATCHES, jit)
+    pipeline = (
+        source | all_minibatches(NUM_EPOCHS, NUM_MINIBATCHES) | learn(loss, optimizer, jit=jit)
+    )
     params = make_params(agent.init(0), **HYPER)
     state = pipeline.init(params, 0)
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from time import perf_counter
 
 from nappo2.algorithms import ppo
-from nappo2.schemes import Stages, on_ray, workers
+from nappo2.schemes import on_ray, workers
 from nappo2.seeds import fold_in, split
+from nappo2.stages import Recipe
+from nappo2.stages.recipe import collect_of
 from tests.benchmarks.figures import figure, interleaved, report
 from tests.benchmarks.sleeping import CONFIG, SECONDS, sleeping
 
@@ -18,9 +20,9 @@ COLLECTORS, SLOWER, SEED = 8, 10, 1
 SLOW = split(fold_in(fold_in(SEED, COLLECTORS - 1), "collect"), 3)[0]  # of the last one's reset
 
 
-def rates(stages: Stages, **patience) -> Iterator[float]:
+def rates(stages: Recipe, **patience) -> Iterator[float]:
     """Env steps/s of each step of the cut."""
-    pipe, params = stages.collect | workers(COLLECTORS, **patience), stages.init(0)
+    pipe, params = collect_of(stages) | workers(COLLECTORS, **patience), stages.init(0)
     state = pipe.init(params, SEED)
     try:
         while True:

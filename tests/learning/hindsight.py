@@ -10,8 +10,7 @@ import torch
 
 from nappo2 import Learner, envs, evaluate, scheme
 from nappo2.algorithms import DQN, SAC, double_dqn, sac
-from nappo2.schemes import Stages
-from nappo2.stages import future, hindsight
+from nappo2.stages import Recipe, future, hindsight
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/hindsight.png"
 BITS, REACH = 20, "PandaReach-v3"
@@ -35,7 +34,7 @@ def bits(copies: bool, steps: int = 100_000) -> Curve:
     stages = double_dqn(envs.bit_flipping(8, BITS), config)
     if copies:
         relabel = hindsight(envs.bits_reward, future(4), envs.bits_reached)
-        stages = stages._replace(collect=stages.collect | relabel)
+        stages = stages.replace(rollouts=relabel)
     return successes(stages, envs.bit_flipping(100, BITS), 100, BITS, steps, every=10_000)
 
 
@@ -54,7 +53,7 @@ def reach(copies: bool, steps: int = 30_000) -> Curve:
     stages, reward = sac(envs.make(REACH, 1), config), envs.goal_reward(REACH)
     if copies:
         relabel = hindsight(reward, future(4), there(reward))
-        stages = stages._replace(collect=stages.collect | relabel)
+        stages = stages.replace(rollouts=relabel)
     return successes(stages, envs.make(REACH, 3), 30, 50, steps, every=3_000)
 
 
@@ -64,7 +63,7 @@ def there(reward: Callable) -> Callable:
 
 
 def successes(
-    stages: Stages, test: envs.Env, num: int, limit: int, steps: int, every: int
+    stages: Recipe, test: envs.Env, num: int, limit: int, steps: int, every: int
 ) -> Curve:
     """Until all goals are met. A step is worth -1 until then, so a return tells."""
     torch.set_num_threads(1)

@@ -13,7 +13,7 @@ import torch
 from nappo2 import Learner, algorithms, envs, evaluate, scheme
 from nappo2.algorithms import preset_for
 from nappo2.evaluate import Evaluation
-from nappo2.schemes import Stages
+from nappo2.stages import Recipe
 from tests.schemes.taken import taken
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/off_policy.png"
@@ -24,14 +24,14 @@ COLORS = {"sac": "#1f5fa8", "td3": "#c8551b", "double_dqn": "#c8551b"}
 Curve = list[tuple[int, float]]
 
 
-def chosen(recipe: str, env_id: str) -> tuple[Stages, int]:
+def chosen(recipe: str, env_id: str) -> tuple[Recipe, int]:
     """The recipe as its preset for the environment has it, and the steps of that."""
     its = preset_for(recipe, env_id)
     return algorithms.RECIPES[recipe](envs.make(env_id, its.num_envs), its.config), its.total_steps
 
 
 def learnt(
-    stages: Stages, test: envs.Env, steps: list[int], seed: int, name: str = "3cs", **options
+    stages: Recipe, test: envs.Env, steps: list[int], seed: int, name: str = "3cs", **options
 ) -> Iterator[tuple[int, Evaluation]]:
     """What 20 episodes came to, or as many as there are environments, after so many env steps each."""
     learner = Learner(

@@ -7,7 +7,7 @@ environments and with seeds of their own.
 import pytest
 
 from nappo2 import envs
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 from tests.learning import hindsight as tasks
 from tests.learning.off_policy import GOALS, SEEDS, TASKS, chosen, curve, learnt
 
@@ -37,7 +37,7 @@ def test_sac_makes_half_cheetah_run():
     assert steps <= 100_000 and max(means) >= 600
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_sac_improves_in_every_scheme(name):
     """Pendulum, two collectors and two learners; the replay's totals and ratio are those of 3cs.
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from nappo2.metrics import read_csv
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 
 pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
 
@@ -23,7 +23,7 @@ def run(folder, *args):
     return json.loads(done.stdout.splitlines()[-1]), read_csv(folder / "metrics.csv")
 
 
-RUNS = [("ppo", name) for name in NAMES]
+RUNS = [("ppo", name) for name in SCHEMES]
 RUNS += [("impala", name) for name in ("da2cs", "dadacs", "dadaca")]
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from nappo2 import Learner, ppo, workers
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG
 
@@ -44,9 +45,9 @@ def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):
 
 def two_levels(stages, near, far):
     """dadacs, with its learners and collectors in different places."""
-    line = stages.collect | workers(1, 1, on=far, name="collectors") | stages.prepare
-    line = line | stages.batches | stages.gradients
-    return line | workers(2, on=near, name="learners") | stages.update
+    line = collect_of(stages) | workers(1, 1, on=far, name="collectors") | stages.prepare
+    line = line | batches_of(stages) | gradients_of(stages)
+    return line | workers(2, on=near, name="learners") | update_of(stages)
 
 
 def until(learner, condition, seconds=60):

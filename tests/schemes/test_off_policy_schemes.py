@@ -10,12 +10,13 @@ from importlib import import_module
 import pytest
 import torch
 
-from nappo2 import Learner, adopt, compose, envs, join, losses, mlp, scheme
+from nappo2 import Learner, adopt, envs, join, losses, mlp, scheme
 from nappo2.algorithms import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
 from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 from nappo2.stages import final, future, hindsight, prioritized_replay
+from nappo2.stages.recipe import batches_of, collect_of
 from tests.schemes.taken import taken
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
@@ -23,7 +24,7 @@ CONFIG = SAC(**SMALL)
 AVERAGING = ("3ds", "2dacs", "dadacs")  # whose updates are of all learners' gradients
 ASYNCHRONOUS = ("2daca", "dadaca")  # whose updates are of one of them
 
-every_scheme = pytest.mark.parametrize("name", NAMES)
+every_scheme = pytest.mark.parametrize("name", SCHEMES)
 
 
 @cache
@@ -33,7 +34,7 @@ def stages(**changes):
 
 def one_by_one(recipe):
     """The recipe, whose ``learn`` is not fused, so that a step is an update in every scheme."""
-    return recipe._replace(learn=compose(recipe.batches, recipe.gradients, recipe.update))
+    return recipe.replace(all_batches=None)
 
 
 def run(name, num_updates, recipe, **options):
@@ -223,7 +224,7 @@ def test_updates_per_transition(name, ratio):
 
 def test_a_pipeline_that_takes_no_update_has_none_per_transition():
     """The batches alone; and the on-policy line, which has no replay."""
-    batches = stages().collect | stages().batches
+    batches = collect_of(stages()) | batches_of(stages())
     assert updates_per_transition(batches) is None and repr(batches).endswith("noise")
     on_policy = scheme("3cs", ppo(envs.pendulum(2), PPO(num_steps=4, num_minibatches=2)))
     assert updates_per_transition(on_policy) is None
@@ -307,7 +308,7 @@ def test_a_recipe_takes_another_replay(name):
 def test_hindsight_stays_with_its_collector(name):
     """Put behind ``collect``, it is left of every cut, whatever the workers share."""
     recipe = double_dqn(envs.bit_flipping(2, 4), DQN(**SMALL, num_steps=4))
-    recipe = recipe._replace(collect=recipe.collect | hindsight(envs.bits_reward, future(2)))
+    recipe = recipe.replace(rollouts=hindsight(envs.bits_reward, future(2)))
     kinds = [its.kind for its in scheme(name, recipe, **taken(name, **PIECES)).stages]
     assert kinds[:2] == ["collect", "hindsight"]
     *_, (state, _, _) = run(name, 4, recipe, **PIECES)

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from nappo2 import scheme
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
 from tests.faults.test_workers import listening, sockets_of
 from tests.schemes.test_schemes import STAGES
@@ -14,7 +14,7 @@ from tests.schemes.test_schemes import STAGES
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
     """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by."""
     given = {"collectors": 2, "learners": 2, "on": on_ray()}

@@ -27,6 +27,7 @@ from nappo2 import (
 )
 from nappo2.schemes.remote import actors_of
 from nappo2.schemes.seven import TAKES
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.schemes.faulty import faulty, pids
 from tests.schemes.test_schemes import CONFIG, STAGES, train
 
@@ -80,8 +81,8 @@ def test_actors_own_actors_and_say_where_time_goes(on_ray):
 
 
 def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray):
-    pipe, params = STAGES.collect | workers(2, on=on_ray()), STAGES.init(0)
-    here = STAGES.collect | workers(2)
+    pipe, params = collect_of(STAGES) | workers(2, on=on_ray()), STAGES.init(0)
+    here = collect_of(STAGES) | workers(2)
     _, rollout, _ = pipe.step(params, pipe.init(params, 1))
     _, expected, _ = here.step(params, here.init(params, 1))
     assert torch.equal(rollout["observation"], expected["observation"])
@@ -239,7 +240,11 @@ def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
             return batch["advantage"].mean(), {}
 
     line = (
-        STAGES.collect | STAGES.prepare | STAGES.batches | gradients(loss) | workers(2, on=on_ray())
+        collect_of(STAGES)
+        | STAGES.prepare
+        | batches_of(STAGES)
+        | gradients(loss)
+        | workers(2, on=on_ray())
     )
     with pytest.raises(
         ValueError, match=r"pipeline\.step.*\.loss\.lock cannot be sent to a worker"
@@ -254,7 +259,11 @@ def test_what_is_large_by_accident_is_named_too(on_ray):
         return (batch["advantage"] * table[0]).mean(), {}
 
     line = (
-        STAGES.collect | STAGES.prepare | STAGES.batches | gradients(loss) | workers(2, on=on_ray())
+        collect_of(STAGES)
+        | STAGES.prepare
+        | batches_of(STAGES)
+        | gradients(loss)
+        | workers(2, on=on_ray())
     )
     with pytest.raises(ValueError, match=r"\.loss\.table takes 4\.\d MB"):
         line.init(STAGES.init(0), 0)
@@ -326,8 +335,8 @@ def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
     run.step()
     cut = run.state["learners"]
     before = [cut.ask(i)["collect"].length.tolist() for i in range(2)]
-    changed = STAGES.collect | STAGES.prepare | minibatches(1, 1) | STAGES.gradients
-    run.adopt(changed | workers(2, on=on, name="learners") | STAGES.update)
+    changed = collect_of(STAGES) | STAGES.prepare | minibatches(1, 1) | gradients_of(STAGES)
+    run.adopt(changed | workers(2, on=on, name="learners") | update_of(STAGES))
     cut, old = run.state["learners"], cut
     assert [m.worker for m in cut.members] == [m.worker for m in old.members]
     assert [cut.ask(i)["collect"].length.tolist() for i in range(2)] == before

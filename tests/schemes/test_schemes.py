@@ -17,8 +17,9 @@ from nappo2 import (
     unroll,
     workers,
 )
-from nappo2.schemes import NAMES, serial
+from nappo2.schemes import SCHEMES, serial
 from nappo2.schemes.seven import TAKES
+from nappo2.stages.recipe import batches_of, collect_of, learn_of, update_of
 from tests.schemes.taken import taken
 
 K = 4
@@ -37,11 +38,11 @@ def train(name, num_updates=24, stages=STAGES, **options):
 
 
 TABLE = {
-    "3cs": "collect | placed | gae | learn",
+    "3cs": "collect | placed | gae | all_minibatches | learn",
     "3ds": "collect | placed | gae | minibatches | gradients | all_reduce | update | learners(n)",
     "2dacs": "collect | placed | gae | minibatches | gradients | learners(n) | update",
     "2daca": "collect | placed | gae | minibatches | gradients | learners(n, wait_for=1) | update",
-    "da2cs": "collect | collectors(n, wait_for=1) | placed | gae | learn",
+    "da2cs": "collect | collectors(n, wait_for=1) | placed | gae | all_minibatches | learn",
     "dadacs": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
     " | learners(n) | update",
     "dadaca": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
@@ -49,7 +50,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_shows_where_it_is_cut(name):
     """As in the table of the design, with the parts of the recipe between."""
     shown = repr(scheme(name, STAGES, **taken(name, collectors=6, learners=2))).replace(
@@ -61,7 +62,7 @@ def test_a_scheme_shows_where_it_is_cut(name):
     assert shown == TABLE[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_every_scheme_is_reproducible(name, same):
     assert same(train(name)[0], train(name)[0])
 
@@ -119,7 +120,7 @@ def test_being_ahead_is_as_more_collectors_for_the_lag():
 
 def test_synchronous_sampling_is_a_cut_that_waits_for_all():
     """Two workers of two environments make rollouts of four, whose seeds differ."""
-    pipe, params = STAGES.collect | workers(2), STAGES.init(0)
+    pipe, params = collect_of(STAGES) | workers(2), STAGES.init(0)
     _, rollout, report = pipe.step(params, pipe.init(params, 1))
     assert rollout.batch_size == (8, 4) and report.sums["env_steps"] == 32
     assert not torch.equal(rollout["observation"][:, :2], rollout["observation"][:, 2:])
@@ -128,7 +129,7 @@ def test_synchronous_sampling_is_a_cut_that_waits_for_all():
 def test_local_sgd_keeps_versions_and_statistics():
     """Three rollouts of four updates on each of two workers, whose params are averaged."""
     s = STAGES
-    pipe = s.collect | s.prepare | s.learn | unroll(3) | workers(2)
+    pipe = collect_of(s) | s.prepare | learn_of(s) | unroll(3) | workers(2)
     params, state = s.init(0), None
     state = pipe.init(params, 1)
     for _ in range(2):
@@ -152,7 +153,7 @@ def steps(pipe, params, state, num_updates):
     return params, state
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_every_env_step_is_counted_once(name):
     """What the params' moments have counted is what the reports say was collected."""
     params, reports = train(name, 40, **taken(name, collectors=2))
@@ -182,7 +183,7 @@ def test_gradients_of_fewer_samples_weigh_less():
 
 def test_a_rollout_that_was_cut_short_is_padded_and_masked():
     """The other's 8 steps stay; the 4 that are missing are masked and bootstrap from the fourth."""
-    pipe, params = STAGES.collect | workers(2, wait_for=1, preempt=0.5), STAGES.init(0)
+    pipe, params = collect_of(STAGES) | workers(2, wait_for=1, preempt=0.5), STAGES.init(0)
     learnt = pipe | STAGES.prepare
     _, rollout, report = learnt.step(params, learnt.init(params, 1))
     assert rollout["mask"].sum(0).tolist() == [8, 8, 4, 4] and report.sums["env_steps"] == 24
@@ -190,14 +191,14 @@ def test_a_rollout_that_was_cut_short_is_padded_and_masked():
     assert (rollout["next", "truncated"] ^ rollout["next", "terminated"])[3, 2:].all()
 
     def alone(params, seed):
-        source = STAGES.collect | STAGES.prepare
+        source = collect_of(STAGES) | STAGES.prepare
         return source.step(params, source.init(params, seed))[1]
 
     from nappo2 import fold_in
 
     whole = alone(params, fold_in(1, 1))
     assert torch.equal(rollout["observation"][:4, 2:], whole["observation"][:4])
-    batches = learnt | STAGES.batches
+    batches = learnt | batches_of(STAGES)
     state, sizes = batches.init(params, 1), []
     for _ in range(4):
         state, minibatch, _ = batches.step(params, state)
@@ -208,7 +209,7 @@ def test_a_rollout_that_was_cut_short_is_padded_and_masked():
 def test_minibatches_of_a_short_rollout_are_as_many():
     """A rollout of 5 x 2 in 4 minibatches: 3, 3, 2, 2."""
     stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=4, hidden=(8,)))
-    pipe = stages.collect | stages.prepare | stages.batches | workers(2, 1, preempt=0.6)
+    pipe = collect_of(stages) | stages.prepare | batches_of(stages) | workers(2, 1, preempt=0.6)
     params = stages.init(0)
     state, sizes = pipe.init(params, 1), []
     for _ in range(4):
@@ -231,8 +232,8 @@ def test_misfits_are_one_sentence():
         scheme("3ds", STAGES, wait_for=1)
     with pytest.raises(ValueError, match="no scheme is called 'dadac'; there are 3cs, 3ds, 2dacs"):
         scheme("dadac", STAGES)
-    with pytest.raises(ValueError, match="stages is the Stages that a recipe"):
-        scheme("3cs", STAGES.collect)
+    with pytest.raises(ValueError, match="recipe is a recipe"):
+        scheme("3cs", collect_of(STAGES))
 
 
 def test_learners_have_a_collector_each_at_least():
@@ -250,8 +251,8 @@ def test_an_error_in_one_process_is_raised_where_it_happens():
 
     from nappo2 import gradients
 
-    line = STAGES.collect | STAGES.prepare | STAGES.batches | gradients(broken)
-    for pipe in (line | workers(2), line | all_reduce | STAGES.update | workers(2)):
+    line = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES) | gradients(broken)
+    for pipe in (line | workers(2), line | all_reduce() | update_of(STAGES) | workers(2)):
         params = STAGES.init(0)
         with pytest.raises(ZeroDivisionError, match="in the loss"):
             pipe.step(params, pipe.init(params, 0))
@@ -287,7 +288,7 @@ def test_a_learner_goes_on_under_another_scheme(new):
     assert run.params["version"] > version and run.done()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize(
     "argument",
     [{"collectors": 4}, {"learners": 3}, {"ahead": 1}, {"wait_for": 1}, {"preempt": 0.5},
@@ -307,12 +308,10 @@ def test_an_argument_that_would_change_nothing_is_refused(name, argument):
         scheme(name, STAGES, **argument)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "3cs"])
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])
 def test_a_population_is_of_no_other_scheme(name):
-    """It shows itself, and is no recipe of one whose pieces could be changed."""
+    """And it shows itself."""
     many = population(STAGES, 3)
     with pytest.raises(ValueError, match="a population learns in one process; of the schemes, 3cs"):
         scheme(name, many)
     assert "members" in repr(many) and "members" in look(many).html
-    with pytest.raises(ValueError, match="ppo has no piece"):
-        many.but(loss=None)

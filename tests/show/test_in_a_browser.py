@@ -11,6 +11,7 @@ import pytest
 
 from nappo2 import envs, look, on_ray, sac, scheme, workers
 from nappo2.algorithms import PPO, ppo
+from nappo2.stages.recipe import collect_of, learn_of
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,7 +59,12 @@ def page():
     stages = ppo(envs.cartpole(8), PPO(num_steps=32, num_epochs=4, num_minibatches=4))
     cut = workers(16, 12, ahead=2, preempt=0.5, on=on_ray(), name="a_long_name_of_workers")
     far = scheme("dadacs", sac(envs.pendulum(2)), collectors=16, learners=4, on=on_ray())
-    pipes = [stages.collect | cut | stages.prepare | stages.learn, far, stages.collect, stages]
+    pipes = [
+        collect_of(stages) | cut | stages.prepare | learn_of(stages),
+        far,
+        collect_of(stages),
+        stages,
+    ]
     parts = [*DRAWINGS.values()] + [look(x)._repr_html_() for x in pipes]
     inner = "".join(f"<div style='overflow-x:auto'>{part}</div>" for part in parts)
     return f"<!doctype html><meta charset=utf-8><body style='margin:8px'>{inner}{MEASURE}"

@@ -30,6 +30,7 @@ for metrics in live(learner):
 FOLDER = Path(__file__).parents[2] / "notebooks"
 ANNOUNCED = """
 from nappo2 import Learner
+from nappo2.stages.recipe import collect_of, learn_of
 step = Learner.step
 def announced(learner):
     row = step(learner)
@@ -137,7 +138,7 @@ def test_a_module_that_is_edited_is_reloaded_and_adopted(kernel, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("def scaled(params, rollout):\n    return rollout\n")
     kernel.run("%load_ext autoreload\n%autoreload 2\nimport mine" + SETUP)
-    line = "stages.collect | each(mine.scaled) | stages.prepare | stages.learn"
+    line = "collect_of(stages) | each(mine.scaled) | stages.prepare | learn_of(stages)"
     assert (
         kernel.run(f"learner = Learner({line}, params); print(learner.step()['env_steps'])")[2]
         == "64\n"

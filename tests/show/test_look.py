@@ -24,9 +24,10 @@ from nappo2 import (
 )
 from nappo2.evaluate import Evaluation
 from nappo2.pipeline import stage
-from nappo2.schemes import NAMES, serial
+from nappo2.schemes import SCHEMES, serial
 from nappo2.show.captions import cut_of
 from nappo2.show.diagram import diagram
+from nappo2.stages.recipe import collect_of
 from tests.schemes.taken import taken
 
 STAGES = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
@@ -38,7 +39,7 @@ def words(html):
     return " ".join(re.sub("<[^>]*>", " ", html).split())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
     pipe = scheme(name, STAGES, **taken(name, collectors=4, learners=2))
     html, cuts = pipe._repr_html_(), [s for s in pipe.stages if s.kind == "workers"]
@@ -61,7 +62,7 @@ def test_each_cut_says_for_how_many_it_waits(name, waits):
 
 def test_a_cut_says_where_its_workers_are_and_what_else_they_do():
     far = serial._replace(remote=True)
-    pipe = STAGES.collect | workers(8, 6, ahead=1, preempt=0.5, on=far)
+    pipe = collect_of(STAGES) | workers(8, 6, ahead=1, preempt=0.5, on=far)
     assert cut_of(pipe.stages[-1]) == (
         "workers", 8, "in processes of Ray", "6 of 8", "1 ahead, rest at 50%", False
     )  # fmt: skip
@@ -101,7 +102,7 @@ def test_what_is_not_finite_stands_out():
 
 def test_a_step_of_a_prefix_shows_what_came_out():
     """32 steps of 4 environments are 128 env steps."""
-    rollouts = STAGES.collect | STAGES.prepare
+    rollouts = collect_of(STAGES) | STAGES.prepare
     found = first(rollouts, PARAMS)
     assert found.item.batch_size == (32, 4) and found.report.sums["env_steps"] == 128
     assert repr(found).startswith("batch size [32, 4], 12 leaves, ")
@@ -176,7 +177,7 @@ def test_a_stage_of_any_argument_can_be_printed(argument):
     def own(thing, num=3):
         return lambda source: source
 
-    pipe = STAGES.collect | own(argument)
+    pipe = collect_of(STAGES) | own(argument)
     assert repr(pipe).endswith("| own(num=3)") and "own" in look(pipe).html
 
 

@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_leaves
 from nappo2 import PPO, collect, distributions, envs, frozen, ppo
 from nappo2.maths.moments import absorb, normalize
 from nappo2.params import replaced
+from nappo2.stages.recipe import collect_of
 
 STAGES = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
-SOURCE, PARAMS = STAGES.collect, STAGES.init(0)
+SOURCE, PARAMS = collect_of(STAGES), STAGES.init(0)
 
 
 def rollouts(num, params=PARAMS):
@@ -115,7 +116,7 @@ def test_what_is_not_finite_is_refused_with_its_place(key, value):
     params = stages.init(0)
     message = f"environment 0 of Broken gave an? {key} that is not finite, at step 2"
     with pytest.raises(ValueError, match=message):
-        stages.collect.step(params, stages.collect.init(params, 0))
+        collect_of(stages).step(params, collect_of(stages).init(params, 0))
 
 
 def test_the_action_recorded_is_the_one_sampled_though_the_environment_clips_it():
@@ -123,7 +124,7 @@ def test_the_action_recorded_is_the_one_sampled_though_the_environment_clips_it(
     stages = ppo(envs.pendulum(8), PPO(num_steps=32, num_minibatches=1))
     params = stages.init(0)
     params["weights", "log_std"] += 1
-    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
     assert rollout["action"].abs().max() > 2
     mean = stages.greedy.act(params, rollout["observation"], (), None)[0]
     expected = torch.distributions.Normal(mean, torch.e).log_prob(rollout["action"]).sum(-1)
@@ -135,7 +136,7 @@ def test_another_distribution_fits_in():
     env = envs.pendulum(2)
     stages = ppo(env, PPO(num_steps=8, num_minibatches=1), dist=distributions.tanh_normal())
     params = stages.init(0)
-    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
     assert rollout["action"].abs().max() < 1 and rollout["action_log_prob"].isfinite().all()
 
 

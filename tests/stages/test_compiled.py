@@ -10,10 +10,11 @@ from torch.utils._pytree import tree_flatten
 
 from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
 from nappo2.maths.activations import tanh
+from nappo2.populations.population import member
 from nappo2.reports import join
-from nappo2.schemes.population import member
 from nappo2.stages.compiling import compiled
-from nappo2.stages.scanned import scan_program
+from nappo2.stages.loops import scan_program
+from nappo2.stages.recipe import collect_of, learn_of
 from tests.stages.test_learn import fused
 from tests.stages.test_learn_batches import RECIPES, train
 
@@ -46,7 +47,7 @@ def test_compiled_replayed_learning_is_learning(name, strict):
     found = []
     for jit in (False, True):
         s = RECIPES[name](jit=jit)
-        params, _ = train(s.collect | s.prepare | s.learn, s.init(0), 3)
+        params, _ = train(collect_of(s) | s.prepare | learn_of(s), s.init(0), 3)
         found.append(ravel({name: params[name].to_dict() for name in ("weights", "target")})[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
@@ -98,7 +99,7 @@ def test_a_compiled_rollout_is_a_rollout(name, strict):
     env, found = TORCH[name], []
     for jit in (False, True):
         s = ppo(env, PPO(**SHORT, jit=jit))
-        source = s.collect | s.prepare
+        source = collect_of(s) | s.prepare
         params, reports = s.init(0), []
         state = source.init(params, 0)
         for _ in range(3):
@@ -122,7 +123,7 @@ def test_a_compiled_population_collects_as_its_members_do(strict):
     state, params, _ = pipe.step(params, pipe.init(params, 5))
     _, rollouts, _ = many.collect.step(params, state)
     s = ppo(TORCH["cartpole"], PPO(**SHORT))
-    source = s.collect | s.prepare
+    source = collect_of(s) | s.prepare
     for i in range(3):
         first, own = s.init(fold_in(5, i)), member(params, i)
         after, _, _ = source.step(first, source.init(first, fold_in(5, i)))
@@ -141,7 +142,7 @@ def test_where_a_rollout_cannot_be_compiled_it_goes_on_without(monkeypatch):
         s = ppo(TORCH["cartpole"], PPO(**SHORT, jit=jit))
         params = s.init(0)
         with pytest.warns(match="collect cannot be compiled") if jit else nullcontext():
-            found.append(s.collect.step(params, s.collect.init(params, 0))[1])
+            found.append(collect_of(s).step(params, collect_of(s).init(params, 0))[1])
     assert (found[0] == found[1]).all()
 
 
@@ -152,7 +153,7 @@ def test_only_what_is_in_torch_is_compiled_as_a_rollout():
     for other in (slow, envs.from_gym("CartPole-v1", 3)):
         with pytest.raises(ValueError, match="cannot be compiled: jit takes an environment of"):
             collect(other, policy, 10, jit=True)
-        assert not dict(ppo(other, PPO(**SHORT, jit=True)).collect.stages[0].arguments)["jit"]
+        assert not dict(collect_of(ppo(other, PPO(**SHORT, jit=True))).stages[0].arguments)["jit"]
     assert collect(env, policy, 10, jit=True)
 
 

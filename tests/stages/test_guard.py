@@ -14,8 +14,6 @@ from nappo2 import (
     collect,
     drop,
     envs,
-    guard,
-    learn,
     optim,
     ppo,
     sac,
@@ -23,6 +21,7 @@ from nappo2 import (
 )
 from nappo2.stages import raise_
 from nappo2.stages.dump import MOST
+from nappo2.stages.recipe import collect_of, learn_of
 
 NAN, INF = float("nan"), float("inf")
 
@@ -56,8 +55,7 @@ def once(t, *fault):
 
 def rollout(wrong, on_bad, num_steps=8):
     stages = ppo(faulty(wrong), PPO(num_steps=num_steps, num_minibatches=1, hidden=(4,)))
-    pipe = collect(stages.collect.stages[0].arguments["env"], stages.policy, num_steps)
-    pipe, params = pipe | guard(on_bad), stages.init(0)
+    pipe, params = collect(stages.env, stages.policy, num_steps, on_bad), stages.init(0)
     _, found, report = pipe.step(params, pipe.init(params, 0))
     return found, report
 
@@ -85,7 +83,7 @@ def test_a_bad_observation_at_the_end_is_dropped_from_the_next_rollout_too():
     stages = ppo(
         faulty(once(3, 0, "observation", NAN)), PPO(num_steps=4, num_minibatches=1, hidden=(4,))
     )
-    pipe, params = stages.collect | guard(drop), stages.init(0)
+    pipe, params = collect_of(stages.replace(on_bad=drop)), stages.init(0)
     state, first, _ = pipe.step(params, pipe.init(params, 0))
     _, second, report = pipe.step(params, state)
     assert first["mask"][:, 0].tolist() == [True, True, True, False]
@@ -123,7 +121,7 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
         return [[(0, "observation", NAN)], [(0, "reward", NAN)], [(0, "reward", INF)]][kind]
 
     stages = recipe(faulty(wrong, base=base), config)
-    stages = stages._replace(collect=stages.collect | guard(on_bad=drop))
+    stages = stages.replace(on_bad=drop)
     run = Learner(scheme(name, stages), stages.init(0), 0, 700, progress=False)
     list(run)
     assert run.sums["non_finite"] >= 3 and len(given) - run.sums["non_finite"] <= 2  # in flight
@@ -131,10 +129,7 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
     assert run.params["weights"].isfinite().all()
 
 
-def test_guard_stands_where_data_enters():
-    stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1))
-    with pytest.raises(ValueError, match="guard stands right of collect"):
-        stages.collect | stages.prepare | guard(drop)
+def test_a_limit_is_above_0():
     with pytest.raises(ValueError, match="limit is above 0, not -1"):
         clip(-1)
 
@@ -144,19 +139,14 @@ def test_guard_stands_where_data_enters():
 
 def broken(stages, at):
     """The stages, whose ``at``-th gradients are not a number."""
-    from nappo2.stages import gradients
 
-    loss = (
-        stages.gradients(stages.collect | stages.prepare | stages.batches)
-        .stages[-1]
-        .arguments["loss"]
-    )
+    loss = stages.loss
 
     def times_nan(params, batch):
         value, means = loss(params, batch)
         return torch.where(torch.isin(params["version"], torch.tensor(at)), NAN, 1.0) * value, means
 
-    return stages._replace(gradients=gradients(times_nan))
+    return stages.replace(loss=times_nan)
 
 
 def stepped(name, at, num=8, **options):
@@ -206,13 +196,12 @@ def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("nappo2.stages.dump._numbers", iter(range(MOST)))
     stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
-    arguments = (stages.collect | stages.prepare | stages.learn).stages[-1].arguments
 
     def loss(params, batch):
-        value, means = arguments["loss"](params, batch)
+        value, means = stages.loss(params, batch)
         return value * (NAN if params["version"] == 2 else 1.0), means
 
-    pipe = stages.collect | stages.prepare | learn(loss, arguments["optimizer"], 1, 2)
+    pipe = stages.replace(loss=loss).central
     params, seen = stages.init(0), []
     state = pipe.init(params, 0)
     for _ in range(3):
@@ -237,9 +226,9 @@ def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(recipe, shape, tmp_p
             SAC(num_steps=2, start_steps=0, batch_size=8, capacity=100, hidden=(4,)),
         ),
     }[recipe]()
-    loss = (stages.collect | stages.prepare | stages.learn).stages[-1].arguments["loss"]
-    stages = stages.but(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
-    pipe = stages.collect | stages.prepare | stages.learn
+    loss = stages.loss
+    stages = stages.replace(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
+    pipe = collect_of(stages) | stages.prepare | learn_of(stages)
     params = stages.init(0)
     with pytest.raises(FloatingPointError):
         pipe.step(params, pipe.init(params, 0))

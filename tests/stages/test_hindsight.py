@@ -11,6 +11,7 @@ from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.seeds import generator
 from nappo2.stages import episode, final, future, hindsight
+from nappo2.stages.recipe import batches_of, collect_of
 
 
 def rollouts(dones: list[list[list[bool]]]) -> Pipeline:
@@ -79,7 +80,7 @@ def test_what_terminates_is_asked_again_of_the_new_goal():
     """Whoever flips bits reaches what he reached."""
     stages = double_dqn(bit_flipping(2, 4), DQN(num_steps=8))
     params = stages.init(0)
-    pipe = stages.collect | hindsight(bits_reward, final(), bits_reached)
+    pipe = collect_of(stages) | hindsight(bits_reward, final(), bits_reached)
     _, item, _ = pipe.step(params, pipe.init(params, 0))
     reached = (
         item["next", "observation", "achieved_goal"] == item["next", "observation", "desired_goal"]
@@ -95,7 +96,7 @@ def test_replay_counts_steps_and_not_copies():
     config = DQN(num_steps=4, capacity=10_000, start_steps=0, update_ratio=0.5, batch_size=8)
     stages = double_dqn(bit_flipping(2, 4), config)
     params = stages.init(0)
-    pipe = stages.collect | hindsight(bits_reward, future(4), bits_reached) | stages.batches
+    pipe = collect_of(stages) | hindsight(bits_reward, future(4), bits_reached) | batches_of(stages)
     state, reports = pipe.init(params, 0), []
     for _ in range(40):
         state, _, report = pipe.step(params, state)
@@ -134,7 +135,7 @@ def test_rewards_of_goals_have_the_dtype_of_rewards():
 def test_what_has_no_goals_is_refused():
     stages = double_dqn(envs.cartpole(2), DQN())
     params = stages.init(0)
-    pipe = stages.collect | hindsight(equal)
+    pipe = collect_of(stages) | hindsight(equal)
     with pytest.raises(ValueError, match="hindsight takes observations of"):
         pipe.step(params, pipe.init(params, 0))
 

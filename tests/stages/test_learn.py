@@ -3,27 +3,33 @@
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tensordict import TensorDict
 
 from nappo2 import (
     PPO,
+    all_minibatches,
     each,
     envs,
+    fold_in,
     from_module,
     learn,
     mlp,
     networks,
     optim,
+    population,
     ppo,
     ravel,
     scheme,
     unroll,
 )
 from nappo2.algorithms import perceptrons
+from nappo2.populations.population import member
 from nappo2.stages import gradients, scheduled, update
 from nappo2.stages.minibatches import minibatch_sizes
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
 
@@ -42,13 +48,13 @@ def train(pipe, params, num_steps=3):
 
 def composed(**changes):
     s = stages(**changes)
-    pipe = s.collect | s.prepare | s.batches | s.gradients | s.update | unroll(8)
+    pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(8)
     return train(pipe, s.init(0))
 
 
 def fused(**changes):
     s = stages(**changes)
-    return train(s.collect | s.prepare | s.learn, s.init(0))
+    return train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
 
 
 VARIANTS = {
@@ -85,7 +91,12 @@ def test_what_cannot_be_compiled_is_learnt_without(same):
     for jit in (False, True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            pipe = s.collect | s.prepare | learn(loss, optim.adam(), 2, 4, jit)
+            pipe = (
+                collect_of(s)
+                | s.prepare
+                | all_minibatches(2, 4)
+                | learn(loss, optim.adam(), jit=jit)
+            )
             found.append(train(pipe, s.init(0))[0])
         mine = [str(w.message) for w in caught if "cannot be compiled" in str(w.message)]
         assert len(mine) == jit
@@ -101,14 +112,17 @@ def test_hyper_parameters_are_read_from_params(same):
     s = stages()
     params = s.init(0)
     params["hyper", "learning_rate"] = torch.tensor(0.0)
-    learnt, _ = train(s.collect | s.prepare | s.learn, params)
+    learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params)
     assert same(learnt["weights"], params["weights"])
 
 
 def test_schedules_stand_still_within_a_rollout():
     """20 updates to 0, 8 per rollout: after three rollouts of 8 the rate is 0, after one 12/20."""
     s = stages(anneal_updates=20)
-    pipe, params = s.collect | s.prepare | s.batches | s.gradients | s.update, s.init(0)
+    pipe, params = (
+        collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s),
+        s.init(0),
+    )
     state, rates = pipe.init(params, 1), []
     for _ in range(24):
         state, params, _ = pipe.step(params, state)
@@ -118,14 +132,14 @@ def test_schedules_stand_still_within_a_rollout():
 
 def test_an_unknown_hyper_parameter_cannot_be_scheduled():
     s = stages()
-    pipe = s.collect | s.prepare | s.learn | scheduled(learning_rat=optim.constant(1.0))
+    pipe = collect_of(s) | s.prepare | learn_of(s) | scheduled(learning_rat=optim.constant(1.0))
     with pytest.raises(ValueError, match="no hyper-parameter is called 'learning_rat'"):
         train(pipe, s.init(0), 1)
 
 
 def test_losses_that_cannot_be_differentiated_are_refused():
     s = stages()
-    rollouts = s.collect | s.prepare | s.batches
+    rollouts = collect_of(s) | s.prepare | batches_of(s)
     for loss, message in [
         (lambda params, batch: (batch["advantage"], {}), "a loss gives"),
         (lambda params, batch: (batch["advantage"].mean(), {}), "depends on no weight"),
@@ -158,9 +172,9 @@ def test_a_rollout_that_was_cut_short_is_learnt_from_however_few_are_left(kept, 
     s = stages(num_steps=4)
     params = s.init(0)
 
-    source = s.collect | s.prepare | cut_short(kept)
-    found, reports = train(source | s.learn, params, 2)
-    parts = source | s.batches | s.gradients | s.update | unroll(8)
+    source = collect_of(s) | s.prepare | cut_short(kept)
+    found, reports = train(source | learn_of(s), params, 2)
+    parts = source | batches_of(s) | gradients_of(s) | update_of(s) | unroll(8)
     assert same(found, train(parts, params, 2)[0]) and found["version"] == 16
     assert all(mean.value.isfinite() for mean in reports[-1].means.values())
 
@@ -189,7 +203,7 @@ def test_a_module_learns_as_the_network_it_equals(same):
         layer.update(
             {"weight": linear.weight.detach().clone(), "bias": linear.bias.detach().clone()}
         )
-        learnt, _ = train(s.collect | s.prepare | s.learn, params)
+        learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params)
         found.append(learnt["weights", "actor"])
     assert same(*found)
 
@@ -199,9 +213,9 @@ def test_a_weight_that_no_loss_reads_stays():
     s = stages()
     params = s.init(0)
     params["weights", "unused"] = torch.ones(2)
-    learnt, _ = train(s.collect | s.prepare | s.learn, params, 1)
+    learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params, 1)
     assert learnt["weights", "unused"].tolist() == [1, 1]
-    pipe = s.collect | s.prepare | s.batches | s.gradients | s.update
+    pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s)
     learnt, _ = train(pipe, params, 1)
     assert learnt["weights", "unused"].tolist() == [1, 1]
 
@@ -219,3 +233,112 @@ def test_minibatches_need_a_transition_that_is_not_masked(kept, sizes):
         ValueError, match=f"{kept} of a rollout's 8 transitions are not masked, too few for 2"
     ):
         minibatch_sizes(rollout, 2)
+
+
+# --- the rest of a rollout may be left out
+
+
+def stopping(at, jit=False):
+    """The recipe, which stops at the minibatch of this number, from 0."""
+    s = stages(jit=jit)
+
+    def loss(params, batch):
+        value, means = s.loss(params, batch)
+        return value, means | {"approx_kl": batch["advantage"].max() * 0 + means["approx_kl"]}
+
+    return s.replace(loss=loss, stop_early=lambda hyper, means: means["approx_kl"] > at)
+
+
+def test_a_kl_that_no_policy_reaches_stops_nothing(same):
+    ours, reports = train(stopping(1e9).central, stages().init(0))
+    theirs, expected = fused()
+    assert same(ours, theirs) and ours["version"] == 24
+    assert all(
+        a.means["loss"].value == b.means["loss"].value
+        for a, b in zip(reports, expected, strict=True)
+    )
+
+
+def test_where_the_first_minibatch_is_too_far_nothing_is_learnt(same):
+    """The KL of a policy with itself is 0, which is above -1."""
+    s = stopping(-1.0)
+    params, reports = train(s.central, s.init(0))
+    assert params["version"] == 0 and same(params["weights"], s.init(0)["weights"])
+    assert reports[0].means["approx_kl"].value.abs() < 1e-6
+
+
+def test_target_kl_takes_as_many_minibatches_as_stable_baselines_would(same):
+    """Those before the first whose KL is above 1.5 x 0.002: as if there were no others."""
+    s = stages(target_kl=0.002, learning_rate=1e-2)
+    params, _ = train(s.central, s.init(0), 1)
+    taken = int(params["version"])
+    assert 0 < taken < 8
+    plain = stages(learning_rate=1e-2)
+    pipe = collect_of(plain) | plain.prepare | batches_of(plain)
+    pipe = pipe | gradients_of(plain) | update_of(plain)
+    state, theirs, kls = pipe.init(plain.init(0), 1), plain.init(0), []
+    for _ in range(taken):
+        state, theirs, report = pipe.step(theirs, state)
+        kls.append(float(report.means["approx_kl"].value))
+    _, _, report = pipe.step(theirs, state)
+    assert max(kls) <= 0.003 < float(report.means["approx_kl"].value)
+    assert same(params["weights"], theirs["weights"])
+
+
+def test_early_stopping_is_of_one_process():
+    with pytest.raises(
+        ValueError, match="2dacs, as it stops early by target_kl, which one process"
+    ):
+        scheme("2dacs", stages(target_kl=0.01), learners=2)
+
+
+def test_a_scan_stops_early_as_the_loop_does():
+    """Masked: the same weights, versions and means; of members each stops for itself."""
+    found = {}
+    for jit in (False, True):
+        s = stages(target_kl=0.002, learning_rate=1e-2, jit=jit)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*cannot be compiled")
+            found[jit] = train(s.central, s.init(0), 2)
+    (ours, reports), (theirs, expected) = found[True], found[False]
+    assert ours["version"] == theirs["version"] < 16
+    torch.testing.assert_close(
+        ravel(ours["weights"])[0], ravel(theirs["weights"])[0], atol=1e-5, rtol=0
+    )
+    for a, b in zip(reports, expected, strict=True):
+        torch.testing.assert_close(
+            a.means["loss"].value, b.means["loss"].value, atol=1e-5, rtol=1e-4
+        )
+
+
+def test_members_stop_early_each_for_itself():
+    s = stages(target_kl=0.002, learning_rate=1e-2)
+    many = population(s, 2)
+    ((ours, _),) = [train(many.central, many.init(5), 1)]
+    for i in range(2):
+        seed = fold_in(5, i)
+        pipe = s.central
+        state, alone = pipe.init(s.init(seed), fold_in(1, i)), s.init(seed)
+        _, alone, _ = pipe.step(alone, state)
+        torch.testing.assert_close(
+            ravel(member(ours, i)["weights"])[0], ravel(alone["weights"])[0], atol=1e-5, rtol=1e-5
+        )
+
+
+def test_a_population_tells_lags_and_keeps_a_refused_batch(tmp_path, monkeypatch):
+    """On average (8 - 1) / 2 updates after the rollout."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    s = stages()
+    many = population(s, 2)
+    _, (report,) = train(many.central, many.init(0), 1)
+    assert report.means["collection_lag"].value == 3.5 and report.means["gradient_lag"].value == 0
+
+    def broken(params, batch):
+        value, means = s.loss(params, batch)
+        return value * float("nan"), means
+
+    many = population(s.replace(loss=broken), 2)
+    train(many.central, many.init(0), 1)
+    (path,) = tmp_path.glob("nappo2-refused-*.npz")
+    with np.load(path) as batch:
+        assert batch["observation"].shape == (2, 64, 3)

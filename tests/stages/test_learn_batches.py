@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nappo2 import DQN, SAC, TD3, double_dqn, dqn, envs, sac, td3, unroll
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 SMALL = {"num_steps": 4, "batch_size": 8, "start_steps": 16, "capacity": 64, "hidden": (8,)}
 RECIPES = {
@@ -28,8 +29,8 @@ def train(pipe, params, num_steps):
 def test_learning_in_one_step_is_learning_in_many(recipe, same):
     """To the last bit, targets and all, also where the number of batches is not always the same."""
     s = recipe()
-    params, reports = train(s.collect | s.prepare | s.learn, s.init(0), 4)
-    pipe = s.collect | s.prepare | s.batches | s.gradients | s.update
+    params, reports = train(collect_of(s) | s.prepare | learn_of(s), s.init(0), 4)
+    pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s)
     pipe = pipe | unroll(int(params["version"]))
     expected, (theirs,) = train(pipe, s.init(0), 1)
     assert params["version"] > 10 and same(params, expected)

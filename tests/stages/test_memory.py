@@ -9,8 +9,9 @@ from nappo2 import A2C, PPO, Impala, Pipeline, Report, envs, evaluate, mlp, opti
 from nappo2.algorithms import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
 from nappo2.algorithms.recurrent import recurrent_perceptrons
 from nappo2.networks import gru, lstm, recurrent_actor_critic
-from nappo2.schemes import NAMES, scheme, workers
+from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import gae, sequences, update
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 from tests.schemes.taken import taken
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8, 8))
@@ -19,7 +20,7 @@ STAGES = recurrent_ppo(ENV, CONFIG)
 AGENT, PARAMS = recurrent_perceptrons(ENV, hidden=(8, 8), normalize=True), STAGES.init(0)
 
 
-def rollouts(num, source=STAGES.collect, seed=0):
+def rollouts(num, source=collect_of(STAGES), seed=0):
     state, found = source.init(PARAMS, seed), []
     for _ in range(num):
         state, rollout, _ = source.step(PARAMS, state)
@@ -59,7 +60,7 @@ def test_log_probs_are_those_of_unrolling_from_the_first_memory():
 def test_policies_without_memory_record_none():
     stages = ppo(ENV, replace(CONFIG, hidden=(8,)))
     params = stages.init(0)
-    _, rollout, _ = stages.collect.step(params, stages.collect.init(params, 0))
+    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
     assert {"memory", "is_init"}.isdisjoint(rollout.keys())
 
 
@@ -83,7 +84,7 @@ def test_the_value_of_what_was_reached_is_a_step_from_the_memory_before_its_rese
 
 def test_sequences_begin_with_the_recorded_memory_and_are_whole():
     """Two minibatches of two environments each make a pass over all four."""
-    pipe = STAGES.collect | STAGES.prepare | sequences(num_epochs=1, num_minibatches=2)
+    pipe = collect_of(STAGES) | STAGES.prepare | sequences(num_epochs=1, num_minibatches=2)
     state = pipe.init(PARAMS, 3)
     for _ in range(2):  # the second rollout does not begin with nothing
         batches = []
@@ -91,7 +92,7 @@ def test_sequences_begin_with_the_recorded_memory_and_are_whole():
             state, batch, _ = pipe.step(PARAMS, state)
             batches.append(batch)
     assert [batch.batch_size for batch in batches] == [(16, 2)] * 2
-    joined, whole = torch.cat(batches, 1), rollouts(2, STAGES.collect, 3)[1]
+    joined, whole = torch.cat(batches, 1), rollouts(2, collect_of(STAGES), 3)[1]
     assert joined["memory"][0].any()
     for b in range(4):
         same = (joined["observation"] == whole["observation"][:, b : b + 1]).all(-1).all(0)
@@ -110,8 +111,8 @@ def train(pipe, params, num_steps=3):
 @pytest.mark.parametrize("changes", [{}, {"clip_value": True, "standardize_rollout": True}])
 def test_learning_from_sequences_in_one_step_is_learning_in_many(cell, changes, same):
     s = recurrent_ppo(ENV, replace(CONFIG, **changes), cell=cell)
-    fused, report = train(s.collect | s.prepare | s.learn, s.init(0))
-    parts = s.collect | s.prepare | s.batches | s.gradients | s.update | unroll(4)
+    fused, report = train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
+    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(4)
     composed, theirs = train(parts, s.init(0))
     assert same(fused, composed) and fused["version"] == 12
     assert set(report.means) == set(theirs.means)
@@ -120,7 +121,7 @@ def test_learning_from_sequences_in_one_step_is_learning_in_many(cell, changes, 
 
 def test_ratios_are_one_before_the_first_update():
     """Whatever the memory at t=0 and the resets between, as the params are those that collected."""
-    pipe = STAGES.collect | STAGES.prepare | STAGES.batches | STAGES.gradients
+    pipe = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES) | gradients_of(STAGES)
     state = pipe.init(PARAMS, 0)
     for _ in range(8):
         state, _, report = pipe.step(PARAMS, state)
@@ -141,7 +142,7 @@ def test_an_agent_whose_memory_is_of_no_use_learns_as_one_without(same):
         s = ppo(ENV, config, agent=agent)
         params = remembering.init(0)
         params = s.init(0).update({"weights": params})
-        learnt, _ = train(s.collect | s.prepare | s.learn, params, 1)
+        learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params, 1)
         found.append(learnt["weights"].select("actor", "critic"))
     for name in ("actor", "critic"):
         for layer in ("0", "1"):
@@ -154,10 +155,10 @@ RECIPES = [(ppo, CONFIG), (impala, Impala()), (a2c, A2C()), (vpg, None)]
 
 
 @pytest.mark.parametrize(("recipe", "config"), RECIPES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEMES)
 def test_recipes_take_an_agent_that_remembers_in_every_scheme(name, recipe, config):
     s = recipe(ENV, *filter(None, [config]), agent=recurrent_perceptrons(ENV, hidden=(8, 8)))
-    if name not in s.fit.scheme:
+    if name not in s.compatible.scheme:
         with pytest.raises(ValueError, match="does not go with the scheme"):
             scheme(name, s)
         return
@@ -197,7 +198,7 @@ def test_on_ray_memory_is_where_its_worker_is(name, same, on_ray):
 
 def test_what_is_masked_is_no_part_of_a_loss():
     """Of two workers one is preempted at 8 of 16 steps: what is there afterwards does not matter."""
-    pipe = STAGES.collect | workers(2, wait_for=1, preempt=0.5) | STAGES.prepare
+    pipe = collect_of(STAGES) | workers(2, wait_for=1, preempt=0.5) | STAGES.prepare
     _, rollout, _ = pipe.step(PARAMS, pipe.init(PARAMS, 1))
     assert rollout["mask"].sum(0).tolist() == [16] * 4 + [8] * 4
     other = rollout.clone()
@@ -207,7 +208,7 @@ def test_what_is_masked_is_no_part_of_a_loss():
     found = []
     for batch in (rollout, other):
         given = Pipeline(lambda params, seed: {}, lambda p, s, batch=batch: (s, batch, Report()))
-        _, grads, report = (given | STAGES.gradients).step(PARAMS, {})
+        _, grads, report = (given | gradients_of(STAGES)).step(PARAMS, {})
         found.append(grads)
         assert grads["samples"] == 16 * 4 + 8 * 4 == report.means["loss"].weight
     assert torch.equal(found[0]["weights"], found[1]["weights"])
@@ -240,7 +241,7 @@ def test_what_does_not_divide_is_refused():
 def test_the_parts_compose_as_without_memory():
     """``gae`` and a loss are the same functions."""
     s = STAGES
-    pipe = s.collect | gae(AGENT) | sequences(1, 2) | s.gradients | update(optim.sgd())
+    pipe = collect_of(s) | gae(AGENT) | sequences(1, 2) | gradients_of(s) | update(optim.sgd())
     assert repr(pipe) == (
         "collect(num_steps=16) | gae(lambda_=0.95) | sequences(num_epochs=1, num_minibatches=2) "
         "| gradients | update"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
-from nappo2 import PPO, Learner, clip, collect, drop, envs, guard, population, ppo, scheme
+from nappo2 import PPO, Learner, clip, collect, drop, envs, population, ppo, scheme
 from nappo2.envs import Env, Game, Outcome
 from nappo2.envs.env import GOAL_KEYS
 from nappo2.envs.physics import physics_env
@@ -99,7 +99,7 @@ def two_rollouts(place, value, on_bad, kind="plain"):
         return torch.zeros(2).long(), memory
 
     policy = Policy(lambda n, seed: (), act, lambda params, rollout: torch.zeros(NUM_STEPS, 2))
-    pipe = collect(faulty(place, value, *KINDS[kind]), policy, NUM_STEPS) | guard(on_bad)
+    pipe = collect(faulty(place, value, *KINDS[kind]), policy, NUM_STEPS, on_bad)
     params = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(2,))).init(0)
     params["normalizer"] = no_moments(**{"return": ()})
     if kind in ("plain", "float64"):
@@ -215,7 +215,7 @@ def test_a_limit_that_is_none_is_refused(limit):
 def test_what_treats_nothing_is_refused(on_bad, given):
     s = ppo(envs.cartpole(2), config())
     with pytest.raises(ValueError, match=f"^on_bad is a function of 2 arguments, not {given}$"):
-        s.collect | guard(on_bad)
+        collect(s.env, s.policy, 4, on_bad)
 
 
 def test_no_limit_is_beyond_what_a_dtype_holds():
@@ -265,14 +265,14 @@ def test_members_are_guarded_too(place, value):
     with pytest.raises(
         ValueError, match=r"environment \d of physics gave .* is not finite, at step"
     ):
-        first_rollout(many.collect, many.init(0))
+        first_rollout(many.line, many.init(0))
     s = ppo(physics(place, value), config())
-    many = population(s._replace(collect=s.collect | guard(clip(7.0))), 2)
-    _, rollouts, report = first_rollout(many.collect, many.init(0))
+    many = population(s.replace(on_bad=clip(7.0)), 2)
+    _, rollouts, report = first_rollout(many.line, many.init(0))
     assert all(x.isfinite().all() for x in rollouts.flatten_keys().values())
     assert report.sums["non_finite"] > 0
     with pytest.raises(ValueError, match="a population cannot drop transitions"):
-        population(s._replace(collect=s.collect | guard(drop)), 2)
+        population(s.replace(on_bad=drop), 2)
 
 
 @pytest.mark.learning  # as compiling takes long
@@ -282,8 +282,7 @@ def test_a_compiled_rollout_is_guarded_as_any(place, value):
         results = []
         for jit in (False, True):
             s = ppo(physics(place, value), config())
-            env = s.collect.stages[0].arguments["env"]
-            pipe = collect(env, s.policy, NUM_STEPS, on_bad, jit)
+            pipe = collect(s.env, s.policy, NUM_STEPS, on_bad, jit)
             try:
                 results.append(first_rollout(pipe, s.init(0))[1])
             except ValueError as error:

@@ -17,6 +17,7 @@ from nappo2.reports import Report
 from nappo2.seeds import generator
 from nappo2.stages import prioritized_replay, replay
 from nappo2.stages.prioritized import assigned, importance, none, sampled
+from nappo2.stages.recipe import collect_of
 
 
 def table(values, capacity):
@@ -89,7 +90,7 @@ def test_weights_make_up_for_the_chance():
 def weights_of_batches(beta, num):
     """The weights of ``num`` batches of one ring, where actions are their own priorities."""
     stages = double_dqn(envs.cartpole(4), DQN(num_steps=50))
-    pipe = stages.collect | prioritized_replay(
+    pipe = collect_of(stages) | prioritized_replay(
         200, 64, lambda params, batch: batch["action"].float(), beta=beta
     )
     params, found = stages.init(0), []
@@ -118,7 +119,7 @@ def test_beta_may_grow_with_the_updates_as_in_the_paper():
     ],
 )
 def test_priorities_by_which_nothing_could_be_drawn_are_refused(priority, message):
-    pipe = double_dqn(envs.cartpole(4), DQN(num_steps=50)).collect | prioritized_replay(
+    pipe = collect_of(double_dqn(envs.cartpole(4), DQN(num_steps=50))) | prioritized_replay(
         200, 64, lambda params, batch: priority(batch["next", "reward"])
     )
     params = double_dqn(envs.cartpole(4), DQN()).init(0)
@@ -135,7 +136,7 @@ def test_what_surprises_comes_again():
     """With the position as its surprise, the far left and right are drawn more than the middle."""
     stages = double_dqn(envs.cartpole(4), DQN(num_steps=50))
     params = stages.init(0)
-    pipe = stages.collect | prioritized_replay(
+    pipe = collect_of(stages) | prioritized_replay(
         200, 64, lambda params, batch: batch["action"].float(), alpha=1.0, update_ratio=10 / 200
     )
     state, batches = pipe.init(params, 0), []

@@ -5,11 +5,10 @@ import itertools
 import pytest
 import torch
 
-from nappo2 import PPO, SAC, envs, learn, population, ppo, sac, unroll
+from nappo2 import PPO, SAC, envs, population, ppo, sac, unroll
 from nappo2.maths.moments import no_moments
+from nappo2.populations.population import member
 from nappo2.reports import Report, count
-from nappo2.schemes.population import member
-from nappo2.stages import gradients, update
 from nappo2.stages.update import moved
 
 NAN = float("nan")
@@ -35,13 +34,8 @@ def times_nan(loss, at):
 def trained(at, fused):
     """Params before and after each of three rollouts of two minibatches."""
     s = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
-    arguments = (s.collect | s.prepare | s.learn).stages[-1].arguments
-    loss, optimizer = times_nan(arguments["loss"], at), arguments["optimizer"]
-    pipe = s.collect | s.prepare
-    if fused:
-        pipe = pipe | learn(loss, optimizer, 1, 2)
-    else:
-        pipe = pipe | s.batches | gradients(loss) | update(optimizer) | unroll(2)
+    s = s.replace(loss=times_nan(s.loss, at))
+    pipe = s.central if fused else s.line | unroll(2)
     history, counts = [s.init(0)], []
     state = pipe.init(history[0], 0)
     for _ in range(3):
@@ -69,9 +63,8 @@ def test_batches_of_a_replay_bring_statistics_too(last, same):
     """With the last of four."""
     config = SAC(num_steps=2, start_steps=0, batch_size=8, capacity=100, hidden=(4,))
     s = sac(envs.pendulum(2), config)
-    loss = (s.collect | s.prepare | s.learn).stages[-1].arguments["loss"]
-    s = s.but(loss=times_nan(loss, {3 if last else 2}))
-    pipe, params = s.collect | s.prepare | s.learn, s.init(0)
+    s = s.replace(loss=times_nan(s.loss, {3 if last else 2}))
+    pipe, params = s.central, s.init(0)
     params["normalizer"] = no_moments(observation=(3,))
     _, after, report = pipe.step(params, pipe.init(params, 0))
     assert after["version"] == 4 and not same(after["weights"], params["weights"])
@@ -82,14 +75,14 @@ def test_batches_of_a_replay_bring_statistics_too(last, same):
 def test_a_member_is_refused_on_its_own(same):
     """The first of two, by its gamma; of the other all moves."""
     s = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, num_epochs=1, hidden=(4,)))
-    loss = (s.collect | s.prepare | s.learn).stages[-1].arguments["loss"]
+    loss = s.loss
 
     def broken(params, batch):
         value, means = loss(params, batch)
         return value * torch.where(params["hyper"]["gamma"] == 0.5, NAN, 1.0), means
 
-    many = population(s.but(loss=broken), 2, gamma=[0.5, 0.9])
-    pipe, params = many.collect | many.prepare | many.learn, many.init(0)
+    many = population(s.replace(loss=broken), 2, gamma=[0.5, 0.9])
+    pipe, params = many.central, many.init(0)
     _, after, report = pipe.step(params, pipe.init(params, 0))
     for i, refused in enumerate((True, False)):
         for name in ("weights", "normalizer"):

@@ -17,6 +17,7 @@ from nappo2.params import replaced, walk
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report, join
 from nappo2.stages import noise, normal_noise, polyak, replay
+from nappo2.stages.recipe import collect_of
 from nappo2.stages.replay import allocated, bytes_each, stored
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)))
@@ -212,7 +213,7 @@ def test_what_is_masked_is_not_stored():
 def test_of_workers_that_were_preempted_only_true_steps_are_stored():
     """One stops after 2 of 4 steps of 2 environments: 8 + 4 are there, and make as many batches."""
     stages = sac(envs.pendulum(2), SAC(num_steps=4, hidden=(4,)))
-    cut = stages.collect | workers(2, wait_for=1, preempt=0.5)
+    cut = collect_of(stages) | workers(2, wait_for=1, preempt=0.5)
     params = stages.init(0)
     found = list(steps(cut | replay(100, 3), 12, params))
     state, _, last = found[-1]
@@ -254,7 +255,7 @@ def test_a_transition_of_a_recipe_has_no_other_keys():
     """So that the sum above is that of a run: pendulums see 3 numbers and do 1."""
     stages = sac(envs.pendulum(2), SAC(num_steps=3, hidden=(4,)))
     params = stages.init(0)
-    ((_, rollout, _),) = steps(stages.collect, 1, params)
+    ((_, rollout, _),) = steps(collect_of(stages), 1, params)
     assert bytes_each(stored(rollout)) == 4 * (3 + 3 + 1 + 1 + 1) + 3 + 8
     assert {path for path, _ in walk(rollout)} == {path for path, _ in walk(half_cheetahs())}
 

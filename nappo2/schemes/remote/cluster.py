@@ -28,8 +28,8 @@ def actors_of(pipeline: Pipeline, num: int) -> int:
     """How many actors ``num`` workers of a pipeline are, with those that these own."""
     total = times = num
     for stage in reversed(pipeline.stages):
-        if stage.kind == "workers" and stage.arguments["on"].remote:
-            times *= stage.arguments["num_workers"]
+        if stage.cut is not None and stage.cut.remote:
+            times *= stage.cut.num_workers
             total += times
     return total
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+SCHEMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
+"""The seven training schemes, which ``nappo2.schemes`` makes."""
+
 FORMS = {
     "actions": "{} actions",
     "observations": "observations of {}",
@@ -12,7 +15,7 @@ FORMS = {
 }
 
 
-class Fit(NamedTuple):
+class Compatibility(NamedTuple):
     """What a recipe goes with; of each aspect the names of what fits, None for anything.
 
     Attributes:
@@ -21,7 +24,7 @@ class Fit(NamedTuple):
         agent: kinds of agents.
         storage: stages that make batches of rollouts.
         scheme: training schemes.
-        because: reasons, by aspect.
+        reasons: why nothing else fits, by aspect.
     """
 
     actions: tuple[str, ...] | None = None
@@ -29,15 +32,15 @@ class Fit(NamedTuple):
     agent: tuple[str, ...] | None = None
     storage: tuple[str, ...] | None = None
     scheme: tuple[str, ...] | None = None
-    because: Mapping[str, str] = {}
+    reasons: Mapping[str, str] = {}
 
 
-def check(recipe: str, fit: Fit, /, of: str = "", **given: str) -> None:
+def check_compatible(recipe: str, compatible: Compatibility, /, of: str = "", **given: str) -> None:
     """Refuses what does not go with a recipe.
 
     Args:
         recipe: its name.
-        fit: what goes with it.
+        compatible: what goes with it.
         of: whose these are, which the message ends with.
         **given: the kind of what it is given, by aspect.
 
@@ -45,9 +48,9 @@ def check(recipe: str, fit: Fit, /, of: str = "", **given: str) -> None:
         ValueError: names the recipe, what it was given, and what would fit.
     """
     for aspect, kind in given.items():
-        fitting = getattr(fit, aspect)
+        fitting = getattr(compatible, aspect)
         if fitting is not None and kind not in fitting:
-            because = f", as {fit.because[aspect]}" if aspect in fit.because else ""
+            because = f", as {compatible.reasons[aspect]}" if aspect in compatible.reasons else ""
             raise ValueError(
                 f"{recipe} does not go with {FORMS[aspect].format(kind)}{because}; "
                 f"fitting {aspect}: {', '.join(fitting)}{of and f'; this is {of}'}"

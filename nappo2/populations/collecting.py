@@ -12,7 +12,7 @@ from nappo2.envs import Env
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import Parts, Policy
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, split
@@ -77,7 +77,7 @@ def collect_members(
         report = count(report, **took, **found)
         return {name: state}, TensorDict(rollout, batch_size=version.shape), report
 
-    return Pipeline(init, step)
+    return described(Pipeline(init, step), env=env)
 
 
 def acting_at_once(policy: Policy, num_members: int) -> Policy:

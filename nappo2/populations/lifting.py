@@ -1,0 +1,145 @@
+"""What one run does, done by many at once: tensors with a leading dimension n, and steps under vmap."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nappo2.losses import Loss
+from nappo2.maths.moments import absorb_if
+from nappo2.optim import GradientTransformation
+from nappo2.params import Params, ravel, walk
+from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.reports import Report
+from nappo2.seeds import fold_in
+from nappo2.stages.batches import Passes, View
+from nappo2.stages.compiling import or_else
+from nappo2.stages.learn import learning
+from nappo2.stages.loops import (
+    EarlyStop,
+    Lift,
+    LoopResult,
+    Rule,
+    functional_loop,
+    in_one_scan,
+    one_by_one,
+)
+
+
+def tree_stack(trees: Sequence[Any]) -> Any:
+    """One tree of tensors [n, ...] of n trees."""
+    return tree_map(lambda *leaves: torch.stack(leaves), *trees)
+
+
+def vectors(weights: TensorDict) -> tuple[Tensor, Callable]:
+    """Weights [n, ...] as vectors [n, P], and what takes one of them apart."""
+    _, unravel = ravel(weights.apply(lambda x: x[0]))
+    return torch.cat([leaf.reshape(len(leaf), -1) for _, leaf in walk(weights)], 1), unravel
+
+
+def _vmapped(step: Callable) -> Callable:
+    return lambda *args: torch.vmap(step)(*args)
+
+
+MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector), _vmapped)
+"""Many members, each with its own weights, data and optimiser."""
+
+
+class MemberBatches(NamedTuple):
+    """All batches of a rollout, of each member, which are as many and of one size."""
+
+    members: tuple[Passes, ...]
+
+    @property
+    def num(self) -> int:
+        """How many batches each member has."""
+        return self.members[0].num
+
+    @property
+    def num_samples(self) -> int:
+        """Transitions that are learnt from, by all."""
+        return sum(batches.num_samples for batches in self.members)
+
+    @property
+    def lag(self) -> Tensor:
+        """The age of the data, on average."""
+        return torch.stack([batches.lag for batches in self.members]).mean()
+
+    def stacked(self) -> tuple[Mapping, Tensor, View]:
+        """The data [n, ...], indices [K, n, size] of each batch, and how a member's is made of these."""
+        _, indices, views = zip(*(batches.stacked() for batches in self.members), strict=True)
+        return self.whole(), torch.stack(indices, 1), views[0]
+
+    def whole(self) -> Mapping:
+        """All of the data, [n, ...]."""
+        return tree_stack([batches.data for batches in self.members])
+
+
+@stage
+def member_batches(
+    all_batches: Transform, num_members: int, name: str = "minibatches"
+) -> Transform:
+    """Of rollouts [n, T, B] all batches of each member, as ``all_batches`` makes them of one."""
+
+    def transform(source):
+        def init(params, seed):
+            own = [fold_in(seed, i) for i in range(num_members)]
+            inits = tuple(_alone(None, all_batches).init(params, each) for each in own)
+            return source.init(params, seed) | {name: inits}
+
+        def step(params, state):
+            inner, rollouts, report = source.step(params, state)
+            lines = [_alone(rollout, all_batches) for rollout in rollouts.unbind(0)]
+            steps = [line.step(params, own) for line, own in zip(lines, state[name], strict=True)]
+            states, batches, _ = zip(*steps, strict=True)
+            return inner | {name: states}, MemberBatches(batches), report
+
+        return Pipeline(init, step)
+
+    return transform
+
+
+def _alone(rollout: TensorDict | None, all_batches: Transform) -> Pipeline:
+    """A member's line, from its rollout on."""
+    source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, rollout, Report()))
+    return source | all_batches
+
+
+@stage
+def learn_members(
+    loss: Loss,
+    optimizer: GradientTransformation,
+    *,
+    stop_early: EarlyStop | None = None,
+    jit: bool = False,
+) -> Transform:
+    """``learn`` of each member, all in one step; arguments and states are those of ``learn``."""
+    rule = Rule(loss, optimizer, stop_early=stop_early)
+    eager, scan = (partial(functional_loop, run, MEMBERS) for run in (one_by_one, in_one_scan))
+    loop = or_else(scan, eager, "learn_members") if jit else eager
+
+    def take(params: Params, state: Any, batches: MemberBatches) -> LoopResult:
+        return loop(rule, params, state, batches)
+
+    def first_state(params: Params) -> Any:
+        return tree_stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])
+
+    return learning(take, first_state, _absorb)
+
+
+def _absorb(
+    accepted: Tensor, normalizer: TensorDict, found: Mapping[str, Tensor]
+) -> tuple[TensorDict, Tensor]:
+    """``absorb_if`` of each member's moments, into its own normalizer."""
+
+    def one(accepted, normalizer, found):
+        normalizer, refused = absorb_if(accepted, TensorDict(normalizer), found)
+        return normalizer.to_dict(), refused
+
+    n = len(next(iter(found.values())))
+    normalizer, refused = torch.vmap(one)(accepted.expand(n), normalizer.to_dict(), found)
+    return TensorDict(normalizer), refused.sum()
