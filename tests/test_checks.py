@@ -77,7 +77,9 @@ GOOD = {
     ("preset", "algorithm"): "ppo",
     ("preset", "name"): "default",
     ("preset_for", "algorithm"): "ppo",
-    ("partition", "parts"): ((0, 1), optim.adam()),
+    ("partition", "weights"): {"a": torch.zeros(1)},
+    ("partition", "transformations"): {"a": optim.adam()},
+    ("from_torch", "optimizer"): torch.optim.SGD,
     ("make", "env_id"): "torch/CartPole-v1",
     ("atari", "env_id"): "ALE/Pong-v5",
 }

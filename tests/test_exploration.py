@@ -140,7 +140,7 @@ def walked(transformation, grads):
     vector = torch.zeros(grads.shape[1])
     state, found = transformation.init(vector), []
     for grad in grads:
-        updates, state = transformation.update(grad, state, HYPER)
+        updates, state = transformation.update(grad, state, HYPER, vector)
         vector = vector + updates
         found.append(vector)
     return torch.stack(found)
@@ -185,8 +185,9 @@ def test_each_of_one_is_what_it_repeats():
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_parts_of_a_vector_are_torchs_each_by_its_own(order):
     """Two weights by momentum, three by Adam at every other gradient; in whichever order named."""
-    grads, parts = slopes(20, 5), [((0, 2), optim.sgd(0.9)), ((2, 5), optim.every(2, optim.adam()))]
-    found = walked(optim.partition(*parts[::order]), grads)
+    grads, parts = slopes(20, 5), [("a", optim.sgd(0.9)), ("b", optim.every(2, optim.adam()))]
+    weights = {"a": {"x": torch.zeros(2)}, "b": {"x": torch.zeros(1), "y": torch.zeros(2)}}
+    found = walked(optim.partition(weights, dict(parts[::order])), grads)
     torch.testing.assert_close(found[:, :2], walked_by_torch(momentum, grads[:, :2]))
     torch.testing.assert_close(found[1::2, 2:], walked_by_torch(adam, grads[1::2, 2:]))
     assert torch.equal(found[2::2, 2:], found[1:-1:2, 2:])
@@ -195,19 +196,42 @@ def test_the_parts_of_a_vector_are_torchs_each_by_its_own(order):
 def test_a_clip_within_a_part_is_by_its_own_norm():
     """(3, 4) is 5 long whatever stands beside it."""
     clipped = optim.chain(optim.clip_by_global_norm(1.0), optim.sgd())
-    pair = optim.partition(((0, 2), clipped), ((2, 3), optim.sgd()))
+    weights = {"a": torch.zeros(2), "b": torch.zeros(1)}
+    pair = optim.partition(weights, {"a": clipped, "b": optim.sgd()})
     (found,) = walked(pair, torch.tensor([[3.0, 4.0, 100.0]]))
     torch.testing.assert_close(found, torch.tensor([-0.006, -0.008, -1.0]))
 
 
-@pytest.mark.parametrize(
-    "spans", [[(0, 2), (3, 5)], [(0, 3), (2, 5)], [(0, 4)], [(1, 5)], [(0, 6)]]
-)
-def test_parts_that_are_not_all_of_the_vector_are_refused(spans):
-    """A weight in none of them would never learn."""
-    message = "are not all of 5 weights, each once"
-    with pytest.raises(ValueError, match=message):
-        optim.partition(*((span, optim.sgd()) for span in spans)).init(torch.zeros(5))
+def test_a_label_may_stand_in_many_places():
+    """Weights by Adam, biases by momentum; each is what it would be by itself."""
+    weights = {name: {"weight": torch.zeros(2), "bias": torch.zeros(1)} for name in ("0", "1")}
+    parts = {"weight": optim.adam(), "bias": optim.sgd(0.9)}
+    grads = slopes(20, 6)
+    found = walked(optim.partition(weights, parts, lambda path: path[-1]), grads)
+    at, of = [0, 1, 3, 4], [2, 5]
+    torch.testing.assert_close(found[:, at], walked_by_torch(adam, grads[:, at]))
+    torch.testing.assert_close(found[:, of], walked_by_torch(momentum, grads[:, of]))
+
+
+def test_parts_have_rates_of_their_own():
+    """One of 0.01 by name, the other of the usual 0.01 times 10."""
+    weights = {"a": torch.zeros(1), "b": torch.zeros(1)}
+    pair = optim.partition(weights, {"a": optim.sgd(), "b": optim.sgd(rate="fast")})
+    hyper = HYPER | {"fast": torch.tensor(0.1)}
+    updates, _ = pair.update(torch.ones(2), pair.init(torch.zeros(2)), hyper, torch.zeros(2))
+    torch.testing.assert_close(updates, torch.tensor([-0.01, -0.1]))
+
+
+@pytest.mark.parametrize("labels", [(), ("a",), ("a", "c"), ("a", "b", "c")])
+def test_a_weight_of_no_label_would_never_learn_and_is_refused(labels):
+    weights = {"a": torch.zeros(2), "b": torch.zeros(3)}
+    with pytest.raises(
+        ValueError, match="weights are labelled a, b, and there are transformations"
+    ):
+        optim.partition(weights, {name: optim.sgd() for name in labels})
+    pair = optim.partition(weights, {"a": optim.sgd(), "b": optim.sgd()})
+    with pytest.raises(ValueError, match="the partition is of 5 weights, and there are 4"):
+        pair.init(torch.zeros(4))
 
 
 def test_a_period_is_at_least_one():

@@ -135,7 +135,7 @@ def test_a_loss_of_ones_own():
 def test_an_optimiser_of_ones_own():
     """One that does nothing leaves the weights as they were."""
     still = optim.GradientTransformation(
-        lambda vector: (), lambda grads, state, hyper: (torch.zeros_like(grads), state)
+        lambda vector: (), lambda grads, state, hyper, weights: (torch.zeros_like(grads), state)
     )
     stages = ppo(ENV, CONFIG).replace(optimizer=still)
     assert torch.equal(

@@ -5,7 +5,21 @@ import math
 import pytest
 import torch
 
-from nappo2.optim import adam, chain, clip_by_global_norm, constant, linear, rmsprop, sgd
+from nappo2 import PPO, envs, ppo
+from nappo2.optim import (
+    adam,
+    adamw,
+    chain,
+    clip_by_global_norm,
+    constant,
+    cosine,
+    from_torch,
+    linear,
+    rmsprop,
+    sgd,
+    warm_up,
+)
+from nappo2.pipeline import unroll
 
 HYPER = {"learning_rate": torch.tensor(0.01)}
 
@@ -26,8 +40,19 @@ def some(*shape, seed=0):
         (sgd(0.9), lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
         (rmsprop(), lambda p: torch.optim.RMSprop(p, lr=0.01)),
         (rmsprop(0.9, 1e-3), lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-3)),
+        (adamw(), lambda p: torch.optim.AdamW(p, lr=0.01)),
+        (adamw(weight_decay=0.3), lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.3)),
+        (from_torch(torch.optim.NAdam), lambda p: torch.optim.NAdam(p, lr=0.01)),
+        (
+            from_torch(torch.optim.Adam, amsgrad=True),
+            lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
+        ),
+        (from_torch(torch.optim.Adagrad), lambda p: torch.optim.Adagrad(p, lr=0.01)),
+        (
+            from_torch(torch.optim.SGD, momentum=0.9, nesterov=True),
+            lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True),
+        ),
     ],
-    ids=["adam", "adam-other", "sgd", "momentum", "rmsprop", "rmsprop-other"],
 )
 def test_fifty_steps_are_torchs(ours, theirs):
     """Down the same noisy slopes, of lengths from 0.001 to 1000, to seven digits nearly."""
@@ -38,7 +63,7 @@ def test_fifty_steps_are_torchs(ours, theirs):
     for noise in slopes:
         weights.grad = weights.detach() + noise
         reference.step()
-        updates, state = ours.update(vector + noise, state, HYPER)
+        updates, state = ours.update(vector + noise, state, HYPER, vector)
         vector = vector + updates
     torch.testing.assert_close(vector, weights.detach(), rtol=1e-5, atol=1e-6)
 
@@ -130,3 +155,44 @@ def test_a_norm_is_above_zero(max_norm):
 def test_a_schedule_takes_at_least_one_update():
     with pytest.raises(ValueError, match="num_updates is an integer of at least 1, not 0"):
         linear(1.0, 0.0, 0)
+
+
+def test_an_optimiser_of_torch_learns_in_a_recipe_fused_as_composed(same):
+    s = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(4,)))
+    s = s.replace(optimizer=from_torch(torch.optim.RAdam))
+    fused, composed = s.central, s.line | unroll(2)
+    found = []
+    for pipe in (fused, composed):
+        params = s.init(0)
+        state = pipe.init(params, 0)
+        for _ in range(2):
+            state, params, _ = pipe.step(params, state)
+        found.append(params["weights"])
+    assert same(*found) and not same(found[0], s.init(0)["weights"])
+
+
+def test_what_torch_refuses_is_refused_where_it_is_given():
+    with pytest.raises(ValueError, match=r"from_torch cannot make SGD: .*nesterof"):
+        from_torch(torch.optim.SGD, nesterof=True)
+
+
+def test_a_cosine_by_hand():
+    """From 1 to 0 in 4 updates: cos 0, 45, 90, 135 and 180 degrees."""
+    falling = cosine(1.0, 0.0, 4)
+    values = [falling(torch.tensor(version)).item() for version in (0, 1, 2, 3, 4, 9)]
+    assert values == pytest.approx([1, 0.853553, 0.5, 0.146447, 0, 0], abs=1e-6)
+
+
+def test_a_schedule_warms_up():
+    """0 to 1 in 2 updates, and then down to 0 in 4."""
+    value = warm_up(2, linear(1.0, 0.0, 4))
+    values = [value(torch.tensor(version)).item() for version in range(8)]
+    assert values == [0, 0.5, 1, 0.75, 0.5, 0.25, 0, 0]
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR
+    weights = [torch.nn.Parameter(torch.zeros(1))]
+    theirs = schedule(torch.optim.SGD(weights, lr=0.3), 10, eta_min=0.1)
+    for version in range(10):
+        expected = theirs.get_last_lr()[0]
+        assert cosine(0.3, 0.1, 10)(torch.tensor(version)).item() == pytest.approx(expected)
+        theirs.optimizer.step()
+        theirs.step()

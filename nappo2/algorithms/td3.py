@@ -12,7 +12,6 @@ from nappo2.algorithms.views import vector_view
 from nappo2.checks import checked
 from nappo2.envs import Env, action_size, observation_size
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics
-from nappo2.params import walk
 from nappo2.policies import deterministic, uniform_at_first, with_noise
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -92,8 +91,8 @@ def td3(
         greedy=deterministic(agent.actor),
         loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
         optimizer=optim.partition(
-            (_sizes(agent, "actor"), optim.every(c.policy_delay, optim.adam())),
-            (_sizes(agent, "critics"), optim.adam()),
+            agent.init(0),
+            {"actor": optim.every(c.policy_delay, optim.adam()), "critics": optim.adam()},
         ),
         noise=noise(normal_noise("next_noise", size=size)),
         replay=replay,
@@ -117,10 +116,3 @@ def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics
     inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
     actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
     return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)
-
-
-def _sizes(agent: ActorCritics, branch: str) -> tuple[int, int]:
-    """Where a branch of the weights is in their vector: from, to."""
-    leaves = [(path[0], leaf.numel()) for path, leaf in walk(agent.init(0))]
-    start = sum(n for name, n in leaves[: [name for name, _ in leaves].index(branch)])
-    return start, start + sum(n for name, n in leaves if name == branch)

@@ -1,10 +1,13 @@
 """Optimisers: pairs of functions on the vector of weights, after optax."""
 
 from nappo2.optim.finite import apply_if_finite
-from nappo2.optim.schedules import Schedule, constant, linear
+from nappo2.optim.from_torch import from_torch
+from nappo2.optim.schedules import Schedule, constant, cosine, linear, warm_up
 from nappo2.optim.transformations import (
     GradientTransformation,
     adam,
+    adamw,
+    add_decayed_weights,
     chain,
     clip_by_global_norm,
     every,
@@ -17,13 +20,18 @@ __all__ = [
     "GradientTransformation",
     "Schedule",
     "adam",
+    "adamw",
+    "add_decayed_weights",
     "apply_if_finite",
     "chain",
     "clip_by_global_norm",
     "constant",
+    "cosine",
     "every",
+    "from_torch",
     "linear",
     "partition",
     "rmsprop",
     "sgd",
+    "warm_up",
 ]

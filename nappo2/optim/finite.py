@@ -38,8 +38,8 @@ def apply_if_finite(
     def init(vector):
         return FiniteState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
 
-    def update(grads, state, hyper):
-        updates, inner = transformation.update(grads, state.inner, hyper)
+    def update(grads, state, hyper, weights=None):
+        updates, inner = transformation.update(grads, state.inner, hyper, weights)
         seen = grads.dot(updates)  # one pass over both; a sum that overflows is no step to take
         if is_traced(grads):
             good = seen.isfinite()

@@ -1,7 +1,9 @@
 """Schedules: functions of the number of updates so far."""
 
+import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from nappo2.checks import checked
@@ -22,6 +24,47 @@ def linear(start: float, end: float, num_updates: int) -> Schedule:
 
     def value(version):
         return start + (end - start) * (version / num_updates).clamp(max=1)
+
+    return value
+
+
+@checked
+def cosine(start: float, end: float, num_updates: int) -> Schedule:
+    """Half a cosine from ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on.
+
+    ``end + (start - end) (1 + cos(pi version / num_updates)) / 2`` (Loshchilov & Hutter,
+    https://arxiv.org/abs/1608.03983, without restarts).
+
+    Raises:
+        ValueError: if ``num_updates`` is not at least 1.
+    """
+    if num_updates < 1:
+        raise ValueError(f"num_updates is at least 1, not {num_updates}")
+
+    def value(version):
+        share = (version / num_updates).clamp(max=1)
+        return end + (start - end) * (1 + torch.cos(math.pi * share)) / 2
+
+    return value
+
+
+@checked
+def warm_up(num_updates: int, then: Schedule) -> Schedule:
+    """From 0 to the first value of ``then`` in ``num_updates`` updates, and ``then`` from there on.
+
+    Args:
+        num_updates: of warming up.
+        then: the schedule of the updates after these, counted from 0.
+
+    Raises:
+        ValueError: if ``num_updates`` is not at least 1.
+    """
+    if num_updates < 1:
+        raise ValueError(f"num_updates is at least 1, not {num_updates}")
+
+    def value(version):
+        later = then((version - num_updates).clamp(min=0))
+        return later * (version / num_updates).clamp(max=1)
 
     return value
 

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_map
 
 from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
+from nappo2.params import walk
 
 
 @checked
@@ -18,12 +19,12 @@ class GradientTransformation(NamedTuple):
 
     Attributes:
         init: ``vector -> state``.
-        update: ``(grads, state, hyper) -> (updates, state)``, where ``hyper`` is
-            ``params["hyper"]``; ``updates`` are added to the vector.
+        update: ``(grads, state, hyper, weights) -> (updates, state)``, where ``hyper`` is
+            ``params["hyper"]`` and ``weights`` the vector, to which ``updates`` are added.
     """
 
     init: Callable[[Tensor], Any]
-    update: Callable[[Tensor, Any, Mapping], tuple[Tensor, Any]]
+    update: Callable[[Tensor, Any, Mapping, Tensor], tuple[Tensor, Any]]
 
 
 @checked
@@ -33,10 +34,10 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     def init(vector):
         return tuple(t.init(vector) for t in transformations)
 
-    def update(grads, state, hyper):
+    def update(grads, state, hyper, weights=None):
         states = []
         for transformation, inner in zip(transformations, state, strict=True):
-            grads, inner = transformation.update(grads, inner, hyper)
+            grads, inner = transformation.update(grads, inner, hyper, weights)
             states.append(inner)
         return grads, tuple(states)
 
@@ -53,7 +54,7 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
     if not max_norm > 0:
         raise ValueError(f"max_norm is above 0, not {max_norm}")
 
-    def update(grads, state, hyper):
+    def update(grads, state, hyper, weights=None):
         return grads * (max_norm / grads.norm().clamp(min=max_norm)), state
 
     return GradientTransformation(lambda vector: (), update)
@@ -66,20 +67,29 @@ class AdamState(NamedTuple):
 
 
 @checked
-def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTransformation:
-    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980), with ``hyper["learning_rate"]``."""
+def adam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, rate: str = "learning_rate"
+) -> GradientTransformation:
+    """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980).
+
+    Args:
+        b1: decay of the mean gradient.
+        b2: decay of the mean squared gradient.
+        eps: added to the root of the latter.
+        rate: the hyper-parameter that is the learning rate.
+    """
 
     def init(vector):
         zeros = torch.zeros_like(vector)
         return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
 
-    def update(grads, state, hyper):
+    def update(grads, state, hyper, weights=None):
         if is_traced(grads):  # where a formula is fused with what is around it
             return by_formula(grads, state, hyper)
         # torch's fused kernel moves params of 0 in place, so that they are the updates
         updates, count, mu, nu = torch.zeros_like(grads), *(x.clone() for x in state)
         torch._fused_adam_(
-            [updates], [grads], [mu], [nu], [], [count.add_(1)], lr=hyper["learning_rate"],
+            [updates], [grads], [mu], [nu], [], [count.add_(1)], lr=hyper[rate],
             beta1=b1, beta2=b2, weight_decay=0.0, eps=eps, amsgrad=False, maximize=False,
         )  # fmt: skip
         return updates, AdamState(count, mu, nu)
@@ -89,7 +99,7 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTrans
         mu = state.mu.lerp(grads, 1 - b1)
         nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
         first, second = (once(-torch.expm1(count * math.log(b))) for b in (b1, b2))  # 1 - b^count
-        updates = -hyper["learning_rate"] / first * mu / ((nu / second).sqrt() + eps)
+        updates = -hyper[rate] / first * mu / ((nu / second).sqrt() + eps)
         return updates, AdamState(count, mu, nu)
 
     return GradientTransformation(init, update)
@@ -101,23 +111,63 @@ def once(x: Tensor) -> Tensor:
 
 
 @checked
-def sgd(momentum: float = 0.0) -> GradientTransformation:
-    """Stochastic gradient descent with momentum, as in torch, with ``hyper["learning_rate"]``."""
+def adamw(
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+    rate: str = "learning_rate",
+) -> GradientTransformation:
+    """Adam with weight decay beside it (Loshchilov & Hutter, https://arxiv.org/abs/1711.05101).
 
-    def update(grads, velocity, hyper):
+    Args:
+        b1, b2, eps, rate: as for ``adam``.
+        weight_decay: of the weights, per update and unit of the learning rate.
+    """
+    return chain(adam(b1, b2, eps, rate), add_decayed_weights(weight_decay, rate))
+
+
+@checked
+def add_decayed_weights(weight_decay: float, rate: str = "learning_rate") -> GradientTransformation:
+    """Adds ``-rate * weight_decay * weights`` to updates: right of an optimiser in a ``chain``.
+
+    Args:
+        weight_decay: per update and unit of the learning rate.
+        rate: the hyper-parameter that is the learning rate.
+    """
+
+    def update(updates, state, hyper, weights):
+        return updates - hyper[rate] * weight_decay * weights, state
+
+    return GradientTransformation(lambda vector: (), update)
+
+
+@checked
+def sgd(momentum: float = 0.0, rate: str = "learning_rate") -> GradientTransformation:
+    """Stochastic gradient descent with momentum, as in torch; ``rate`` is as for ``adam``."""
+
+    def update(grads, velocity, hyper, weights=None):
         velocity = velocity * momentum + grads
-        return -hyper["learning_rate"] * velocity, velocity
+        return -hyper[rate] * velocity, velocity
 
     return GradientTransformation(torch.zeros_like, update)
 
 
 @checked
-def rmsprop(decay: float = 0.99, eps: float = 1e-8) -> GradientTransformation:
-    """RMSProp (Hinton, 2012) as in torch, ``eps`` outside the root, with ``hyper["learning_rate"]``."""
+def rmsprop(
+    decay: float = 0.99, eps: float = 1e-8, rate: str = "learning_rate"
+) -> GradientTransformation:
+    """RMSProp (Hinton, 2012) as in torch.
 
-    def update(grads, nu, hyper):
+    Args:
+        decay: of the mean squared gradient.
+        eps: added to its root.
+        rate: the hyper-parameter that is the learning rate.
+    """
+
+    def update(grads, nu, hyper, weights=None):
         nu = torch.addcmul(nu * decay, grads, grads, value=1 - decay)
-        return -hyper["learning_rate"] * grads / (nu.sqrt() + eps), nu
+        return -hyper[rate] * grads / (nu.sqrt() + eps), nu
 
     return GradientTransformation(torch.zeros_like, update)
 
@@ -140,43 +190,86 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
     def init(vector):
         return EveryState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
 
-    def update(grads, state, hyper):
+    def update(grads, state, hyper, weights=None):
         count = state.count + 1
         if is_traced(grads):  # so that nothing can be left out
-            updates, inner = transformation.update(grads, state.inner, hyper)
+            updates, inner = transformation.update(grads, state.inner, hyper, weights)
             kept = tree_map(
                 lambda new, old: torch.where(count % num == 0, new, old), inner, state.inner
             )
             return updates * (count % num == 0), EveryState(count, kept)
         if count % num:
             return torch.zeros_like(grads), EveryState(count, state.inner)
-        updates, inner = transformation.update(grads, state.inner, hyper)
+        updates, inner = transformation.update(grads, state.inner, hyper, weights)
         return updates, EveryState(count, inner)
 
     return GradientTransformation(init, update)
 
 
+Label = Callable[[tuple[str, ...]], str]
+"""``path -> label`` of a leaf of the weights, such as that of ``("critics", "0", "weight")``."""
+
+
 @checked
 def partition(
-    *parts: tuple[tuple[int, int], GradientTransformation],
+    weights: Mapping, transformations: Mapping, label: Label = lambda path: path[0]
 ) -> GradientTransformation:
-    """Transforms each part (from, to) of the vector by its own; together they are all of it.
+    """Transforms the weights of each label by their own.
+
+    With other rates: ``partition(agent.init(0), {"actor": adam(), "critics": adam(rate="critic_rate")})``,
+    where ``critic_rate`` is among the hyper-parameters.
+
+    Args:
+        weights: an example of them, whose names and shapes count.
+        transformations: by label.
+        label: of a path; the first name on it, if it is not given.
 
     Raises:
-        ValueError: in ``init``, if a weight is in no part, or in two.
+        ValueError: if labels and transformations are not the same; names them.
     """
+    sizes, labels = [], []
+    for path, leaf in walk(weights):
+        if labels and labels[-1] == label(path):
+            sizes[-1] += leaf.numel()
+        else:
+            sizes.append(leaf.numel())
+            labels.append(label(path))
+    if set(labels) != set(transformations):
+        raise ValueError(
+            f"the weights are labelled {', '.join(sorted(set(labels)))}, and there are "
+            f"transformations of {', '.join(sorted(transformations)) or 'nothing'}"
+        )
+
+    def parts(vector):
+        """What belongs to each label, [n]."""
+        pieces = vector.split(sizes)
+        own = {
+            name: [x for x, at in zip(pieces, labels, strict=True) if at == name] for name in labels
+        }
+        return {name: xs[0] if len(xs) == 1 else torch.cat(xs) for name, xs in own.items()}
+
+    def whole(own):
+        """The vector of which ``own`` are the parts."""
+        spans = {
+            name: [n for n, at in zip(sizes, labels, strict=True) if at == name] for name in own
+        }
+        pieces = {name: iter(x.split(spans[name])) for name, x in own.items()}
+        return torch.cat([next(pieces[name]) for name in labels])
 
     def init(vector):
-        spans = sorted(span for span, _ in parts)
-        if [0, *(end for _, end in spans)] != [*(start for start, _ in spans), len(vector)]:
-            raise ValueError(f"the parts {spans} are not all of {len(vector)} weights, each once")
-        return tuple(t.init(vector[start:end]) for (start, end), t in parts)
+        if len(vector) != sum(sizes):
+            raise ValueError(
+                f"the partition is of {sum(sizes)} weights, and there are {len(vector)}"
+            )
+        return {name: transformations[name].init(part) for name, part in parts(vector).items()}
 
-    def update(grads, state, hyper):
-        found, states = {}, []
-        for ((start, end), t), inner in zip(parts, state, strict=True):
-            found[start], inner = t.update(grads[start:end], inner, hyper)
-            states.append(inner)
-        return torch.cat([found[start] for start in sorted(found)]), tuple(states)
+    def update(grads, state, hyper, weights=None):
+        own = {} if weights is None else parts(weights)
+        steps = {
+            name: transformations[name].update(part, state[name], hyper, own.get(name))
+            for name, part in parts(grads).items()
+        }
+        updates = whole({name: step[0] for name, step in steps.items()})
+        return updates, {name: step[1] for name, step in steps.items()}
 
     return GradientTransformation(init, update)

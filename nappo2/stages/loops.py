@@ -90,7 +90,7 @@ def eager_loop(rule: Rule, params: Params, state: Any, batches: Batches) -> Loop
         rows.append(means | {"grad_norm": grad.norm()})
         if rule.stop_early is not None and rule.stop_early(plain["hyper"], means):
             break
-        updates, state = rule.optimizer.update(grad, state, plain["hyper"])
+        updates, state = rule.optimizer.update(grad, state, plain["hyper"], vector)
         vector.add_(updates)
         if rule.target and version % rule.target.delay == 0:
             target.lerp_(target_source(plain), rule.target.step_size)
@@ -226,7 +226,7 @@ def functional_step(
         x, due = (x["x"], x["due"]) if delayed(rule) else (x, None)
         params = {**still, "target": unravel_target(target) if rule.target else {}}
         grad, means = functional_gradient(rule.loss, params, unravel, vector, view(data, x))
-        updates, state = rule.optimizer.update(grad, state, still["hyper"])
+        updates, state = rule.optimizer.update(grad, state, still["hyper"], vector)
         vector = vector + updates
         if rule.target:
             online = target_source({**params, "weights": unravel(vector)})

@@ -33,7 +33,9 @@ def update(optimizer: GradientTransformation) -> Transform:
             if is_empty(grads):
                 return inner | {"update": state["update"]}, grads, report
             vector, unravel = ravel(params["weights"])
-            updates, own = optimizer.update(grads["weights"], state["update"], params["hyper"])
+            updates, own = optimizer.update(
+                grads["weights"], state["update"], params["hyper"], vector
+            )
             normalizer, report = moved(params["normalizer"], report, own)
             lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
             weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1

@@ -1,0 +1,51 @@
+"""Any optimiser of ``torch.optim`` as a gradient transformation, for eager code."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.maths.traced import is_traced
+from nappo2.optim.transformations import GradientTransformation
+
+
+@checked
+def from_torch(
+    optimizer: Callable[..., torch.optim.Optimizer], rate: str = "learning_rate", **options: Any
+) -> GradientTransformation:
+    """``optimizer([weights], lr=hyper[rate], **options)``, as a pure function.
+
+    Its state is what torch keeps of the vector of weights. Compiled code and populations cannot run it:
+    with ``jit`` a warning says so, and learning goes on without.
+
+    Args:
+        optimizer: a class of ``torch.optim``, such as ``torch.optim.NAdam``.
+        rate: the hyper-parameter that is the learning rate.
+        **options: further arguments of the class.
+
+    Raises:
+        ValueError: if the class does not take these options.
+    """
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"from_torch cannot make {optimizer.__name__}: {error}") from error
+
+    def init(vector):
+        return {}
+
+    def update(grads: Tensor, state: Mapping, hyper: Mapping, weights: Tensor):
+        if is_traced(grads):
+            raise NotImplementedError("an optimiser of torch.optim cannot be compiled")
+        moved = weights.clone().requires_grad_()
+        moved.grad = grads.clone()
+        inner = optimizer([moved], lr=float(hyper[rate]), **options)
+        inner.state[moved] = {
+            k: x.clone() if isinstance(x, Tensor) else x for k, x in state.items()
+        }
+        inner.step()
+        return moved.detach() - weights, dict(inner.state[moved])
+
+    return GradientTransformation(init, update)
