@@ -65,7 +65,8 @@ def collect_members(
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
-        ends = rollout.pop("game", (None, rollout["next"]["done"]))[1]
+        rollout["next"].pop("raw_reward", None)
+        ends = rollout["next"].pop("game_over", rollout["next"]["done"])
         report = _of_each(report, ends, n)
         rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, found = counted(params, rollout, state)

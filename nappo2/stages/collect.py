@@ -14,7 +14,7 @@ from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.compiling import or_else
 from nappo2.stages.interaction import CollectState, interact
-from nappo2.stages.on_bad import OnBad, raise_
+from nappo2.stages.on_bad import OnBad, cut_at_masked, raise_
 from nappo2.stages.scanned_interaction import can_be_scanned, scan_interact
 from nappo2.stages.stop import check_interrupt
 
@@ -73,7 +73,6 @@ def collect(
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
         rollout, num_bad = on_bad(env.name, {**rollout, "is_init": is_init})
-        cut = rollout.pop("cut", None)
         rollout["next"]["done"] = done
         if "memory" not in rollout:
             rollout.pop("is_init")
@@ -85,13 +84,13 @@ def collect(
         state, report = account(params, rollout, state._replace(seed=seed))
         if len(done) < num_steps:
             check_interrupt({"collect": state})
-        rollout.pop("game", None)
         report = count(report, **found)
         if num_bad:
             report = count(report, non_finite=num_bad)
-        if cut is not None:  # the trace, not the episode, which was counted above
-            flags = {key: rollout["next"][key] | cut for key in ("truncated", "done")}
-            rollout["next"] = rollout["next"] | flags
+        for key in ("raw_reward", "game_over"):
+            rollout["next"].pop(key, None)
+        if "mask" in rollout:  # the traces, not the episodes, which were counted above
+            rollout = cut_at_masked(rollout)
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
     return described(Pipeline(init, step), env=env)
@@ -100,7 +99,8 @@ def collect(
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
     """What happened, in numbers: steps, finished episodes, and the moments that params ask for."""
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
-    points, over = rollout.get("game", (reward, done))
+    points = rollout["next"].get("raw_reward", reward)
+    over = rollout["next"].get("game_over", done)
     score = returns.running(points, over, state.score)
     length = returns.running(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]

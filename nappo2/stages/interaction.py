@@ -1,6 +1,6 @@
 """What is done with an environment in a rollout, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from nappo2.envs import Env, Outcome, action_size
+from nappo2.envs import Env, action_size
 from nappo2.policies import Decision, Policy, parts_of
 from nappo2.seeds import generator
 from nappo2.stages.on_bad import finite
@@ -40,8 +40,8 @@ def interact(
 ) -> tuple[CollectState, dict, dict[str, float]]:
     """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
 
-    Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout,
-    and for the report the seconds inside of ``env.step``.
+    Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout as
+    ``rollout_of`` makes it, and for the report the seconds inside of ``env.step``.
 
     Args:
         seed: of what the policy draws, or one for each member of a population.
@@ -50,42 +50,55 @@ def interact(
     rng = generators(seed)
     env_state, observation, memory = state[:3]
     act, sources = acting(env, policy, num_steps, rng)
-    remembers, kept = not nothing(memory), ()
+    remembers = not nothing(memory)
     rows, seconds, stop = [], 0.0, current_stop()
     with torch.inference_mode(), without_garbage_collection():
         for t, source in enumerate(sources):
-            if remembers:
-                kept = policy.recorded(memory)
+            row = dict(zip(MEMORY, policy.recorded(memory), strict=False)) if remembers else {}
             action, memory = act(params, finite(observation, limit), memory, source)
-            action, *said = action if isinstance(action, Decision) else (action,)
+            if isinstance(action, Decision):
+                action, row["action_log_prob"] = action
             start = perf_counter()
-            env_state, following, outcome = env.step(env_state, action)
+            env_state, next_observation, outcome = env.step(env_state, action)
             seconds += perf_counter() - start
-            game = outcome.game
-            told = () if game is None else (game.reward, game.over)
-            before, after = leaves(observation), leaves(outcome[0])
-            rows.append((*before, action, *after, *outcome[1:4], *told, *kept, *said))
+            row |= {"observation": observation, "action": action}
+            row |= zip(REACHED, outcome, strict=False)
+            if outcome.game is not None:
+                row |= {"raw_reward": outcome.game.reward, "game_over": outcome.game.over}
+            rows.append(row)
             if remembers:
                 memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
-            observation = following
+            observation = next_observation
             if stop.asked((t + 1) / num_steps):
                 break
     stop.arrived()
-    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+    columns = {key: stacked([row[key] for row in rows]) for key in rows[0]}
     env_state, observation, memory = tree_map(ordinary, (env_state, observation, memory))
-    num = len(before)
-    action, *reached, reward, terminated, truncated = columns[num : 2 * num + 4]
-    rollout = {"observation": like(observation, columns[:num]), "action": action}
-    reached = (like(observation, reached), reward, terminated, truncated)
-    rollout["next"] = dict(zip(Outcome._fields, reached, strict=False))
-    if told:
-        rollout["game"] = columns[2 * num + 4 : 2 * num + 6]
-    if said:
-        rollout["action_log_prob"] = columns.pop()
-    if kept:
-        rollout["memory"] = columns[-1]
     state = state._replace(env=env_state, observation=observation, memory=memory)
-    return state, rollout, {"simulator_seconds": seconds}
+    return state, rollout_of(columns), {"simulator_seconds": seconds}
+
+
+REACHED = ("reached", "reward", "terminated", "truncated")  # as an Outcome begins
+OF_NEXT = {name: name for name in ("reward", "terminated", "truncated", "raw_reward", "game_over")}
+OF_NEXT["reached"] = "observation"
+MEMORY = ("memory",)
+
+
+def rollout_of(columns: Mapping[str, Any]) -> dict:
+    """A rollout of the columns [T, B, ...] of either loop, where ``next`` has what was reached.
+
+    While it is collected it also has ``raw_reward`` and ``game_over`` there, of environments whose
+    returns are not of the rewards that are learnt from.
+    """
+    rollout = {key: x for key, x in columns.items() if key not in OF_NEXT}
+    return rollout | {"next": {OF_NEXT[key]: x for key, x in columns.items() if key in OF_NEXT}}
+
+
+def stacked(column: Sequence[Tensor | dict]) -> Tensor | dict:
+    """The observations or tensors of all steps as one, [T, ...]."""
+    if isinstance(column[0], Tensor):
+        return torch.stack(column)
+    return {key: stacked([x[key] for x in column]) for key in column[0]}
 
 
 def generators(seed: int | tuple[int, ...]) -> Any:
@@ -110,15 +123,3 @@ def ordinary(x: Any) -> Any:
 def nothing(memory: Any) -> bool:
     """Whether a memory is that of a policy which has none."""
     return isinstance(memory, tuple) and not memory
-
-
-def leaves(observation: Tensor | dict) -> tuple[Tensor, ...]:
-    """The tensors of an observation, which is one, or a dictionary of some."""
-    return (observation,) if isinstance(observation, Tensor) else tuple(observation.values())
-
-
-def like(observation: Tensor | dict, columns: list[Tensor]) -> Tensor | dict:
-    """Columns in the form of an observation."""
-    if isinstance(observation, Tensor):
-        return columns[0]
-    return dict(zip(observation, columns, strict=True))

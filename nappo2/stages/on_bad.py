@@ -1,7 +1,7 @@
 """What is not finite, where it enters: raised, dropped or clipped, and counted.
 
 A rollout has what was acted on under ``observation``, which after a reset no step gave, and what came
-of it under ``next`` and ``game``. A policy acts on what ``finite`` makes of an observation, and the
+of it under ``next``. A policy acts on what ``finite`` makes of an observation, and the
 rollout keeps just that.
 """
 
@@ -54,10 +54,18 @@ def drop(name: str, rollout: dict) -> tuple[dict, int]:
     masked = left | reached
     if not masked.any():
         return rollout, 0
+    return _repaired(rollout, 0.0) | {"mask": ~masked}, _count(rollout, left, reached)
+
+
+def cut_at_masked(rollout: dict) -> dict:
+    """A rollout whose traces end before, and at, transitions that are masked: they are truncated."""
+    masked, reached = ~rollout["mask"], rollout["next"]
     before = torch.cat([masked[1:], torch.zeros_like(masked[:1])]) & ~masked
-    over = rollout["next"]["terminated"] | rollout["next"]["truncated"]
-    cut = (masked | before) & ~over
-    return _repaired(rollout, 0.0) | {"mask": ~masked, "cut": cut}, _count(rollout, left, reached)
+    cut = (masked | before) & ~reached["done"]
+    return {
+        **rollout,
+        "next": reached | {key: reached[key] | cut for key in ("truncated", "done")},
+    }
 
 
 class Clip(NamedTuple):
@@ -100,8 +108,8 @@ def _tensors(rollout: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The observations that were acted on, and what the environment gave for it, by their names."""
     following = rollout["next"]
     given = {**_named(following["observation"]), "reward": following["reward"]}
-    if "game" in rollout:
-        given["game reward"], _ = rollout["game"]
+    if "raw_reward" in following:
+        given["game reward"] = following["raw_reward"]
     return _named(rollout["observation"]), given
 
 
@@ -113,12 +121,10 @@ def _named(observation: Tensor | dict) -> dict[str, Tensor]:
 
 def _repaired(rollout: dict, limit: float) -> dict:
     following = rollout["next"]
-    numbers = {key: finite(following[key], limit) for key in ("observation", "reward")}
+    names = [key for key in ("observation", "reward", "raw_reward") if key in following]
+    numbers = {key: finite(following[key], limit) for key in names}
     rollout = {**rollout, "next": following | numbers}
     rollout["observation"] = finite(rollout["observation"], limit)
-    if "game" in rollout:
-        reward, over = rollout["game"]
-        rollout["game"] = finite(reward, limit), over
     return rollout
 
 

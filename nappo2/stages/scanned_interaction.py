@@ -14,11 +14,11 @@ from nappo2.params import Plain
 from nappo2.policies import Policy, parts_of
 from nappo2.seeds import generator, split
 from nappo2.stages.compiling import compiled
-from nappo2.stages.interaction import CollectState, acting, generators
+from nappo2.stages.interaction import REACHED, CollectState, acting, generators, rollout_of
 from nappo2.stages.on_bad import finite
 from nappo2.stages.stop import current_stop
 
-KEYS = ("observation", "action", "action_log_prob", "reached", "reward", "terminated", "truncated")
+KEYS = ("observation", "action", "action_log_prob", *REACHED)  # of what a step of the scan gives
 
 
 @explained
@@ -53,14 +53,12 @@ def scan_interact(
     still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(motion, parts.actor, parts.dist, len(keys) if many else None, limit)
-    (place, time, observation, ends), found = program(still, carry, noise, torch.stack(starts, 1))
+    (place, time, observation, ends), columns = program(still, carry, noise, torch.stack(starts, 1))
     current_stop().arrived()
     seeds = tuple(own[end] for own, end in zip(later, ends.tolist(), strict=True))
     physics = PhysicsState(place, time, seeds if many else seeds[0])
-    found = dict(zip(KEYS, found, strict=True))
-    reached = {key: found.pop(key) for key in KEYS[3:]}
-    found["next"] = {"observation": reached.pop("reached"), **reached}
-    return state._replace(env=physics, observation=observation), found, {}
+    rollout = rollout_of(dict(zip(KEYS, columns, strict=True)))
+    return state._replace(env=physics, observation=observation), rollout, {}
 
 
 def own_memory(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
+from torch.utils._pytree import tree_leaves as leaves
 
 from nappo2 import PPO, Learner, clip, collect, drop, envs, population, ppo, scheme
 from nappo2.envs import Env, Game, Outcome
@@ -14,7 +15,6 @@ from nappo2.envs.physics import physics_env
 from nappo2.maths.moments import moments, no_moments
 from nappo2.policies import Policy
 from nappo2.stages import raise_
-from nappo2.stages.interaction import leaves
 
 NAN, INF = float("nan"), float("inf")
 NUM_STEPS = 6
