@@ -6,12 +6,27 @@ import nox
 
 nox.options.sessions = ["tests"]
 
+IMPORTED = """
+import glob, os, sys
+(wheel,) = glob.glob(os.path.join(sys.argv[1], "nappo2-*.whl"))
+sys.path.insert(0, wheel)
+import nappo2
+assert wheel in nappo2.__file__, nappo2.__file__
+print(f"imported nappo2 {nappo2.__version__} from its wheel")
+"""  # a wheel of Python code can be imported as it is
+
 
 @nox.session
 def tests(session):
-    """All tests but whole learning runs and what is timed, in two processes."""
-    session.install(".[test]")
+    """Layout, types, all tests but whole learning runs and what is timed, and the wheel."""
+    session.install(".[test]", "ruff", "mypy")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
     session.run("pytest", "-q", "-n", "2", "--dist", "loadgroup", *session.posargs)
+    directory = session.create_tmp()
+    session.run("pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", directory, ".")
+    session.run("python", "-P", "-c", IMPORTED, directory)
 
 
 @nox.session
@@ -64,11 +79,3 @@ def notebooks(session):
     """Each notebook twice in one kernel, and one that is interrupted and goes on."""
     session.install(".[test]")
     session.run("pytest", "-q", "-m", "notebooks", *session.posargs)
-
-
-@nox.session
-def lint(session):
-    """Layout and faults that can be seen without running."""
-    session.install("ruff")
-    session.run("ruff", "format", "--check", ".")
-    session.run("ruff", "check", ".")

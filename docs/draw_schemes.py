@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nappo2 import PPO, envs, ppo, scheme, serial
-from nappo2.schemes import NAMES
+from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
 from nappo2.show.diagram import picture
 
@@ -17,7 +17,7 @@ def drawings() -> dict[str, str]:
     given = {"collectors": 4, "learners": 2, "on": far}
     pipes = {
         name: scheme(name, stages, **{key: given[key] for key in given if key in TAKES[name]})
-        for name in NAMES
+        for name in SCHEMES
     }
     each = {f"{name}.svg": picture({name: pipe}) for name, pipe in pipes.items()}
     return each | {"seven_schemes.svg": picture(pipes)}

@@ -3,8 +3,18 @@
 The public verbs, flat, as one uses them in a notebook.
 """
 
-from nappo2 import algorithms, envs, losses, networks, optim, policies, populations, schemes, stages
-from nappo2.algorithms import (
+from importlib.metadata import version
+
+from nappo2 import envs, losses, networks, optim, policies, populations, recipes, schemes, stages
+from nappo2.interop import to_torchrl
+from nappo2.maths import distributions
+from nappo2.maths.moments import frozen
+from nappo2.networks import actor_critic, from_module, mlp, normalized
+from nappo2.params import Params, make_params, ravel
+from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
+from nappo2.policies import Policy, greedy, stochastic
+from nappo2.populations import Population, population
+from nappo2.recipes import (
     A2C,
     DQN,
     PPO,
@@ -30,19 +40,11 @@ from nappo2.algorithms import (
     td3,
     vpg,
 )
-from nappo2.checkpoint import load_params, save_params
-from nappo2.evaluate import Evaluation, evaluate
-from nappo2.interop import to_torchrl
-from nappo2.learner import Learner
-from nappo2.maths import distributions
-from nappo2.maths.moments import frozen
-from nappo2.metrics import Metrics
-from nappo2.networks import actor_critic, from_module, mlp, normalized
-from nappo2.params import Params, make_params, ravel
-from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
-from nappo2.policies import Policy, greedy, stochastic
-from nappo2.populations import Population, population
 from nappo2.reports import Report, join
+from nappo2.runs.evaluate import Evaluation, evaluate
+from nappo2.runs.learner import Learner
+from nappo2.runs.metrics import Metrics
+from nappo2.saving.checkpoint import load_params, save_params
 from nappo2.schemes import all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
 from nappo2.show import (
@@ -72,6 +74,7 @@ from nappo2.stages import (
     gae,
     gradients,
     gradients_of,
+    guard,
     hindsight,
     learn,
     learn_of,
@@ -88,6 +91,8 @@ from nappo2.stages import (
     update_of,
     vtrace,
 )
+
+__version__ = version("nappo2")
 
 shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Population, Recipe, Report)
 
@@ -116,7 +121,6 @@ __all__ = [
     "a2c",
     "actor_critic",
     "adopt",
-    "algorithms",
     "all_due",
     "all_minibatches",
     "all_reduce",
@@ -146,6 +150,7 @@ __all__ = [
     "gradients",
     "gradients_of",
     "greedy",
+    "guard",
     "hindsight",
     "impala",
     "join",
@@ -176,6 +181,7 @@ __all__ = [
     "prioritized_replay",
     "r2d2",
     "ravel",
+    "recipes",
     "recurrent_impala",
     "recurrent_ppo",
     "replay",

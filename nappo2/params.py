@@ -7,7 +7,7 @@ statistics, ``version`` counts updates, ``hyper`` has what may change during a r
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from tensordict import TensorDict
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nappo2.checks import checked, explained, suggestion
 
-Params = TensorDict
+Params: TypeAlias = TensorDict
 """``{weights, target, normalizer, version, hyper}``; ``make_params`` makes one."""
 
 

@@ -18,10 +18,10 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import binder, checked, takes
-from nappo2.closing import close_each, simulators
-from nappo2.packing import Packed
+from nappo2.machine.closing import close_each, simulators
 from nappo2.params import Params
 from nappo2.reports import Report, count, join
+from nappo2.saving.packing import Packed
 
 
 @checked
@@ -65,6 +65,7 @@ class Stage(NamedTuple):
         regroups: whether its items are no longer the single steps of a rollout [T, B].
         updates: whether its items are params.
         is_source: whether nothing stands left of it.
+        treating: of a source: the same with another treatment of what is not finite.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Stage(NamedTuple):
     regroups: bool = False
     updates: bool = False
     is_source: bool = False
+    treating: Callable[[Callable[..., Any]], "Pipeline"] | None = None
 
     def __repr__(self):
         plain = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
@@ -155,11 +157,12 @@ def updates_per_transition(pipeline: Pipeline) -> float | None:
     step, as their mean is one gradient. None for a pipeline without a replay or an update.
     """
     stages = pipeline.stages
-    first = next((i for i, stage in enumerate(stages) if stage.update_ratio is not None), None)
-    if first is None or not any(stage.updates for stage in stages):
+    ratios = [(i, its.update_ratio) for i, its in enumerate(stages) if its.update_ratio is not None]
+    if not ratios or not any(stage.updates for stage in stages):
         return None
+    first, ratio = ratios[0]
     cuts = [stage.cut.num_merged for stage in stages[first:] if stage.cut is not None]
-    return stages[first].update_ratio / math.prod(cuts)
+    return ratio / math.prod(cuts)
 
 
 @checked
@@ -195,7 +198,7 @@ def stage(make: Callable) -> Callable:
 _NO_FACTS = Stage("", "", {})
 
 
-def described(made: Pipeline | Callable[[Pipeline], Pipeline], **facts: Any) -> Any:
+def described(made: Any, **facts: Any) -> Any:
     """A source or a transform, as ``stage`` takes it, of which pipelines know these ``facts``."""
     stages = (_NO_FACTS._replace(**facts),)
     return made._replace(stages=stages) if is_pipeline(made) else Transform(made, stages)
@@ -205,6 +208,8 @@ class Maker:
     """A function that makes a stage, which is called before it stands in a pipeline."""
 
     is_maker = True
+    __name__: str
+    __qualname__: str
 
     def __init__(self, make: Callable):
         self.make = make
@@ -292,7 +297,8 @@ def _finished(pipeline: Pipeline, stages: tuple[Stage, ...]) -> Pipeline:
 
 
 def _measured(name: str, reads: bool, step: Callable, params: Params, state: dict):
-    inner, outer = [0.0], _upstream.get([0.0])
+    inner: list[Any] = [0.0]
+    outer = _upstream.get([0.0])
     token, start = _upstream.set(inner), perf_counter()
     try:
         state, item, report = step(params, state)
@@ -332,7 +338,8 @@ def _lacking(name: str, error: KeyError) -> str:
 @checked
 def compose(*transforms: Transform) -> Transform:
     """The transform that applies ``transforms`` from left to right."""
-    stages = reduce(_joined, (getattr(each, "stages", ()) for each in transforms), ())
+    none: tuple[Stage, ...] = ()
+    stages = reduce(_joined, (getattr(each, "stages", none) for each in transforms), none)
     return Transform(lambda source: reduce(Pipeline.__or__, transforms, source), stages)
 
 
@@ -357,7 +364,7 @@ def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
 
         return Pipeline(source.init, step)
 
-    return transform
+    return Transform(transform)
 
 
 @stage
@@ -391,7 +398,7 @@ def unroll(num_steps: int) -> Transform:
 
         return Pipeline(source.init, step)
 
-    return transform
+    return Transform(transform)
 
 
 @checked

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
-from nappo2.algorithms import RECIPES
 from nappo2.envs.actions import to_action
+from nappo2.recipes import RECIPES
 
 DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64")
 ENDS = torch.tensor([[-1.0], [1.0]])

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nappo2 import PPO, SAC, Learner, collect, envs, evaluate, ppo, sac, scheme
-from nappo2.algorithms import preset_for
 from nappo2.envs.atari import game_of
+from nappo2.recipes import preset_for
 from nappo2.stages.recipe import collect_of
 
 NOOP = torch.zeros(1, dtype=torch.int64)

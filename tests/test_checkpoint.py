@@ -9,9 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from nappo2.archive import FORMAT, Damaged, read_archive, write_archive
-from nappo2.checkpoint import checkpoints_in, read_checkpoint
-from nappo2.packing import Packed, pack, unpack
+from nappo2.saving.archive import FORMAT, Damaged, read_archive, write_archive
+from nappo2.saving.checkpoint import checkpoints_in, read_checkpoint
+from nappo2.saving.packing import Packed, pack, unpack
 from tests.test_resume import equal, learner, taken
 
 
@@ -60,14 +60,14 @@ def without(path, name):
 
 def versioned(path, name):
     """The same file, as another version would have written it, with a digest that is right."""
-    import nappo2.archive
+    import nappo2.saving.archive
 
-    packed, before = read_archive(path), nappo2.archive.FORMAT
-    nappo2.archive.FORMAT = name
+    packed, before = read_archive(path), nappo2.saving.archive.FORMAT
+    nappo2.saving.archive.FORMAT = name
     try:
         write_archive(packed, path)
     finally:
-        nappo2.archive.FORMAT = before
+        nappo2.saving.archive.FORMAT = before
 
 
 def check_corruptions(folder, num):
@@ -119,7 +119,7 @@ def rewritten(path, **parts):
 
 def test_the_last_three_and_the_best_are_kept(tmp_path):
     """Evaluations give 1, 3, 2, 0, 0: the best is that after 64 env steps."""
-    from nappo2.evaluate import Evaluation
+    from nappo2.runs.evaluate import Evaluation
 
     scores = iter([1.0, 3.0, 2.0, 0.0, 0.0])
     run = learner("ppo", "3cs", tmp_path)
@@ -196,9 +196,9 @@ KILLING = """
 import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from nappo2.archive import read_archive
-from nappo2.checkpoint import Checkpoints, checkpoints_in
-from nappo2.packing import pack, unpack
+from nappo2.saving.archive import read_archive
+from nappo2.saving.checkpoint import Checkpoints, checkpoints_in
+from nappo2.saving.packing import pack, unpack
 
 def save(folder, told):
     checkpoints, i = Checkpoints(folder), 0

@@ -18,8 +18,8 @@ from tensordict import TensorDict
 import nappo2
 from nappo2 import PPO, distributions, envs, gae, mlp, networks, optim, ppo, serial
 from nappo2.envs import Env
-from nappo2.learner import Learner
 from nappo2.pipeline import Pipeline, Transform
+from nappo2.runs.learner import Learner
 from nappo2.stages.recipe import collect_of, learn_of
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from nappo2 import load_params
-from nappo2.archive import DIGEST_SIZE, FORMAT, _digest, read_archive, write_archive
-from nappo2.checkpoint import checkpoints_in
-from nappo2.packing import Packed, pack
+from nappo2.saving.archive import DIGEST_SIZE, FORMAT, _digest, read_archive, write_archive
+from nappo2.saving.checkpoint import checkpoints_in
+from nappo2.saving.packing import Packed, pack
 from tests.test_every_state import made, started
 from tests.test_resume import equal, taken
 

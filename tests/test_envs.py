@@ -25,10 +25,10 @@ from nappo2.envs import (
     physics_env,
     pybullet,
 )
-from nappo2.evaluate import evaluate
 from nappo2.maths.distributions import categorical
 from nappo2.params import make_params
 from nappo2.policies import greedy, stochastic
+from nappo2.runs.evaluate import evaluate
 
 LINE = Box(-np.inf, np.inf, (1,))
 

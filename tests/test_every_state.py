@@ -6,12 +6,12 @@ from itertools import product
 
 import pytest
 
-from nappo2 import algorithms as a
 from nappo2 import envs, hindsight, n_step, optim, population, prioritized_replay, scheme
-from nappo2.algorithms import RECIPES
-from nappo2.learner import Learner
-from nappo2.packing import Packed
+from nappo2 import recipes as a
 from nappo2.populations import evolve, perturb, truncation
+from nappo2.recipes import RECIPES
+from nappo2.runs.learner import Learner
+from nappo2.saving.packing import Packed
 from nappo2.schemes import SCHEMES
 from tests.test_resume import equal, states, taken, timeless
 

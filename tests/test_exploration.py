@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nappo2 import envs, optim
-from nappo2.algorithms import TD3, td3
 from nappo2.policies import best, deterministic, epsilon_greedy, uniform_at_first, with_noise
+from nappo2.recipes import TD3, td3
 from nappo2.seeds import generator
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 

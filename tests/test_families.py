@@ -7,9 +7,9 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
-from nappo2.algorithms import double_dqn, suited_agent
-from nappo2.algorithms.dqn import DQN
 from nappo2.params import make_params
+from nappo2.recipes import double_dqn, suited_agent
+from nappo2.recipes.dqn import DQN
 
 FAMILIES = {
     "ALE/Pong-v5": ((4, 84, 84), torch.uint8),

@@ -21,9 +21,9 @@ from nappo2 import (
     scheme,
     vpg,
 )
-from nappo2.algorithms import RECIPES
-from nappo2.algorithms.fit import TABLE
-from nappo2.algorithms.presets import PRESETS
+from nappo2.recipes import RECIPES
+from nappo2.recipes.fit import TABLE
+from nappo2.recipes.presets import PRESETS
 from nappo2.schemes import SCHEMES
 from nappo2.stages.recipe import Recipe, batches_of
 

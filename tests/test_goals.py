@@ -7,7 +7,7 @@ import torch
 from gymnasium.spaces import Box, Dict
 
 from nappo2 import envs
-from nappo2.algorithms import SAC, sac
+from nappo2.recipes import SAC, sac
 from nappo2.seeds import split
 from nappo2.stages import final, hindsight
 from nappo2.stages.recipe import collect_of

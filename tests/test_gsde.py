@@ -10,9 +10,9 @@ from stable_baselines3.common.distributions import StateDependentNoiseDistributi
 from tensordict import TensorDict
 
 from nappo2 import distributions, envs, make_params, mlp, unroll
-from nappo2.algorithms import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.networks import sequential, state_dependent
 from nappo2.policies import gsde
+from nappo2.recipes import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.schemes import SCHEMES, scheme
 from nappo2.seeds import generator
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from nappo2 import PPO, SAC, actor_critic, envs, mlp, ppo, ravel, sac, scheme
-from nappo2.algorithms import A2C, VPG, Impala, a2c, impala, vpg
 from nappo2.networks import Network, discrete_twin_critics, with_temperature
+from nappo2.recipes import A2C, VPG, Impala, a2c, impala, vpg
 from nappo2.schemes import SCHEMES
 
 LOWEST = torch.finfo(torch.float32).min

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from nappo2 import DQN, PPO, Learner, compose, dqn, envs, evaluate, load_params, ppo, scheme
-from nappo2.log_dir import unused
-from nappo2.metrics import read_csv
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
+from nappo2.runs.metrics import read_csv
+from nappo2.saving.log_dir import unused
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
@@ -242,7 +242,7 @@ def test_a_folder_is_free_once_its_run(ends, tmp_path):
 
 
 def _free(folder):
-    code = f"import pathlib; from nappo2.log_dir import Claim; Claim(pathlib.Path({str(folder)!r}))"
+    code = f"import pathlib; from nappo2.saving.log_dir import Claim; Claim(pathlib.Path({str(folder)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 or f"another run writes to {folder}" in done.stderr, done.stderr
     return done.returncode == 0
@@ -344,7 +344,7 @@ def test_a_replay_of_a_source_that_counts_nothing_ends():
 
 
 def test_a_pipeline_that_never_counts_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(import_module("nappo2.learner"), "MOST_STEPS", 50)
+    monkeypatch.setattr(import_module("nappo2.runs.learner"), "MOST_STEPS", 50)
     still = Pipeline(lambda params, seed: {}, lambda params, state: (state, params, Report()))
     run = Learner(still, STAGES.init(0), progress=False)
     with pytest.raises(ValueError, match=r"50 steps of .* reported no env_steps"):

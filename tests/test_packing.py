@@ -9,9 +9,9 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import Learner, envs, load_params, make_params, ppo, save_params
-from nappo2.packing import UnknownKind, pack, unpack
 from nappo2.params import replaced
 from nappo2.pipeline import Pipeline, stage
+from nappo2.saving.packing import UnknownKind, pack, unpack
 from nappo2.stages.recipe import collect_of, learn_of
 from tests.test_every_state import CONFIGS
 from tests.test_resume import equal

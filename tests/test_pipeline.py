@@ -27,11 +27,11 @@ from nappo2 import (
     unroll,
     update,
 )
-from nappo2.algorithms import perceptrons
 from nappo2.pipeline import Pipeline, alike, updates_per_transition
+from nappo2.recipes import perceptrons
 from nappo2.reports import Report
-from nappo2.snapshots import environment
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
+from nappo2.stages.snapshots import environment
 
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
 STAGES = ppo(envs.cartpole(2), CONFIG)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import Pipeline, Report, envs, evaluate, losses, mlp
-from nappo2.algorithms import R2D2, r2d2
 from nappo2.losses import recurrent_double_dqn
 from nappo2.maths.returns import discounted, lambda_return
 from nappo2.networks import RecurrentQ, gru, lstm
 from nappo2.params import make_params
+from nappo2.recipes import R2D2, r2d2
 from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import prioritized_replay, windows
 from nappo2.stages.recipe import collect_of, gradients_of, update_of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nappo2 import Report, envs, join, ppo
-from nappo2.algorithms import PPO
+from nappo2.recipes import PPO
 from nappo2.reports import Mean, flat
 from nappo2.stages.recipe import batches_of, collect_of
 

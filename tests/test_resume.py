@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from nappo2 import PPO, SAC, Evaluation, Learner, envs, load_params, ppo, preset, sac, scheme
-from nappo2.algorithms import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
 from nappo2.cli import train
-from nappo2.packing import pack
+from nappo2.recipes import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
+from nappo2.saving.packing import pack
 from tests.schemes.taken import taken as those_of
 from tests.test_cli import SHORT, until
 
@@ -94,7 +94,7 @@ def check_resume(recipe, name, k, folder, **options):
 
 
 def states(run):
-    from nappo2.snapshots import packed_state
+    from nappo2.stages.snapshots import packed_state
 
     state = packed_state(run.pipeline, run.state)
     return without_times(state.skeleton), state.arrays
@@ -178,7 +178,7 @@ def test_what_cannot_be_saved_restarts_its_episodes(tmp_path):
 
 def test_a_resumed_run_keeps_its_files(tmp_path):
     """In the same folder nothing is set aside, and metrics.csv has the rows of both runs."""
-    from nappo2.metrics import read_csv
+    from nappo2.runs.metrics import read_csv
 
     taken(learner("ppo", "3cs", tmp_path), 3).save()
     second = learner("ppo", "3cs", tmp_path)

@@ -12,8 +12,6 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, ResizeObservation
 
 from nappo2 import envs, scheme
-from nappo2.algorithms import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
-from nappo2.algorithms.presets import PRESETS
 from nappo2.envs.wrappers import channels_first
 from nappo2.networks import (
     RecurrentQ,
@@ -25,6 +23,8 @@ from nappo2.networks import (
     twin_critics,
     with_temperature,
 )
+from nappo2.recipes import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
+from nappo2.recipes.presets import PRESETS
 from tests.test_fit import SMALL
 
 

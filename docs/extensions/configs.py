@@ -5,9 +5,9 @@ from dataclasses import fields
 from sphinx.util.docutils import SphinxDirective
 
 from extensions.public import parsed
-from nappo2 import algorithms
-from nappo2.algorithms import PRESETS
-from nappo2.algorithms.fit import TABLE
+from nappo2 import recipes
+from nappo2.recipes import PRESETS
+from nappo2.recipes.fit import TABLE
 from nappo2.show import configs
 
 
@@ -38,7 +38,7 @@ class Config(Table):
     head = ("hyper-parameter", "default", "")
 
     def rows(self, name):
-        for field, value, _, meaning in configs.rows(getattr(algorithms, name)()):
+        for field, value, _, meaning in configs.rows(getattr(recipes, name)()):
             yield f"``{field}``", f"``{value}``", meaning
 
 

@@ -16,7 +16,8 @@ MODULES = [
     *("pipeline", "reports", "params", "seeds"),
     *("maths.returns", "maths.surrogates", "maths.values", "maths.distributions", "maths.moments"),
     *("optim", "networks", "policies", "envs", "losses", "stages", "schemes", "schemes.remote"),
-    *("algorithms", "learner", "metrics", "evaluate", "checkpoint", "interop", "show"),
+    *("populations", "recipes", "runs.learner", "runs.metrics", "runs.evaluate"),
+    *("saving.checkpoint", "interop", "show"),
 ]
 
 

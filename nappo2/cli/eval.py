@@ -29,7 +29,7 @@ class Eval:
 def run(argv: list[str]) -> int:
     """Prints one JSON object."""
     from nappo2.cli.saved import env_id, remade, saved
-    from nappo2.evaluate import evaluate
+    from nappo2.runs.evaluate import evaluate
 
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
     found = saved(options.run)

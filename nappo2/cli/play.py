@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
     """Writes the film, or shows it, and prints one JSON object."""
     from nappo2.cli.saved import env_id, remade, saved
     from nappo2.envs import TORCH
-    from nappo2.evaluate import evaluate
+    from nappo2.runs.evaluate import evaluate
     from nappo2.show import video
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play")

@@ -19,7 +19,7 @@ class Presets:
 
 def run(argv: list[str]) -> int:
     """Prints a table."""
-    from nappo2.algorithms import PRESETS, preset
+    from nappo2.recipes import PRESETS, preset
     from nappo2.show.markup import aligned
 
     options = tyro.cli(Presets, args=argv, prog="nappo2 presets")

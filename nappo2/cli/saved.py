@@ -54,7 +54,7 @@ def remade(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, 
     Raises:
         ValueError: if its run.json does not say how they were made.
     """
-    from nappo2.algorithms import RECIPES, preset
+    from nappo2.recipes import RECIPES, preset
 
     algorithm = run.described.get("algorithm")
     if algorithm not in RECIPES:

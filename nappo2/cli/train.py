@@ -106,7 +106,7 @@ def parse(algorithm: str, argv: list[str], told: dict | None = None) -> Train:
     """
     import tyro
 
-    from nappo2.algorithms import preset, preset_for
+    from nappo2.recipes import preset, preset_for
 
     env, name = _option(argv, "--env") or Train.env, _option(argv, "--preset")
     chosen = preset(algorithm, name) if name else preset_for(algorithm, env)
@@ -192,7 +192,7 @@ def check_used(argv: list[str], options: Train) -> None:
 
 def learner_of(algorithm: str, options: Train):
     """The Learner of a command line, whose description is in its log_dir."""
-    from nappo2.log_dir import unused
+    from nappo2.saving.log_dir import unused
 
     if options.log_dir is not None:
         return learner_in(options.log_dir, algorithm, options)
@@ -207,11 +207,11 @@ def learner_of(algorithm: str, options: Train):
 
 def learner_in(log_dir: Path, algorithm: str, options: Train):
     """The Learner of a command line in this directory."""
-    from nappo2 import algorithms, envs
-    from nappo2.evaluate import evaluate
-    from nappo2.learner import Learner
-    from nappo2.log_dir import write_whole
+    from nappo2 import envs, recipes
     from nappo2.pipeline import positive
+    from nappo2.runs.evaluate import evaluate
+    from nappo2.runs.learner import Learner
+    from nappo2.saving.log_dir import write_whole
     from nappo2.seeds import fold_in
 
     positive(total_steps=options.total_steps, num_envs=options.num_envs)
@@ -221,7 +221,7 @@ def learner_in(log_dir: Path, algorithm: str, options: Train):
     check_device(options.device)
     folder = log_dir / "monitor" if options.monitor else None
     env = envs.make(options.env, options.num_envs, monitor=folder)
-    stages = algorithms.RECIPES[algorithm](env, options.config)
+    stages = recipes.RECIPES[algorithm](env, options.config)
     pipeline = pipeline_of(options, stages)
     tested = None
     if options.evaluate_every:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from nappo2.checks import checked
-from nappo2.closing import close_each
 from nappo2.envs.actions import to_action
 from nappo2.envs.answers import Answers
 from nappo2.envs.env import Env, Game, Outcome, check_spaces
@@ -19,6 +18,7 @@ from nappo2.envs.goal_spaces import GoalsInARow, goals_in_a_row, with_goals
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
 from nappo2.envs.wrappers import channels_first
+from nappo2.machine.closing import close_each
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 

@@ -1,11 +1,17 @@
 """The types of tensors: with their shapes where jaxtyping is installed, as in the tests."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
-try:
-    from jaxtyping import Bool, Float
-except ImportError:
-    Real = Flag = Tensor
+if TYPE_CHECKING:
+    Real = Tensor
+    Flag = Tensor
 else:
-    Real = Float[Tensor, "T B"]
-    Flag = Bool[Tensor, "T B"]
+    try:
+        from jaxtyping import Bool, Float
+    except ImportError:
+        Real = Flag = Tensor
+    else:
+        Real = Float[Tensor, "T B"]
+        Flag = Bool[Tensor, "T B"]

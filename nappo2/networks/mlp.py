@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from nappo2.checks import checked, explained
+from nappo2.machine.threads import torch_threads
 from nappo2.maths.activations import tanh
 from nappo2.networks.network import Network, viewing
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
-from nappo2.threads import torch_threads
 
 
 @explained

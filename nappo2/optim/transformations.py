@@ -61,7 +61,8 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
 
 
 class AdamState(NamedTuple):
-    count: Tensor  # [], float32, as torch's kernel takes it; at 2^24, where it stops, 1 - b2^count is 1
+    # [], float32, as torch's kernel takes it; at 2^24, where it stops, 1 - b2^count is 1
+    count: Tensor  # type: ignore[assignment]  # tuples have a count, too
     mu: Tensor
     nu: Tensor
 
@@ -173,7 +174,7 @@ def rmsprop(
 
 
 class EveryState(NamedTuple):
-    count: Tensor  # []
+    count: Tensor  # type: ignore[assignment]  # []
     inner: Any
 
 
@@ -227,7 +228,8 @@ def partition(
     Raises:
         ValueError: if labels and transformations are not the same; names them.
     """
-    sizes, labels = [], []
+    sizes: list[int] = []
+    labels: list[str] = []
     for path, leaf in walk(weights):
         if labels and labels[-1] == label(path):
             sizes[-1] += leaf.numel()

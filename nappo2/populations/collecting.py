@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nappo2.envs import Env
+from nappo2.machine.compiling import or_else
+from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
@@ -16,12 +18,10 @@ from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import Parts, Policy
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, split
-from nappo2.stages.collect import account
-from nappo2.stages.compiling import or_else
-from nappo2.stages.interaction import CollectState, interact
-from nappo2.stages.on_bad import raise_
-from nappo2.stages.scanned_interaction import scan_interact
-from nappo2.stages.stop import check_interrupt
+from nappo2.stages.collecting.collect import account
+from nappo2.stages.collecting.interaction import CollectState, interact
+from nappo2.stages.collecting.on_bad import raise_
+from nappo2.stages.collecting.scanned_interaction import scan_interact
 
 
 @stage

@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nappo2.losses import Loss
+from nappo2.machine.compiling import or_else
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, walk
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import Report
 from nappo2.seeds import fold_in
-from nappo2.stages.batches import Passes, View
-from nappo2.stages.compiling import or_else
-from nappo2.stages.learn import learning
-from nappo2.stages.loops import (
+from nappo2.stages.learning.batches import Passes, View
+from nappo2.stages.learning.learn import learning
+from nappo2.stages.learning.loops import (
     EarlyStop,
     Lift,
     LoopResult,

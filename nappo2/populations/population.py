@@ -19,8 +19,8 @@ from nappo2.populations.collecting import collect_members
 from nappo2.populations.lifting import learn_members, member_batches, tree_stack
 from nappo2.reports import Mean, Report
 from nappo2.seeds import fold_in
+from nappo2.stages.collecting.on_bad import drop, raise_
 from nappo2.stages.compatibility import Compatibility
-from nappo2.stages.on_bad import drop, raise_
 from nappo2.stages.recipe import Recipe, collect_of, finite
 
 ALONE = "a population learns in one process; of the schemes, 3cs goes with it"

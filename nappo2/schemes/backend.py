@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
-from nappo2.closing import close_each
+from nappo2.machine.closing import close_each
+from nappo2.machine.stop import Interrupted, current_stop, left_behind, stopped_by
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.crew import in_turns
-from nappo2.snapshots import close_state
-from nappo2.stages.stop import Interrupted, current_stop, left_behind, stopped_by
+from nappo2.stages.snapshots import close_state
 
 
 @checked

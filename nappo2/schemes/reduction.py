@@ -4,12 +4,12 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import Report, count
 from nappo2.schemes.crew import crew
 from nappo2.schemes.merging import averaged_gradients
-from nappo2.stages.stop import broken_off_after
 
 
 @stage

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
+from nappo2.machine.stop import Interrupted, pause
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, keep
 from nappo2.schemes.backend import Backend, Lost, Parted, reduces
 from nappo2.seeds import fold_in
-from nappo2.stages.stop import Interrupted, pause
 
 log = logging.getLogger("nappo2")
 LONGEST_PAUSE = 60.0  # seconds

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from nappo2.machine.stop import Interrupted
 from nappo2.pipeline import (
     Cut,
     Pipeline,
@@ -26,8 +27,7 @@ from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.merging import merge
 from nappo2.schemes.rounds import Member, Round
 from nappo2.seeds import fold_in
-from nappo2.snapshots import resumed
-from nappo2.stages.stop import Interrupted
+from nappo2.stages.snapshots import resumed
 
 log = logging.getLogger("nappo2")
 

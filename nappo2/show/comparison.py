@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nappo2.checks import checked
-from nappo2.curve import literal
+from nappo2.runs.curve import literal
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, tidy
 from nappo2.show.runs import Runs, grouped

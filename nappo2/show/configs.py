@@ -18,7 +18,7 @@ def rows(config: Any) -> list[tuple[str, str, str, str]]:
 
 def preset_like(config: Any) -> str:
     """The preset that a configuration is, or is nearest to, with what differs from it."""
-    from nappo2.algorithms import PRESETS
+    from nappo2.recipes import PRESETS
 
     known = {
         f"{algorithm}, {name}": difference(config, preset.config)

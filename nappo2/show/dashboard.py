@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from nappo2.curve import literal, mark_events
-from nappo2.metrics import Row
+from nappo2.runs.curve import literal, mark_events
+from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import column
 

@@ -10,7 +10,7 @@ from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.show.look import Look, look
 from nappo2.show.markup import block, folded
-from nappo2.snapshots import close_state
+from nappo2.stages.snapshots import close_state
 
 
 class First(NamedTuple):

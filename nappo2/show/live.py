@@ -6,8 +6,8 @@ from time import monotonic
 from typing import Any
 
 from nappo2.checks import checked
-from nappo2.learner import Learner
-from nappo2.metrics import Row
+from nappo2.runs.learner import Learner
+from nappo2.runs.metrics import Row
 from nappo2.show.dashboard import dashboard
 
 SECONDS = 1.0  # between two pictures

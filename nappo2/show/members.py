@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nappo2.metrics import Metrics, Row
+from nappo2.runs.metrics import Metrics, Row
 from nappo2.show.settings import learner_settings
 
 RECENT = 20  # rollouts

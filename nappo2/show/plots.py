@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nappo2.checks import checked
-from nappo2.curve import literal
+from nappo2.runs.curve import literal
 from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, thousands, tidy
 from nappo2.show.runs import Runs, column, grouped
 

@@ -15,15 +15,15 @@ from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, compose
 from nappo2.policies import Policy
-from nappo2.stages.collect import collect
+from nappo2.stages.collecting.collect import collect
+from nappo2.stages.collecting.on_bad import OnBad, raise_
+from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import Compatibility, check_compatible
-from nappo2.stages.gradients import gradients
-from nappo2.stages.learn import learn
-from nappo2.stages.loops import EarlyStop, Target
-from nappo2.stages.on_bad import OnBad, raise_
-from nappo2.stages.polyak import polyak
-from nappo2.stages.scanned_interaction import can_be_scanned
-from nappo2.stages.update import update
+from nappo2.stages.learning.gradients import gradients
+from nappo2.stages.learning.learn import learn
+from nappo2.stages.learning.loops import EarlyStop, Target
+from nappo2.stages.learning.polyak import polyak
+from nappo2.stages.learning.update import update
 
 
 @checked
@@ -90,6 +90,26 @@ class Recipe(NamedTuple):
         if "batches" in pieces:
             pieces = {"all_batches": None} | pieces
         return fitting(Recipe(**{**self._asdict(), **pieces}))
+
+    @property
+    def collect(self) -> Pipeline:
+        """The source, as ``collect_of`` makes it."""
+        return collect_of(self)
+
+    @property
+    def gradients(self) -> Transform:
+        """Batches to gradients, as ``gradients_of`` makes them."""
+        return gradients_of(self)
+
+    @property
+    def update(self) -> Transform:
+        """Gradients to params, as ``update_of`` makes them."""
+        return update_of(self)
+
+    @property
+    def learn(self) -> Transform:
+        """Rollouts to params, as ``learn_of`` makes them."""
+        return learn_of(self)
 
     @property
     def line(self) -> Pipeline:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import torch
 
 from nappo2 import envs
-from nappo2.algorithms import ppo, preset
-from nappo2.learner import Learner
+from nappo2.recipes import ppo, preset
+from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 from tests.benchmarks.figures import figure, interleaved, report
 from tests.benchmarks.locomotion import Turn, turns

@@ -11,9 +11,9 @@ from time import perf_counter
 import gymnasium
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
 from nappo2.envs import Env
-from nappo2.learner import Learner
+from nappo2.recipes import PPO, ppo
+from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 from tests.benchmarks.figures import figure, interleaved, ratios, report
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gymnasium
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
+from nappo2.recipes import PPO, ppo
 from nappo2.stages.recipe import collect_of
 from tests.benchmarks.figures import figure, interleaved, report
 from tests.benchmarks.locomotion import stable_baselines

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import torch
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
 from nappo2.envs.pybullet import silent
-from nappo2.learner import Learner
+from nappo2.recipes import PPO, ppo
+from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 from tests.benchmarks import cartpole, locomotion
 from tests.benchmarks.figures import interleaved

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import NamedTuple
 
-from nappo2.learner import Learner
+from nappo2.runs.learner import Learner
 from nappo2.schemes import on_ray
 from tests.benchmarks.distributed import COLLECTORS, in_full_swing, learner
 from tests.benchmarks.figures import figure, interleaved, ratios, report

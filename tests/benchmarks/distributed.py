@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import Any
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
-from nappo2.learner import Learner
+from nappo2.recipes import PPO, ppo
+from nappo2.runs.learner import Learner
 from nappo2.schemes import on_ray, scheme
 from nappo2.schemes.workers import WorkersState
 from tests.benchmarks.figures import figure, interleaved, report

@@ -11,15 +11,15 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import losses, optim
-from nappo2.checkpoint import Checkpoints
 from nappo2.maths.distributions import normal
 from nappo2.networks import actor_critic, mlp, with_log_std
-from nappo2.packing import pack
 from nappo2.params import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
+from nappo2.saving.checkpoint import Checkpoints
+from nappo2.saving.packing import pack
 from nappo2.stages import all_minibatches, learn
-from nappo2.stages.replay import ReplayState
+from nappo2.stages.replaying.replay import ReplayState
 from tests.benchmarks.figures import figure, interleaved, ratios, report
 from tests.benchmarks.minibatch import HYPER, NUM_EPOCHS, NUM_MINIBATCHES, rollout
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import gymnasium
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
-from nappo2.learner import Learner
+from nappo2.recipes import PPO, ppo
+from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 from tests.benchmarks.figures import figure, interleaved, ratios, report
 from tests.benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah

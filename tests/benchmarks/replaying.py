@@ -10,7 +10,7 @@ from tensordict import TensorDict
 
 from nappo2.params import walk
 from nappo2.seeds import generator
-from nappo2.stages.replay import empty, extended, read
+from nappo2.stages.replaying.replay import empty, extended, read
 from tests.benchmarks.figures import figure, interleaved, report
 
 CAPACITY, BATCH = 100_000, 256

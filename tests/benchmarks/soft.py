@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 
 from nappo2 import envs
-from nappo2.algorithms import SAC, sac
-from nappo2.learner import Learner
+from nappo2.recipes import SAC, sac
+from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 from tests.benchmarks.cartpole import rates
 from tests.benchmarks.figures import figure, interleaved, ratios, report

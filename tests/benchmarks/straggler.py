@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from time import perf_counter
 
-from nappo2.algorithms import ppo
+from nappo2.recipes import ppo
 from nappo2.schemes import on_ray, workers
 from nappo2.seeds import fold_in, split
 from nappo2.stages import Recipe

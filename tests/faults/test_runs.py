@@ -38,7 +38,7 @@ def test_a_logger_that_fails_is_warned_of_once(tmp_path):
 
 def test_two_threads_of_torch_change_no_more_than_rounding():
     """Twice with one thread is equal to the last bit; two threads may add in another order."""
-    from nappo2.threads import torch_threads
+    from nappo2.machine.threads import torch_threads
 
     def weights(threads):
         stages = RECIPES["ppo"]()

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from nappo2 import Learner, envs, evaluate, scheme
-from nappo2.algorithms import DQN, SAC, double_dqn, sac
+from nappo2.recipes import DQN, SAC, double_dqn, sac
 from nappo2.stages import Recipe, future, hindsight
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/hindsight.png"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from nappo2 import Learner, algorithms, envs, evaluate, scheme
-from nappo2.algorithms import preset_for
-from nappo2.evaluate import Evaluation
+from nappo2 import Learner, envs, evaluate, recipes, scheme
+from nappo2.recipes import preset_for
+from nappo2.runs.evaluate import Evaluation
 from nappo2.stages import Recipe
 from tests.schemes.taken import taken
 
@@ -27,7 +27,7 @@ Curve = list[tuple[int, float]]
 def chosen(recipe: str, env_id: str) -> tuple[Recipe, int]:
     """The recipe as its preset for the environment has it, and the steps of that."""
     its = preset_for(recipe, env_id)
-    return algorithms.RECIPES[recipe](envs.make(env_id, its.num_envs), its.config), its.total_steps
+    return recipes.RECIPES[recipe](envs.make(env_id, its.num_envs), its.config), its.total_steps
 
 
 def learnt(
@@ -66,8 +66,8 @@ def draw(curves: dict[tuple[str, str, int], Curve]) -> None:
     import matplotlib.pyplot as plt
 
     figure, both = plt.subplots(1, len(TASKS), figsize=(9, 3.2), layout="constrained")
-    for axes, (env_id, recipes) in zip(both, TASKS.items(), strict=True):
-        for recipe, seed in ((recipe, seed) for recipe in recipes for seed in SEEDS):
+    for axes, (env_id, names) in zip(both, TASKS.items(), strict=True):
+        for recipe, seed in ((recipe, seed) for recipe in names for seed in SEEDS):
             label = recipe.replace("_", " ") if seed == 0 else None
             points = curves[recipe, env_id, seed]
             axes.plot(*zip(*points, strict=True), ".-", color=COLORS[recipe], label=label, lw=1)

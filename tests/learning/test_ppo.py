@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nappo2.metrics import Row, read_csv
+from nappo2.runs.metrics import Row, read_csv
 
 pytestmark = pytest.mark.learning
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nappo2.metrics import read_csv
+from nappo2.runs.metrics import read_csv
 from nappo2.schemes import SCHEMES
 
 pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from nappo2 import Learner, adopt, envs, join, losses, mlp, scheme
-from nappo2.algorithms import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
 from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
+from nappo2.recipes import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
 from nappo2.schemes import SCHEMES
 from nappo2.stages import final, future, hindsight, prioritized_replay
 from nappo2.stages.recipe import batches_of, collect_of
@@ -378,7 +378,7 @@ def test_what_never_owes_a_batch_is_logged_all_the_same():
 
 def test_hindsight_gives_up_on_episodes_that_do_not_end(monkeypatch):
     """Nobody flips 40 bits by chance; three steps are too long here."""
-    monkeypatch.setattr(import_module("nappo2.stages.hindsight"), "LONGEST", 3)
+    monkeypatch.setattr(import_module("nappo2.stages.replaying.hindsight"), "LONGEST", 3)
     endless = bit_flipping(2, 40)._replace(name="endless")
     recipe = double_dqn(endless, DQN(**LATE | {"num_steps": 1}))
     recipe = recipe._replace(prepare=hindsight(bits_reward, final(), bits_reached))

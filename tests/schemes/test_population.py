@@ -7,7 +7,8 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import PPO, Learner, envs, fold_in, population, ppo, ravel, scheme
-from nappo2.populations import evolve, member, perturb, truncation
+from nappo2.populations import evolve, perturb, truncation
+from nappo2.populations.population import member
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8,))
 

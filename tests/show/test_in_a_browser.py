@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nappo2 import envs, look, on_ray, sac, scheme, workers
-from nappo2.algorithms import PPO, ppo
+from nappo2.recipes import PPO, ppo
 from nappo2.stages.recipe import collect_of, learn_of
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

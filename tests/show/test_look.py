@@ -11,19 +11,19 @@ from tensordict import TensorDict
 from nappo2 import (
     PPO,
     Learner,
-    algorithms,
     collect,
     envs,
     first,
     load_run,
     look,
     ppo,
+    recipes,
     sac,
     scheme,
     workers,
 )
-from nappo2.evaluate import Evaluation
 from nappo2.pipeline import stage
+from nappo2.runs.evaluate import Evaluation
 from nappo2.schemes import SCHEMES, serial
 from nappo2.show.captions import cut_of
 from nappo2.show.diagram import diagram
@@ -158,10 +158,10 @@ def test_stages_say_which_schemes_they_go_with():
     assert repr(STAGES).startswith("ppo: collect(num_steps=32) | placed | gae")
 
 
-@pytest.mark.parametrize("name", algorithms.RECIPES)
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_the_configuration_of_every_recipe_can_be_looked_at(name):
     """Also where it has a batch_size, as tensors have one."""
-    config = algorithms.preset(name, "default").config
+    config = recipes.preset(name, "default").config
     assert "the preset" in repr(look(config)) and "learning_rate" in look(config).html
 
 

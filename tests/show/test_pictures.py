@@ -11,8 +11,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
-from nappo2.curve import draw_curve
-from nappo2.metrics import Metrics
+from nappo2.runs.curve import draw_curve
+from nappo2.runs.metrics import Metrics
 from nappo2.show import dashboard
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members

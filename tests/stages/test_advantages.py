@@ -3,7 +3,7 @@
 import torch
 
 from nappo2 import envs
-from nappo2.algorithms import PPO, ppo
+from nappo2.recipes import PPO, ppo
 from nappo2.stages.advantages import evaluated
 from nappo2.stages.recipe import collect_of
 

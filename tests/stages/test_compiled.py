@@ -9,11 +9,11 @@ from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_flatten
 
 from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
+from nappo2.machine.compiling import compiled
 from nappo2.maths.activations import tanh
 from nappo2.populations.population import member
 from nappo2.reports import join
-from nappo2.stages.compiling import compiled
-from nappo2.stages.loops import scan_program
+from nappo2.stages.learning.loops import scan_program
 from nappo2.stages.recipe import collect_of, learn_of
 from tests.stages.test_learn import fused
 from tests.stages.test_learn_batches import RECIPES, train
@@ -136,7 +136,7 @@ def test_where_a_rollout_cannot_be_compiled_it_goes_on_without(monkeypatch):
     def broken(*args):
         raise RuntimeError("no C++ compiler")
 
-    monkeypatch.setattr("nappo2.stages.scanned_interaction.roll", broken)
+    monkeypatch.setattr("nappo2.stages.collecting.scanned_interaction.roll", broken)
     found = []
     for jit in (False, True):
         s = ppo(TORCH["cartpole"], PPO(**SHORT, jit=jit))

@@ -14,13 +14,14 @@ from nappo2 import (
     collect,
     drop,
     envs,
+    guard,
     optim,
     ppo,
     sac,
     scheme,
 )
 from nappo2.stages import raise_
-from nappo2.stages.dump import MOST
+from nappo2.stages.learning.dump import MOST
 from nappo2.stages.recipe import collect_of, learn_of
 
 NAN, INF = float("nan"), float("inf")
@@ -129,6 +130,17 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
     assert run.params["weights"].isfinite().all()
 
 
+def test_guard_stands_where_data_enters(same):
+    """There it is what ``collect`` is told itself."""
+    recipe = ppo(faulty(once(1, 0, "reward", NAN)), PPO(num_steps=8, num_minibatches=1))
+    pipe, params = recipe.collect | guard(drop), recipe.init(0)
+    expected = collect_of(recipe.replace(on_bad=drop))
+    found = [x.step(params, x.init(params, 0))[1] for x in (pipe, expected)]
+    assert same(*found) and not found[0]["mask"].all()
+    with pytest.raises(ValueError, match="guard stands right of collect"):
+        recipe.collect | recipe.prepare | guard(drop)
+
+
 def test_a_limit_is_above_0():
     with pytest.raises(ValueError, match="limit is above 0, not -1"):
         clip(-1)
@@ -169,7 +181,7 @@ def _optimizer(state):
 def test_a_gradient_that_is_no_number_is_refused(name, same, tmp_path, monkeypatch):
     """The sixth: weights and optimizer are those before it to the last bit, and the seventh goes on."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.dump._numbers", iter(range(MOST)))
+    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
     seen = stepped(name, [5])
     (before, own), (after, left), (later, _) = seen[5:8]
     assert same(after["weights"], before["weights"]) and not same(
@@ -194,7 +206,7 @@ def test_three_in_a_row_end_the_run(tmp_path, monkeypatch):
 def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
     """Both of the second rollout; the third learns again."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.dump._numbers", iter(range(MOST)))
+    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
     stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
 
     def loss(params, batch):
@@ -216,7 +228,7 @@ def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
 def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(recipe, shape, tmp_path, monkeypatch):
     """PPO's three minibatches of 16 transitions; SAC's four batches of 8, all refused."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.dump._numbers", iter(range(MOST)))
+    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
     stages = {
         "ppo": lambda: ppo(
             envs.cartpole(2), PPO(num_steps=8, num_minibatches=4, num_epochs=1, hidden=(4,))

@@ -5,9 +5,9 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import envs, join
-from nappo2.algorithms import DQN, double_dqn
 from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import Pipeline
+from nappo2.recipes import DQN, double_dqn
 from nappo2.reports import Report
 from nappo2.seeds import generator
 from nappo2.stages import episode, final, future, hindsight

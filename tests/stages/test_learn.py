@@ -25,10 +25,10 @@ from nappo2 import (
     scheme,
     unroll,
 )
-from nappo2.algorithms import perceptrons
 from nappo2.populations.population import member
+from nappo2.recipes import perceptrons
 from nappo2.stages import gradients, scheduled, update
-from nappo2.stages.minibatches import minibatch_sizes
+from nappo2.stages.learning.minibatches import minibatch_sizes
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))

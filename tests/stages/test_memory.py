@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nappo2 import A2C, PPO, Impala, Pipeline, Report, envs, evaluate, mlp, optim, unroll
-from nappo2.algorithms import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
-from nappo2.algorithms.recurrent import recurrent_perceptrons
 from nappo2.networks import gru, lstm, recurrent_actor_critic
+from nappo2.recipes import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
+from nappo2.recipes.recurrent import recurrent_perceptrons
 from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import gae, sequences, update
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of

@@ -13,7 +13,7 @@ from nappo2.params import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.stages import discounted, gae, hindsight, n_step, replay, vtrace, windows
-from nappo2.stages.n_step import summed
+from nappo2.stages.replaying.n_step import summed
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)), gamma=0.5)
 

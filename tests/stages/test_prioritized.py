@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import adopt, envs, make_params
-from nappo2.algorithms import DQN, double_dqn
 from nappo2.optim import linear
 from nappo2.params import replaced
 from nappo2.pipeline import Pipeline
+from nappo2.recipes import DQN, double_dqn
 from nappo2.reports import Report
 from nappo2.seeds import generator
 from nappo2.stages import prioritized_replay, replay
-from nappo2.stages.prioritized import assigned, importance, none, sampled
 from nappo2.stages.recipe import collect_of
+from nappo2.stages.replaying.prioritized import assigned, importance, none, sampled
 
 
 def table(values, capacity):

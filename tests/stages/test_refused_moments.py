@@ -9,7 +9,7 @@ from nappo2 import PPO, SAC, envs, population, ppo, sac, unroll
 from nappo2.maths.moments import no_moments
 from nappo2.populations.population import member
 from nappo2.reports import Report, count
-from nappo2.stages.update import moved
+from nappo2.stages.learning.update import moved
 
 NAN = float("nan")
 

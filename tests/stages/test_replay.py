@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import adopt, envs, make_params, workers
-from nappo2.algorithms import SAC, sac
 from nappo2.params import replaced, walk
 from nappo2.pipeline import Pipeline
+from nappo2.recipes import SAC, sac
 from nappo2.reports import Report, join
 from nappo2.stages import noise, normal_noise, polyak, replay
 from nappo2.stages.recipe import collect_of
-from nappo2.stages.replay import allocated, bytes_each, stored
+from nappo2.stages.replaying.replay import allocated, bytes_each, stored
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)))
 QUICK = settings(deadline=None, max_examples=200)
@@ -125,7 +125,7 @@ def test_no_batch_is_due_of_what_is_masked(num):
 
 
 def test_nobody_waits_for_ever_for_what_is_masked(monkeypatch):
-    monkeypatch.setattr(import_module("nappo2.stages.replay"), "LONGEST", 6)
+    monkeypatch.setattr(import_module("nappo2.stages.replaying.replay"), "LONGEST", 6)
     pipe = masked_at_first(10**9) | replay(8, 4)
     with pytest.raises(
         ValueError, match="nothing of 6 env steps could be kept: all of it is masked"
@@ -262,7 +262,7 @@ def test_a_transition_of_a_recipe_has_no_other_keys():
 
 def test_a_ring_beyond_the_memory_is_refused_with_both_figures(monkeypatch):
     """Ten million of 251 bytes are 2.5 GB; into 1 GB go 3,984,063 of them."""
-    module = import_module("nappo2.stages.replay")
+    module = import_module("nappo2.stages.replaying.replay")
     monkeypatch.setattr(module, "available_memory", lambda: 1e9)
     message = (
         "a replay of 10,000,000 transitions takes 2.5 GB, and 1.0 GB are available; "

@@ -13,11 +13,11 @@ import torch
 from ray import cloudpickle
 from torch import distributed
 
-from nappo2.heap import keep_freed_memory
+from nappo2.machine.memory import keep_freed_memory
+from nappo2.machine.stop import Stop, stopped_by
 from nappo2.schemes.backend import Parted, Worker
 from nappo2.schemes.crew import Crew, enter
 from nappo2.schemes.parcels import pack, unpack
-from nappo2.stages.stop import Stop, stopped_by
 
 
 class Actor(Worker):

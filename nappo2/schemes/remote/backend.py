@@ -9,13 +9,13 @@ import torch
 from ray import cloudpickle
 
 from nappo2.checks import checked
+from nappo2.machine.stop import check_interrupt, current_stop
 from nappo2.schemes.backend import Backend, Lost, reduces
 from nappo2.schemes.parcels import pack_params
 from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, Ref, answer, answers, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
 from nappo2.schemes.shipping import MEGABYTE, check_shippable
-from nappo2.stages.stop import check_interrupt, current_stop
 
 START_SECONDS = 60.0  # in which an actor has made its environments
 JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met

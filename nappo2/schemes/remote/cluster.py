@@ -14,9 +14,9 @@ import ray
 from ray._private import ray_constants
 
 from nappo2.checks import explained
+from nappo2.machine.stop import check_interrupt
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.remote.watchdog import watched
-from nappo2.stages.stop import check_interrupt
 
 ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
 WITHOUT_PROCESS = ("DEPENDENCIES_UNREADY", "PENDING_CREATION")

@@ -1,0 +1,67 @@
+"""Recipes: algorithms as stages, each with a frozen configuration, and presets of these."""
+
+from nappo2.recipes.a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes.agents import convolutional, suited_agent
+from nappo2.recipes.dqn import DQN, double_dqn, dqn
+from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
+from nappo2.recipes.impala import Impala, impala
+from nappo2.recipes.ppo import PPO, ppo
+from nappo2.recipes.presets import PRESETS, Preset, preset, preset_for
+from nappo2.recipes.r2d2 import R2D2, r2d2
+from nappo2.recipes.recipe import perceptrons, suited
+from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
+from nappo2.recipes.sac import SAC, sac
+from nappo2.recipes.td3 import TD3, td3
+
+RECIPES = {
+    "ppo": ppo,
+    "impala": impala,
+    "a2c": a2c,
+    "vpg": vpg,
+    "sac": sac,
+    "td3": td3,
+    "dqn": dqn,
+    "double_dqn": double_dqn,
+    "ppo_gsde": ppo_gsde,
+    "sac_gsde": sac_gsde,
+    "recurrent_ppo": recurrent_ppo,
+    "recurrent_impala": recurrent_impala,
+    "r2d2": r2d2,
+}
+"""The recipes by name: ``(env, config) -> Recipe``."""
+
+__all__ = [
+    "A2C",
+    "DQN",
+    "PPO",
+    "PRESETS",
+    "R2D2",
+    "RECIPES",
+    "SAC",
+    "TD3",
+    "VPG",
+    "GsdePPO",
+    "GsdeSAC",
+    "Impala",
+    "Preset",
+    "a2c",
+    "convolutional",
+    "double_dqn",
+    "dqn",
+    "impala",
+    "perceptrons",
+    "ppo",
+    "ppo_gsde",
+    "preset",
+    "preset_for",
+    "r2d2",
+    "recurrent_impala",
+    "recurrent_perceptrons",
+    "recurrent_ppo",
+    "sac",
+    "sac_gsde",
+    "suited",
+    "suited_agent",
+    "td3",
+    "vpg",
+]

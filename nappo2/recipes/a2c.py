@@ -1,0 +1,136 @@
+"""Policy gradients with a learnt baseline, one update per rollout."""
+
+from dataclasses import dataclass
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.maths.distributions import Distribution
+from nappo2.networks import Agent
+from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.fit import check_env
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import first_params, on_policy, suited
+from nappo2.stages import Recipe, discounted, gae
+
+HYPER = ("learning_rate", "gamma", "entropy_coef")
+
+
+@checked
+@dataclass(frozen=True)
+class A2C:
+    """Hyper-parameters of Mnih et al. (https://arxiv.org/abs/1602.01783) for small problems.
+
+    Attributes:
+        num_steps: of each environment per rollout, which is one batch.
+        learning_rate: of RMSProp.
+        gamma: discount per step.
+        lambda_: of the advantage estimates; 1 for plain returns.
+        value_coef: weight of the value's loss.
+        entropy_coef: weight of the entropy bonus.
+        max_grad_norm: to which gradients are clipped.
+        rmsprop_eps: of RMSProp.
+        hidden: sizes of the hidden layers of actor and critic.
+        normalize: whether observations are normalised and rewards scaled.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 8
+    learning_rate: float = 7e-4
+    gamma: float = 0.99
+    lambda_: float = 1.0
+    value_coef: float = 0.5
+    entropy_coef: float = 0.0
+    max_grad_norm: float = 0.5
+    rmsprop_eps: float = 1e-5
+    hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = False
+    jit: bool = False
+
+
+@recipe
+def a2c(
+    env: Env,
+    config: A2C = A2C(),
+    *,
+    agent: Agent | None = None,
+    dist: Distribution | None = None,
+) -> Recipe:
+    """Advantage actor-critic; in 2daca it is A3C (https://arxiv.org/abs/1602.01783).
+
+    Arguments and errors are those of ``ppo``.
+    """
+    check_env("a2c", env)
+    c, dist = config, dist or suited(env)
+    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    return on_policy(
+        env,
+        agent,
+        dist,
+        name="a2c",
+        init=first_params(agent, c, *HYPER),
+        num_steps=c.num_steps,
+        prepare=gae(agent, c.lambda_),
+        loss=losses.a2c(agent, dist, value_coef=c.value_coef),
+        optimizer=optim.chain(
+            optim.clip_by_global_norm(c.max_grad_norm), optim.rmsprop(eps=c.rmsprop_eps)
+        ),
+        jit=c.jit,
+    )
+
+
+@checked
+@dataclass(frozen=True)
+class VPG:
+    """Hyper-parameters of the vanilla policy gradient, after the original's.
+
+    Attributes:
+        num_steps: of each environment per rollout, which is one batch.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        value_coef: weight of the value's loss, half a squared error.
+        entropy_coef: weight of the entropy bonus.
+        max_grad_norm: to which gradients are clipped.
+        hidden: sizes of the hidden layers of actor and critic.
+        normalize: whether observations are normalised and rewards scaled.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 64
+    learning_rate: float = 3e-3
+    gamma: float = 0.99
+    value_coef: float = 2.0
+    entropy_coef: float = 0.0
+    max_grad_norm: float = 0.5
+    hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = False
+    jit: bool = False
+
+
+@recipe
+def vpg(
+    env: Env,
+    config: VPG = VPG(),
+    *,
+    agent: Agent | None = None,
+    dist: Distribution | None = None,
+) -> Recipe:
+    """The policy gradient of discounted returns less a value (REINFORCE with a baseline; Williams, 1992).
+
+    Arguments and errors are those of ``ppo``.
+    """
+    check_env("vpg", env)
+    c, dist = config, dist or suited(env)
+    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    return on_policy(
+        env,
+        agent,
+        dist,
+        name="vpg",
+        init=first_params(agent, c, *HYPER),
+        num_steps=c.num_steps,
+        prepare=discounted(agent),
+        loss=losses.a2c(agent, dist, value_coef=c.value_coef),
+        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        jit=c.jit,
+    )

@@ -1,0 +1,131 @@
+"""PPO and SAC with exploration that depends on the state (Raffin et al., https://arxiv.org/abs/2005.05719)."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, observation_size
+from nappo2.maths.distributions import normal, state_dependent, tanh_normal
+from nappo2.networks import (
+    Network,
+    actor_critic,
+    mlp,
+    normalized,
+    sequential,
+    twin_critics,
+    with_temperature,
+)
+from nappo2.networks import state_dependent as state_dependent_actor
+from nappo2.policies import gsde
+from nappo2.recipes.fit import check_env
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.ppo import PPO, ppo
+from nappo2.recipes.sac import SAC, sac
+from nappo2.recipes.views import of_rows, vector_view
+from nappo2.stages import Recipe
+
+
+@checked
+@dataclass(frozen=True)
+class GsdePPO(PPO):
+    """Hyper-parameters of PPO, by default rl-zoo3's for PyBullet's locomotion with 16 environments.
+
+    Attributes:
+        initial_log_std: the first ones of an exploration matrix.
+        resample_every: steps after which it is drawn again.
+    """
+
+    num_steps: int = 512
+    num_epochs: int = 20
+    num_minibatches: int = 64
+    learning_rate: float = 3e-5
+    lambda_: float = 0.9
+    clip_eps: float = 0.4
+    value_coef: float = 1.0
+    hidden: tuple[int, ...] = (256, 256)
+    initial_log_std: float = -2.0
+    resample_every: int = 4
+
+
+@checked
+@dataclass(frozen=True)
+class GsdeSAC(SAC):
+    """Hyper-parameters of SAC, by default rl-zoo3's for PyBullet's locomotion.
+
+    Attributes:
+        initial_log_std: the first ones of an exploration matrix.
+        resample_every: steps after which it is drawn again.
+        mean_limit: to which means are clipped before they are squashed, as in SB3.
+        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as in SB3.
+    """
+
+    num_steps: int = 8
+    capacity: int = 300_000
+    learning_rate: float = 7.3e-4
+    gamma: float = 0.98
+    target_step_size: float = 0.02
+    hidden: tuple[int, ...] = (400, 300)
+    initial_log_std: float = -3.0
+    resample_every: int = 8
+    mean_limit: float = 2.0
+    learn_features: bool = True
+
+
+@recipe
+def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
+    """``ppo`` whose ReLU actor explores by a matrix of its last features.
+
+    Raises:
+        ValueError: as ``ppo`` does, and if actions are not continuous.
+    """
+    c, (num_features, size) = config, _shape(env, "ppo_gsde", config.hidden)
+    inputs = observation_size(env.observation_space)
+    actor = state_dependent_actor(
+        _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
+    )
+    critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
+    agent = actor_critic(of_rows(actor, env), of_rows(critic, env))
+    agent = normalized(agent, env.observation_space.shape) if c.normalize else agent
+    dist = state_dependent(normal(), num_features)
+    policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
+    return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
+
+
+@recipe
+def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
+    """``sac`` whose actor explores by a matrix of its last features.
+
+    Its losses see each transition with noise of its own, of the same distribution.
+
+    Raises:
+        ValueError: if actions are not continuous.
+    """
+    c, (num_features, size) = config, _shape(env, "sac_gsde", config.hidden)
+    inputs = observation_size(env.observation_space)
+    actor = state_dependent_actor(
+        _torso(inputs, c.hidden),
+        num_features,
+        size,
+        initial=c.initial_log_std,
+        mean_limit=c.mean_limit,
+        learn_features=c.learn_features,
+    )
+    critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
+    agent = twin_critics(actor, critic, vector_view(env))
+    agent = with_temperature(agent, c.initial_alpha)
+    dist = state_dependent(tanh_normal(), num_features)
+    policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
+    normal_part = agent._replace(actor=lambda params, x: agent.actor(params, x)[..., : 2 * size])
+    return sac(env, c, agent=normal_part, policy=policy).replace(name="sac_gsde")
+
+
+def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:
+    check_env(name, env)
+    if not hidden:
+        raise ValueError(f"{name} makes its noise of the last hidden layer, and hidden is ()")
+    return hidden[-1], action_size(env.action_space)
+
+
+def _torso(inputs: int, hidden: tuple[int, ...]) -> Network:
+    return sequential(mlp(inputs, *hidden, activation=torch.relu), torch.relu)

@@ -1,0 +1,140 @@
+"""Proximal policy optimisation."""
+
+from dataclasses import dataclass
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.maths.distributions import Distribution
+from nappo2.maths.surrogates import standardize
+from nappo2.networks import Agent
+from nappo2.pipeline import Transform, compose
+from nappo2.policies import Policy
+from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.fit import check_env
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import first_params, on_policy, suited
+from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
+
+WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"
+
+
+@checked
+@dataclass(frozen=True)
+class PPO:
+    """Hyper-parameters of PPO; by default those for MuJoCo and PyBullet, with 8 environments.
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        num_epochs: passes over each rollout.
+        num_minibatches: per pass; they divide the rollout.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        lambda_: of the advantage estimates.
+        clip_eps: how far a probability ratio may move to the agent's advantage.
+        value_coef: weight of the value's loss.
+        entropy_coef: weight of the entropy bonus.
+        max_grad_norm: to which gradients are clipped.
+        adam_eps: of Adam.
+        hidden: sizes of the hidden layers of actor and critic.
+        normalize: whether observations are normalised and rewards scaled.
+        clip_value: whether the value may move from the old one by clip_eps only.
+        standardize_rollout: advantages over the rollout, as the original does, not the minibatch.
+        anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
+        target_kl: the rest of a rollout's minibatches is left out where the KL of old and new
+            policy is above 1.5 of it, in nats; None for never.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 256
+    num_epochs: int = 10
+    num_minibatches: int = 32
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    lambda_: float = 0.95
+    clip_eps: float = 0.2
+    value_coef: float = 0.5
+    entropy_coef: float = 0.0
+    max_grad_norm: float = 0.5
+    adam_eps: float = 1e-5
+    hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = True
+    clip_value: bool = False
+    standardize_rollout: bool = False
+    anneal_updates: int = 0
+    target_kl: float | None = None
+    jit: bool = False
+
+
+@recipe
+def ppo(
+    env: Env,
+    config: PPO = PPO(),
+    *,
+    agent: Agent | None = None,
+    dist: Distribution | None = None,
+    policy: Policy | None = None,
+) -> Recipe:
+    """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
+
+    Its ratios are to the recorded log-probabilities, so rollouts may be of older params.
+
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ``suited_agent``: perceptrons, or for images convolutions, of the right sizes.
+        dist: None for the one that suits the environment's actions.
+        policy: how the collectors act, whose log-probabilities are the distribution's; None for
+            one that samples from it.
+
+    Raises:
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
+    """
+    check_env("ppo", env)
+    c, dist = config, dist or suited(env)
+    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
+    made = on_policy(
+        env,
+        agent,
+        dist,
+        name="ppo",
+        init=first_params(agent, c, *hyper, *["target_kl"] * (c.target_kl is not None)),
+        num_steps=c.num_steps,
+        prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),
+        loss=losses.ppo(
+            agent,
+            dist,
+            value_coef=c.value_coef,
+            value_loss=losses.clipped_value_loss if c.clip_value else losses.plain_value_loss,
+            scale=_unchanged if c.standardize_rollout else standardize,
+        ),
+        optimizer=optim.chain(
+            optim.clip_by_global_norm(c.max_grad_norm), optim.adam(eps=c.adam_eps)
+        ),
+        num_epochs=c.num_epochs,
+        num_minibatches=c.num_minibatches,
+        after=_annealing(c) if c.anneal_updates else compose(),
+        policy=policy,
+        jit=c.jit,
+    )
+    return made if c.target_kl is None else stopping_early(made)
+
+
+def stopping_early(recipe: Recipe) -> Recipe:
+    """The recipe, which leaves out the rest of a rollout's minibatches at ``hyper["target_kl"]``."""
+    reasons = {**recipe.compatible.reasons, "scheme": WHOLE_ROLLOUTS}
+    compatible = recipe.compatible._replace(scheme=("3cs", "da2cs"), reasons=reasons)
+    return recipe.replace(stop_early=kl_exceeds, compatible=compatible)
+
+
+def _unchanged(advantage):
+    return advantage
+
+
+def _annealing(c: PPO) -> Transform:
+    falling = {
+        name: optim.linear(getattr(c, name), 0.0, c.anneal_updates)
+        for name in ("learning_rate", "clip_eps")
+    }
+    return scheduled(every=c.num_epochs * c.num_minibatches, **falling)

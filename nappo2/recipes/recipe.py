@@ -1,0 +1,108 @@
+"""What the recipes share: first params, agents of the right sizes, and checks of what fits."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gymnasium.spaces import Discrete
+
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, check_spaces, observation_size
+from nappo2.maths.distributions import Distribution, categorical, normal
+from nappo2.networks import (
+    ActorCritic,
+    Agent,
+    actor_critic,
+    mlp,
+    normalized,
+    with_log_std,
+)
+from nappo2.params import Params, make_params
+from nappo2.pipeline import Transform, compose
+from nappo2.policies import Policy
+from nappo2.recipes.fit import check_agent, check_fit, compatible_of
+from nappo2.recipes.views import of_rows
+from nappo2.recipes.way import way_of
+from nappo2.stages import Recipe, placed
+
+
+def on_policy(
+    env: Env,
+    agent: Agent,
+    dist: Distribution,
+    *,
+    name: str,
+    num_epochs: int = 1,
+    num_minibatches: int = 1,
+    policy: Policy | None = None,
+    prepare: Transform,
+    **pieces: Any,
+) -> Recipe:
+    """An on-policy recipe, in which the agent settles how it acts and of what minibatches are.
+
+    Args:
+        prepare: advantages of rollouts.
+        policy: None for the one that the agent and the distribution make.
+        **pieces: of the ``Recipe``, as they are.
+
+    Raises:
+        ValueError: if the minibatches do not divide a rollout, or something does not fit.
+    """
+    check_agent(name, agent)
+    way = way_of(agent)
+    way.check_division(env.num_envs, pieces["num_steps"], num_minibatches)
+    params = make_params(agent.init(0), normalizer=agent.normalizer())
+    outputs = dist.num_outputs(action_size(env.action_space))
+    heads = {
+        "actor": (lambda params, x: agent.begin(params, x)[0], (outputs,)),
+        "critic": (lambda params, x: agent.begin(params, x)[1], ()),
+    }
+    check_fit(name, env, params, heads)
+    return Recipe(
+        name=name,
+        env=env,
+        policy=policy or way.policy(env, agent, dist),
+        greedy=way.greedy(agent, dist),
+        batches=way.batches(num_epochs, num_minibatches),
+        all_batches=way.all_batches(num_epochs, num_minibatches),
+        prepare=compose(placed(), prepare),
+        compatible=compatible_of(name),
+        **pieces,
+    )
+
+
+def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
+    """``seed -> params``: the agent's weights, and of the config what may change during a run."""
+
+    def init(seed):
+        hyper = {name: getattr(config, name) for name in names}
+        return make_params(agent.init(seed), normalizer=agent.normalizer(), **hyper)
+
+    return init
+
+
+@checked
+def suited(env: Env) -> Distribution:
+    """The distribution for an environment's actions: categorical, or diagonal normal."""
+    return categorical() if isinstance(env.action_space, Discrete) else normal()
+
+
+@checked
+def perceptrons(
+    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+) -> ActorCritic:
+    """Separate tanh perceptrons for actor and critic, of an environment's sizes.
+
+    For continuous actions with standard deviations that no observation changes.
+
+    Args:
+        env: whose spaces they fit.
+        hidden: sizes of the layers between.
+        normalize: whether they see normalised observations, and rewards are scaled.
+    """
+    check_spaces(env.name, env.observation_space, env.action_space)
+    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
+    networks = mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1)
+    agent = actor_critic(*(of_rows(network, env) for network in networks))
+    if not isinstance(env.action_space, Discrete):
+        agent = with_log_std(agent, outputs)
+    return normalized(agent, env.observation_space.shape) if normalize else agent

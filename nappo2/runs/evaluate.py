@@ -1,0 +1,104 @@
+"""How good params are: episodes of their own, with seeds of their own."""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.envs import Env, counted
+from nappo2.machine.stop import check_interrupt
+from nappo2.params import Params, Plain, beside_environments
+from nappo2.pipeline import positive
+from nappo2.policies import Policy, action_of
+from nappo2.policies.fitting import first_act
+from nappo2.seeds import fold_in, generator, split
+
+LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
+
+
+class Evaluation(NamedTuple):
+    """What finished episodes came to.
+
+    Attributes:
+        returns: undiscounted and unscaled, [num_episodes].
+        lengths: in steps, [num_episodes].
+    """
+
+    returns: Tensor
+    lengths: Tensor
+
+    def __repr__(self):
+        spread = self.returns.std(correction=0)
+        return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes)"
+
+
+@checked
+@torch.no_grad()
+def evaluate(
+    env: Env,
+    policy: Policy,
+    params: Params,
+    num_episodes: int = 10,
+    seed: int = 0,
+    max_steps: int = LONGEST,
+) -> Evaluation:
+    """The returns of exactly ``num_episodes`` episodes.
+
+    How many episodes of each environment count is settled before they begin, so that short
+    ones are not preferred (the first to finish would be). ``stages.greedy`` is the policy for a
+    deterministic evaluation, ``stages.policy`` for one as in training.
+
+    Args:
+        env: in which they are played; its simulators are made for it, and closed.
+        policy: how to act.
+        params: of the policy.
+        num_episodes: how many.
+        seed: of environments and policy.
+        max_steps: of an episode, which is waited for no longer.
+
+    Raises:
+        ValueError: if a count is not at least 1, or an episode does not end.
+    """
+    positive(num_episodes=num_episodes, max_steps=max_steps)
+    env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)
+    state, observation = env.reset(env_seed)
+    size, rng = env.num_envs, generator(key)
+    plain = Plain(beside_environments(params).to_dict())
+    quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
+    score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
+    try:
+        memory = policy.init(size, memory_seed)
+        act = partial(first_act, env, policy)
+        while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
+            check_interrupt()
+            decision, memory = act(plain, observation, memory, rng)
+            act = policy.act
+            state, observation, outcome = env.step(state, action_of(decision))
+            memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
+            reward, over, _ = counted(outcome)
+            score, length = score + reward, length + 1
+            for i in over.nonzero().flatten().tolist():
+                if len(found[i]) < quota[i]:
+                    found[i].append((score[i].item(), length[i].item()))
+            score, length = score * ~over, length * ~over
+            _check_ends(env, length, max_steps, found, quota)
+    finally:
+        env.close(state)
+    pairs = torch.tensor([episode for episodes in found for episode in episodes])
+    return Evaluation(*pairs.unbind(-1))
+
+
+def _check_ends(
+    env: Env, length: Tensor, max_steps: int, found: list[list], quota: list[int]
+) -> None:
+    """Refuses to wait any longer for the end of an episode that counts."""
+    if length.max() < max_steps:
+        return
+    for i in (length >= max_steps).nonzero().flatten().tolist():
+        if len(found[i]) < quota[i]:
+            raise ValueError(
+                f"environment {i} of {env.name} ended no episode in {max_steps:,} steps; a time "
+                "limit truncates them, and max_steps says how long an evaluation waits"
+            )

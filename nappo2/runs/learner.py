@@ -1,0 +1,473 @@
+"""The loop, as something one holds in hand."""
+
+import logging
+import math
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from signal import Signals
+from statistics import pstdev
+from time import perf_counter
+from typing import Any
+
+from nappo2.checks import checked
+from nappo2.machine.memory import keep_freed_memory
+from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
+from nappo2.machine.threads import torch_threads
+from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
+from nappo2.pipeline import Pipeline, adopt, is_empty, positive
+from nappo2.reports import Report, flat, join
+from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.interrupts import interruptible
+from nappo2.runs.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
+from nappo2.saving.checkpoint import Checkpoints, read_checkpoint, save_params, set_aside_after
+from nappo2.saving.log_dir import Claim, made, parents, set_aside
+from nappo2.saving.packing import Packed, pack, unpack
+from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
+from nappo2.seeds import check_seed
+from nappo2.stages.snapshots import close_state, packed_state, resumed, unpacked
+
+log = logging.getLogger("nappo2")
+MOST_STEPS = 100_000  # of a pipeline, from one row to the next
+COUNTERS = ("env_steps", "seconds", "sums", "metrics", "seed")
+
+
+class Learner:
+    """Takes the steps of a pipeline that yields params, and remembers what they were like.
+
+    ``for metrics in learner: ...`` yields each new row until ``target_steps``; SIGINT or SIGTERM
+    ends that after the step that is being taken, and what was learnt is kept; a second one aborts.
+    Run on from there in the next cell by the same line, or from a checkpoint with ``resume``.
+
+    Attributes:
+        params, state: with which the pipeline goes on.
+        metrics: a row of numbers per rollout, hyper-parameters among them. Returns and lengths are
+            means over the last 100 training episodes, undiscounted and unscaled. What happened
+            since the row before is a text under ``event``: ``set``, ``adopt``, what began anew
+            in ``resume``, restarts of workers; an interrupt is told in the last row.
+        env_steps: transitions collected. Updates are ``params["version"]``.
+        seconds: spent in steps.
+        interrupted: the number of the signal that ended the last loop, 0 if none did.
+    """
+
+    @checked
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        params: Params,
+        seed: int = 0,
+        target_steps: int = 100_000,
+        log_dir: str | Path | None = None,
+        *,
+        evaluate: Callable[[Params], Evaluation] | None = None,
+        evaluate_every: int = 10_000,
+        checkpoint_every: int | None = None,
+        tensorboard: bool = False,
+        progress: bool | None = None,
+        threads: int = 1,
+    ):
+        """
+        Args:
+            pipeline: whose items are params.
+            params: the first ones.
+            seed: from which all randomness derives.
+            target_steps: env steps after which the run is done.
+            log_dir: for metrics.csv, params.npz and curve.png; None writes nothing. Files of
+                an earlier run are set aside. The latest Learner of a process has it for itself.
+            evaluate: ``params -> Evaluation``, with environments and seeds of its own.
+            evaluate_every: env steps between evaluations.
+            checkpoint_every: env steps between checkpoints of the whole run, which are also written
+                when an evaluation is the best so far, and at the end of a loop; None for none.
+            tensorboard: whether to log to ``log_dir/tensorboard`` too.
+            progress: whether to show a bar; None shows it where somebody can see it.
+            threads: of torch within a step. For small networks more than one are slower, and
+                many times so on busy cores.
+
+        Raises:
+            ValueError: for counts that are not at least 1, a pipeline that is none, or a log_dir
+                that is a file, or that a run of another process writes to.
+        """
+        positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
+        positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
+        if tensorboard and log_dir is None:
+            raise ValueError("TensorBoard needs a log_dir to write to")
+        if checkpoint_every and log_dir is None:
+            raise ValueError("checkpoints need a log_dir to be written to")
+        self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
+        self.log_dir = None if log_dir is None else made(Path(log_dir))
+        self._claim = None if log_dir is None else Claim(self.log_dir)
+        self.state = pipeline.init(params, seed)
+        self.target_steps = target_steps
+        self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.checkpoint_every = checkpoint_every
+        self.env_steps, self.seconds, self.interrupted = 0, 0.0, 0
+        self.sums: dict[str, float] = {}
+        self.metrics = Metrics()
+        self._episodes = deque(maxlen=100)
+        self._unlogged: list[Report] = []
+        self._given, self._best_score = params["hyper"].clone(), -math.inf
+        self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
+        self._events: list[str] = []  # since the last row
+        self._steps_without_row = 0
+        self._warned: set[str] = set()
+        self._whole = True  # whether no step was broken off
+        self._closed = False
+        self._with_tensorboard = tensorboard
+        self._checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
+        self.progress, self._threads = progress, threads
+        keep_freed_memory()
+
+    def __repr__(self):
+        return f"Learner({self.pipeline!r}) at {self._info()}"
+
+    def step(self) -> Row:
+        """Takes one step of the pipeline; returns the latest row of metrics.
+
+        Raises:
+            ValueError: once this Learner is closed, or if the pipeline yields no params.
+        """
+        if self._closed:
+            raise ValueError("this Learner is closed; another one goes on from what it saved")
+        start = perf_counter()
+        self._whole = False
+        try:
+            with torch_threads(self._threads), one_rollout_each():
+                self.state, item, report = self.pipeline.step(self.params, self.state)
+        except Interrupted as interrupt:
+            self.state, self._whole = left_behind(self.state, interrupt), True
+            raise
+        params = self.params if is_empty(item) else item
+        if "hyper" not in params.keys():
+            raise ValueError(
+                f"a Learner's pipeline ends with update or learn, whose items are params; this one "
+                f"is {self.pipeline!r}"
+            )
+        self.params, elapsed = params, perf_counter() - start
+        self.seconds += elapsed
+        self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
+        self._whole = True
+        if report.sums.get("env_steps"):
+            self._steps_without_row = 0
+            self._log()
+        else:
+            self._check_source()
+        return self.metrics[-1] if self.metrics else {}
+
+    def _check_source(self) -> None:
+        """Refuses to run for ever with a pipeline that counts no env steps."""
+        self._steps_without_row += 1
+        if self._steps_without_row >= MOST_STEPS:
+            raise ValueError(
+                f"{MOST_STEPS:,} steps of {self.pipeline!r} reported no env_steps, so that no target "
+                "is ever reached; a source says count(report, env_steps=...) of each rollout"
+            )
+
+    def done(self) -> bool:
+        """Whether the target is reached."""
+        return self.env_steps >= self.target_steps
+
+    def __iter__(self) -> Iterator[Row]:
+        self.interrupted = 0
+        with interruptible() as signals, self._bar() as bar:
+            save = self.save
+            stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
+            try:
+                while not self.done() and not signals.number:
+                    before = self.env_steps
+                    with stopped_by(stop):
+                        row = self.step()
+                    bar.update(self.env_steps - before)
+                    bar.set_postfix_str(_shown(row), refresh=False)
+                    if self.env_steps > before:
+                        yield row
+            except Interrupted:
+                pass
+            except KeyboardInterrupt:
+                save = self._save_params
+                raise
+            finally:
+                self.interrupted = signals.number
+                with stopped_by(stop):
+                    save()
+
+    def run(self) -> "Learner":
+        """Runs until ``target_steps`` or an interrupt; returns itself, to be looked at."""
+        for _ in self:
+            pass
+        return self
+
+    @checked
+    def adopt(self, pipeline: Pipeline) -> "Learner":
+        """Goes on with another pipeline: a changed stage, or another scheme of the same recipe.
+
+        Params, metrics, and the states of stages that have the same name and structure stay.
+        Workers of a cut of the same name and size receive the new pipeline and keep what they
+        remember; others are ended, or started. Steps that are under way are dropped, and not counted.
+
+        Raises:
+            ValueError: if it is no pipeline.
+        """
+        self.state = adopt(pipeline, self.state, self.params, self.seed)
+        self.pipeline = pipeline
+        self._events.append(f"adopt {pipeline!r}")
+        return self
+
+    @checked
+    def set(self, **hyper: float) -> None:
+        """Changes hyper-parameters from the next step on, on every worker.
+
+        Raises:
+            ValueError: if params have none of that name; says which they have.
+        """
+        self.params = with_hyper(self.params, **hyper)
+        self._events += [f"set {name} {value:g}" for name, value in hyper.items()]
+
+    def print_info(self) -> None:
+        """Prints where the run stands, in a line."""
+        print(self._info())
+
+    @checked
+    def save_model(self, path: str | Path | None = None) -> Path:
+        """Writes the params, to ``log_dir/params.npz`` if no path is given; returns where.
+
+        Raises:
+            ValueError: if there is neither a path nor a log_dir.
+        """
+        if path is None and self.log_dir is None:
+            raise ValueError("save_model needs a path, as this Learner has no log_dir")
+        return save_params(self.params, path or self.log_dir / "params.npz")
+
+    def save(self) -> None:
+        """Leaves the params, the curve and a last checkpoint in the log_dir, if there is one."""
+        if self.interrupted:
+            self._tell_last(f"interrupted by {Signals(self.interrupted).name}")
+        if self.log_dir is None:
+            return
+        from nappo2.runs.curve import draw_curve
+
+        self.begin()
+        curve = self.log_dir / "curve.png"
+        self._attempted("params.npz", self.save_model)  # first, as it is what a run is for
+        if self.checkpoint_every and self._whole:
+            self._attempted("a checkpoint", self.checkpoint)
+        self._attempted(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
+        self._checkpoints.finish()
+
+    def _tell_last(self, event: str) -> None:
+        """Adds an event to the last row, once."""
+        told = self.metrics[-1].get("event", "") if self.metrics else event
+        if event in told.split("; "):
+            return
+        self.metrics[-1]["event"] = f"{told}; {event}" if told else event
+        if self._loggers and "metrics.csv" in self._loggers:
+            self._attempted("metrics.csv", partial(self._loggers["metrics.csv"], self.metrics))
+
+    def _save_params(self) -> None:
+        if self.log_dir is not None:
+            self._attempted("params.npz", self.save_model)
+
+    def _attempted(self, what: str, write: Callable[[], Any]) -> None:
+        """Writes a file of the run; whatever goes wrong with it is warned of, and ends nothing."""
+        try:
+            write()
+        except Exception as error:
+            warnings.warn(f"{what} was not written, and the run goes on: {error}", stacklevel=3)
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Begins to write the whole run to ``log_dir/checkpoints``, while it goes on.
+
+        Raises:
+            ValueError: if there is no log_dir, or params are not finite.
+            TypeError: if a stage's state is no data that could be saved; names its place.
+        """
+        if self.log_dir is None:
+            raise ValueError("a checkpoint needs a log_dir to be written to")
+        if (name := non_finite(self.params)) is not None:
+            raise ValueError(f"{name} is not finite, and good checkpoints stay")
+        self.begin()
+        self._checkpoints.begin(self._packed(), self.env_steps, best)
+
+    @checked
+    def resume(self, path: str | Path) -> None:
+        """Goes on from a checkpoint, or the newest good one of a run's log_dir.
+
+        What was learnt is kept: params, optimiser, replay, counters, metrics. What this Learner was
+        given counts: hyper-parameters that are other than those which the saved run was given,
+        capacities, intervals, the environment's arguments. The pipeline may be another scheme, or
+        have another number of workers or environments: what has the same names and structure goes
+        on; what begins anew is said. In the run's own log_dir, later checkpoints are set aside.
+        Nothing is touched unless all of the file is good.
+
+        Raises:
+            ValueError: if no checkpoint is good, or they have other params; names them.
+            FileNotFoundError: if there is none.
+        """
+        saved = read_checkpoint(path, self._checked)
+        inside = self.log_dir is not None and self.log_dir.absolute() in parents(path)
+        self.begin(aside=not inside)
+        if inside:
+            set_aside_after(self.log_dir, saved.counters["env_steps"])
+        self.params = in_one_vector(saved.params.to(self.params["version"].device))
+        self.state, notes = resumed(self.pipeline, self.state, saved.state)
+        for note in notes:
+            log.warning(note)
+        for name in COUNTERS:
+            setattr(self, name, saved.counters[name])
+        self.metrics = Metrics(self.metrics)
+        self._best_score = max(
+            (row["evaluation_return"] for row in self.metrics if "evaluation_return" in row),
+            default=-math.inf,
+        )
+        self._episodes = deque(saved.counters["episodes"], self._episodes.maxlen)
+        self._unlogged = saved.counters["unlogged"]
+        self._events += [f"resume: {note}" for note in notes]
+
+    def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
+        """What a checkpoint has, verified, and made beside what is in use."""
+        params = check_params(unpack(parts["params"]), self.params)
+        counters = check_counters(unpack(parts["learner"]))
+        hyper = settled(self._given, counters["given"], params["hyper"])
+        return SavedLearner(
+            replaced(params, hyper=hyper), counters, unpacked(self.state, parts["state"])
+        )
+
+    def _packed(self) -> Packed:
+        counters = {name: getattr(self, name) for name in COUNTERS}
+        counters |= {"episodes": list(self._episodes), "unlogged": self._unlogged}
+        counters |= {"given": self._given}
+        stages = [[stage.name, stage.kind] for stage in self.pipeline.stages]
+        state = packed_state(self.pipeline, self.state)
+        return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
+
+    def begin(self, aside: bool = True) -> None:
+        """Opens the files of the run, if it has not begun; those of an earlier one are set aside.
+
+        Raises:
+            ValueError: if this Learner is closed, or another one was made for this log_dir.
+        """
+        if self._claim is not None:
+            self._claim.check()
+        if self._loggers is not None:
+            return
+        if aside:
+            set_aside(self.log_dir)
+        self._loggers = {"metrics.csv": CsvFile(self.log_dir / "metrics.csv").write}
+        if self._with_tensorboard:
+            self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
+
+    def close(self) -> None:
+        """Closes the simulators, ends the workers, if there are any, and gives the log_dir free.
+
+        Params and metrics stay.
+        """
+        if not self._closed:
+            self._closed = True
+            close_state(self.pipeline, self.state)
+            if self._claim is not None:
+                self._claim.release()
+
+    def _log(self) -> None:
+        """Makes a row of all reports since the last one."""
+        report, self._unlogged = join(self._unlogged), []
+        steps, before = int(report.sums["env_steps"]), self.env_steps
+        self.env_steps += steps
+        if report.episodes:
+            self._episodes.extend(
+                zip(
+                    report.episodes["return"].tolist(),
+                    report.episodes["length"].tolist(),
+                    strict=True,
+                )
+            )
+        numbers = flat(report._replace(episodes={}))
+        for name in report.sums:
+            self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
+        elapsed = numbers.pop("seconds")
+        row = {"env_steps": self.env_steps, "updates": int(self.params["version"])}
+        row |= {"seconds": self.seconds, "steps_per_second": steps / elapsed}
+        if self._episodes:
+            row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
+            scores = [score for score, _ in self._episodes]
+            good = all(map(math.isfinite, scores))
+            row["episode_return_std"] = pstdev(scores) if good else math.nan
+        row |= {name: value for name, value in numbers.items() if name != "env_steps"}
+        hyper = self.params["hyper"].items()
+        row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
+        if restarts := int(numbers.get("restarts", 0)):
+            self._events.append(f"{restarts} workers restarted")
+        if self._events:
+            row["event"], self._events = "; ".join(self._events), []
+        self.metrics.append(row | self._evaluated(before))
+        self._write()
+        self._checkpoint_if_due(before)
+
+    def _due(self, every: int, before: int) -> bool:
+        """Whether a multiple of ``every`` env steps is among those of the latest row."""
+        return before // every < self.env_steps // every
+
+    def _evaluated(self, before: int) -> Row:
+        if self.evaluate is None or not self._due(self.evaluate_every, before):
+            return {}
+        try:
+            with torch_threads(self._threads):
+                found = self.evaluate(self.params)
+        except Interrupted:
+            return {}
+        return {
+            "evaluation_return": float(found.returns.mean()),
+            "evaluation_std": float(found.returns.std(correction=0)),
+            "evaluation_length": float(found.lengths.mean()),
+        }
+
+    def _write(self) -> None:
+        """Tells all loggers; of one that fails the first time, that is said."""
+        if self.log_dir is not None:
+            self.begin()
+        for name, logger in self._loggers.items():
+            try:
+                logger(self.metrics)
+            except Exception as error:
+                if name not in self._warned:
+                    warnings.warn(
+                        f"{name} failed, and the run goes on without: {error!r}", stacklevel=2
+                    )
+                self._warned.add(name)
+
+    def _checkpoint_if_due(self, before: int) -> None:
+        score = self.metrics[-1].get("evaluation_return")
+        best = score is not None and score >= self._best_score
+        if score is not None:
+            self._best_score = max(score, self._best_score)
+        if self.checkpoint_every and (best or self._due(self.checkpoint_every, before)):
+            self._attempted("a checkpoint", partial(self.checkpoint, best))
+
+    def _mean(self, i: int) -> float:
+        return sum(episode[i] for episode in self._episodes) / len(self._episodes)
+
+    def _bar(self):
+        with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+        visible = {None: None, True: False, False: True}[
+            self.progress
+        ]  # tqdm's None: on a terminal
+        return tqdm(
+            total=self.target_steps,
+            initial=self.env_steps,
+            unit="step",
+            disable=visible,
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a file would fill up
+        )
+
+    def _info(self) -> str:
+        rate = f", {self.env_steps / self.seconds:.0f} steps/s" if self.seconds else ""
+        row = self.metrics[-1] if self.metrics else {}
+        line = f"{self.env_steps:,} env steps, {int(self.params['version']):,} updates{rate}"
+        return ", ".join(filter(None, [line, _shown(row)]))
+
+
+def _shown(row: Row) -> str:
+    return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""

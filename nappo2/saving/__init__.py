@@ -1,0 +1,1 @@
+"""Runs on disk: plain data, archives of them, checkpoints, and the folder they lie in."""

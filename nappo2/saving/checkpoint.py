@@ -1,0 +1,237 @@
+"""Runs and params on disk: plain arrays in .npz archives, which execute nothing when they are read."""
+
+import logging
+import math
+import os
+import shutil
+import threading
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.params import Params, nested, non_finite, walk
+from nappo2.saving.archive import (
+    Damaged,
+    check_sizes,
+    clear_leftovers,
+    damaged,
+    read_archive,
+    read_array,
+    sync,
+    write_archive,
+)
+from nappo2.saving.log_dir import earlier
+from nappo2.saving.packing import AS_INTEGERS, Packed, unpack
+
+log = logging.getLogger("nappo2")
+KEPT = 3  # the newest checkpoints, beside the best
+
+BRANCHES = ("weights", "target", "normalizer", "version", "hyper")
+
+
+@checked
+def save_params(params: Params, path: str | Path) -> Path:
+    """Writes params to ``path``: all of them or nothing, and the old file stays until then.
+
+    Raises:
+        ValueError: if there is a file already, and some of the params are not finite.
+        OSError: if the disk does not take it.
+    """
+    path, name = Path(path), non_finite(params)
+    if name is not None and path.exists():
+        raise ValueError(f"{name} is not finite, and {path} stays as it was")
+    arrays = {_member(names): _array(leaf) for names, leaf in walk(params)}
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with open(unfinished, "wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+    return path
+
+
+@checked
+def load_params(path: str | Path) -> Params:
+    """Reads what ``save_params`` wrote.
+
+    Raises:
+        ValueError: if it is no such file, or it is damaged.
+        FileNotFoundError: if there is none.
+    """
+    with damaged(path, "holds no params of nappo2, or is damaged"), zipfile.ZipFile(path) as file:
+        check_sizes(file, path)
+        names = [name.removesuffix(".npy") for name in file.namelist()]
+        leaves = [_leaf(read_array(file, f"{name}.npy")) for name in names]
+        tree = nested(tuple(map(_names, names)), leaves)
+        missing = {"weights", "version", "hyper"} - set(tree)
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
+
+
+def _member(names: tuple[str, ...]) -> str:
+    """The name of a leaf in an archive; a slash within a name is no step (as in JSON pointers)."""
+    return "/".join(name.replace("~", "~0").replace("/", "~1") for name in names)
+
+
+def _names(member: str) -> tuple[str, ...]:
+    return tuple(name.replace("~1", "/").replace("~0", "~") for name in member.split("/"))
+
+
+def _array(leaf: Tensor) -> np.ndarray:
+    """A leaf as numpy has it; of a dtype that it lacks the bits, in a field that names the dtype."""
+    leaf = leaf.detach().cpu()
+    if leaf.dtype not in AS_INTEGERS:
+        return leaf.numpy()
+    bits = leaf.contiguous().view(AS_INTEGERS[leaf.dtype]).numpy()
+    return bits.view([(str(leaf.dtype).removeprefix("torch."), bits.dtype)])
+
+
+def _leaf(array: np.ndarray) -> Tensor:
+    if array.dtype.names is None:
+        return torch.from_numpy(array)
+    (name,) = array.dtype.names
+    dtype = next(dtype for dtype in AS_INTEGERS if str(dtype) == f"torch.{name}")
+    return torch.from_numpy(array[name].copy()).view(dtype)
+
+
+class Checkpoints:
+    """Writes the checkpoints of a run while it goes on, and keeps the last three and the best.
+
+    What is written is a copy that was handed over, so that the thread shares nothing. A disk that
+    refuses is warned of, and the checkpoints before stay as they are.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self._thread, self._error = folder, None, None
+
+    def begin(self, packed: Packed, env_steps: int, best: bool) -> None:
+        """Begins to write one, after ``env_steps``, when the one before it is done."""
+        self.finish()
+        self._thread = threading.Thread(target=self._write, args=(packed, env_steps, best))
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Waits until all is on the disk, and warns if it is not."""
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+        if self._error:
+            error, self._error = self._error, None
+            warnings.warn(f"no checkpoint was written, and the run goes on: {error}", stacklevel=3)
+
+    def _write(self, packed: Packed, env_steps: int, best: bool) -> None:
+        try:
+            if not self.folder.exists():
+                self.folder.mkdir()
+            clear_leftovers(self.folder)
+            path = self.folder / f"steps-{env_steps:012d}.npz"
+            write_archive(packed, path)
+            if best:
+                _link(path, self.folder / "best.npz")
+            older = [other for other in checkpoints_in(self.folder) if other < path]
+            for old in older[KEPT - 1 :]:
+                old.unlink()
+        except Exception as error:  # told where the run can hear it
+            self._error = error
+
+
+def _link(path: Path, name: Path) -> None:
+    """Gives a file another name, which takes no room where the disk knows links."""
+    other = name.with_suffix(".new")
+    other.unlink(missing_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+    os.replace(other, name)
+    sync(name.parent)
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first."""
+    return sorted(folder.glob("steps-*.npz"), reverse=True)
+
+
+def set_aside_after(log_dir: Path, env_steps: int) -> None:
+    """Moves the checkpoints of a run that are later than ``env_steps``, where it goes on from.
+
+    Or else the newest by name would be of another branch than the run. With them go copies of
+    what belongs to that branch and will be written anew.
+    """
+    folder = log_dir / "checkpoints"
+    later = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
+    best = folder / "best.npz"
+    if best.exists() and _env_steps_inside(best) > env_steps:
+        later.append(best)
+    if later:
+        aside = earlier(log_dir)
+        (aside / folder.name).mkdir()
+        for name in ("metrics.csv", "params.npz", "curve.png", "run.json"):
+            if (log_dir / name).exists():
+                shutil.copyfile(log_dir / name, aside / name)
+        for path in later:
+            os.replace(path, aside / folder.name / path.name)
+
+
+def _env_steps(path: Path) -> float:
+    """After which a checkpoint was written, by its name."""
+    digits = path.stem.removeprefix("steps-")
+    return int(digits) if digits.isdecimal() else math.inf
+
+
+def _env_steps_inside(path: Path) -> float:
+    """The same, by what is in it; what cannot be read is no part of a run that goes on."""
+    try:
+        return unpack(dict(read_archive(path).items())["learner"])["env_steps"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return math.inf
+
+
+T = TypeVar("T")
+
+
+def read_checkpoint(path: str | Path, use: Callable[[dict[str, Packed]], T]) -> T:
+    """What ``use`` makes of the checkpoint at ``path``, or of the newest good one in a run's folder.
+
+    Every byte of a file is verified before ``use`` is given its parts; whatever it raises means
+    that the file is not good, so it touches nothing that is in use.
+
+    Raises:
+        ValueError: if there is none that is good; names each and what is wrong with it.
+        FileNotFoundError: if there is none at all.
+    """
+    wrong = []
+    for candidate in _candidates(Path(path)):
+        try:
+            with damaged(candidate, "is no checkpoint of nappo2"):
+                made = use(dict(read_archive(candidate).items()))
+        except (ValueError, FileNotFoundError) as error:
+            wrong.append(error)
+            continue
+        if wrong:
+            refused = "; ".join(map(str, wrong))
+            warnings.warn(f"{refused}; going on from {candidate}", stacklevel=3)
+        return made
+    raise wrong[0] if len(wrong) == 1 else Damaged("; ".join(map(str, wrong)))
+
+
+def _candidates(path: Path) -> Iterator[Path]:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    if path.is_file():
+        yield path
+        return
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    found = checkpoints_in(folder)
+    if not found:
+        raise FileNotFoundError(f"there is no checkpoint in {folder}")
+    yield from found

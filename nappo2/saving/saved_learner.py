@@ -1,0 +1,111 @@
+"""What a checkpoint has of a Learner, and whether it fits the one that goes on from it."""
+
+from typing import Any, NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.params import Params, non_finite, walk
+from nappo2.reports import Report
+from nappo2.saving.checkpoint import BRANCHES
+
+
+class SavedLearner(NamedTuple):
+    """The parts of a checkpoint, verified.
+
+    Attributes:
+        params: with the hyper-parameters that count.
+        counters: env steps, seconds, sums, rows, episodes, reports without a row.
+        state: of the pipeline's stages, as plain data.
+    """
+
+    params: Params
+    counters: dict[str, Any]
+    state: dict[str, Any]
+
+
+def check_params(params: Any, like: Params) -> Params:
+    """``params`` of a checkpoint, if they have the structure of ``like`` and are finite.
+
+    Hyper-parameters are settings: those of ``like`` count, whichever the checkpoint has.
+
+    Raises:
+        ValueError: names what is another, or not finite.
+    """
+    if not isinstance(params, TensorDict) or set(params.keys()) != set(like.keys()):
+        raise ValueError(f"its params are {type(params).__name__}, not a TensorDict of {BRANCHES}")
+    odd = [name for name in params.keys() if type(params[name]) is not type(like[name])]
+    if odd:
+        raise ValueError(f"the {odd[0]} of its params is {type(params[odd[0]]).__name__}")
+    ours, theirs = _shapes(like), _shapes(params)
+    if ours != theirs:
+        name = next(n for n in (*ours, *theirs) if ours.get(n) != theirs.get(n))
+        raise ValueError(
+            f"it has other params: {name} is {theirs.get(name, 'not in it')}, and here "
+            f"{ours.get(name, 'there is none')}"
+        )
+    if (name := non_finite(params)) is not None:
+        raise ValueError(f"it has params that are not finite: {name}")
+    return params
+
+
+def _shapes(params: Params) -> dict[str, str]:
+    leaves = walk(params.exclude("hyper"))
+    return {"/".join(names): f"{leaf.dtype} {list(leaf.shape)}" for names, leaf in leaves}
+
+
+def settled(given: TensorDict, given_before: TensorDict, hyper: TensorDict) -> TensorDict:
+    """The hyper-parameters with which a run goes on.
+
+    Args:
+        given: those of the Learner that goes on.
+        given_before: those which the saved Learner was given.
+        hyper: those which it had when it was saved: set, scheduled or evolved since.
+
+    Returns:
+        What was saved, where both were given the same; what is given now, where it is another.
+    """
+
+    def same(name: str) -> bool:
+        old, new = given_before.get(name, None), given[name].cpu()
+        known = isinstance(old, Tensor) and isinstance(hyper.get(name, None), Tensor)
+        return known and torch.equal(old, new) and hyper[name].shape == new.shape
+
+    return TensorDict({name: hyper[name] if same(name) else x for name, x in given.items()})
+
+
+KINDS = {
+    "env_steps": int,
+    "seconds": (int, float),
+    "sums": dict,
+    "metrics": list,
+    "seed": int,
+    "episodes": list,
+    "unlogged": list,
+    "given": TensorDict,
+}
+
+
+def check_counters(counters: Any) -> dict[str, Any]:
+    """``counters`` of a checkpoint, if a Learner can go on with them.
+
+    Raises:
+        ValueError: names what is missing or of another kind.
+    """
+    if not isinstance(counters, dict):
+        raise ValueError(f"its counters are {type(counters).__name__}")
+    for name, kind in KINDS.items():
+        if not isinstance(counters.get(name), kind) or isinstance(counters[name], bool):
+            raise ValueError(f"its {name} is {counters.get(name)!r}")
+    values = [x for row in [counters["sums"], *counters["metrics"]] for x in dict(row).values()]
+    if not all(isinstance(x, (int, float, str)) for x in values):
+        raise ValueError("its rows hold more than numbers and texts")
+    for episode in counters["episodes"]:
+        if len(episode) != 2 or not all(isinstance(x, (int, float)) for x in episode):
+            raise ValueError("its episodes are no pairs of return and length")
+    if not all(isinstance(report, Report) for report in counters["unlogged"]):
+        raise ValueError("its reports are none")
+    if counters["env_steps"] < 0 or counters["seed"] < 0:
+        raise ValueError("its env_steps or seed is below 0")
+    return counters

@@ -1,0 +1,1 @@
+"""Rollouts: the source of every pipeline."""

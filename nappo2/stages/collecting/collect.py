@@ -1,0 +1,125 @@
+"""Sources: pipelines of rollouts."""
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.envs import Env
+from nappo2.machine.compiling import or_else
+from nappo2.machine.stop import check_interrupt
+from nappo2.maths import returns
+from nappo2.maths.moments import moments
+from nappo2.params import Params, Plain, beside_environments
+from nappo2.pipeline import Pipeline, described, positive, stage
+from nappo2.policies import Policy
+from nappo2.policies.fitting import check_acts
+from nappo2.reports import Report, count
+from nappo2.seeds import fold_in, split
+from nappo2.stages.collecting.interaction import CollectState, interact
+from nappo2.stages.collecting.on_bad import OnBad, cut_at_masked, raise_
+from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
+
+
+@stage
+def collect(
+    env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_, jit: bool = False
+) -> Pipeline:
+    """Rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B].
+
+    Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
+    ``next``, ``observation`` (the one reached, before any reset), ``reward``, ``terminated``,
+    ``truncated`` and ``done``; of a policy that remembers also ``memory``, what acting began with
+    at each step, and ``is_init``, whether an episode began there. Nothing in them is normalised,
+    and all is on the CPU. The report counts env steps and the seconds inside of ``env.step``, and
+    has the finished episodes, and the moments of observations and discounted returns that
+    ``params["normalizer"]`` asks for.
+
+    ``on_bad`` is what becomes of a rollout in which an observation or a reward is not finite; a
+    policy never sees such, and masked transitions are no part of the moments. With ``jit`` a
+    rollout of an environment in torch is one compiled call; where that fails, a warning says so
+    and nothing changes. It is not preempted, and its report knows of no seconds in a simulator.
+
+    Raises:
+        ValueError: if ``num_steps`` is not at least 1, ``on_bad`` treats nothing, or what is to be
+            compiled is not in torch; in a step, by ``raise_``, if an observation or a reward is not finite.
+    """
+    positive(num_steps=num_steps)
+    if jit and not can_be_scanned(env, policy):
+        raise ValueError(
+            f"rollouts of {env.name} cannot be compiled: jit takes an environment of physics_env "
+            "and a policy that samples from a distribution, such as stochastic"
+        )
+    act = or_else(scan_interact, interact, "collect") if jit else interact
+    limit = getattr(on_bad, "limit", 0.0)
+
+    def init(params, seed):
+        env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
+        env_state, observation = env.reset(env_seed)
+        zeros = torch.zeros(env.num_envs)
+        memory, fresh = policy.init(env.num_envs, memory_seed), torch.ones(env.num_envs).bool()
+        own = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
+        return {"collect": own}
+
+    @torch.no_grad()
+    def step(params, states):
+        state = states["collect"]
+        params = beside_environments(params)
+        plain = Plain(params.to_dict())
+        seed, key = split(state.seed)
+        try:
+            state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)
+        except Exception:  # which params of another environment may be the reason for
+            check_acts(env, policy, plain, state.observation, state.memory)
+            raise
+        done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        is_init = torch.cat([state.fresh[None], done[:-1]])
+        rollout, num_bad = on_bad(env.name, {**rollout, "is_init": is_init})
+        rollout["next"]["done"] = done
+        if "memory" not in rollout:
+            rollout.pop("is_init")
+        if "action_log_prob" not in rollout:
+            rollout["action_log_prob"] = policy.log_prob(plain, rollout)
+        rollout["params_version"] = params["version"].expand(done.shape)
+        if len(done) < num_steps:
+            rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
+        state, report = account(params, rollout, state._replace(seed=seed))
+        if len(done) < num_steps:
+            check_interrupt({"collect": state})
+        report = count(report, **found)
+        if num_bad:
+            report = count(report, non_finite=num_bad)
+        for key in ("raw_reward", "game_over"):
+            rollout["next"].pop(key, None)
+        if "mask" in rollout:  # the traces, not the episodes, which were counted above
+            rollout = cut_at_masked(rollout)
+        return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
+
+    def treating(on_bad):
+        return collect(env, policy, num_steps, on_bad, jit)
+
+    return described(Pipeline(init, step), env=env, treating=treating)
+
+
+def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
+    """What happened, in numbers: steps, finished episodes, and the moments that params ask for."""
+    reward, done = rollout["next"]["reward"], rollout["next"]["done"]
+    points = rollout["next"].get("raw_reward", reward)
+    over = rollout["next"].get("game_over", done)
+    score = returns.running(points, over, state.score)
+    length = returns.running(torch.ones_like(points), over, state.length)
+    counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
+    sums, discounted = {"env_steps": done.numel()}, state.discounted
+    alive, mask = ~done[-1], rollout.get("mask")
+    if "observation" in counted:
+        sums["observation_moments"] = moments(rollout["observation"], mask)
+    if "return" in counted:
+        so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
+        sums["return_moments"] = moments(so_far, mask)
+        discounted = so_far[-1].where(alive, 0)
+    going_on = ~over[-1]
+    state = state._replace(
+        score=score[-1].where(going_on, 0),
+        length=length[-1] * going_on,
+        fresh=done[-1],
+        discounted=discounted,
+    )
+    return state, Report({}, sums, {"return": score[over], "length": length[over]})

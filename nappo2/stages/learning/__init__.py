@@ -1,0 +1,1 @@
+"""Batches to gradients to params, one by one and a whole rollout at once."""

@@ -1,0 +1,219 @@
+"""All batches that a rollout feeds, as one item: what ``learn`` takes in a step.
+
+A batch is a plain dictionary of tensors here: to make a TensorDict of each costs more than to learn from it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
+from nappo2.reports import counting, join
+from nappo2.seeds import generator, split
+from nappo2.stages.learning.minibatches import (
+    SEQUENCES,
+    TRANSITIONS,
+    Slicing,
+    mean_age,
+    no_minibatches,
+    num_samples,
+    repeated,
+    selected,
+    shuffled,
+)
+
+View = Callable[[Mapping, Any], Mapping]
+"""``(data, x) -> batch``, such as those entries of the data whose indices are x."""
+
+VIEWS = (selected, partial(selected, dim=1))  # one function each, by which programs are found again
+
+
+class Passes(NamedTuple):
+    """Shuffled parts of one batch, in passes over all of it.
+
+    Attributes:
+        data: the batch, [N, ...] or [T, B, ...].
+        orders: of the parts' entries in each pass, [num_epochs, N].
+        sizes: of the parts of a pass.
+        dim: along which the data are cut.
+        num_samples: transitions that are learnt from, in all passes.
+        age: by how many versions params were older when the data were collected.
+    """
+
+    data: dict
+    orders: Tensor
+    sizes: list[int]
+    dim: int
+    num_samples: int
+    age: Tensor
+
+    @property
+    def num(self) -> int:
+        """How many batches these are."""
+        return len(self.orders) * len(self.sizes)
+
+    @property
+    def lag(self) -> Tensor:
+        """The age of the data, on average over updates, each of which makes it one more."""
+        return self.age + (self.num - 1) / 2
+
+    def one_by_one(self) -> Iterable[dict]:
+        """The batches."""
+        for order in self.orders:
+            yield from parts(selected(self.data, order, self.dim), self.sizes, self.dim)
+
+    def scannable(self) -> bool:
+        """Whether a scan can go over them, as all are of one size."""
+        return len(set(self.sizes)) == 1
+
+    def stacked(self) -> tuple[Mapping, Tensor, View]:
+        """The data, indices [K, n] of each batch, and how one is made of these."""
+        return self.data, self.orders.reshape(-1, self.sizes[0]), VIEWS[self.dim]
+
+    def whole(self) -> Mapping:
+        """All of the data."""
+        return self.data
+
+
+class Sampled(NamedTuple):
+    """Batches that were drawn one by one.
+
+    Attributes:
+        batches: of tensors [N, ...].
+        num_samples: transitions in them.
+        ages: by how many versions params were older when each was collected.
+    """
+
+    batches: list[dict]
+    num_samples: int
+    ages: list[Tensor]
+
+    @property
+    def num(self) -> int:
+        """How many batches these are."""
+        return len(self.batches)
+
+    @property
+    def lag(self) -> Tensor:
+        """The age of the data, on average over updates, each of which makes it one more."""
+        return torch.stack([age + i for i, age in enumerate(self.ages)]).mean()
+
+    def one_by_one(self) -> Iterable[dict]:
+        """The batches."""
+        return self.batches
+
+    def scannable(self) -> bool:
+        """Whether a scan can go over them."""
+        return True
+
+    def stacked(self) -> tuple[Mapping, Any, View]:
+        """Nothing, the batches as one of tensors [K, N, ...], and how each is made of these."""
+        return {}, self.whole(), _itself
+
+    def whole(self) -> Mapping:
+        """All of the data."""
+        return tree_map(lambda *leaves: torch.stack(leaves), *self.batches)
+
+
+Batches = Passes | Sampled
+"""All batches of a rollout, in the order in which they are learnt from."""
+
+
+def _itself(data: Mapping, x: Any) -> Any:
+    return x
+
+
+@stage
+def all_minibatches(num_epochs: int, num_minibatches: int) -> Transform:
+    """All ``minibatches(num_epochs, num_minibatches)`` of a rollout as one item, for ``learn``.
+
+    Raises:
+        ValueError: as ``minibatches`` does.
+    """
+    return at_once(TRANSITIONS, num_epochs, num_minibatches)
+
+
+@stage
+def all_sequences(num_epochs: int, num_minibatches: int) -> Transform:
+    """All ``sequences(num_epochs, num_minibatches)`` of a rollout as one item, for ``learn``.
+
+    Raises:
+        ValueError: as ``sequences`` does.
+    """
+    return at_once(SEQUENCES, num_epochs, num_minibatches)
+
+
+def at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:
+    """Passes over each rollout, as one item."""
+    positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
+
+    def transform(source):
+        def init(params, seed):
+            return source.init(params, seed) | {slicing.name: no_minibatches(slicing, seed)}
+
+        def step(params, state):
+            inner, rollout, report = source.step(params, state)
+            own, (seed, key) = state[slicing.name], split(state[slicing.name].seed)
+            batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
+            orders = shuffled(batch.shape[slicing.dim], num_epochs, generator(key))
+            batches = Passes(
+                batch.exclude("params_version").to_dict(),
+                repeated(orders, sum(sizes)),
+                sizes,
+                slicing.dim,
+                num_epochs * num_samples(batch),
+                mean_age(params, batch),
+            )
+            report = counting(report, batch.numel())
+            return inner | {slicing.name: own._replace(seed=seed)}, batches, report
+
+        return Pipeline(init, step)
+
+    return described(transform, keys=(slicing.name,), batches=slicing.name)
+
+
+@stage
+def all_due() -> Transform:
+    """All batches that a rollout makes due in a replay as one item, for ``learn``.
+
+    Right of a replay, and of what changes its batches. They must not depend on params, which move
+    between them.
+    """
+
+    def transform(source):
+        def step(params, state):
+            batches, reports = [], []
+            while not reports or "env_steps" not in reports[-1].sums:
+                state, batch, report = source.step(params, state)
+                batches.append(batch)
+                reports.append(report)
+            if is_empty(batches[0]):
+                return state, batches[0], join(reports)
+            sampled = Sampled(
+                [batch.exclude("params_version").to_dict() for batch in batches],
+                sum(map(num_samples, batches)),
+                [mean_age(params, batch) for batch in batches],
+            )
+            return state, sampled, join(reports)
+
+        return Pipeline(source.init, step)
+
+    return transform
+
+
+def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:
+    """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
+    columns = {
+        key: _cut(x, sizes, dim) if isinstance(x, Tensor) else parts(x, sizes, dim)
+        for key, x in batch.items()
+    }
+    return [{key: x[i] for key, x in columns.items()} for i in range(len(sizes))]
+
+
+def _cut(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
+    """Contiguous, as strides may change the order of a sum."""
+    return [part.contiguous() for part in x.split(sizes, dim)]

@@ -1,0 +1,112 @@
+"""A whole rollout's gradients and updates in one step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from nappo2.losses import Loss
+from nappo2.machine.compiling import or_else
+from nappo2.machine.stop import broken_off_after
+from nappo2.maths.moments import absorb_if
+from nappo2.optim import GradientTransformation
+from nappo2.params import Params, ravel, replaced
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
+from nappo2.reports import note
+from nappo2.stages.learning.batches import Batches
+from nappo2.stages.learning.dump import dump, dumped_at_the_end
+from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target, eager_loop, scan_loop
+from nappo2.stages.learning.update import moved
+
+
+@stage
+def learn(
+    loss: Loss,
+    optimizer: GradientTransformation,
+    *,
+    target: Target | None = None,
+    stop_early: EarlyStop | None = None,
+    jit: bool = False,
+) -> Transform:
+    """Takes all gradient steps of a rollout: ``gradients | update | polyak | unroll``, fused.
+
+    Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states are
+    those of the parts that it is the sum of.
+
+    Args:
+        loss: ``(params, batch) -> (loss, means)``.
+        optimizer: of the vector of weights.
+        target: how ``params["target"]`` follows the weights; None for params without.
+        stop_early: when the rest of a rollout's batches are left out, such as ``kl_exceeds``.
+        jit: whether all of them are one compiled call. That pays after some 15,000 batches; where
+            it fails, or there is no C++ compiler, a warning says so and nothing changes.
+
+    Raises:
+        ValueError: in a step, if the loss is no scalar, or depends on no weight.
+    """
+    rule = Rule(loss, optimizer, target, stop_early)
+    loop = or_else(scan_loop, eager_loop, "learn") if jit else eager_loop
+
+    def take(params: Params, state: Any, batches: Batches) -> LoopResult:
+        return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
+
+    return learning(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
+
+
+def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
+    """Stops early where the KL of old and new policy is above 1.5 ``target_kl``, as SB3 does."""
+    return means["approx_kl"] > 1.5 * hyper["target_kl"]
+
+
+def learning(
+    take: Callable[[Params, Any, Batches], LoopResult],
+    first_state: Callable[[Params], Any],
+    absorb: Callable = absorb_if,
+) -> Transform:
+    """The books around a loop: versions, statistics, lags, refused batches.
+
+    Args:
+        take: the loop.
+        first_state: of the optimizer.
+        absorb: of moments into the normalizer.
+    """
+
+    def transform(source):
+        def init(params, seed):
+            return source.init(params, seed) | {"update": first_state(params)}
+
+        @torch.no_grad()
+        def step(params, state):
+            inner, batches, report = source.step(params, state)
+            if is_empty(batches):
+                return inner | {"update": state["update"]}, batches, report
+            check_batches(batches)
+            with dumped_at_the_end(batches.whole), broken_off_after(inner):
+                result = take(params, state["update"], batches)
+            if not result.means["grad_norm"].isfinite():
+                dump(batches.whole())
+            normalizer, report = moved(params["normalizer"], report, result.state, absorb)
+            version = params["version"] + result.num_updates
+            changed = {"weights": result.weights, "target": result.target}
+            params = replaced(params, **changed, normalizer=normalizer, version=version)
+            lags = {"collection_lag": batches.lag, "gradient_lag": 0 * batches.lag}
+            report = note(report, batches.num_samples, **result.means, **lags)
+            return inner | {"update": result.state}, params, report
+
+        return Pipeline(init, step)
+
+    return described(transform, keys=("update",), updates=True)
+
+
+def check_batches(item: Any) -> None:
+    """Refuses what are not all batches of a rollout.
+
+    Raises:
+        ValueError: says what makes some.
+    """
+    if not hasattr(item, "stacked"):
+        raise ValueError(
+            "learn takes all batches of a rollout as one item, as all_minibatches(num_epochs, "
+            "num_minibatches), all_sequences(...) or all_due() make them; what came is of shape "
+            f"{list(getattr(item, 'batch_size', []))}"
+        )

@@ -1,0 +1,1 @@
+"""Reuse of transitions: replays, and what is done left and right of them."""

@@ -1,0 +1,1 @@
+"""What somebody adds who only imports nappo2: an algorithm in a file each."""

@@ -1,0 +1,93 @@
+"""One file each: an algorithm of a stranger runs in every scheme, compiled, saved and resumed."""
+
+import inspect
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nappo2 import Learner, envs, ravel, scheme
+from nappo2.schemes import SCHEMES
+from nappo2.schemes.seven import TAKES
+from tests.extensions import advantage_weighted, redq, threads
+
+RECIPES = {
+    "awr": (advantage_weighted.awr, advantage_weighted.AWR(num_steps=8), envs.cartpole),
+    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), envs.pendulum),
+}
+WORKERS = {"collectors": 2, "learners": 2}
+
+
+def made(name, **changes):
+    make, config, env = RECIPES[name]
+    return make(env(2), replace(config, **changes))
+
+
+def started(recipe, name, log_dir=None, **more):
+    given = {key: x for key, x in (WORKERS | more).items() if key in TAKES[name]}
+    pipe = scheme(name, recipe, **given)
+    return Learner(
+        pipe, recipe.init(0), 0, 200, log_dir, checkpoint_every=log_dir and 10**9, progress=False
+    )
+
+
+@pytest.mark.parametrize(("module", "most"), [(advantage_weighted, 40), (redq, 90), (threads, 45)])
+def test_it_is_one_file(module, most):
+    assert len(inspect.getsource(module).splitlines()) <= most
+
+
+@pytest.mark.parametrize("scheme_name", SCHEMES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_strangers_algorithm_runs_in_every_scheme_and_is_resumed(
+    name, scheme_name, tmp_path, same
+):
+    """Its params after a resume are those of the run that went on, where that is synchronous."""
+    recipe = made(name)
+    first = started(recipe, scheme_name, tmp_path)
+    for _ in range(6):
+        row = first.step()
+    first.save()
+    second = started(recipe, scheme_name)
+    second.resume(tmp_path)
+    assert same(second.params, first.params) and int(first.params["version"]) > 0
+    assert all(torch.isfinite(torch.tensor(x)) for x in row.values() if isinstance(x, float))
+    if scheme_name in ("3cs", "3ds", "2dacs"):
+        for _ in range(3):
+            first.step(), second.step()
+        assert same(second.params, first.params)
+    first.close(), second.close()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_strangers_algorithm_is_compiled_as_any(name):
+    found = []
+    for jit in (False, True):
+        run = started(made(name, jit=jit), "3cs")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*cannot be compiled")
+            for _ in range(4):
+                run.step()
+        found.append(ravel(run.params["weights"])[0])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+
+
+def test_five_critics_learn_each_their_own():
+    run = started(made("redq"), "3cs").run()
+    critics = run.params["weights", "critics"]
+    first = run.pipeline.init(run.params, 0) and made("redq").init(0)["weights", "critics"]
+    assert len(critics.keys()) == 5
+    for i in critics.keys():
+        assert not torch.equal(critics[i, "0", "weight"], first[i, "0", "weight"])
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])
+def test_a_strangers_backend_is_serial_where_the_scheme_is_synchronous(name, same):
+    """Workers in threads: whoever is asked for all gives the same bits."""
+    runs = [started(made("awr"), name, on=on) for on in (threads.in_threads(4), threads.serial)]
+    for run in runs:
+        for _ in range(4):
+            run.step()
+    assert all(int(run.params["version"]) >= 4 for run in runs)
+    if name in ("3ds", "2dacs"):
+        assert same(runs[0].params, runs[1].params)
