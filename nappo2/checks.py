@@ -55,10 +55,14 @@ RANGES = {
     **dict.fromkeys(("gamma", "lambda_", "epsilon", "discrete_entropy_share"), FRACTION),
     **dict.fromkeys(("b1", "b2", "decay", "momentum"), FRACTION),
     **dict.fromkeys(("alpha", "beta", "eps"), NOT_NEGATIVE),
-    **dict.fromkeys(("learning_rate", "clip_eps", "update_ratio", "initial_alpha"), POSITIVE),
+    **dict.fromkeys(
+        ("learning_rate", "clip_eps", "update_ratio", "initial_alpha", "target_kl"), POSITIVE
+    ),
     **dict.fromkeys(("adam_eps", "rmsprop_eps", "max_megabytes"), POSITIVE),
     **dict.fromkeys(("target_step_size", "step_size"), Range(0, 1, above=True)),
-    **dict.fromkeys(("value_coef", "entropy_coef", "num_cpus", "num_gpus"), NOT_NEGATIVE),
+    **dict.fromkeys(
+        ("value_coef", "entropy_coef", "weight_decay", "num_cpus", "num_gpus"), NOT_NEGATIVE
+    ),
     **dict.fromkeys(("noise_std", "noise_limit", "exploration_std", "std"), NOT_NEGATIVE),
     **dict.fromkeys(
         ("max_grad_norm", "max_norm", "clip_rho", "clip_c"), POSITIVE._replace(finite=False)

@@ -96,6 +96,12 @@ def test_a_storage_that_does_not_fit_is_refused():
         stages.replace(batches=replay(100, 8))
 
 
+def test_a_storage_that_a_recipe_is_given_is_refused_too():
+    """By ``replay``, what keeps nothing."""
+    with pytest.raises(ValueError, match="dqn does not go with the storage minibatches, as it le"):
+        RECIPES["dqn"](envs.cartpole(2), replay=lambda *counts, **ratios: minibatches(1, 1))
+
+
 def test_observations_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="ppo does not go with observations of goals; fitting obs"):
         ppo(envs.bit_flipping(2, 4))

@@ -172,8 +172,11 @@ def test_an_optimiser_of_torch_learns_in_a_recipe_fused_as_composed(same):
 
 
 def test_what_torch_refuses_is_refused_where_it_is_given():
-    with pytest.raises(ValueError, match=r"from_torch cannot make SGD: .*nesterof"):
+    with pytest.raises(ValueError, match=r"from_torch cannot use SGD: .*nesterof"):
         from_torch(torch.optim.SGD, nesterof=True)
+    for optimizer in (torch.optim.LBFGS, torch.optim.SparseAdam, print):
+        with pytest.raises(ValueError, match="from_torch cannot use"):
+            from_torch(optimizer)
 
 
 def test_a_cosine_by_hand():

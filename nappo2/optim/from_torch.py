@@ -28,17 +28,24 @@ def from_torch(
     Raises:
         ValueError: if the class does not take these options.
     """
-    try:
-        optimizer([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"from_torch cannot make {optimizer.__name__}: {error}") from error
+    name, weight = (
+        getattr(optimizer, "__name__", repr(optimizer)),
+        torch.zeros(1, requires_grad=True),
+    )
+    weight.grad = torch.ones(1)
+    try:  # one step, as some take more than gradients
+        optimizer([weight], lr=0.1, **options).step()
+    except Exception as error:
+        raise ValueError(f"from_torch cannot use {name}: {error}") from error
 
     def init(vector):
         return {}
 
     def update(grads: Tensor, state: Mapping, hyper: Mapping, weights: Tensor):
         if is_traced(grads):
-            raise NotImplementedError("an optimiser of torch.optim cannot be compiled")
+            raise NotImplementedError(
+                "an optimiser of torch.optim cannot be compiled, nor run by a population"
+            )
         moved = weights.clone().requires_grad_()
         moved.grad = grads.clone()
         inner = optimizer([moved], lr=float(hyper[rate]), **options)

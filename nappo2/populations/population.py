@@ -20,6 +20,7 @@ from nappo2.populations.lifting import learn_members, member_batches, tree_stack
 from nappo2.reports import Mean, Report
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.on_bad import drop, raise_
+from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import Compatibility
 from nappo2.stages.recipe import Recipe, collect_of, finite
 
@@ -133,8 +134,9 @@ def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     at_once = recipe.env.many and parts_of(recipe.policy) and recipe.on_bad is raise_
     if not at_once or recipe.rollouts.stages:
         return members(collect_of(recipe) | recipe.prepare, num_members)
+    jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     return collect_members(
-        recipe.env, recipe.policy, recipe.num_steps, recipe.prepare, num_members, jit=recipe.jit
+        recipe.env, recipe.policy, recipe.num_steps, recipe.prepare, num_members, jit
     )
 
 

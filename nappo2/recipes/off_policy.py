@@ -13,6 +13,7 @@ from nappo2.pipeline import Transform, compose
 from nappo2.recipes.fit import compatible_of
 from nappo2.stages import Recipe, Target, all_due, placed
 from nappo2.stages import replay as uniform
+from nappo2.stages.recipe import fitting
 
 Replay = Callable[..., Transform]
 """``(capacity, batch_size, update_ratio=, start_steps=) -> transform``: ``stages.replay``, or
@@ -46,7 +47,7 @@ def off_policy(
         return compose(kept, placed(), noise)
 
     # a priority may read params, which move between batches
-    return Recipe(
+    made = Recipe(
         name=name,
         env=env,
         num_steps=c.num_steps,
@@ -57,6 +58,7 @@ def off_policy(
         compatible=compatible_of(name),
         **pieces,
     )
+    return fitting(made)
 
 
 def critics_of(

@@ -23,6 +23,7 @@ from nappo2.recipes.fit import check_agent, check_fit, compatible_of
 from nappo2.recipes.views import of_rows
 from nappo2.recipes.way import way_of
 from nappo2.stages import Recipe, placed
+from nappo2.stages.recipe import fitting
 
 
 def on_policy(
@@ -57,7 +58,7 @@ def on_policy(
         "critic": (lambda params, x: agent.begin(params, x)[1], ()),
     }
     check_fit(name, env, params, heads)
-    return Recipe(
+    made = Recipe(
         name=name,
         env=env,
         policy=policy or way.policy(env, agent, dist),
@@ -68,6 +69,7 @@ def on_policy(
         compatible=compatible_of(name),
         **pieces,
     )
+    return fitting(made)
 
 
 def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
