@@ -64,10 +64,9 @@ class MemberBatches(NamedTuple):
         """Transitions that are learnt from, by all."""
         return sum(batches.num_samples for batches in self.members)
 
-    @property
-    def lag(self) -> Tensor:
+    def lag(self, num_updates: int) -> Tensor:
         """The age of the data, on average."""
-        return torch.stack([batches.lag for batches in self.members]).mean()
+        return torch.stack([batches.lag(num_updates) for batches in self.members]).mean()
 
     def stacked(self) -> tuple[Mapping, Tensor, View]:
         """The data [n, ...], indices [K, n, size] of each batch, and how a member's is made of these."""

@@ -19,7 +19,7 @@ from nappo2.schemes import on_ray
 from nappo2.schemes.backend import Worker
 from tests.benchmarks.figures import figure, interleaved, report
 
-PARAMS = make_params({"bias": torch.zeros(1)})
+PARAMS = make_params(TensorDict(bias=torch.zeros(1)))
 
 
 def frames() -> TensorDict:

@@ -266,9 +266,9 @@ def test_where_the_first_minibatch_is_too_far_nothing_is_learnt(same):
 def test_target_kl_takes_as_many_minibatches_as_stable_baselines_would(same):
     """Those before the first whose KL is above 1.5 x 0.002: as if there were no others."""
     s = stages(target_kl=0.002, learning_rate=1e-2)
-    params, _ = train(s.central, s.init(0), 1)
+    params, (early,) = train(s.central, s.init(0), 1)
     taken = int(params["version"])
-    assert 0 < taken < 8
+    assert 0 < taken < 8 and early.means["collection_lag"].value == (taken - 1) / 2
     plain = stages(learning_rate=1e-2)
     pipe = collect_of(plain) | plain.prepare | batches_of(plain)
     pipe = pipe | gradients_of(plain) | update_of(plain)

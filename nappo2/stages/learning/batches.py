@@ -56,10 +56,9 @@ class Passes(NamedTuple):
         """How many batches these are."""
         return len(self.orders) * len(self.sizes)
 
-    @property
-    def lag(self) -> Tensor:
+    def lag(self, num_updates: int) -> Tensor:
         """The age of the data, on average over updates, each of which makes it one more."""
-        return self.age + (self.num - 1) / 2
+        return self.age + (max(num_updates, 1) - 1) / 2
 
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""
@@ -97,10 +96,10 @@ class Sampled(NamedTuple):
         """How many batches these are."""
         return len(self.batches)
 
-    @property
-    def lag(self) -> Tensor:
+    def lag(self, num_updates: int) -> Tensor:
         """The age of the data, on average over updates, each of which makes it one more."""
-        return torch.stack([age + i for i, age in enumerate(self.ages)]).mean()
+        taken = self.ages[: max(num_updates, 1)]
+        return torch.stack([age + i for i, age in enumerate(taken)]).mean()
 
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""

@@ -89,7 +89,8 @@ def learning(
             version = params["version"] + result.num_updates
             changed = {"weights": result.weights, "target": result.target}
             params = replaced(params, **changed, normalizer=normalizer, version=version)
-            lags = {"collection_lag": batches.lag, "gradient_lag": 0 * batches.lag}
+            lag = batches.lag(result.num_updates)
+            lags = {"collection_lag": lag, "gradient_lag": 0 * lag}
             report = note(report, batches.num_samples, **result.means, **lags)
             return inner | {"update": result.state}, params, report
 
