@@ -26,7 +26,7 @@ from nappo2.stages.learning.loops import (
     Rule,
     functional_loop,
     in_one_scan,
-    one_by_one,
+    step_by_step,
 )
 
 
@@ -118,7 +118,7 @@ def learn_members(
 ) -> Transform:
     """``learn`` of each member, all in one step; arguments and states are those of ``learn``."""
     rule = Rule(loss, optimizer, stop_early=stop_early)
-    eager, scan = (partial(functional_loop, run, MEMBERS) for run in (one_by_one, in_one_scan))
+    eager, scan = (partial(functional_loop, run, MEMBERS) for run in (step_by_step, in_one_scan))
     loop = or_else(scan, eager, "learn_members") if jit else eager
 
     def take(params: Params, state: Any, batches: MemberBatches) -> LoopResult:

@@ -251,7 +251,7 @@ def stoppable(step: Callable, stop_early: EarlyStop) -> Callable:
     return masked
 
 
-def one_by_one(step: Callable, still: Mapping, carry: Any, data: Mapping, xs: Any) -> tuple:
+def step_by_step(step: Callable, still: Mapping, carry: Any, data: Mapping, xs: Any) -> tuple:
     """The steps as they are, for ``functional_loop``."""
     rows = []
     leaves, spec = tree_flatten(xs)
