@@ -177,7 +177,7 @@ def append_pickle(path, canary):
     """Replaces the array of an archive by a pickle, and seals it again."""
     import io
 
-    from nappo2 import archive
+    from nappo2.saving import archive
 
     data = io.BytesIO()
     np.lib.format.write_array(data, canary, allow_pickle=True)
