@@ -4,17 +4,21 @@ import math
 
 import pytest
 import torch
+from torch.utils._pytree import tree_map
 
 from nappo2 import PPO, envs, ppo
 from nappo2.optim import (
     adam,
     adamw,
+    apply_if_finite,
     chain,
     clip_by_global_norm,
     constant,
     cosine,
+    every,
     from_torch,
     linear,
+    partition,
     rmsprop,
     sgd,
     warm_up,
@@ -199,3 +203,34 @@ def test_a_schedule_warms_up():
         assert cosine(0.3, 0.1, 10)(torch.tensor(version)).item() == pytest.approx(expected)
         theirs.optimizer.step()
         theirs.step()
+
+
+PARTS = {"a": torch.zeros(2), "b": torch.zeros(3)}
+STATES = {
+    "a tuple in a tuple": chain(clip_by_global_norm(1.0), chain(adam(), sgd(0.9))),
+    "by labels": partition(PARTS, {"a": every(2, adam()), "b": adamw()}),
+    "labels in labels": partition(
+        {"x": PARTS}, {"x": partition(PARTS, {"a": rmsprop(), "b": sgd()})}
+    ),
+}
+
+
+@pytest.mark.parametrize("ours", STATES.values(), ids=STATES)
+def test_members_refuse_as_one_does_whatever_state_an_optimiser_has(ours):
+    """Of two under vmap, the second gradient of the first is not finite."""
+    optimizer = apply_if_finite(ours)
+    grads = some(3, 2, 5)
+    grads[1, 0, 3] = math.nan
+    vectors = torch.zeros(2, 5)
+    alone = [optimizer.init(vectors[0]) for _ in range(2)]
+    states = tree_map(lambda *leaves: torch.stack(leaves), *alone)
+    step = torch.vmap(lambda g, s, w: optimizer.update(g, s, HYPER, w))
+    expected = vectors.clone()
+    for both in grads:
+        updates, states = step(both, states, vectors)
+        vectors = vectors + updates
+        for i in range(2):
+            update, alone[i] = optimizer.update(both[i], alone[i], HYPER, expected[i])
+            expected[i] = expected[i] + update
+    torch.testing.assert_close(vectors, expected)
+    assert states.refused.tolist() == [0, 0] and vectors.isfinite().all()

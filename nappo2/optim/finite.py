@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
@@ -45,7 +45,8 @@ def apply_if_finite(
             good = seen.isfinite()
             refused = torch.where(good, 0, state.refused + 1)
             updates = torch.where(good, updates, NOTHING)
-            return updates, FiniteState(refused, _where(good, inner, state.inner))
+            inner = tree_map(lambda new, old: torch.where(good, new, old), inner, state.inner)
+            return updates, FiniteState(refused, inner)
         if math.isfinite(seen.item()):
             return updates, FiniteState(torch.zeros_like(state.refused), inner)
         refused = state.refused + 1
@@ -64,10 +65,3 @@ def last_accepted(state: Any) -> Tensor:
     states = tree_leaves(state, is_leaf=lambda part: isinstance(part, FiniteState))
     refused = [part.refused for part in states if isinstance(part, FiniteState)]
     return refused[0] == 0 if refused else torch.tensor(True)
-
-
-def _where(good: Tensor, new: Any, old: Any) -> Any:
-    if isinstance(new, Tensor):
-        return torch.where(good, new, old)
-    parts = [_where(good, x, y) for x, y in zip(new, old, strict=True)]
-    return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)

@@ -77,13 +77,18 @@ class Population(NamedTuple):
         return replaced(params, hyper=params["hyper"].copy().update(own))
 
     @property
+    def collect(self) -> Pipeline:
+        """Prepared rollouts of all members, [n, T, B]."""
+        return _collecting(self.recipe, self.num_members)
+
+    @property
     def line(self) -> Pipeline:
         """All of it, in one process."""
         recipe, n = self.recipe, self.num_members
         learnt = learn_members(
             recipe.loss, finite(recipe.optimizer), stop_early=recipe.stop_early, jit=recipe.jit
         )
-        return _collecting(recipe, n) | member_batches(recipe.all_batches, n) | learnt | self.after
+        return self.collect | member_batches(recipe.all_batches, n) | learnt | self.after
 
     central = line
 
