@@ -54,7 +54,7 @@ def soak(session):
 def bench(session):
     """What is timed: ``nox -s bench -- locomotion`` for one of them."""
     session.install(".[test,bench]")
-    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session
@@ -71,7 +71,7 @@ def docs(session):
 def compare(session):
     """PPO beside Stable-Baselines3, as a table and a picture in docs/."""
     session.install(".[test,bench]")
-    session.run("python", "-m", "tests.benchmarks.compare", *session.posargs)
+    session.run("python", "-m", "benchmarks.compare", *session.posargs)
 
 
 @nox.session

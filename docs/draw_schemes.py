@@ -5,18 +5,18 @@ from pathlib import Path
 from nappo2 import PPO, envs, ppo, scheme, serial
 from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
-from nappo2.show.diagram import picture
+from nappo2.show._diagram import picture
 
 FOLDER = Path(__file__).parent / "pictures"
 
 
 def drawings() -> dict[str, str]:
     """The text of each picture, by its name."""
-    stages = ppo(envs.cartpole(8), PPO(num_steps=32, num_epochs=4, num_minibatches=4))
+    recipe = ppo(envs.cartpole(8), PPO(num_steps=32, num_epochs=4, num_minibatches=4))
     far = serial._replace(remote=True)  # drawn as on Ray, which is not started for that
     given = {"collectors": 4, "learners": 2, "on": far}
     pipes = {
-        name: scheme(name, stages, **{key: given[key] for key in given if key in TAKES[name]})
+        name: scheme(name, recipe, **{key: given[key] for key in given if key in TAKES[name]})
         for name in SCHEMES
     }
     each = {f"{name}.svg": picture({name: pipe}) for name, pipe in pipes.items()}

@@ -11,7 +11,7 @@ from nappo2.maths import distributions
 from nappo2.maths.moments import frozen
 from nappo2.networks import actor_critic, from_module, mlp, normalized
 from nappo2.params import Params, make_params, ravel
-from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, each, stage, unroll
+from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, map_items, repeat, stage
 from nappo2.policies import Policy, greedy, stochastic
 from nappo2.populations import Population, population
 from nappo2.recipes import (
@@ -49,7 +49,7 @@ from nappo2.schemes import all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
 from nappo2.show import (
     check_env,
-    check_shippable,
+    check_picklable,
     compare,
     first,
     live,
@@ -66,11 +66,10 @@ from nappo2.stages import (
     all_minibatches,
     all_sequences,
     batches_of,
-    clip,
+    clamp,
     collect,
     collect_of,
     discounted,
-    drop,
     gae,
     gradients,
     gradients_of,
@@ -78,6 +77,7 @@ from nappo2.stages import (
     hindsight,
     learn,
     learn_of,
+    mask,
     minibatches,
     n_step,
     noise,
@@ -127,8 +127,8 @@ __all__ = [
     "all_sequences",
     "batches_of",
     "check_env",
-    "check_shippable",
-    "clip",
+    "check_picklable",
+    "clamp",
     "collect",
     "collect_of",
     "compare",
@@ -137,8 +137,6 @@ __all__ = [
     "distributions",
     "double_dqn",
     "dqn",
-    "drop",
-    "each",
     "envs",
     "evaluate",
     "first",
@@ -162,6 +160,8 @@ __all__ = [
     "look",
     "losses",
     "make_params",
+    "map_items",
+    "mask",
     "minibatches",
     "mlp",
     "n_step",
@@ -184,6 +184,7 @@ __all__ = [
     "recipes",
     "recurrent_impala",
     "recurrent_ppo",
+    "repeat",
     "replay",
     "sac",
     "sac_gsde",
@@ -200,7 +201,6 @@ __all__ = [
     "stochastic",
     "td3",
     "to_torchrl",
-    "unroll",
     "update",
     "update_of",
     "video",

@@ -84,7 +84,7 @@ Other integers are at least 1, or at least 0 where that is the default.
 WORDS = {
     "Env": "an Env, as envs.make('CartPole-v1') makes one",
     "Policy": "a Policy, as stochastic(actor, dist) makes one",
-    "Transform": "a transform, as gae(agent) or each(fn) makes one",
+    "Transform": "a transform, as gae(agent) or map_items(fn) makes one",
     "Pipeline": "a pipeline, as collect(env, policy, num_steps) begins one",
     "Recipe": "a recipe, as ppo(env) makes one",
     "Network": "a Network, as mlp(4, 64, 2) makes one",

@@ -65,7 +65,7 @@ class Stage(NamedTuple):
         regroups: whether its items are no longer the single steps of a rollout [T, B].
         updates: whether its items are params.
         is_source: whether nothing stands left of it.
-        treating: of a source: the same with another treatment of what is not finite.
+        with_non_finite: of a source: the same with another treatment of what is not finite.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Stage(NamedTuple):
     regroups: bool = False
     updates: bool = False
     is_source: bool = False
-    treating: Callable[[Callable[..., Any]], "Pipeline"] | None = None
+    with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
 
     def __repr__(self):
         plain = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
@@ -108,7 +108,7 @@ class Pipeline(NamedTuple):
         made = transform(self)
         if not is_pipeline(made):
             raise ValueError(
-                f"behind | stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
+                f"behind | stands a transform, as gae(...) or map_items(...) makes one, not {transform!r}"
             )
         return made
 
@@ -252,7 +252,7 @@ def check_transform(transform: Any, where: str = "|") -> None:
         )
     if not callable(transform):
         raise ValueError(
-            f"behind {where} stands a transform, as gae(...) or each(...) makes one, not {transform!r}"
+            f"behind {where} stands a transform, as gae(...) or map_items(...) makes one, not {transform!r}"
         )
 
 
@@ -351,7 +351,7 @@ def is_empty(item: Any) -> bool:
     return 0 in getattr(item, "batch_size", ())
 
 
-def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
+def stateless(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
     """Replaces every item by ``fn(params, item)``; the bare transform, for use within a stage.
 
     Empty batches pass as they are.
@@ -368,18 +368,18 @@ def mapped(fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
 
 
 @stage
-def _each(fn: Callable[[Params, TensorDict], TensorDict], name: str) -> Transform:
-    return mapped(fn)
+def _map_items(fn: Callable[[Params, TensorDict], TensorDict], name: str) -> Transform:
+    return stateless(fn)
 
 
 @checked
-def each(fn: Callable[[Params, TensorDict], TensorDict], name: str | None = None) -> Transform:
+def map_items(fn: Callable[[Params, TensorDict], TensorDict], name: str | None = None) -> Transform:
     """Replaces every item by ``fn(params, item)``; the stage is called ``name``, or as ``fn`` is."""
-    return _each(fn, name=name or getattr(fn, "__name__", "each"))
+    return _map_items(fn, name=name or getattr(fn, "__name__", "map_items"))
 
 
 @stage
-def unroll(num_steps: int) -> Transform:
+def repeat(num_steps: int) -> Transform:
     """Takes ``num_steps`` steps as one, each with the params that the one before it yielded.
 
     Raises:

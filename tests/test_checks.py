@@ -31,16 +31,16 @@ class Foreign:
 
 
 ENV = envs.cartpole(2)
-STAGES = ppo(ENV, PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
-PARAMS = STAGES.init(0)
+RECIPE = ppo(ENV, PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+PARAMS = RECIPE.init(0)
 NETWORK = mlp(4, 2)
 AGENT = networks.actor_critic(NETWORK, mlp(4, 1))
 TORSO = networks.gru(4, 3)
 EXAMPLES = {
     Env: ENV,
-    Pipeline: collect_of(STAGES),
-    nappo2.Policy: STAGES.policy,
-    nappo2.Recipe: STAGES,
+    Pipeline: collect_of(RECIPE),
+    nappo2.Policy: RECIPE.policy,
+    nappo2.Recipe: RECIPE,
     PPO: PPO(num_steps=8, num_minibatches=2),
     nappo2.schemes.Backend: serial,
     networks.Network: NETWORK,
@@ -61,14 +61,14 @@ EXAMPLES = {
     Path: Path("nowhere"),
     dict: {},
     Transform: gae(AGENT),
-    nappo2.Stage: collect_of(STAGES).stages[0],
-    nappo2.stages.Compatibility: STAGES.compatible,
+    nappo2.Stage: collect_of(RECIPE).stages[0],
+    nappo2.stages.Compatibility: RECIPE.compatible,
     networks.RecurrentQ: networks.RecurrentQ(TORSO, mlp(3, 2)),
     Mapping: {},
     Callable: print,
     type: Foreign,
     Learner: Learner(
-        collect_of(STAGES) | STAGES.prepare | learn_of(STAGES), PARAMS, progress=False
+        collect_of(RECIPE) | RECIPE.prepare | learn_of(RECIPE), PARAMS, progress=False
     ),
 }
 """A good value of each kind."""
@@ -198,7 +198,7 @@ def given(function: Any, name: str, wrong: Any) -> tuple[list, dict]:
 
 ACCEPTED = {
     "look": "shows anything",
-    "check_shippable": "says of anything whether it can be sent",
+    "check_picklable": "says of anything whether it can be sent",
     "has_goals": "says of anything whether it is such a space",
     "is_image": "says of anything whether it is such a space",
     "unchanged": "gives back what it is given",

@@ -122,16 +122,16 @@ def test_no_gradient_flows_through_what_is_stopped():
 def test_whoever_acts_moves_params_to_where_environments_are(how):
     """Params on the device meta, which has no numbers: it is the move to the CPU that fails."""
     from nappo2 import PPO, envs, evaluate, ppo
-    from nappo2.show.video import frames
+    from nappo2.show._video import frames
 
     env = envs.cartpole(1)
-    stages = ppo(env, PPO(num_steps=2, num_minibatches=1, hidden=(4,)))
-    params = stages.init(0)
+    recipe = ppo(env, PPO(num_steps=2, num_minibatches=1, hidden=(4,)))
+    params = recipe.init(0)
     there = params.to("meta")
     act = {
-        "evaluate": lambda: evaluate(env, stages.greedy, there, 1),
-        "video": lambda: next(iter(frames(env, stages.greedy, there, 1, 0)[0])),
-        "collect": lambda: collect_of(stages).step(there, collect_of(stages).init(params, 0)),
+        "evaluate": lambda: evaluate(env, recipe.greedy, there, 1),
+        "video": lambda: next(iter(frames(env, recipe.greedy, there, 1, 0)[0])),
+        "collect": lambda: collect_of(recipe).step(there, collect_of(recipe).init(params, 0)),
     }[how]
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         act()

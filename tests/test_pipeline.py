@@ -11,20 +11,20 @@ from nappo2 import (
     adopt,
     all_minibatches,
     compose,
-    each,
     envs,
     gae,
     learn,
+    map_items,
     minibatches,
     n_step,
     optim,
     ppo,
     prioritized_replay,
+    repeat,
     replay,
     sac,
     scheme,
     stage,
-    unroll,
     update,
 )
 from nappo2.pipeline import Pipeline, alike, updates_per_transition
@@ -34,8 +34,8 @@ from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of,
 from nappo2.stages.snapshots import environment
 
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
-STAGES = ppo(envs.cartpole(2), CONFIG)
-LOSS, AGENT = STAGES.loss, perceptrons(envs.cartpole(2), (8,))
+RECIPE = ppo(envs.cartpole(2), CONFIG)
+LOSS, AGENT = RECIPE.loss, perceptrons(envs.cartpole(2), (8,))
 
 
 def counter() -> Pipeline:
@@ -49,28 +49,29 @@ def counter() -> Pipeline:
 
 def test_a_pipeline_shows_its_line():
     pipe = (
-        collect_of(STAGES)
-        | STAGES.prepare
-        | batches_of(STAGES)
-        | gradients_of(STAGES)
-        | update_of(STAGES)
+        collect_of(RECIPE)
+        | RECIPE.prepare
+        | batches_of(RECIPE)
+        | gradients_of(RECIPE)
+        | update_of(RECIPE)
     )
-    line = "collect(num_steps=8) | placed | gae(lambda_=0.95) | minibatches(num_epochs=2, num_minibatches=2)"
+    line = "collect(num_steps=8) | to_device | gae(lambda_=0.95)"
+    line += " | minibatches(num_epochs=2, num_minibatches=2)"
     assert repr(pipe) == line + " | gradients | update"
 
 
 def test_every_prefix_of_a_pipe_is_a_pipe():
     """What items are shows in their batch size."""
-    pipe, params, shapes = collect_of(STAGES), STAGES.init(0), []
-    for transform in (STAGES.prepare, batches_of(STAGES), gradients_of(STAGES), update_of(STAGES)):
+    pipe, params, shapes = collect_of(RECIPE), RECIPE.init(0), []
+    for transform in (RECIPE.prepare, batches_of(RECIPE), gradients_of(RECIPE), update_of(RECIPE)):
         shapes.append(tuple(pipe.step(params, pipe.init(params, 0))[1].batch_size))
         pipe = pipe | transform
     assert shapes == [(8, 2), (8, 2), (8,), ()]
 
 
 def test_composing_transforms_is_applying_them_in_order():
-    double = each(lambda _, item: item * 2, name="double")
-    shift = each(lambda _, item: item + 1, name="shift")
+    double = map_items(lambda _, item: item * 2, name="double")
+    shift = map_items(lambda _, item: item + 1, name="shift")
     pipe = counter() | compose(double, shift)
     state = {"n": 5}
     assert pipe.step(None, state)[1]["n"] == 2 * 5 + 1
@@ -83,23 +84,23 @@ def test_unrolling_takes_each_step_with_the_params_of_the_one_before():
     def step(params, state):
         return state, params + 1, Report(sums={"steps": 1})
 
-    pipe = Pipeline(lambda params, seed: {}, step) | unroll(5)
+    pipe = Pipeline(lambda params, seed: {}, step) | repeat(5)
     _, params, report = pipe.step(10, {})
     assert params == 15 and report.sums["steps"] == 5
 
 
 def test_a_new_stage_changes_nothing_of_the_others():
-    params = STAGES.init(0)
-    short = collect_of(STAGES) | batches_of(STAGES)
-    long = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES)
+    params = RECIPE.init(0)
+    short = collect_of(RECIPE) | batches_of(RECIPE)
+    long = collect_of(RECIPE) | RECIPE.prepare | batches_of(RECIPE)
     one = short.step(params, short.init(params, 3))[1]
     other = long.step(params, long.init(params, 3))[1]
     assert (one["action"] == other["action"]).all()
 
 
 def test_adopting_keeps_what_has_the_same_name_and_structure():
-    params = STAGES.init(0)
-    short, long = collect_of(STAGES), collect_of(STAGES) | STAGES.prepare | batches_of(STAGES)
+    params = RECIPE.init(0)
+    short, long = collect_of(RECIPE), collect_of(RECIPE) | RECIPE.prepare | batches_of(RECIPE)
     state, *_ = short.step(params, short.init(params, 3))
     adopted = adopt(long, state, params, 3)
     assert list(adopted) == ["collect", "minibatches"]
@@ -110,10 +111,10 @@ def test_adopting_keeps_what_has_the_same_name_and_structure():
 
 def test_learning_goes_on_where_a_fused_stage_takes_over(same):
     """Composed for one rollout, fused for the next: as if fused twice."""
-    s, params = STAGES, STAGES.init(0)
+    s, params = RECIPE, RECIPE.init(0)
     fused = collect_of(s) | s.prepare | learn_of(s)
     composed = (
-        collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(4)
+        collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | repeat(4)
     )
     state, expected = fused.init(params, 1), params
     for _ in range(2):
@@ -129,18 +130,18 @@ def test_what_is_alike():
 
 
 def test_two_stages_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="two stages are called 'placed'"):
-        collect_of(STAGES) | STAGES.prepare | STAGES.prepare
+    with pytest.raises(ValueError, match="two stages are called 'to_device'"):
+        collect_of(RECIPE) | RECIPE.prepare | RECIPE.prepare
 
 
 def test_what_is_no_transform_is_refused():
     with pytest.raises(ValueError, match=r"behind \| stands a transform"):
-        collect_of(STAGES) | 3
+        collect_of(RECIPE) | 3
 
 
 def test_counts_are_refused_where_they_are_given():
     with pytest.raises(ValueError, match="num_steps is an integer of at least 1, not 0"):
-        unroll(0)
+        repeat(0)
 
 
 def test_a_stage_says_how_long_it_took_without_those_before_it():
@@ -148,14 +149,14 @@ def test_a_stage_says_how_long_it_took_without_those_before_it():
 
     @stage
     def slow(num: int):
-        return each(
+        return map_items(
             lambda _, item: [torch.rand(num, num) @ torch.rand(num, num), item][1], name="x"
         )
 
-    pipe, params = collect_of(STAGES) | STAGES.prepare | slow(600), STAGES.init(0)
+    pipe, params = collect_of(RECIPE) | RECIPE.prepare | slow(600), RECIPE.init(0)
     _, _, report = pipe.step(params, pipe.init(params, 0))
     seconds = {name: x for name, x in report.sums.items() if name.endswith("_seconds")}
-    parts = ("collect", "placed", "gae", "slow", "x", "simulator")
+    parts = ("collect", "to_device", "gae", "slow", "x", "simulator")
     assert set(seconds) == {f"{part}_seconds" for part in parts}
     assert all(x >= 0 for x in seconds.values())
     assert seconds["simulator_seconds"] < seconds["collect_seconds"]
@@ -170,12 +171,12 @@ def test_a_transform_is_a_value_that_composes_and_prints_itself():
         "gae(lambda_=0.95) | minibatches(num_epochs=2, num_minibatches=2)"
     )
     assert [its.name for its in line.stages] == ["gae", "minibatches"]
-    assert repr(collect_of(STAGES) | line) == f"collect(num_steps=8) | {line!r}"
+    assert repr(collect_of(RECIPE) | line) == f"collect(num_steps=8) | {line!r}"
     assert repr(compose()) == "compose()" and not compose().stages
 
 
 def test_a_function_of_a_pipeline_is_a_transform():
-    pipe = counter() | (lambda source: source | each(lambda _, item: item + 1, name="more"))
+    pipe = counter() | (lambda source: source | map_items(lambda _, item: item + 1, name="more"))
     assert repr(pipe) == "more" and pipe.step(None, {"n": 5})[1]["n"] == 6
 
 
@@ -195,7 +196,7 @@ def test_two_stages_that_keep_a_state_under_one_key_are_refused(line):
 
 def test_a_stage_that_overwrites_anothers_state_is_refused_in_a_pipe_too():
     with pytest.raises(ValueError, match="update and learn both keep a state that is called 'upd"):
-        collect_of(STAGES) | update(optim.sgd()) | learn(LOSS, optim.sgd())
+        collect_of(RECIPE) | update(optim.sgd()) | learn(LOSS, optim.sgd())
 
 
 def test_a_state_that_is_not_called_as_its_stage_is_refused():
@@ -209,7 +210,7 @@ def test_a_state_that_is_not_called_as_its_stage_is_refused():
         return transform
 
     with pytest.raises(ValueError, match="a stage's state is called as the stage is, 'forgetful'"):
-        (collect_of(STAGES) | forgetful()).init(STAGES.init(0), 0)
+        (collect_of(RECIPE) | forgetful()).init(RECIPE.init(0), 0)
 
 
 def test_no_name_of_a_strangers_parameter_means_anything():
@@ -217,7 +218,7 @@ def test_no_name_of_a_strangers_parameter_means_anything():
 
     @stage
     def mine(num_workers: int, update_ratio: float, env: int, wait_for: int, preempt: float):
-        return each(lambda _, item: item, name="inner")
+        return map_items(lambda _, item: item, name="inner")
 
     recipe = sac(envs.pendulum(2), SAC(num_steps=4, update_ratio=0.5))
     pipe = scheme("2dacs", recipe.replace(prepare=mine(7, 3.0, 1, 9, 0.5)), learners=2)
@@ -226,5 +227,5 @@ def test_no_name_of_a_strangers_parameter_means_anything():
     assert updates_per_transition(pipe | gradients_of(recipe) | update_of(recipe)) == 0.5
     assert environment(pipe) is recipe.env
     with pytest.raises(ValueError, match="gae does not stand right of n_step"):
-        collect_of(STAGES) | n_step(2) | gae(AGENT)
-    collect_of(STAGES) | each(lambda _, item: item, name="n_step") | gae(AGENT)
+        collect_of(RECIPE) | n_step(2) | gae(AGENT)
+    collect_of(RECIPE) | map_items(lambda _, item: item, name="n_step") | gae(AGENT)

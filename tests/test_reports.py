@@ -32,8 +32,8 @@ def test_it_does_not_matter_in_which_groups_reports_are_joined(values, data):
 
 def test_every_step_is_counted_once_and_no_episode_is_lost():
     """Episodes of 5 steps: three rollouts of 2 x 10 steps hold 12."""
-    stages = ppo(envs.cartpole(2, time_limit=5), PPO(num_steps=10, num_epochs=4, num_minibatches=4))
-    pipe, params = collect_of(stages) | stages.prepare | batches_of(stages), stages.init(0)
+    recipe = ppo(envs.cartpole(2, time_limit=5), PPO(num_steps=10, num_epochs=4, num_minibatches=4))
+    pipe, params = collect_of(recipe) | recipe.prepare | batches_of(recipe), recipe.init(0)
     state, reports = pipe.init(params, 0), []
     for _ in range(3 * 16):
         state, _, report = pipe.step(params, state)

@@ -28,13 +28,13 @@ class Eval:
 
 def run(argv: list[str]) -> int:
     """Prints one JSON object."""
-    from nappo2.cli.saved import env_id, remade, saved
+    from nappo2.cli.saved import env_id, rebuilt, saved
     from nappo2.runs.evaluate import evaluate
 
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
     found = saved(options.run)
     name = env_id(found.described, options.env, options.run)
-    env, stages = remade(found, name, options.num_envs)
+    env, stages = rebuilt(found, name, options.num_envs)
     result = evaluate(env, stages.greedy, found.params, options.episodes, options.seed)
     numbers = {
         "mean_return": result.returns.mean().item(),

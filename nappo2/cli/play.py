@@ -32,7 +32,7 @@ class Play:
 
 def run(argv: list[str]) -> int:
     """Writes the film, or shows it, and prints one JSON object."""
-    from nappo2.cli.saved import env_id, remade, saved
+    from nappo2.cli.saved import env_id, rebuilt, saved
     from nappo2.envs import TORCH
     from nappo2.runs.evaluate import evaluate
     from nappo2.show import video
@@ -44,7 +44,7 @@ def run(argv: list[str]) -> int:
 
     def shown(render_mode):
         try:
-            return remade(found, name, 1, render_mode=render_mode)
+            return rebuilt(found, name, 1, render_mode=render_mode)
         except ValueError as error:
             raise ValueError(f"{name} cannot be shown: {error}; nappo2 eval plays it") from error
 
@@ -55,7 +55,7 @@ def run(argv: list[str]) -> int:
         score = evaluate(env, stages.greedy, found.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, stages = remade(found, name, 1) if drawn else shown("rgb_array")
+    env, stages = rebuilt(found, name, 1) if drawn else shown("rgb_array")
     film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}

@@ -48,7 +48,7 @@ def env_id(described: Mapping[str, Any], given: str | None, path: Path) -> str:
     return described.get("env", "")
 
 
-def remade(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Recipe]:
+def rebuilt(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Recipe]:
     """The environment ``env`` with the stages of a run.
 
     Raises:

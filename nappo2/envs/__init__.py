@@ -1,42 +1,42 @@
 """Environments as pairs of functions ``(reset, step)`` on batches."""
 
-from nappo2.envs.acrobot import acrobot
-from nappo2.envs.atari import atari
-from nappo2.envs.bit_flipping import bit_flipping, bits_reached, bits_reward
-from nappo2.envs.cartpole import cartpole
-from nappo2.envs.catch import catch
+from nappo2.envs._acrobot import acrobot
+from nappo2.envs._atari import atari
+from nappo2.envs._bit_flipping import bit_flipping, bits_reached, bits_reward
+from nappo2.envs._cartpole import cartpole
+from nappo2.envs._catch import catch
+from nappo2.envs._minigrid import minigrid
+from nappo2.envs._mountain_car import mountain_car
+from nappo2.envs._observing import masked_cartpole, observing
+from nappo2.envs._pendulum import pendulum
+from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.env import (
     Env,
-    Game,
-    Motion,
-    Outcome,
+    EpisodeCount,
+    Physics,
+    Transition,
     action_size,
     check_spaces,
     counted,
     has_goals,
     is_image,
-    motion_of,
     observation_size,
+    physics_of,
 )
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.goals import goal_env, goal_reward
 from nappo2.envs.gym import from_gym
-from nappo2.envs.minigrid import minigrid
 from nappo2.envs.monitor import monitored
-from nappo2.envs.mountain_car import mountain_car
-from nappo2.envs.observing import masked_cartpole, observing
-from nappo2.envs.pendulum import pendulum
 from nappo2.envs.physics import PhysicsState, physics_env
-from nappo2.envs.pybullet import PYBULLET, pybullet
 
 __all__ = [
     "PYBULLET",
     "TORCH",
     "Env",
-    "Game",
-    "Motion",
-    "Outcome",
+    "EpisodeCount",
+    "Physics",
     "PhysicsState",
+    "Transition",
     "acrobot",
     "action_size",
     "atari",
@@ -56,11 +56,11 @@ __all__ = [
     "masked_cartpole",
     "minigrid",
     "monitored",
-    "motion_of",
     "mountain_car",
     "observation_size",
     "observing",
     "pendulum",
     "physics_env",
+    "physics_of",
     "pybullet",
 ]

@@ -16,7 +16,7 @@ from nappo2.checks import checked, explained
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
-class Game(NamedTuple):
+class EpisodeCount(NamedTuple):
     """What is counted of a step, where that is not what is learnt from.
 
     Attributes:
@@ -30,7 +30,7 @@ class Game(NamedTuple):
     info: dict[str, Tensor] = {}
 
 
-class Outcome(NamedTuple):
+class Transition(NamedTuple):
     """What an action led to; plain tensors, as they are made once per step.
 
     Attributes:
@@ -45,25 +45,25 @@ class Outcome(NamedTuple):
     reward: Tensor
     terminated: Tensor
     truncated: Tensor
-    game: Game | None = None
+    game: EpisodeCount | None = None
 
 
-class Motion(NamedTuple):
+class Physics(NamedTuple):
     """What an environment in torch is made of, so that a whole rollout of it can be compiled.
 
     Attributes:
         start: ``(num_envs, generator) -> physics``, of new episodes.
-        move: ``(physics, action) -> (physics, reward, terminated)``.
+        step: ``(physics, action) -> (physics, reward, terminated)``.
         observe: ``physics -> observation``.
         time_limit: steps after which an episode is truncated.
-        step: the ``step`` that these make; an environment with another one is not this motion.
+        env_step: the ``step`` that these make; an environment with another one has other physics.
     """
 
     start: Callable[[int, Generator], Tensor]
-    move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
     observe: Callable[[Tensor], Tensor]
     time_limit: int
-    step: Callable
+    env_step: Callable
 
 
 @checked
@@ -87,11 +87,11 @@ class Env(NamedTuple):
         save: ``state -> saved``, tensors, arrays and numbers in dictionaries, tuples and lists;
             None where there is more in a state than that.
         load: ``(state, saved) -> state``: any state, moved to where the saved one was.
-        motion: what it is made of, if it is in torch; its state is then a PhysicsState.
+        physics: what it is made of, if it is in torch; its state is then a PhysicsState.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
-    step: Callable[[Any, Tensor], tuple[Any, Tensor, Outcome]]
+    step: Callable[[Any, Tensor], tuple[Any, Tensor, Transition]]
     observation_space: Space
     action_space: Space
     num_envs: int
@@ -101,7 +101,7 @@ class Env(NamedTuple):
     many: Callable[[int], "Env"] | None = None
     save: Callable[[Any], Any] | None = None
     load: Callable[[Any, Any], Any] | None = None
-    motion: Motion | None = None
+    physics: Physics | None = None
 
     @staticmethod
     def of(value: Any) -> Any:
@@ -118,9 +118,9 @@ class Env(NamedTuple):
 
 
 @explained
-def motion_of(env: Env) -> Motion | None:
+def physics_of(env: Env) -> Physics | None:
     """What it is made of; None if it is not in torch, or a wrapper's ``step`` is around it."""
-    return env.motion if env.motion and env.motion.step is env.step else None
+    return env.physics if env.physics and env.physics.env_step is env.step else None
 
 
 @checked
@@ -149,10 +149,10 @@ def check_spaces(name: str, observation_space: Space, action_space: Space) -> No
 
 
 @explained
-def counted(outcome: Outcome) -> Game:
+def counted(outcome: Transition) -> EpisodeCount:
     """What is counted of a step: the game, or what is learnt from, if that is the same."""
     done = outcome.terminated | outcome.truncated
-    return Game(outcome.reward, done) if outcome.game is None else outcome.game
+    return EpisodeCount(outcome.reward, done) if outcome.game is None else outcome.game
 
 
 def is_image(space: Space) -> bool:

@@ -9,19 +9,19 @@ from typing import Any
 import gymnasium
 
 from nappo2.checks import checked
-from nappo2.envs.acrobot import acrobot
-from nappo2.envs.atari import atari, is_atari
-from nappo2.envs.cartpole import cartpole
-from nappo2.envs.catch import catch
+from nappo2.envs._acrobot import acrobot
+from nappo2.envs._atari import atari, is_atari
+from nappo2.envs._cartpole import cartpole
+from nappo2.envs._catch import catch
+from nappo2.envs._minigrid import PREFIXES, minigrid
+from nappo2.envs._mountain_car import mountain_car
+from nappo2.envs._observing import masked_cartpole
+from nappo2.envs._pendulum import pendulum
+from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.env import Env
 from nappo2.envs.goals import registered
 from nappo2.envs.gym import from_gym
-from nappo2.envs.minigrid import PREFIXES, minigrid
 from nappo2.envs.monitor import monitored
-from nappo2.envs.mountain_car import mountain_car
-from nappo2.envs.observing import masked_cartpole
-from nappo2.envs.pendulum import pendulum
-from nappo2.envs.pybullet import PYBULLET, pybullet
 from nappo2.envs.wrappers import FrameSkip, frame_stacked
 from nappo2.pipeline import positive
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import checked
+from nappo2.envs._pybullet import silent
 from nappo2.envs.env import Env, has_goals
 from nappo2.envs.gym import from_gym
-from nappo2.envs.pybullet import silent
 
 PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
 """Packages that register environments when they are imported, and the extras that install them."""

@@ -13,7 +13,7 @@ import torch
 from nappo2.checks import checked
 from nappo2.envs.actions import to_action
 from nappo2.envs.answers import Answers
-from nappo2.envs.env import Env, Game, Outcome, check_spaces
+from nappo2.envs.env import Env, EpisodeCount, Transition, check_spaces
 from nappo2.envs.goal_spaces import GoalsInARow, goals_in_a_row, with_goals
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
@@ -133,7 +133,7 @@ def vector_of(
         following = reached.copy() if ended else reached
         for i in ended:
             answers.put(following, i, answers.start(i, state.envs[i]))
-        outcome = Outcome(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
+        outcome = Transition(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
         if keys:
             outcome = outcome._replace(game=_game(outcome, ended, told, keys))
         return state, torch.from_numpy(following), outcome
@@ -222,13 +222,15 @@ def _checked(name: str, made: Any, wrappers: Sequence[Callable]) -> gymnasium.En
     return reduce(lambda env, wrapper: wrapper(env), wrappers, made)
 
 
-def _game(outcome: Outcome, ended: list[int], told: list[list], names: Sequence[str]) -> Game:
+def _game(
+    outcome: Transition, ended: list[int], told: list[list], names: Sequence[str]
+) -> EpisodeCount:
     """What environments told of the last step of their episodes, NaN where they did not."""
     info = torch.full((len(names), len(outcome.reward)), torch.nan)
     if ended:
         info[:, ended] = torch.tensor(told, dtype=torch.float32).T
     done = outcome.terminated | outcome.truncated
-    return Game(outcome.reward, done, dict(zip(names, info, strict=True)))
+    return EpisodeCount(outcome.reward, done, dict(zip(names, info, strict=True)))
 
 
 def _made(make: Callable[[], gymnasium.Env], name: str, kwargs: dict[str, Any]) -> gymnasium.Env:

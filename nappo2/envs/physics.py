@@ -8,7 +8,7 @@ from gymnasium.spaces import Space
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.envs.env import Env, Motion, Outcome
+from nappo2.envs.env import Env, Physics, Transition
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
@@ -26,7 +26,7 @@ def physics_env(
     name: str,
     num_envs: int,
     start: Callable[[int, torch.Generator], Tensor],
-    move: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]],
+    step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]],
     observe: Callable[[Tensor], Tensor],
     time_limit: int,
     observation_space: Space,
@@ -37,7 +37,7 @@ def physics_env(
 
     Args:
         start: ``(num_envs, generator) -> physics``, of new episodes.
-        move: ``(physics, action) -> (physics, reward, terminated)``.
+        step: ``(physics, action) -> (physics, reward, terminated)``.
         observe: ``physics -> observation``.
         time_limit: steps after which an episode is truncated.
         draw: of one environment: ``physics -> frame``.
@@ -48,8 +48,8 @@ def physics_env(
         (seed,), physics = begun((seed,))
         return PhysicsState(physics, torch.zeros(num_envs), seed), observe(physics)
 
-    def step(state, action):
-        state, observation, outcome = moved(state._replace(seed=(state.seed,)), action)
+    def step_one(state, action):
+        state, observation, outcome = step_many(state._replace(seed=(state.seed,)), action)
         return state._replace(seed=state.seed[0]), observation, outcome
 
     def begun(seeds):
@@ -58,13 +58,13 @@ def physics_env(
         fresh = [start(num_envs, generator(key)) for _, key in pairs]
         return tuple(seed for seed, _ in pairs), torch.cat(fresh) if len(fresh) > 1 else fresh[0]
 
-    def moved(state, action):
+    def step_many(state, action):
         """A step of as many times ``num_envs`` as there are seeds."""
-        reached, reward, terminated = move(state.physics, action)
+        reached, reward, terminated = step(state.physics, action)
         time, seeds, physics = state.time + 1, state.seed, reached
         truncated = (time >= time_limit) & ~terminated
         observation, done = observe(reached), terminated | truncated
-        outcome = Outcome(observation, reward, terminated, truncated)
+        outcome = Transition(observation, reward, terminated, truncated)
         if done.any():
             seeds, physics = renewed(seeds, reached, done)
             observation = observe(physics)
@@ -87,14 +87,14 @@ def physics_env(
             seeds, physics = begun(tuple(seeds))
             return PhysicsState(physics, torch.zeros(len(physics)), seeds), observe(physics)
 
-        motion = env.motion._replace(step=moved)
+        made = env.physics._replace(env_step=step_many)
         return env._replace(
-            reset=reset, step=moved, num_envs=n * num_envs, many=None, motion=motion
+            reset=reset, step=step_many, num_envs=n * num_envs, many=None, physics=made
         )
 
     env = Env(
         reset,
-        step,
+        step_one,
         observation_space,
         action_space,
         num_envs,
@@ -102,6 +102,6 @@ def physics_env(
         many=many,
         save=lambda state: state,
         load=lambda state, saved: saved,
-        motion=Motion(start, move, observe, time_limit, step),
+        physics=Physics(start, step, observe, time_limit, step_one),
     )
     return env if draw is None else env._replace(render=lambda state: draw(state.physics[0]))

@@ -31,7 +31,7 @@ def compiled(fn: Callable) -> Callable:
     )
 
 
-def any_number(xs: Any) -> Any:
+def mark_dynamic_length(xs: Any) -> Any:
     """Tensors [K, ...], for which another K is the same program, if K is not 1."""
     for _, x in walk({"": xs} if isinstance(xs, Tensor) else xs):
         if len(x) > 1:
@@ -39,7 +39,7 @@ def any_number(xs: Any) -> Any:
     return xs
 
 
-def or_else(compiled: Callable, eager: Callable, what: str) -> Callable:
+def with_fallback(compiled: Callable, eager: Callable, what: str) -> Callable:
     """``compiled``, until it fails for the first time; from then on, after a warning, ``eager``.
 
     What went wrong with the arguments, and not with compiling, goes wrong in ``eager`` too.

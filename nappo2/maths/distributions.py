@@ -22,9 +22,9 @@ class Distribution(NamedTuple):
         entropy: ``outputs -> entropy``, in nats, [...].
         num_outputs: ``size -> int``: how many outputs a network has for ``size`` actions to
             choose from, or for actions of ``size`` dimensions.
-        draw: ``(shape of outputs, generator) -> noise``: all that is random in ``sample``, so that
+        draw_noise: ``(shape of outputs, generator) -> noise``: all that is random in ``sample``, so that
             it can be drawn for a whole rollout; None where it depends on outputs.
-        place: ``(outputs, noise) -> action``: the rest of ``sample``.
+        sample_from_noise: ``(outputs, noise) -> action``: the rest of ``sample``.
     """
 
     sample: Callable[[Tensor, torch.Generator], Tensor]
@@ -32,16 +32,18 @@ class Distribution(NamedTuple):
     log_prob: Callable[[Tensor, Tensor], Tensor]
     entropy: Callable[[Tensor], Tensor]
     num_outputs: Callable[[int], int]
-    draw: Callable[[Sequence[int], torch.Generator], Tensor] | None = None
-    place: Callable[[Tensor, Tensor], Tensor] | None = None
+    draw_noise: Callable[[Sequence[int], torch.Generator], Tensor] | None = None
+    sample_from_noise: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
-def sampling(draw: Callable, place: Callable) -> Callable[[Tensor, torch.Generator], Tensor]:
+def sampling(
+    draw_noise: Callable, sample_from_noise: Callable
+) -> Callable[[Tensor, torch.Generator], Tensor]:
     """``sample``, which draws and places."""
 
     def sample(outputs, generator):
-        noise = draw(outputs.shape, generator)  # on the CPU, as generators are
-        return place(outputs, noise if outputs.is_cpu else noise.to(outputs.device))
+        noise = draw_noise(outputs.shape, generator)  # on the CPU, as generators are
+        return sample_from_noise(outputs, noise if outputs.is_cpu else noise.to(outputs.device))
 
     return sample
 
@@ -49,10 +51,10 @@ def sampling(draw: Callable, place: Callable) -> Callable[[Tensor, torch.Generat
 def categorical() -> Distribution:
     """One of ``logits.shape[-1]`` actions."""
 
-    def draw(shape, generator):
+    def draw_noise(shape, generator):
         return torch.empty(shape).exponential_(generator=generator)
 
-    def place(logits, noise):
+    def sample_from_noise(logits, noise):
         # the largest of log-probabilities with Gumbel noise: half the price of torch.multinomial
         return (logits - noise.log()).argmax(-1)
 
@@ -65,8 +67,10 @@ def categorical() -> Distribution:
     def entropy(logits):
         return discrete_entropy(logits.log_softmax(-1))
 
-    sample = sampling(draw, place)
-    return Distribution(sample, mode, log_prob, entropy, lambda size: size, draw, place)
+    sample = sampling(draw_noise, sample_from_noise)
+    return Distribution(
+        sample, mode, log_prob, entropy, lambda size: size, draw_noise, sample_from_noise
+    )
 
 
 def discrete_entropy(log_probs: Tensor) -> Tensor:
@@ -78,10 +82,10 @@ def discrete_entropy(log_probs: Tensor) -> Tensor:
 def normal() -> Distribution:
     """A diagonal normal; outputs are means and log standard deviations, [..., 2A]."""
 
-    def draw(shape, generator):
+    def draw_noise(shape, generator):
         return torch.randn((*shape[:-1], shape[-1] // 2), generator=generator)
 
-    def place(outputs, noise):
+    def sample_from_noise(outputs, noise):
         mean, log_std = outputs.chunk(2, -1)
         return torch.addcmul(mean, log_std.exp(), noise)
 
@@ -95,8 +99,10 @@ def normal() -> Distribution:
     def entropy(outputs):
         return (outputs.chunk(2, -1)[1] + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
 
-    sample = sampling(draw, place)
-    return Distribution(sample, mode, log_prob, entropy, lambda size: 2 * size, draw, place)
+    sample = sampling(draw_noise, sample_from_noise)
+    return Distribution(
+        sample, mode, log_prob, entropy, lambda size: 2 * size, draw_noise, sample_from_noise
+    )
 
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # of a tanh-normal, as in SAC
@@ -111,8 +117,8 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     """
     unsquashed = normal()
 
-    def place(outputs, noise):
-        return unsquashed.place(bounded(outputs), noise).tanh()
+    def sample_from_noise(outputs, noise):
+        return unsquashed.sample_from_noise(bounded(outputs), noise).tanh()
 
     def mode(outputs):
         return unsquashed.mode(outputs).tanh()
@@ -124,8 +130,16 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     def entropy(outputs):
         return unsquashed.entropy(bounded(outputs))
 
-    draw, num_outputs = unsquashed.draw, unsquashed.num_outputs
-    return Distribution(sampling(draw, place), mode, log_prob, entropy, num_outputs, draw, place)
+    draw_noise, num_outputs = unsquashed.draw_noise, unsquashed.num_outputs
+    return Distribution(
+        sampling(draw_noise, sample_from_noise),
+        mode,
+        log_prob,
+        entropy,
+        num_outputs,
+        draw_noise,
+        sample_from_noise,
+    )
 
 
 @checked

@@ -12,7 +12,7 @@ from nappo2.maths.shapes import Flag, Real
 from nappo2.maths.surrogates import with_finite_ratio
 
 
-def backwards(x: Tensor, c: Tensor) -> Tensor:
+def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
     """Solves ``y[t] = x[t] + c[t] * y[t + 1]``, by doubling: log2(T) steps on whole tensors."""
     width = 1
     while width < len(x):
@@ -23,8 +23,8 @@ def backwards(x: Tensor, c: Tensor) -> Tensor:
 
 
 def lambda_advantage(td_error: Real, discount: Real) -> Real:
-    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` backwards in time."""
-    return backwards(td_error, discount)
+    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` solve_recurrence in time."""
+    return solve_recurrence(td_error, discount)
 
 
 def gae(
@@ -106,7 +106,9 @@ def lambda_return(
     going = ~done
     going[-1] = False
     onwards = lambda_ * going
-    return backwards(reward + gamma * (1 - onwards) * next_value * ~terminated, gamma * onwards)
+    return solve_recurrence(
+        reward + gamma * (1 - onwards) * next_value * ~terminated, gamma * onwards
+    )
 
 
 def discounted(
@@ -120,11 +122,11 @@ def discounted(
     last = torch.zeros_like(done)
     last[-1] = True
     cut = done | last
-    return backwards(reward + gamma * next_value * (cut & ~terminated), gamma * ~cut)
+    return solve_recurrence(reward + gamma * next_value * (cut & ~terminated), gamma * ~cut)
 
 
-def running(reward: Real, done: Flag, before: Tensor, gamma: float | Tensor = 1.0) -> Real:
+def running_return(reward: Real, done: Flag, before: Tensor, gamma: float | Tensor = 1.0) -> Real:
     """The discounted sum of an episode's rewards so far, [T, B], where it was ``before`` [B] at first."""
     alive = gamma * ~torch.cat([torch.zeros_like(done[:1]), done[:-1]])
     start = torch.cat([reward[:1] + alive[:1] * before, reward[1:]])
-    return backwards(start.flip(0), alive.flip(0)).flip(0)
+    return solve_recurrence(start.flip(0), alive.flip(0)).flip(0)

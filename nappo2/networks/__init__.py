@@ -1,6 +1,6 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
-from nappo2.networks.actor_critic import (
+from nappo2.networks._actor_critic import (
     ActorCritic,
     Apply,
     actor_critic,
@@ -9,10 +9,12 @@ from nappo2.networks.actor_critic import (
     shared_actor_critic,
     with_log_std,
 )
+from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
+from nappo2.networks._sequential import layer_norm, sequential
+from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.cell import Cell, beside, seeing, unroll
-from nappo2.networks.cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks.gated import gru, lstm
-from nappo2.networks.mlp import flattened, flattening, linear, mlp, orthogonal
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network, viewing
 from nappo2.networks.recurrent import (
@@ -23,8 +25,6 @@ from nappo2.networks.recurrent import (
 )
 from nappo2.networks.recurrent_q import RecurrentQ
 from nappo2.networks.residual import fixup_cnn, impala_cnn
-from nappo2.networks.sequential import layer_norm, sequential
-from nappo2.networks.state_dependent import state_dependent
 from nappo2.networks.twin_critic import (
     ActorCritics,
     discrete_twin_critics,

@@ -11,8 +11,8 @@ from tensordict import TensorDict
 from torch.nn.functional import linear
 
 from nappo2.checks import checked
+from nappo2.networks._mlp import orthogonal
 from nappo2.networks.cell import Cell
-from nappo2.networks.mlp import orthogonal
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 

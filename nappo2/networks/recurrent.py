@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.maths.moments import normalize
-from nappo2.networks.actor_critic import ActorCritic, actor_critic, normalized, with_log_std
+from nappo2.networks._actor_critic import ActorCritic, actor_critic, normalized, with_log_std
 from nappo2.networks.cell import Cell, advanced, beside
 from nappo2.networks.network import Network
 from nappo2.seeds import split

@@ -1,7 +1,7 @@
 """Optimisers: pairs of functions on the vector of weights, after optax."""
 
+from nappo2.optim._from_torch import from_torch
 from nappo2.optim.finite import apply_if_finite
-from nappo2.optim.from_torch import from_torch
 from nappo2.optim.schedules import Schedule, constant, cosine, linear, warm_up
 from nappo2.optim.transformations import (
     GradientTransformation,

@@ -1,44 +1,44 @@
 """Policies: functions that act on plain tensors."""
 
+from nappo2.policies._gsde import Exploration, gsde
+from nappo2.policies._recurrent import recurrent, recurrent_greedy, with_memory
 from nappo2.policies.exploration import (
-    best,
     deterministic,
     epsilon_greedy,
-    uniform_at_first,
+    greedy_q,
+    warmup_uniform,
     with_noise,
 )
-from nappo2.policies.gsde import Exploration, gsde
 from nappo2.policies.policy import (
     Decision,
-    Parts,
     Policy,
+    Sampler,
     action_of,
     greedy,
     memoryless,
-    parts_of,
+    sampler_of,
     stochastic,
     telling,
 )
-from nappo2.policies.recurrent import recurrent, recurrent_greedy, remembering
 
 __all__ = [
     "Decision",
     "Exploration",
-    "Parts",
     "Policy",
+    "Sampler",
     "action_of",
-    "best",
     "deterministic",
     "epsilon_greedy",
     "greedy",
+    "greedy_q",
     "gsde",
     "memoryless",
-    "parts_of",
     "recurrent",
     "recurrent_greedy",
-    "remembering",
+    "sampler_of",
     "stochastic",
     "telling",
-    "uniform_at_first",
+    "warmup_uniform",
+    "with_memory",
     "with_noise",
 ]

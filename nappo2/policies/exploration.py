@@ -9,7 +9,7 @@ from nappo2.policies.policy import Policy, action_of, memoryless
 
 
 @checked
-def best(q: Apply) -> Policy:
+def greedy_q(q: Apply) -> Policy:
     """The action of highest value."""
 
     def act(params, observation, memory, generator):
@@ -60,7 +60,7 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
 
 @checked
-def uniform_at_first(policy: Policy, num_actions: int | None = None) -> Policy:
+def warmup_uniform(policy: Policy, num_actions: int | None = None) -> Policy:
     """Uniform actions while ``params["version"]`` is 0, and those of ``policy`` afterwards.
 
     With replay, that is for its ``start_steps``. Of ``num_actions``, or in [-1, 1] if None.

@@ -24,24 +24,24 @@ def action_of(decision: Tensor | Decision) -> Tensor:
     return decision.action if isinstance(decision, Decision) else decision
 
 
-class Parts(NamedTuple):
+class Sampler(NamedTuple):
     """Of what a policy is made that does no more than sample from a distribution.
 
     Attributes:
         actor: the network.
         dist: the distribution of its outputs.
         act: the policy's ``act``, which these make; a policy with another one is not made of them.
-        draw: ``(num_envs, size, generator) -> noise``: all that is random in a step, for actions of
+        draw_noise: ``(num_envs, size, generator) -> noise``: all that is random in a step, for actions of
             so many dimensions or choices, so that it can be drawn before; None where it
             depends on what is seen.
-        place: ``(params, observation, memory, noise) -> (action, memory)``: the rest of ``act``.
+        sample_from_noise: ``(params, observation, memory, noise) -> (action, memory)``: the rest of ``act``.
     """
 
     actor: Apply
     dist: Distribution
     act: Callable
-    draw: Callable[[int, int, torch.Generator], Any] | None
-    place: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]] | None
+    draw_noise: Callable[[int, int, torch.Generator], Any] | None
+    sample_from_noise: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]] | None
 
 
 @checked
@@ -57,7 +57,7 @@ class Policy(NamedTuple):
         reset: ``(memory, done, generator) -> memory``, fresh where an episode ended, after a step.
         recorded: ``memory -> (tensor [B, ...],)``, which rollouts have as the key ``memory``:
             what acting began with; () if nothing of it is needed again.
-        parts: of what it is made, if it does no more than sample; by these a population acts at
+        sampler: of what it is made, if it does no more than sample; by these a population acts at
             once, noise is drawn once per rollout, and a rollout can be compiled.
     """
 
@@ -66,13 +66,13 @@ class Policy(NamedTuple):
     log_prob: Callable[[Mapping, Mapping], Tensor]
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
-    parts: Parts | None = None
+    sampler: Sampler | None = None
 
 
 @explained
-def parts_of(policy: Policy) -> Parts | None:
-    """Its parts; None if it has none, or acts in another way than these do."""
-    return policy.parts if policy.parts and policy.parts.act is policy.act else None
+def sampler_of(policy: Policy) -> Sampler | None:
+    """Its sampler; None if it has none, or acts in another way than these do."""
+    return policy.sampler if policy.sampler and policy.sampler.act is policy.act else None
 
 
 @explained
@@ -115,13 +115,13 @@ def _sampling(actor: Apply, dist: Distribution, deciding: Callable) -> Policy:
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
 
-    def draw(num_envs, size, generator):
-        return dist.draw((num_envs, dist.num_outputs(size)), generator)
+    def draw_noise(num_envs, size, generator):
+        return dist.draw_noise((num_envs, dist.num_outputs(size)), generator)
 
     act, before = deciding(dist.sample), (None, None)
-    if dist.place:
-        before = draw, deciding(dist.place)
-    return Policy(memoryless, act, log_prob, parts=Parts(actor, dist, act, *before))
+    if dist.sample_from_noise:
+        before = draw_noise, deciding(dist.sample_from_noise)
+    return Policy(memoryless, act, log_prob, sampler=Sampler(actor, dist, act, *before))
 
 
 @checked

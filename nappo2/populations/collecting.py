@@ -9,18 +9,18 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nappo2.envs import Env
-from nappo2.machine.compiling import or_else
+from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
-from nappo2.policies import Parts, Policy
+from nappo2.policies import Policy, Sampler
 from nappo2.reports import Mean, Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState, interact
-from nappo2.stages.collecting.on_bad import raise_
+from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
 
 
@@ -38,7 +38,7 @@ def collect_members(
 
     Args:
         env: of one member; has ``many``.
-        policy: of one member; has ``parts``.
+        policy: of one member; has ``sampler``.
         num_steps: of each environment per rollout.
         prepare: of the rollouts of a member.
         num_members: n.
@@ -46,7 +46,7 @@ def collect_members(
     """
     together, n = env.many(num_members), num_members
     acting = acting_at_once(policy, n)
-    act = or_else(scan_interact, interact, "collect_members") if jit else interact
+    act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
@@ -61,7 +61,7 @@ def collect_members(
         state, plain = states[name], beside_environments(params).to_dict()
         seeds, keys = zip(*map(split, state.seed), strict=True)
         state, rollout, took = act(together, acting, num_steps, plain, state, keys)
-        raise_(env.name, rollout)
+        fail(env.name, rollout)
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
@@ -83,7 +83,7 @@ def collect_members(
 
 def acting_at_once(policy: Policy, num_members: int) -> Policy:
     """The policy of all members, whose generators are many."""
-    actor, dist, _, alone, placed = policy.parts
+    actor, dist, _, alone, from_noise = policy.sampler
 
     def outputs_of(params: dict, observation: Tensor) -> Tensor:
         still = {key: x for key, x in params.items() if key != "version"}
@@ -96,14 +96,14 @@ def acting_at_once(policy: Policy, num_members: int) -> Policy:
         actions = [dist.sample(out, rng) for out, rng in zip(outputs, rngs, strict=True)]
         return torch.cat(actions), memory
 
-    def draw(num_envs: int, size: int, rngs: Sequence[torch.Generator]):
+    def draw_noise(num_envs: int, size: int, rngs: Sequence[torch.Generator]):
         return torch.cat([alone(num_envs // num_members, size, rng) for rng in rngs])
 
-    def place(params: dict, observation: Tensor, memory: Any, noise: Tensor):
-        return dist.place(outputs_of(params, observation).flatten(0, 1), noise), memory
+    def sample_from_noise(params: dict, observation: Tensor, memory: Any, noise: Tensor):
+        return dist.sample_from_noise(outputs_of(params, observation).flatten(0, 1), noise), memory
 
-    before = (draw, place) if placed else (None, None)
-    return policy._replace(act=act, parts=Parts(actor, dist, act, *before))
+    before = (draw_noise, sample_from_noise) if from_noise else (None, None)
+    return policy._replace(act=act, sampler=Sampler(actor, dist, act, *before))
 
 
 def counted(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, dict]:
@@ -114,7 +114,7 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         found["observation_moments"] = torch.vmap(moments)(rollout["observation"])
     if "return" in names:
         before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
-        so_far = torch.vmap(returns.running)(reward, done, before, gamma)
+        so_far = torch.vmap(returns.running_return)(reward, done, before, gamma)
         found["return_moments"] = torch.vmap(moments)(so_far)
         state = state._replace(discounted=so_far[:, -1].where(~done[:, -1], 0).flatten())
     return state, found

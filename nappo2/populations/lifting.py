@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nappo2.losses import Loss
-from nappo2.machine.compiling import or_else
+from nappo2.machine.compiling import with_fallback
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, walk
@@ -119,7 +119,7 @@ def learn_members(
     """``learn`` of each member, all in one step; arguments and states are those of ``learn``."""
     rule = Rule(loss, optimizer, stop_early=stop_early)
     eager, scan = (partial(functional_loop, run, MEMBERS) for run in (step_by_step, in_one_scan))
-    loop = or_else(scan, eager, "learn_members") if jit else eager
+    loop = with_fallback(scan, eager, "learn_members") if jit else eager
 
     def take(params: Params, state: Any, batches: MemberBatches) -> LoopResult:
         return loop(rule, params, state, batches)

@@ -1,17 +1,17 @@
 """Recipes: algorithms as stages, each with a frozen configuration, and presets of these."""
 
-from nappo2.recipes.a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._dqn import DQN, double_dqn, dqn
+from nappo2.recipes._impala import Impala, impala
+from nappo2.recipes._ppo import PPO, ppo
+from nappo2.recipes._r2d2 import R2D2, r2d2
+from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes.agents import convolutional, suited_agent
-from nappo2.recipes.dqn import DQN, double_dqn, dqn
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
-from nappo2.recipes.impala import Impala, impala
-from nappo2.recipes.ppo import PPO, ppo
 from nappo2.recipes.presets import PRESETS, Preset, preset, preset_for
-from nappo2.recipes.r2d2 import R2D2, r2d2
 from nappo2.recipes.recipe import perceptrons, suited
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
-from nappo2.recipes.sac import SAC, sac
-from nappo2.recipes.td3 import TD3, td3
 
 RECIPES = {
     "ppo": ppo,

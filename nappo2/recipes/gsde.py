@@ -18,10 +18,10 @@ from nappo2.networks import (
 )
 from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
+from nappo2.recipes._ppo import PPO, ppo
+from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.pieces import recipe
-from nappo2.recipes.ppo import PPO, ppo
-from nappo2.recipes.sac import SAC, sac
 from nappo2.recipes.views import of_rows, vector_view
 from nappo2.stages import Recipe
 

@@ -11,7 +11,7 @@ from nappo2.networks import ActorCritics
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.recipes.fit import compatible_of
-from nappo2.stages import Recipe, Target, all_due, placed
+from nappo2.stages import Recipe, Target, all_due, to_device
 from nappo2.stages import replay as uniform
 from nappo2.stages.recipe import fitting
 
@@ -44,7 +44,7 @@ def off_policy(
         """Those of one of ``num`` workers, which share the totals evenly."""
         capacity, start_steps = -(-c.capacity // num), -(-c.start_steps // num)
         kept = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
-        return compose(kept, placed(), noise)
+        return compose(kept, to_device(), noise)
 
     # a priority may read params, which move between batches
     made = Recipe(

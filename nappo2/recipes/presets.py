@@ -4,14 +4,14 @@ from fnmatch import fnmatch
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked, suggestion
-from nappo2.recipes.a2c import A2C, VPG
-from nappo2.recipes.dqn import DQN
+from nappo2.recipes._a2c import A2C, VPG
+from nappo2.recipes._dqn import DQN
+from nappo2.recipes._impala import Impala
+from nappo2.recipes._ppo import PPO
+from nappo2.recipes._r2d2 import R2D2
+from nappo2.recipes._sac import SAC
+from nappo2.recipes._td3 import TD3
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC
-from nappo2.recipes.impala import Impala
-from nappo2.recipes.ppo import PPO
-from nappo2.recipes.r2d2 import R2D2
-from nappo2.recipes.sac import SAC
-from nappo2.recipes.td3 import TD3
 
 
 class Preset(NamedTuple):

@@ -22,7 +22,7 @@ from nappo2.policies import Policy
 from nappo2.recipes.fit import check_agent, check_fit, compatible_of
 from nappo2.recipes.views import of_rows
 from nappo2.recipes.way import way_of
-from nappo2.stages import Recipe, placed
+from nappo2.stages import Recipe, to_device
 from nappo2.stages.recipe import fitting
 
 
@@ -65,7 +65,7 @@ def on_policy(
         greedy=way.greedy(agent, dist),
         batches=way.batches(num_epochs, num_minibatches),
         all_batches=way.all_batches(num_epochs, num_minibatches),
-        prepare=compose(placed(), prepare),
+        prepare=compose(to_device(), prepare),
         compatible=compatible_of(name),
         **pieces,
     )

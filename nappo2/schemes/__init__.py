@@ -1,5 +1,6 @@
 """Training schemes: where the line from rollouts to params is cut."""
 
+from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.merging import merge
 from nappo2.schemes.reduction import all_reduce
@@ -14,7 +15,6 @@ from nappo2.schemes.seven import (
     scheme,
     synchronous_gradients,
 )
-from nappo2.schemes.workers import workers
 from nappo2.stages.compatibility import SCHEMES
 
 

@@ -8,7 +8,7 @@ from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import Report, count
-from nappo2.schemes.crew import crew
+from nappo2.schemes.group import group
 from nappo2.schemes.merging import averaged_gradients
 
 
@@ -23,7 +23,7 @@ def all_reduce() -> Transform:
     def transform(source):
         def step(params, state):
             state, grads, report = source.step(params, state)
-            members = crew()
+            members = group()
             if members.size == 1:
                 return state, grads, report
             if is_empty(grads):  # it meets the others, and adds nothing

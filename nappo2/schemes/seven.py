@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from nappo2.checks import checked, suggestion
 from nappo2.pipeline import Pipeline, positive
 from nappo2.populations import Population
+from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.reduction import all_reduce
-from nappo2.schemes.workers import workers
 from nappo2.stages.compatibility import SCHEMES, check_compatible
 from nappo2.stages.recipe import (
     Recipe,

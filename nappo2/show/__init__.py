@@ -1,18 +1,18 @@
 """What people look at. Drawing anything starts no work, and heavy imports wait until they are needed."""
 
+from nappo2.show._dashboard import dashboard
+from nappo2.show._diagram import diagram
+from nappo2.show._first import First, first
+from nappo2.show._live import live
+from nappo2.show._look import Look, look, shown_in_notebooks
+from nappo2.show._video import Video, video
 from nappo2.show.comparison import Comparison, compare
-from nappo2.show.dashboard import dashboard
-from nappo2.show.diagram import diagram
 from nappo2.show.env_checks import check_env
 from nappo2.show.env_report import EnvReport, Finding
-from nappo2.show.first import First, first
-from nappo2.show.live import live
-from nappo2.show.look import Look, look, shown_in_notebooks
 from nappo2.show.pictures import Picture
 from nappo2.show.plots import plot
 from nappo2.show.runs import SavedRun, load_run
-from nappo2.show.shipment import Shipment, check_shippable
-from nappo2.show.video import Video, video
+from nappo2.show.shipment import Shipment, check_picklable
 
 __all__ = [
     "Comparison",
@@ -25,7 +25,7 @@ __all__ = [
     "Shipment",
     "Video",
     "check_env",
-    "check_shippable",
+    "check_picklable",
     "compare",
     "dashboard",
     "diagram",

@@ -9,7 +9,7 @@ from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.runs.metrics import Metrics, Row, read_csv
 from nappo2.saving.checkpoint import load_params
-from nappo2.show.look import look
+from nappo2.show._look import look
 from nappo2.show.members import members
 from nappo2.show.settings import learner_settings
 

@@ -4,7 +4,7 @@ import types
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
-from nappo2.schemes.shipping import MEGABYTE, blame, parts, pickled
+from nappo2.schemes.picklable import MEGABYTE, blame, parts, pickled
 from nappo2.show.markup import block, heading, table
 from nappo2.show.tree import in_bytes
 
@@ -12,7 +12,7 @@ KEPT = 20  # of what is taken along, the largest
 
 
 class Shipment(NamedTuple):
-    """What ``check_shippable`` found.
+    """What ``check_picklable`` found.
 
     Attributes:
         size: in bytes; 0 if it cannot be sent.
@@ -42,7 +42,7 @@ class Shipment(NamedTuple):
 
 
 @checked
-def check_shippable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Shipment:
+def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Shipment:
     """What sending ``thing`` to a worker of Ray takes: a function, an environment, a pipeline.
 
     A function that was defined in a notebook travels with the globals that it uses, as they are

@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch import Tensor
 
-from nappo2.envs import Env, Outcome, action_size
+from nappo2.envs import Env, Transition, action_size
 from nappo2.seeds import generator
 
 
@@ -22,7 +22,7 @@ class Episode(NamedTuple):
     """Observations, one more than outcomes, and the seconds of each step."""
 
     observations: list[Tensor]
-    outcomes: list[Outcome]
+    outcomes: list[Transition]
     seconds: list[float]
 
 

@@ -1,10 +1,11 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
+from nappo2.stages._to_device import to_device
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.guard import guard
 from nappo2.stages.collecting.interaction import CollectState
-from nappo2.stages.collecting.on_bad import clip, drop, raise_
+from nappo2.stages.collecting.non_finite import clamp, fail, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import SCHEMES, Compatibility
 from nappo2.stages.learning.batches import all_due, all_minibatches, all_sequences
@@ -14,7 +15,6 @@ from nappo2.stages.learning.loops import Target
 from nappo2.stages.learning.minibatches import MinibatchState, minibatches, sequences
 from nappo2.stages.learning.polyak import polyak
 from nappo2.stages.learning.update import scheduled, update
-from nappo2.stages.place import placed
 from nappo2.stages.recipe import (
     Recipe,
     batches_of,
@@ -43,12 +43,12 @@ __all__ = [
     "all_sequences",
     "batches_of",
     "can_be_scanned",
-    "clip",
+    "clamp",
     "collect",
     "collect_of",
     "discounted",
-    "drop",
     "episode",
+    "fail",
     "final",
     "future",
     "gae",
@@ -59,18 +59,18 @@ __all__ = [
     "kl_exceeds",
     "learn",
     "learn_of",
+    "mask",
     "minibatches",
     "n_step",
     "noise",
     "normal_noise",
-    "placed",
     "polyak",
     "prioritized_replay",
-    "raise_",
     "replay",
     "scheduled",
     "sequences",
     "standardized",
+    "to_device",
     "update",
     "update_of",
     "vtrace",

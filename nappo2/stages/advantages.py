@@ -18,8 +18,8 @@ from nappo2.maths.surrogates import standardize
 from nappo2.maths.traced import is_traced
 from nappo2.networks import ActorCritic, Agent
 from nappo2.params import Params, Plain
-from nappo2.pipeline import Transform, mapped, stage
-from nappo2.stages.rollouts import mapped_rollouts
+from nappo2.pipeline import Transform, stage, stateless
+from nappo2.stages.rollouts import map_rollouts
 
 
 @stage
@@ -38,7 +38,7 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
         advantage = returns.gae(**seen, gamma=params["hyper", "gamma"], lambda_=lambda_)
         return estimated(rollout, seen["value"], advantage, advantage + seen["value"])
 
-    return mapped_rollouts("gae", fn)
+    return map_rollouts("gae", fn)
 
 
 @stage
@@ -66,7 +66,7 @@ def vtrace(
         )
         return estimated(rollout, seen["value"], advantage, target)
 
-    return mapped_rollouts("vtrace", fn)
+    return map_rollouts("vtrace", fn)
 
 
 @stage
@@ -80,7 +80,7 @@ def discounted(agent: Agent) -> Transform:
         target = returns.discounted(**seen, gamma=params["hyper", "gamma"])
         return estimated(rollout, value, target - value, target)
 
-    return mapped_rollouts("discounted", fn)
+    return map_rollouts("discounted", fn)
 
 
 @stage
@@ -92,7 +92,7 @@ def standardized() -> Transform:
         counted = advantage[rollout["mask"]] if "mask" in rollout.keys() else advantage
         return rollout.copy().update({"advantage": standardize(advantage, counted)})
 
-    return mapped(fn)
+    return stateless(fn)
 
 
 def _read(agent: Agent, params: Params, rollout: TensorDict) -> tuple[ActorCritic, dict, Mapping]:

@@ -16,7 +16,7 @@ from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, compose
 from nappo2.policies import Policy
 from nappo2.stages.collecting.collect import collect
-from nappo2.stages.collecting.on_bad import OnBad, raise_
+from nappo2.stages.collecting.non_finite import NonFinite, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import Compatibility, check_compatible
 from nappo2.stages.learning.gradients import gradients
@@ -48,7 +48,7 @@ class Recipe(NamedTuple):
         after: of params, after each update, or after those of a rollout.
         target: how targets follow the weights; None for params without.
         stop_early: when the rest of a rollout's batches are left out; None for never.
-        on_bad: what becomes of observations and rewards that are not finite.
+        non_finite: what becomes of observations and rewards that are not finite.
         jit: whether learning is compiled, and with it rollouts of environments in torch.
         compatible: what it goes with.
     """
@@ -68,7 +68,7 @@ class Recipe(NamedTuple):
     after: Transform = compose()
     target: Target | None = None
     stop_early: EarlyStop | None = None
-    on_bad: OnBad = raise_
+    non_finite: NonFinite = fail
     jit: bool = False
     compatible: Compatibility = Compatibility()
 
@@ -135,7 +135,7 @@ class Recipe(NamedTuple):
 def collect_of(recipe: Recipe) -> Pipeline:
     """The source of a recipe's rollouts."""
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
-    source = collect(recipe.env, recipe.policy, recipe.num_steps, recipe.on_bad, jit)
+    source = collect(recipe.env, recipe.policy, recipe.num_steps, recipe.non_finite, jit)
     return source | recipe.rollouts
 
 

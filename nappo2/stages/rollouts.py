@@ -5,11 +5,11 @@ from collections.abc import Callable
 from tensordict import TensorDict
 
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform, mapped
+from nappo2.pipeline import Pipeline, Transform, stateless
 
 
-def mapped_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
-    """``mapped``, of a stage that takes rollouts [T, B] of single steps; the bare transform.
+def map_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
+    """``stateless``, of a stage that takes rollouts [T, B] of single steps; the bare transform.
 
     Raises:
         ValueError: if a stage that makes others of them stands left of it; in a step, if what
@@ -18,7 +18,7 @@ def mapped_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -
 
     def transform(source):
         check_left(name, source)
-        return mapped(checked)(source)
+        return stateless(checked)(source)
 
     def checked(params, item):
         check_rollout(name, item)

@@ -9,7 +9,7 @@ from nappo2 import Recipe, envs, make_params, mlp, noise, optim, split
 from nappo2.maths.distributions import squash, tanh_normal
 from nappo2.maths.values import td_target
 from nappo2.params import stop_gradient
-from nappo2.policies import greedy, stochastic, uniform_at_first
+from nappo2.policies import greedy, stochastic, warmup_uniform
 from nappo2.recipes.off_policy import off_policy
 from nappo2.stages import replay
 
@@ -72,7 +72,7 @@ def redq(env: envs.Env, config: REDQ = REDQ()) -> Recipe:
         return critic_loss + actor_loss, {"critic_loss": critic_loss, "actor_loss": actor_loss}
 
     return off_policy(
-        env, c, name="redq", init=init, policy=uniform_at_first(stochastic(actor, dist)),
+        env, c, name="redq", init=init, policy=warmup_uniform(stochastic(actor, dist)),
         greedy=greedy(actor, dist), loss=loss, optimizer=optim.adam(), replay=replay,
         noise=noise(random_ones),
     )  # fmt: skip

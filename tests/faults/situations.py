@@ -41,41 +41,41 @@ def slow(folder: Path, reset=0.0, step=0.0, after=3, fails=False, num_envs=2):
 
 
 def hung(folder, name, deadline=300.0):
-    stages = ppo(slow(folder, step=3600.0, after=40), PLAIN)
+    recipe = ppo(slow(folder, step=3600.0, after=40), PLAIN)
     counts = {word: 2 for word in ("collectors", "learners") if word in TAKES[name]}
-    return stages, scheme(name, stages, on=on_ray(deadline=deadline), **counts)
+    return recipe, scheme(name, recipe, on=on_ray(deadline=deadline), **counts)
 
 
 def long_step(folder):
-    stages = ppo(slow(folder, step=1.0), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
-    return stages, scheme("3cs", stages)
+    recipe = ppo(slow(folder, step=1.0), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
+    return recipe, scheme("3cs", recipe)
 
 
 def long_step_of_workers(folder):
-    stages = ppo(slow(folder, step=1.0), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
-    return stages, scheme("3ds", stages, learners=2)
+    recipe = ppo(slow(folder, step=1.0), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
+    return recipe, scheme("3ds", recipe, learners=2)
 
 
 def compiling(folder):
-    stages = ppo(slow(folder, step=0.001), PPO(num_steps=8, num_minibatches=2, jit=True))
-    return stages, scheme("3cs", stages)
+    recipe = ppo(slow(folder, step=0.001), PPO(num_steps=8, num_minibatches=2, jit=True))
+    return recipe, scheme("3cs", recipe)
 
 
 def learning(folder):
     config = PPO(num_steps=32, num_epochs=5000, num_minibatches=32, hidden=(8,))
-    stages = ppo(slow(folder, step=0.001), config)
-    return stages, scheme("3cs", stages)
+    recipe = ppo(slow(folder, step=0.001), config)
+    return recipe, scheme("3cs", recipe)
 
 
 def start_steps(folder):
     config = DQN(num_steps=1, capacity=10**6, start_steps=10**6, hidden=(8,))
-    stages = dqn(slow(folder, step=0.05), config)
-    return stages, scheme("3cs", stages)
+    recipe = dqn(slow(folder, step=0.05), config)
+    return recipe, scheme("3cs", recipe)
 
 
 def crash_loop(folder):
-    stages = ppo(slow(folder, fails=True, after=40), PLAIN)
-    return stages, scheme("2dacs", stages, learners=2, on=on_ray(max_restarts=10))
+    recipe = ppo(slow(folder, fails=True, after=40), PLAIN)
+    return recipe, scheme("2dacs", recipe, learners=2, on=on_ray(max_restarts=10))
 
 
 def no_place(folder):
@@ -84,26 +84,26 @@ def no_place(folder):
 
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     (folder / "now").write_text("")
-    stages = ppo(envs.cartpole(2), PLAIN)
-    return stages, scheme("da2cs", stages, collectors=2, on=on_ray())
+    recipe = ppo(envs.cartpole(2), PLAIN)
+    return recipe, scheme("da2cs", recipe, collectors=2, on=on_ray())
 
 
 def starting(folder):
     """Actors whose environments take long to be made."""
-    stages = ppo(slow(folder, reset=3600.0, after=0), PLAIN)
-    return stages, scheme("2dacs", stages, learners=2, on=on_ray())
+    recipe = ppo(slow(folder, reset=3600.0, after=0), PLAIN)
+    return recipe, scheme("2dacs", recipe, learners=2, on=on_ray())
 
 
 SITUATIONS = {
     "an ordinary step": lambda folder: (
-        stages := ppo(slow(folder, step=0.001), PLAIN), scheme("3cs", stages)
+        recipe := ppo(slow(folder, step=0.001), PLAIN), scheme("3cs", recipe)
     ),
     "long env steps": long_step,
     "long env steps of workers in this process": long_step_of_workers,
     "compiling": compiling,
     "learning": learning,
     "before the first batch": start_steps,
-    "an evaluation": lambda folder: (stages := ppo(envs.cartpole(2), PLAIN), scheme("3cs", stages)),
+    "an evaluation": lambda folder: (recipe := ppo(envs.cartpole(2), PLAIN), scheme("3cs", recipe)),
     "hung, 3ds": lambda folder: hung(folder, "3ds"),
     "hung, 2dacs": lambda folder: hung(folder, "2dacs"),
     "hung, da2cs": lambda folder: hung(folder, "da2cs"),
@@ -115,17 +115,17 @@ SITUATIONS = {
 
 
 def main(name: str, folder: Path) -> None:
-    stages, pipe = SITUATIONS[name](folder)
+    recipe, pipe = SITUATIONS[name](folder)
     evaluate = None
     if name == "an evaluation":
 
         def evaluate(params):
             from nappo2 import evaluate
 
-            return evaluate(slow(folder, step=0.2), stages.greedy, params, 10**6)
+            return evaluate(slow(folder, step=0.2), recipe.greedy, params, 10**6)
 
     learner = Learner(
-        pipe, stages.init(0), 0, 10**9, folder / "run", checkpoint_every=10**6,
+        pipe, recipe.init(0), 0, 10**9, folder / "run", checkpoint_every=10**6,
         evaluate=evaluate, evaluate_every=1, progress=False,
     )  # fmt: skip
     try:

@@ -37,9 +37,9 @@ WRONG = {
 
 @pytest.mark.parametrize("gives", WRONG.values(), ids=WRONG)
 def test_what_has_another_form_is_raised_at_once_and_never_broadcast(gives):
-    stages = ppo(envs.from_gym(lambda: Wrong(gives), 2), CONFIG)
+    recipe = ppo(envs.from_gym(lambda: Wrong(gives), 2), CONFIG)
     with pytest.raises((ValueError, TypeError)):
-        Learner(scheme("3cs", stages), stages.init(0), progress=False).step()
+        Learner(scheme("3cs", recipe), recipe.init(0), progress=False).step()
 
 
 def test_another_space_after_a_restart_is_refused_with_both():

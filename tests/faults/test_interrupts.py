@@ -9,9 +9,9 @@ import time
 import pytest
 
 from nappo2 import Learner, envs, ppo, scheme
+from tests.cli.test_cli import until
 from tests.faults.situations import PLAIN, SITUATIONS
 from tests.schemes.test_leftovers import MARK, all_gone
-from tests.test_cli import until
 
 BEFORE_THE_FIRST_STEP = ("actors that start", "a wait for a place")
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -49,8 +49,8 @@ def test_one_interrupt_ends_a_run_with_what_was_learnt(name, tmp_path):
         assert number == signal.SIGINT
         assert (tmp_path / "run" / "params.npz").exists()
         if name not in ("before the first batch", "compiling", "learning"):
-            stages = ppo(envs.cartpole(2), PLAIN)
-            again = Learner(scheme("3cs", stages), stages.init(9), progress=False)
+            recipe = ppo(envs.cartpole(2), PLAIN)
+            again = Learner(scheme("3cs", recipe), recipe.init(9), progress=False)
             again.resume(tmp_path / "run")
             assert again.env_steps == steps
             again.step()

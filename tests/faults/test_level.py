@@ -54,10 +54,10 @@ def check_level(learner, watched, num_updates=2000, warm_up=400, every=50):
 @pytest.mark.parametrize("name", ["3cs", "dadacs"])
 def test_two_thousand_updates_stay_level(name, on_ray, tmp_path):
     """With a checkpoint every 5,000 env steps; of the driver, and of each of the workers."""
-    stages = ppo(envs.cartpole(2), CONFIG)
+    recipe = ppo(envs.cartpole(2), CONFIG)
     options = {"collectors": 2, "learners": 2, "on": on_ray()} if name == "dadacs" else {}
     learner = Learner(
-        scheme(name, stages, **options), stages.init(0), 0, 10**9, tmp_path,
+        scheme(name, recipe, **options), recipe.init(0), 0, 10**9, tmp_path,
         checkpoint_every=5_000, progress=False,
     )  # fmt: skip
     learner.step()
@@ -67,9 +67,9 @@ def test_two_thousand_updates_stay_level(name, on_ray, tmp_path):
 
 def test_a_worker_that_is_replaced_leaves_no_handle(on_ray):
     """After eight lost collectors the driver has as many open files as after two."""
-    stages = ppo(envs.cartpole(2), CONFIG)
-    pipe = scheme("da2cs", stages, collectors=2, on=on_ray(max_restarts=20))
-    learner, counts = Learner(pipe, stages.init(0), 0, 10**9, progress=False), []
+    recipe = ppo(envs.cartpole(2), CONFIG)
+    pipe = scheme("da2cs", recipe, collectors=2, on=on_ray(max_restarts=20))
+    learner, counts = Learner(pipe, recipe.init(0), 0, 10**9, progress=False), []
     for lost in range(1, 9):
         learner.step()
         os.kill(actors()[0].pid, signal.SIGKILL)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nappo2 import scheme
-from tests.test_cli import SHORT, until
-from tests.test_resume import RECIPES, learner, taken
+from tests.cli.test_cli import SHORT, until
+from tests.saving.test_resume import RECIPES, learner, taken
 
 
 def test_a_folder_that_takes_nothing_ends_no_run(tmp_path):
@@ -41,8 +41,8 @@ def test_two_threads_of_torch_change_no_more_than_rounding():
     from nappo2.machine.threads import torch_threads
 
     def weights(threads):
-        stages = RECIPES["ppo"]()
-        pipe, params = scheme("3cs", stages), stages.init(0)
+        recipe = RECIPES["ppo"]()
+        pipe, params = scheme("3cs", recipe), recipe.init(0)
         state = pipe.init(params, 1)
         with torch_threads(threads):
             for _ in range(4):

@@ -44,7 +44,7 @@ def rows_of(path: str) -> list[list[str]]:
 
 
 def address(words: str) -> str:
-    """An address as Linux writes it: words of four bytes, each backwards."""
+    """An address as Linux writes it: words of four bytes, each solve_recurrence."""
     packed = b"".join(bytes.fromhex(words[i : i + 8])[::-1] for i in range(0, len(words), 8))
     found = ipaddress.ip_address(packed)
     return str(getattr(found, "ipv4_mapped", None) or found)
@@ -68,8 +68,8 @@ import os, sys
 import ray
 from nappo2 import *
 from nappo2.schemes.remote.watchdog import NAME
-stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
-learner = Learner(scheme("da2cs", stages, collectors=1, on=on_ray()), stages.init(0), progress=False)
+recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
+learner = Learner(scheme("da2cs", recipe, collectors=1, on=on_ray()), recipe.init(0), progress=False)
 learner.step()
 from tests.faults.test_workers import listening, sockets_of
 from pathlib import Path
@@ -130,9 +130,9 @@ def now_and_then(num_envs=2):
 
 
 def learner_with(make, on):
-    stages = ppo(make(), PPO(num_steps=50, num_minibatches=2, num_epochs=1, hidden=(8,)))
+    recipe = ppo(make(), PPO(num_steps=50, num_minibatches=2, num_epochs=1, hidden=(8,)))
     return Learner(
-        scheme("da2cs", stages, collectors=2, on=on), stages.init(0), 1, 10**9, progress=False
+        scheme("da2cs", recipe, collectors=2, on=on), recipe.init(0), 1, 10**9, progress=False
     )
 
 
@@ -143,10 +143,10 @@ def test_an_environment_that_never_starts_is_given_up(on_ray, ray_instance, monk
     def reset(seed):
         time.sleep(3600)
 
-    stages = ppo(envs.cartpole(2)._replace(reset=reset), PPO(num_steps=8, num_minibatches=1))
+    recipe = ppo(envs.cartpole(2)._replace(reset=reset), PPO(num_steps=8, num_minibatches=1))
     start = time.monotonic()
     with pytest.raises(TimeoutError, match="a worker did not answer within 5 s"):
-        scheme("da2cs", stages, on=on_ray(deadline=2.0)).init(stages.init(0), 0)
+        scheme("da2cs", recipe, on=on_ray(deadline=2.0)).init(recipe.init(0), 0)
     while ray_instance.available_resources().get("CPU") != 5:  # they are ended
         time.sleep(0.05)
     assert time.monotonic() - start < 60
@@ -169,9 +169,9 @@ def step(state, action):
     state, x, o = plain.step(state, action)
     return state, widened(x), o._replace(observation=widened(o.observation))
 env = plain._replace(reset=reset, step=step, observation_space=Box(-1, 1, (wide,)))
-stages = ppo(env, PPO(num_steps=40, num_minibatches=1, num_epochs=1, hidden=(4,), normalize=False))
-pipe = scheme("da2cs", stages, collectors=2, on=on_ray(), ahead=1)
-learner = Learner(pipe, stages.init(0), 0, 160 * 12, progress=False)
+recipe = ppo(env, PPO(num_steps=40, num_minibatches=1, num_epochs=1, hidden=(4,), normalize=False))
+pipe = scheme("da2cs", recipe, collectors=2, on=on_ray(), ahead=1)
+learner = Learner(pipe, recipe.init(0), 0, 160 * 12, progress=False)
 for row in learner:
     time.sleep(0.3)  # a learner that is slow
 print(learner.env_steps, int(learner.sums["restarts"]), len(learner.state["collectors"].pending))

@@ -31,11 +31,11 @@ def bits(copies: bool, steps: int = 100_000) -> Curve:
         epsilon=0.1,
         hidden=(256,),
     )
-    stages = double_dqn(envs.bit_flipping(8, BITS), config)
+    recipe = double_dqn(envs.bit_flipping(8, BITS), config)
     if copies:
         relabel = hindsight(envs.bits_reward, future(4), envs.bits_reached)
-        stages = stages.replace(rollouts=relabel)
-    return successes(stages, envs.bit_flipping(100, BITS), 100, BITS, steps, every=10_000)
+        recipe = recipe.replace(rollouts=relabel)
+    return successes(recipe, envs.bit_flipping(100, BITS), 100, BITS, steps, every=10_000)
 
 
 def reach(copies: bool, steps: int = 30_000) -> Curve:
@@ -50,11 +50,11 @@ def reach(copies: bool, steps: int = 30_000) -> Curve:
         target_step_size=0.02,
         hidden=(64, 64),
     )
-    stages, reward = sac(envs.make(REACH, 1), config), envs.goal_reward(REACH)
+    recipe, reward = sac(envs.make(REACH, 1), config), envs.goal_reward(REACH)
     if copies:
         relabel = hindsight(reward, future(4), there(reward))
-        stages = stages.replace(rollouts=relabel)
-    return successes(stages, envs.make(REACH, 3), 30, 50, steps, every=3_000)
+        recipe = recipe.replace(rollouts=relabel)
+    return successes(recipe, envs.make(REACH, 3), 30, 50, steps, every=3_000)
 
 
 def there(reward: Callable) -> Callable:
@@ -63,15 +63,15 @@ def there(reward: Callable) -> Callable:
 
 
 def successes(
-    stages: Recipe, test: envs.Env, num: int, limit: int, steps: int, every: int
+    recipe: Recipe, test: envs.Env, num: int, limit: int, steps: int, every: int
 ) -> Curve:
     """Until all goals are met. A step is worth -1 until then, so a return tells."""
     torch.set_num_threads(1)
-    learner = Learner(scheme("3cs", stages), stages.init(0), 0, steps, progress=False)
+    learner = Learner(scheme("3cs", recipe), recipe.init(0), 0, steps, progress=False)
     for due in range(every, steps + 1, every):
         while learner.env_steps < due:
             learner.step()
-        found = evaluate(test, stages.greedy, learner.params, num, seed=1)
+        found = evaluate(test, recipe.greedy, learner.params, num, seed=1)
         yield learner.env_steps, (found.returns > -limit).float().mean().item()
 
 

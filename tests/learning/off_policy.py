@@ -31,12 +31,12 @@ def chosen(recipe: str, env_id: str) -> tuple[Recipe, int]:
 
 
 def learnt(
-    stages: Recipe, test: envs.Env, steps: list[int], seed: int, name: str = "3cs", **options
+    recipe: Recipe, test: envs.Env, steps: list[int], seed: int, name: str = "3cs", **options
 ) -> Iterator[tuple[int, Evaluation]]:
     """What 20 episodes came to, or as many as there are environments, after so many env steps each."""
     learner = Learner(
-        scheme(name, stages, **taken(name, **options)),
-        stages.init(seed),
+        scheme(name, recipe, **taken(name, **options)),
+        recipe.init(seed),
         seed,
         steps[-1],
         progress=False,
@@ -45,18 +45,18 @@ def learnt(
         while learner.env_steps < due:
             learner.step()
         num = max(20, test.num_envs)
-        yield learner.env_steps, evaluate(test, stages.greedy, learner.params, num, seed=seed)
+        yield learner.env_steps, evaluate(test, recipe.greedy, learner.params, num, seed=seed)
     learner.close()
 
 
-def curve(recipe: str, env_id: str, seed: int) -> Curve:
+def curve(make_recipe: str, env_id: str, seed: int) -> Curve:
     """Env steps and the mean return of 20 greedy episodes; all are printed."""
     torch.set_num_threads(1)
-    (stages, steps), every, found = chosen(recipe, env_id), EVERY[env_id], []
+    (recipe, steps), every, found = chosen(make_recipe, env_id), EVERY[env_id], []
     for env_steps, result in learnt(
-        stages, envs.make(env_id, 20), list(range(every, steps + 1, every)), seed
+        recipe, envs.make(env_id, 20), list(range(every, steps + 1, every)), seed
     ):
-        print(f"{recipe}, {env_id}, seed {seed}: {env_steps:,} steps, {result}", flush=True)
+        print(f"{make_recipe}, {env_id}, seed {seed}: {env_steps:,} steps, {result}", flush=True)
         found.append((env_steps, result.returns.mean().item()))
     return found
 

@@ -28,8 +28,8 @@ def test_presets_reach_their_goals(recipe, env_id, seed):
 def test_sac_makes_half_cheetah_run():
     """600 within 100,000 steps (PPO is near 80 there); it is looked at every 25,000."""
     name = "HalfCheetahBulletEnv-v0"
-    stages, steps = chosen("sac", name)
-    found = learnt(stages, envs.make(name, 5), list(range(25_000, steps + 1, 25_000)), 0)
+    recipe, steps = chosen("sac", name)
+    found = learnt(recipe, envs.make(name, 5), list(range(25_000, steps + 1, 25_000)), 0)
     means = []
     for env_steps, evaluation in found:
         print(f"sac, {name}: {env_steps:,} steps, {evaluation}", flush=True)
@@ -43,10 +43,10 @@ def test_sac_improves_in_every_scheme(name):
 
     Where gradients of two are averaged, there are half as many updates per transition.
     """
-    stages, _ = chosen("sac", "torch/Pendulum-v1")
+    recipe, _ = chosen("sac", "torch/Pendulum-v1")
     steps = 10_000 if name in ("3ds", "2dacs", "dadacs") else 5_000
     test = envs.make("torch/Pendulum-v1", 20)
-    found = learnt(stages, test, [1000, steps], 0, name, collectors=2, learners=2)
+    found = learnt(recipe, test, [1000, steps], 0, name, collectors=2, learners=2)
     first, last = (evaluation.returns.mean() for _, evaluation in found)
     print(f"sac, {name} on serial: from {first:.1f} to {last:.1f} after {steps:,} steps")
     assert last > first + 500
@@ -54,10 +54,10 @@ def test_sac_improves_in_every_scheme(name):
 
 @pytest.mark.parametrize("name", ["da2cs", "2daca", "dadacs"])
 def test_sac_improves_on_ray(name, on_ray):
-    stages, _ = chosen("sac", "torch/Pendulum-v1")
+    recipe, _ = chosen("sac", "torch/Pendulum-v1")
     steps = 10_000 if name == "dadacs" else 5_000  # as above
     test = envs.make("torch/Pendulum-v1", 20)
-    found = learnt(stages, test, [1000, steps], 0, name, collectors=2, learners=2, on=on_ray())
+    found = learnt(recipe, test, [1000, steps], 0, name, collectors=2, learners=2, on=on_ray())
     first, last = (evaluation.returns.mean() for _, evaluation in found)
     print(f"sac, {name} on Ray: from {first:.1f} to {last:.1f} after {steps:,} steps")
     assert last > first + 500

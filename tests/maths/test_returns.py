@@ -14,7 +14,7 @@ from torchrl.objectives.value.functional import (
 )
 
 from nappo2.interop import to_torchrl
-from nappo2.maths.returns import backwards, discounted, gae, running, vtrace
+from nappo2.maths.returns import discounted, gae, running_return, solve_recurrence, vtrace
 
 NO, YES = torch.tensor([[False]]), torch.tensor([[True]])
 
@@ -101,7 +101,7 @@ def test_doubling_is_a_loop(rollout, discount):
     expected, y = torch.empty_like(x), torch.zeros_like(x[0])
     for t in reversed(range(len(x))):
         expected[t] = y = x[t] + c[t] * y
-    torch.testing.assert_close(backwards(x, c), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(solve_recurrence(x, c), expected, rtol=1e-12, atol=1e-12)
 
 
 @given(rollouts, shares, shares, st.floats(-10, 10))
@@ -136,7 +136,7 @@ def test_gae_with_lambda_one_is_the_discounted_return_less_the_value(rollout, ga
 
 def test_running_by_hand():
     """Gamma 1/2, 8 before; the episode ends after the second step, whose sum it still has."""
-    found = running(
+    found = running_return(
         column(1.0, 1.0, 3.0, 1.0), column(False, True, False, False), torch.tensor([8.0]), 0.5
     )
     assert found.flatten().tolist() == [1 + 4, 1 + 2.5, 3, 1 + 1.5]
@@ -149,11 +149,11 @@ def test_running_goes_on_from_rollout_to_rollout(rollout, gamma, t):
     reward, done = rollout["reward"], rollout["done"]
     t = t % len(reward)
     before = torch.zeros_like(reward[0])
-    whole = running(reward, done, before, gamma)
-    halves = [running(reward[:t], done[:t], before, gamma)] if t else []
+    whole = running_return(reward, done, before, gamma)
+    halves = [running_return(reward[:t], done[:t], before, gamma)] if t else []
     if t:
         before = halves[0][-1] * ~done[t - 1]
-    halves.append(running(reward[t:], done[t:], before, gamma))
+    halves.append(running_return(reward[t:], done[t:], before, gamma))
     torch.testing.assert_close(torch.cat(halves), whole)
 
 

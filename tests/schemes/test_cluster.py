@@ -26,9 +26,9 @@ def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):
     nodes = [cluster.add_node(num_cpus=2, resources={"far": 2}) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
     try:
-        stages = ppo(faulty(tmp_path), CONFIG)
-        pipe = two_levels(stages, near=on_ray(), far=on_ray(resources={"far": 0.5}))
-        learner = Learner(pipe, stages.init(0), 1, 10**9, progress=False)
+        recipe = ppo(faulty(tmp_path), CONFIG)
+        pipe = two_levels(recipe, near=on_ray(), far=on_ray(resources={"far": 0.5}))
+        learner = Learner(pipe, recipe.init(0), 1, 10**9, progress=False)
         until(learner, lambda: learner.env_steps >= 160)
         before = pids(tmp_path)
         cluster.remove_node(nodes[0])
@@ -43,11 +43,11 @@ def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):
         cluster.shutdown()
 
 
-def two_levels(stages, near, far):
+def two_levels(recipe, near, far):
     """dadacs, with its learners and collectors in different places."""
-    line = collect_of(stages) | workers(1, 1, on=far, name="collectors") | stages.prepare
-    line = line | batches_of(stages) | gradients_of(stages)
-    return line | workers(2, on=near, name="learners") | update_of(stages)
+    line = collect_of(recipe) | workers(1, 1, on=far, name="collectors") | recipe.prepare
+    line = line | batches_of(recipe) | gradients_of(recipe)
+    return line | workers(2, on=near, name="learners") | update_of(recipe)
 
 
 def until(learner, condition, seconds=60):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nappo2.schemes.remote.watchdog import alive, children
-from tests.test_cli import SHORT, until
+from tests.cli.test_cli import SHORT, until
 
 pytestmark = pytest.mark.timeout(300)
 MARK = "NAPPO2_TEST_MARK"
@@ -97,8 +97,8 @@ class Broken(gymnasium.Env):
     action_space = gymnasium.spaces.Discrete(2)
     def reset(self, seed=None, options=None): return np.zeros(2, np.float32), {}
     def step(self, action): return np.full(2, np.nan, np.float32), 0.0, False, False, {}
-stages = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
-list(Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=False))
+recipe = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
+list(Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False))
 """
     env = os.environ | {MARK: str(tmp_path)}
     found = subprocess.run(

@@ -28,7 +28,7 @@ every_scheme = pytest.mark.parametrize("name", SCHEMES)
 
 
 @cache
-def stages(**changes):
+def make_recipe(**changes):
     return one_by_one(sac(envs.pendulum(2), replace(CONFIG, **changes)))
 
 
@@ -49,7 +49,7 @@ def run(name, num_updates, recipe, **options):
 
 def train(name, num_updates=30, recipe=None, **options):
     """The params after each update, and its report."""
-    found = [found[1:] for found in run(name, num_updates, recipe or stages(), **options)]
+    found = [found[1:] for found in run(name, num_updates, recipe or make_recipe(), **options)]
     return tuple(zip(*found, strict=True))
 
 
@@ -66,7 +66,7 @@ def differs(a, b):
 def test_sac_learns_in_every_scheme(name):
     """All that is to move does, and it is finite."""
     (*_, params), reports = trained(name)
-    first = stages().init(0)
+    first = make_recipe().init(0)
     for report in reports:
         assert all(mean.value.isfinite() for mean in report.means.values())
     for branch in ("actor", "critics"):
@@ -83,7 +83,9 @@ def test_one_temperature_is_learnt_and_all_learners_use_it(name):
     So no learner has one of its own, and the one that is returned is the one that moves.
     """
     found, reports = trained(name)
-    alphas = [params["weights", "log_alpha"].exp().item() for params in (stages().init(0), *found)]
+    alphas = [
+        params["weights", "log_alpha"].exp().item() for params in (make_recipe().init(0), *found)
+    ]
     lags = [int(report.means["gradient_lag"].value) for report in reports]
     used = [report.means["alpha"].value.item() for report in reports]
     assert used == pytest.approx([alphas[i - lag] for i, lag in enumerate(lags)], rel=1e-6)
@@ -122,8 +124,8 @@ def test_one_collector_equals_none(same):
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened, replay and all."""
-    first, second = (scheme(name, stages(), **taken(name, learners=1)) for name in (old, new))
-    params = stages().init(0)
+    first, second = (scheme(name, make_recipe(), **taken(name, learners=1)) for name in (old, new))
+    params = make_recipe().init(0)
     state = first.init(params, 1)
     for _ in range(15):
         state, params, _ = first.step(params, state)
@@ -140,7 +142,7 @@ FIRST = {"3cs": 40, "da2cs": 40, "3ds": 42, "2dacs": 42, "dadacs": 42, "2daca": 
 def test_the_start_is_so_many_env_steps_in_all(name):
     """40 for one replay. Each of three learners waits for 14, a third that is rounded up, so they
     have 42; where one makes an update, for its own 14, and all three have made one with 42."""
-    recipe = stages(update_ratio=0.5)  # a batch per rollout, with which it is reported
+    recipe = make_recipe(update_ratio=0.5)  # a batch per rollout, with which it is reported
     _, reports = train(name, 3, recipe, learners=3, collectors=3)
     assert reports[0].sums["env_steps"] == FIRST[name]
     if name in ASYNCHRONOUS:
@@ -150,7 +152,7 @@ def test_the_start_is_so_many_env_steps_in_all(name):
 @pytest.mark.parametrize(("start_steps", "each"), [(0, 2), (4, 2), (6, 4), (7, 4), (9, 6)])
 def test_a_learner_waits_for_whole_rollouts_of_its_share(start_steps, each):
     """Of two: shares of 0, 2, 3, 4 and 5 transitions are had with 1, 1, 2, 2 and 3 rollouts of 2."""
-    recipe = stages(update_ratio=0.5, start_steps=start_steps)
+    recipe = make_recipe(update_ratio=0.5, start_steps=start_steps)
     _, (report,) = train("2dacs", 1, recipe, learners=2)
     assert report.sums["env_steps"] == 2 * each
 
@@ -165,7 +167,7 @@ def test_the_start_is_uniform(name):
 
     Uniform actions have a mean square of 1/3 (of variance 4/45); those of the first policy, 0.39.
     """
-    recipe = stages(start_steps=2000, capacity=10_000, num_steps=25, update_ratio=0.02)
+    recipe = make_recipe(start_steps=2000, capacity=10_000, num_steps=25, update_ratio=0.02)
     *_, (state, _, _) = run(name, 12, recipe, learners=2, collectors=4)
     held = torch.cat(list(rings_of(name, state)))
     action = held["action"][held["params_version"] == 0]
@@ -191,17 +193,17 @@ def inners(name, state):
 @pytest.mark.parametrize("name", [*AVERAGING, *ASYNCHRONOUS])
 def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start_steps):
     """Evenly, and rounded up; each has a ring of that length."""
-    pipe = scheme(name, stages(), **taken(name, learners=learners, collectors=learners))
+    pipe = scheme(name, make_recipe(), **taken(name, learners=learners, collectors=learners))
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (capacity, start_steps)
-    params = stages().init(0)
+    params = make_recipe().init(0)
     state, _, _ = pipe.step(params, pipe.init(params, 1))
     assert len(state["learners"].ask(0)["replay"].ring) == capacity
 
 
 @pytest.mark.parametrize("name", ["3cs", "da2cs"])
 def test_one_replay_has_all_of_them(name):
-    pipe = scheme(name, stages(), **taken(name, learners=2, collectors=2))
+    pipe = scheme(name, make_recipe(), **taken(name, learners=2, collectors=2))
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (1000, 40)
 
@@ -213,7 +215,7 @@ def test_updates_per_transition(name, ratio):
 
     The repr of the pipeline says so.
     """
-    recipe, pair = stages(update_ratio=ratio, start_steps=0), {"learners": 2, "collectors": 2}
+    recipe, pair = make_recipe(update_ratio=ratio, start_steps=0), {"learners": 2, "collectors": 2}
     pipe = scheme(name, recipe, **taken(name, **pair))
     each = ratio / 2 if name in AVERAGING else ratio
     assert repr(pipe).endswith(f"({each:g} updates per transition)")
@@ -224,7 +226,7 @@ def test_updates_per_transition(name, ratio):
 
 def test_a_pipeline_that_takes_no_update_has_none_per_transition():
     """The batches alone; and the on-policy line, which has no replay."""
-    batches = collect_of(stages()) | batches_of(stages())
+    batches = collect_of(make_recipe()) | batches_of(make_recipe())
     assert updates_per_transition(batches) is None and repr(batches).endswith("noise")
     on_policy = scheme("3cs", ppo(envs.pendulum(2), PPO(num_steps=4, num_minibatches=2)))
     assert updates_per_transition(on_policy) is None
@@ -233,7 +235,7 @@ def test_a_pipeline_that_takes_no_update_has_none_per_transition():
 @every_scheme
 def test_every_env_step_is_counted_once(name):
     """What reports say is what the replays hold, when no batch is owed."""
-    found = list(run(name, 10, stages(update_ratio=0.5), learners=2, collectors=2))
+    found = list(run(name, 10, make_recipe(update_ratio=0.5), learners=2, collectors=2))
     reports, held = [report for *_, report in found], rings_of(name, found[-1][0])
     assert join(reports).sums["env_steps"] == sum(map(len, held)) > 40
 

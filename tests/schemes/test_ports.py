@@ -9,7 +9,7 @@ from nappo2 import scheme
 from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
 from tests.faults.test_workers import listening, sockets_of
-from tests.schemes.test_schemes import STAGES
+from tests.schemes.test_schemes import RECIPE
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.timeout(120)
 def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
     """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by."""
     given = {"collectors": 2, "learners": 2, "on": on_ray()}
-    pipe = scheme(name, STAGES, **{word: x for word, x in given.items() if word in TAKES[name]})
-    params = STAGES.init(0)
+    pipe = scheme(name, RECIPE, **{word: x for word, x in given.items() if word in TAKES[name]})
+    params = RECIPE.init(0)
     state, _, _ = pipe.step(params, pipe.init(params, 1))
     below = [process.pid for process in psutil.Process().children(recursive=True)]
     here, hosts = sockets_of(below), set()

@@ -29,7 +29,7 @@ from nappo2.schemes.remote import actors_of
 from nappo2.schemes.seven import TAKES
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.schemes.faulty import faulty, pids
-from tests.schemes.test_schemes import CONFIG, STAGES, train
+from tests.schemes.test_schemes import CONFIG, RECIPE, train
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,8 +59,8 @@ def test_a_learner_looks_at_each_rollout_there_too(name, on_ray, same):
 
 def test_a_run_moves_to_ray_and_back(on_ray, same):
     """With one learner, as if nothing had happened."""
-    whole, distributed = scheme("3cs", STAGES), scheme("2dacs", STAGES, learners=1, on=on_ray())
-    params = STAGES.init(0)
+    whole, distributed = scheme("3cs", RECIPE), scheme("2dacs", RECIPE, learners=1, on=on_ray())
+    params = RECIPE.init(0)
     state = whole.init(params, 1)
     for pipe, num_steps in ((whole, 2), (distributed, 2 * 4), (whole, 2)):
         state = adopt(pipe, state, params, 99)
@@ -70,7 +70,7 @@ def test_a_run_moves_to_ray_and_back(on_ray, same):
 
 
 def test_actors_own_actors_and_say_where_time_goes(on_ray):
-    pipe = scheme("dadacs", STAGES, collectors=2, learners=2, on=on_ray())
+    pipe = scheme("dadacs", RECIPE, collectors=2, learners=2, on=on_ray())
     assert actors_of(pipe, 1) == 1 + 2 + 2
     params, reports = train("dadacs", 8, collectors=2, on=on_ray())
     assert params["version"] == 8 and reports[-1].means["gradient_lag"].value == 0
@@ -81,8 +81,8 @@ def test_actors_own_actors_and_say_where_time_goes(on_ray):
 
 
 def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray):
-    pipe, params = collect_of(STAGES) | workers(2, on=on_ray()), STAGES.init(0)
-    here = collect_of(STAGES) | workers(2)
+    pipe, params = collect_of(RECIPE) | workers(2, on=on_ray()), RECIPE.init(0)
+    here = collect_of(RECIPE) | workers(2)
     _, rollout, _ = pipe.step(params, pipe.init(params, 1))
     _, expected, _ = here.step(params, here.init(params, 1))
     assert torch.equal(rollout["observation"], expected["observation"])
@@ -93,10 +93,10 @@ def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray
 
 def learner_of(folder, name, on, **options):
     env = faulty(folder)
-    stages = ppo(env, CONFIG)
+    recipe = ppo(env, CONFIG)
     counts = {word: 2 for word in ("collectors", "learners") if word in TAKES[name]}
-    pipe = scheme(name, stages, on=on, **counts | options)
-    return Learner(pipe, stages.init(0), 1, 10**9, progress=False)
+    pipe = scheme(name, recipe, on=on, **counts | options)
+    return Learner(pipe, recipe.init(0), 1, 10**9, progress=False)
 
 
 def steps_until(learner, condition, seconds=60):
@@ -149,8 +149,8 @@ def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(
     """The first dies; at the next call of ``phase`` the second does: both are replaced, counts exact."""
     from nappo2.schemes.remote import backend
 
-    stages = ppo(envs.cartpole(2), CONFIG)
-    run = Learner(scheme("3ds", stages, on=on_ray()), stages.init(0), 1, 10**9, progress=False)
+    recipe = ppo(envs.cartpole(2), CONFIG)
+    run = Learner(scheme("3ds", recipe, on=on_ray()), recipe.init(0), 1, 10**9, progress=False)
     steps_until(run, lambda: run.env_steps >= 32)
     victims, real = sorted(_learners(run)), backend.answers
     rest = {"node": 0, "meet": 2, "join": 3, "ask": 4}[phase]
@@ -179,10 +179,10 @@ def test_a_ray_that_somebody_uses_is_never_shut_down():
     code = """
 import ray
 from nappo2 import PPO, Learner, envs, on_ray, ppo, scheme
-stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
+recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
 def learner(collectors, on):
-    pipe = scheme("da2cs", stages, collectors=collectors, on=on)
-    return Learner(pipe, stages.init(0), progress=False)
+    pipe = scheme("da2cs", recipe, collectors=collectors, on=on)
+    return Learner(pipe, recipe.init(0), progress=False)
 small = learner(1, on_ray(num_cpus=0))
 small.step()
 mine = ray.put("mine")
@@ -226,10 +226,10 @@ def test_what_fails_at_its_start_is_raised_there(on_ray):
     def reset(seed):
         raise FileNotFoundError("no such simulator")
 
-    stages = ppo(envs.cartpole(2)._replace(reset=reset), CONFIG)
-    pipe = scheme("da2cs", stages, on=on_ray())
+    recipe = ppo(envs.cartpole(2)._replace(reset=reset), CONFIG)
+    pipe = scheme("da2cs", recipe, on=on_ray())
     with pytest.raises(FileNotFoundError, match="no such simulator"):
-        pipe.init(stages.init(0), 0)
+        pipe.init(recipe.init(0), 0)
 
 
 def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
@@ -240,16 +240,16 @@ def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
             return batch["advantage"].mean(), {}
 
     line = (
-        collect_of(STAGES)
-        | STAGES.prepare
-        | batches_of(STAGES)
+        collect_of(RECIPE)
+        | RECIPE.prepare
+        | batches_of(RECIPE)
         | gradients(loss)
         | workers(2, on=on_ray())
     )
     with pytest.raises(
         ValueError, match=r"pipeline\.step.*\.loss\.lock cannot be sent to a worker"
     ):
-        line.init(STAGES.init(0), 0)
+        line.init(RECIPE.init(0), 0)
 
 
 def test_what_is_large_by_accident_is_named_too(on_ray):
@@ -259,21 +259,21 @@ def test_what_is_large_by_accident_is_named_too(on_ray):
         return (batch["advantage"] * table[0]).mean(), {}
 
     line = (
-        collect_of(STAGES)
-        | STAGES.prepare
-        | batches_of(STAGES)
+        collect_of(RECIPE)
+        | RECIPE.prepare
+        | batches_of(RECIPE)
         | gradients(loss)
         | workers(2, on=on_ray())
     )
     with pytest.raises(ValueError, match=r"\.loss\.table takes 4\.\d MB"):
-        line.init(STAGES.init(0), 0)
+        line.init(RECIPE.init(0), 0)
 
 
 def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
     monkeypatch.setattr("nappo2.schemes.remote.cluster.PLACE_SECONDS", 1.0)
-    pipe = scheme("2dacs", STAGES, learners=2, on=on_ray(num_cpus=100))
+    pipe = scheme("2dacs", RECIPE, learners=2, on=on_ray(num_cpus=100))
     with pytest.raises(RuntimeError, match="2 workers find no place: they need 200 CPU, and"):
-        pipe.init(STAGES.init(0), 0)
+        pipe.init(RECIPE.init(0), 0)
 
 
 def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, caplog):
@@ -283,10 +283,10 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     monkeypatch.setattr(backend, "find_place", lambda *args: None)
     monkeypatch.setattr(backend, "START_SECONDS", 2.0)
     monkeypatch.setattr(calls, "SLOW_SECONDS", 0.5)
-    pipe = scheme("2dacs", STAGES, learners=2, on=on_ray(num_cpus=100, deadline=0.5))
+    pipe = scheme("2dacs", RECIPE, learners=2, on=on_ray(num_cpus=100, deadline=0.5))
     words = r"1 of 1 workers still wait for Ray to give them a place and a process: .* of 5 CPU"
     with pytest.raises(TimeoutError, match=words):
-        pipe.init(STAGES.init(0), 0)
+        pipe.init(RECIPE.init(0), 0)
     assert "after 0.5 s 1 of 1 workers still wait" in caplog.text
 
 
@@ -313,9 +313,9 @@ def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
     SLOW = split(fold_in(fold_in(1, 1), "collect"), 3)[0]  # of the second worker
     config = PPO(num_steps=40, num_epochs=1, num_minibatches=2, hidden=(8,))
     for name in ("2dacs", "3ds"):
-        stages = ppo(slow_second(), config)
-        pipe = scheme(name, stages, learners=2, wait_for=1, preempt=0.5, on=on_ray())
-        params, state, counts = stages.init(0), None, []
+        recipe = ppo(slow_second(), config)
+        pipe = scheme(name, recipe, learners=2, wait_for=1, preempt=0.5, on=on_ray())
+        params, state, counts = recipe.init(0), None, []
         state = pipe.init(params, 1)
         for _ in range(6):
             state, params, report = pipe.step(params, state)
@@ -331,12 +331,12 @@ def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
 def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
     """The same processes go on with the same episodes, with one minibatch instead of two."""
     on = on_ray()
-    run = Learner(scheme("2dacs", STAGES, on=on), STAGES.init(0), progress=False)
+    run = Learner(scheme("2dacs", RECIPE, on=on), RECIPE.init(0), progress=False)
     run.step()
     cut = run.state["learners"]
     before = [cut.ask(i)["collect"].length.tolist() for i in range(2)]
-    changed = collect_of(STAGES) | STAGES.prepare | minibatches(1, 1) | gradients_of(STAGES)
-    run.adopt(changed | workers(2, on=on, name="learners") | update_of(STAGES))
+    changed = collect_of(RECIPE) | RECIPE.prepare | minibatches(1, 1) | gradients_of(RECIPE)
+    run.adopt(changed | workers(2, on=on, name="learners") | update_of(RECIPE))
     cut, old = run.state["learners"], cut
     assert [m.worker for m in cut.members] == [m.worker for m in old.members]
     assert [cut.ask(i)["collect"].length.tolist() for i in range(2)] == before
@@ -349,10 +349,10 @@ def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
 
 def test_live_simulators_do_not_travel_and_begin_anew(on_ray):
     """From two collectors on Ray to none: the optimiser goes on, the episodes do not."""
-    stages = ppo(envs.make("CartPole-v1", 2), CONFIG)
-    run = Learner(scheme("da2cs", stages, on=on_ray()), stages.init(0), progress=False)
+    recipe = ppo(envs.make("CartPole-v1", 2), CONFIG)
+    run = Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False)
     run.step()
     moments = run.state["update"]
-    run.adopt(scheme("3cs", stages))
+    run.adopt(scheme("3cs", recipe))
     assert run.state["update"] is moments and (run.state["collect"].length == 0).all()
     assert run.step()["env_steps"] == 32

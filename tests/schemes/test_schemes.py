@@ -13,8 +13,8 @@ from nappo2 import (
     look,
     population,
     ppo,
+    repeat,
     scheme,
-    unroll,
     workers,
 )
 from nappo2.schemes import SCHEMES, serial
@@ -24,12 +24,12 @@ from tests.schemes.taken import taken
 
 K = 4
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
-STAGES = ppo(envs.cartpole(2), CONFIG)
+RECIPE = ppo(envs.cartpole(2), CONFIG)
 
 
-def train(name, num_updates=24, stages=STAGES, **options):
+def train(name, num_updates=24, recipe=RECIPE, **options):
     """Params after at least ``num_updates`` updates, and all reports."""
-    pipe, params = scheme(name, stages, **options), stages.init(0)
+    pipe, params = scheme(name, recipe, **options), recipe.init(0)
     state, reports = pipe.init(params, 1), []
     while params["version"] < num_updates:
         state, params, report = pipe.step(params, state)
@@ -38,14 +38,14 @@ def train(name, num_updates=24, stages=STAGES, **options):
 
 
 TABLE = {
-    "3cs": "collect | placed | gae | all_minibatches | learn",
-    "3ds": "collect | placed | gae | minibatches | gradients | all_reduce | update | learners(n)",
-    "2dacs": "collect | placed | gae | minibatches | gradients | learners(n) | update",
-    "2daca": "collect | placed | gae | minibatches | gradients | learners(n, wait_for=1) | update",
-    "da2cs": "collect | collectors(n, wait_for=1) | placed | gae | all_minibatches | learn",
-    "dadacs": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
+    "3cs": "collect | to_device | gae | all_minibatches | learn",
+    "3ds": "collect | to_device | gae | minibatches | gradients | all_reduce | update | learners(n)",
+    "2dacs": "collect | to_device | gae | minibatches | gradients | learners(n) | update",
+    "2daca": "collect | to_device | gae | minibatches | gradients | learners(n, wait_for=1) | update",
+    "da2cs": "collect | collectors(n, wait_for=1) | to_device | gae | all_minibatches | learn",
+    "dadacs": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
     " | learners(n) | update",
-    "dadaca": "collect | collectors(n, wait_for=1) | placed | gae | minibatches | gradients"
+    "dadaca": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
     " | learners(n, wait_for=1) | update",
 }
 
@@ -53,7 +53,7 @@ TABLE = {
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_shows_where_it_is_cut(name):
     """As in the table of the design, with the parts of the recipe between."""
-    shown = repr(scheme(name, STAGES, **taken(name, collectors=6, learners=2))).replace(
+    shown = repr(scheme(name, RECIPE, **taken(name, collectors=6, learners=2))).replace(
         "num_workers=2", "n"
     )
     shown = shown.replace("num_workers=3", "n").replace("num_workers=6", "n")
@@ -120,7 +120,7 @@ def test_being_ahead_is_as_more_collectors_for_the_lag():
 
 def test_synchronous_sampling_is_a_cut_that_waits_for_all():
     """Two workers of two environments make rollouts of four, whose seeds differ."""
-    pipe, params = collect_of(STAGES) | workers(2), STAGES.init(0)
+    pipe, params = collect_of(RECIPE) | workers(2), RECIPE.init(0)
     _, rollout, report = pipe.step(params, pipe.init(params, 1))
     assert rollout.batch_size == (8, 4) and report.sums["env_steps"] == 32
     assert not torch.equal(rollout["observation"][:, :2], rollout["observation"][:, 2:])
@@ -128,8 +128,8 @@ def test_synchronous_sampling_is_a_cut_that_waits_for_all():
 
 def test_local_sgd_keeps_versions_and_statistics():
     """Three rollouts of four updates on each of two workers, whose params are averaged."""
-    s = STAGES
-    pipe = collect_of(s) | s.prepare | learn_of(s) | unroll(3) | workers(2)
+    s = RECIPE
+    pipe = collect_of(s) | s.prepare | learn_of(s) | repeat(3) | workers(2)
     params, state = s.init(0), None
     state = pipe.init(params, 1)
     for _ in range(2):
@@ -141,8 +141,8 @@ def test_local_sgd_keeps_versions_and_statistics():
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened."""
-    first, second = (scheme(name, STAGES, **taken(name, learners=1)) for name in (old, new))
-    params, state = steps(first, STAGES.init(0), first.init(STAGES.init(0), 1), 12)
+    first, second = (scheme(name, RECIPE, **taken(name, learners=1)) for name in (old, new))
+    params, state = steps(first, RECIPE.init(0), first.init(RECIPE.init(0), 1), 12)
     params, _ = steps(second, params, adopt(second, state, params, 99), 24)
     assert same(params, train("3cs")[0])
 
@@ -183,22 +183,22 @@ def test_gradients_of_fewer_samples_weigh_less():
 
 def test_a_rollout_that_was_cut_short_is_padded_and_masked():
     """The other's 8 steps stay; the 4 that are missing are masked and bootstrap from the fourth."""
-    pipe, params = collect_of(STAGES) | workers(2, wait_for=1, preempt=0.5), STAGES.init(0)
-    learnt = pipe | STAGES.prepare
+    pipe, params = collect_of(RECIPE) | workers(2, wait_for=1, preempt=0.5), RECIPE.init(0)
+    learnt = pipe | RECIPE.prepare
     _, rollout, report = learnt.step(params, learnt.init(params, 1))
     assert rollout["mask"].sum(0).tolist() == [8, 8, 4, 4] and report.sums["env_steps"] == 24
     assert rollout["next", "done"][3, 2:].all()
     assert (rollout["next", "truncated"] ^ rollout["next", "terminated"])[3, 2:].all()
 
     def alone(params, seed):
-        source = collect_of(STAGES) | STAGES.prepare
+        source = collect_of(RECIPE) | RECIPE.prepare
         return source.step(params, source.init(params, seed))[1]
 
     from nappo2 import fold_in
 
     whole = alone(params, fold_in(1, 1))
     assert torch.equal(rollout["observation"][:4, 2:], whole["observation"][:4])
-    batches = learnt | batches_of(STAGES)
+    batches = learnt | batches_of(RECIPE)
     state, sizes = batches.init(params, 1), []
     for _ in range(4):
         state, minibatch, _ = batches.step(params, state)
@@ -208,9 +208,9 @@ def test_a_rollout_that_was_cut_short_is_padded_and_masked():
 
 def test_minibatches_of_a_short_rollout_are_as_many():
     """A rollout of 5 x 2 in 4 minibatches: 3, 3, 2, 2."""
-    stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=4, hidden=(8,)))
-    pipe = collect_of(stages) | stages.prepare | batches_of(stages) | workers(2, 1, preempt=0.6)
-    params = stages.init(0)
+    recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=4, hidden=(8,)))
+    pipe = collect_of(recipe) | recipe.prepare | batches_of(recipe) | workers(2, 1, preempt=0.6)
+    params = recipe.init(0)
     state, sizes = pipe.init(params, 1), []
     for _ in range(4):
         state, batch, _ = pipe.step(params, state)
@@ -225,21 +225,21 @@ def test_misfits_are_one_sentence():
         ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
     ]:
         with pytest.raises(ValueError, match=message):
-            scheme("2dacs", STAGES, **options)
+            scheme("2dacs", RECIPE, **options)
     with pytest.raises(ValueError, match="ahead is an integer of at least 0, not -1"):
-        scheme("da2cs", STAGES, ahead=-1)
+        scheme("da2cs", RECIPE, ahead=-1)
     with pytest.raises(ValueError, match="workers that meet in all_reduce cannot wait for 1 of 2"):
-        scheme("3ds", STAGES, wait_for=1)
+        scheme("3ds", RECIPE, wait_for=1)
     with pytest.raises(ValueError, match="no scheme is called 'dadac'; there are 3cs, 3ds, 2dacs"):
-        scheme("dadac", STAGES)
+        scheme("dadac", RECIPE)
     with pytest.raises(ValueError, match="recipe is a recipe"):
-        scheme("3cs", collect_of(STAGES))
+        scheme("3cs", collect_of(RECIPE))
 
 
 def test_learners_have_a_collector_each_at_least():
     """The original's README asks for 2 collectors and 6 learners."""
     with pytest.warns(UserWarning, match="each has 1, so there are 6"):
-        pipe = scheme("dadacs", STAGES, collectors=2, learners=6)
+        pipe = scheme("dadacs", RECIPE, collectors=2, learners=6)
     assert pipe.stages[1].arguments["num_workers"] == 1
 
 
@@ -251,24 +251,24 @@ def test_an_error_in_one_process_is_raised_where_it_happens():
 
     from nappo2 import gradients
 
-    line = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES) | gradients(broken)
-    for pipe in (line | workers(2), line | all_reduce() | update_of(STAGES) | workers(2)):
-        params = STAGES.init(0)
+    line = collect_of(RECIPE) | RECIPE.prepare | batches_of(RECIPE) | gradients(broken)
+    for pipe in (line | workers(2), line | all_reduce() | update_of(RECIPE) | workers(2)):
+        params = RECIPE.init(0)
         with pytest.raises(ZeroDivisionError, match="in the loss"):
             pipe.step(params, pipe.init(params, 0))
 
 
 def test_workers_of_a_cut_that_fits_adopt_what_is_left_of_it():
     """They go on with their episodes: under other losses, waiting for others, in another scheme."""
-    run = Learner(scheme("2dacs", STAGES), STAGES.init(0), progress=False)
+    run = Learner(scheme("2dacs", RECIPE), RECIPE.init(0), progress=False)
     run.step()
     members = run.state["learners"].members
     lengths = [m.worker.state["collect"].length for m in members]
     for name in ("2daca", "2dacs"):
-        run.adopt(scheme(name, STAGES))
+        run.adopt(scheme(name, RECIPE))
         assert run.state["learners"].members is members
     assert [m.worker.state["collect"].length for m in members] == lengths
-    run.adopt(scheme("dadacs", STAGES))
+    run.adopt(scheme("dadacs", RECIPE))
     assert run.state["learners"].members is members
     inner = [m.worker.state["collectors"].members[0].worker.state for m in members]
     assert all((x["collect"].length == n).all() for x, n in zip(inner, lengths, strict=True))
@@ -280,10 +280,10 @@ def test_workers_of_a_cut_that_fits_adopt_what_is_left_of_it():
 @pytest.mark.parametrize("new", ["3cs", "da2cs", "2daca", "3ds"])
 def test_a_learner_goes_on_under_another_scheme(new):
     """The params and the rows that it has stay, and new ones follow."""
-    run = Learner(scheme("3cs", STAGES), STAGES.init(0), target_steps=64, progress=False).run()
+    run = Learner(scheme("3cs", RECIPE), RECIPE.init(0), target_steps=64, progress=False).run()
     rows, version = list(run.metrics), run.params["version"]
     run.target_steps = 128
-    run.adopt(scheme(new, STAGES)).run()
+    run.adopt(scheme(new, RECIPE)).run()
     assert run.metrics[: len(rows)] == rows and run.env_steps >= 128
     assert run.params["version"] > version and run.done()
 
@@ -300,18 +300,18 @@ def test_an_argument_that_would_change_nothing_is_refused(name, argument):
     (key,) = argument
     if key in TAKES[name]:
         also = {"preempt": 0.5} if key == "wait_for" else {}
-        lines = [scheme(name, STAGES, **given).stages for given in (argument | also, also)]
+        lines = [scheme(name, RECIPE, **given).stages for given in (argument | also, also)]
         cuts = [[x.arguments for x in line if x.kind == "workers"] for line in lines]
         assert cuts[0] != cuts[1]
         return
     with pytest.raises(ValueError, match=f"the scheme {name} takes no {key}; it"):
-        scheme(name, STAGES, **argument)
+        scheme(name, RECIPE, **argument)
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])
 def test_a_population_is_of_no_other_scheme(name):
     """And it shows itself."""
-    many = population(STAGES, 3)
+    many = population(RECIPE, 3)
     with pytest.raises(ValueError, match="a population learns in one process; of the schemes, 3cs"):
         scheme(name, many)
     assert "members" in repr(many) and "members" in look(many).html

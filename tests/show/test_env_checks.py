@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nappo2 import check_env, check_shippable, envs
+from nappo2 import check_env, check_picklable, envs
 
 OBSERVATION = np.zeros(2, np.float32)
 
@@ -89,15 +89,15 @@ def test_what_is_odd_is_noted(outcome, what, said):
 def test_what_a_function_takes_along_is_said():
     """A million floats are 4 MB; a lambda alone is none of that."""
     small, large = 3, np.zeros(1_000_000, np.float32)
-    light = check_shippable(lambda x: x + small)
+    light = check_picklable(lambda x: x + small)
     assert light.ok and light.size < 2_000 and light.captured[0][0] == "it.small"
-    heavy = check_shippable(lambda x: x + large)
+    heavy = check_picklable(lambda x: x + large)
     assert not heavy.ok and repr(heavy).startswith("it.large takes 4 MB, which would be sent")
 
 
 def test_what_cannot_be_sent_is_named():
     held = iter([]), (x for x in range(3))
-    report = check_shippable(lambda: held, "make")
+    report = check_picklable(lambda: held, "make")
     assert not report.ok and report.problem.startswith("make.held[1] cannot be sent to a worker")
 
 
@@ -129,7 +129,7 @@ def reusing(kind):
         return state, observation, outcome
 
     flags = torch.zeros(2).bool()
-    return env._replace(reset=reset, step=step, save=None, load=None, motion=None, many=None)
+    return env._replace(reset=reset, step=step, save=None, load=None, physics=None, many=None)
 
 
 @pytest.mark.parametrize(

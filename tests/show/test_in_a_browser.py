@@ -56,14 +56,14 @@ def test_the_pictures_of_the_schemes_are_those_that_are_drawn_now():
 
 def page():
     """All that is drawn, in blocks as a notebook has them."""
-    stages = ppo(envs.cartpole(8), PPO(num_steps=32, num_epochs=4, num_minibatches=4))
+    recipe = ppo(envs.cartpole(8), PPO(num_steps=32, num_epochs=4, num_minibatches=4))
     cut = workers(16, 12, ahead=2, preempt=0.5, on=on_ray(), name="a_long_name_of_workers")
     far = scheme("dadacs", sac(envs.pendulum(2)), collectors=16, learners=4, on=on_ray())
     pipes = [
-        collect_of(stages) | cut | stages.prepare | learn_of(stages),
+        collect_of(recipe) | cut | recipe.prepare | learn_of(recipe),
         far,
-        collect_of(stages),
-        stages,
+        collect_of(recipe),
+        recipe,
     ]
     parts = [*DRAWINGS.values()] + [look(x)._repr_html_() for x in pipes]
     inner = "".join(f"<div style='overflow-x:auto'>{part}</div>" for part in parts)

@@ -11,14 +11,14 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from tests.test_cli import until
-from tests.test_notebooks import marked
+from tests.cli.test_cli import until
+from tests.house.test_notebooks import marked
 
 pytestmark = pytest.mark.timeout(180)
 SETUP = """
 from nappo2 import *
-stages = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
-params = stages.init(0)
+recipe = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
+params = recipe.init(0)
 """
 ENDLESS = """
 {learner}
@@ -113,7 +113,7 @@ def test_a_run_is_watched_interrupted_changed_and_gone_on_with(kernel, tmp_path)
     kernel.run(SETUP)
     kernel.begin(
         ENDLESS.format(
-            learner="learner = Learner(scheme('3cs', stages), params, target_steps=10**9)"
+            learner="learner = Learner(scheme('3cs', recipe), params, target_steps=10**9)"
         )
     )
     seconds, (_, updates, _) = interrupt(kernel)
@@ -122,7 +122,7 @@ def test_a_run_is_watched_interrupted_changed_and_gone_on_with(kernel, tmp_path)
     code += "print(learner.interrupted > 0, learner.env_steps - before)"
     assert kernel.run(code)[2] == "True 64\n"
     rerun = (
-        "learner.adopt(scheme('2dacs', stages)); learner.target_steps = learner.env_steps + 512\n"
+        "learner.adopt(scheme('2dacs', recipe)); learner.target_steps = learner.env_steps + 512\n"
         + ("for metrics in live(learner): pass\nprint(learner.done())")
     )
     for _ in range(2):  # as often as somebody runs the cell
@@ -138,7 +138,7 @@ def test_a_module_that_is_edited_is_reloaded_and_adopted(kernel, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("def scaled(params, rollout):\n    return rollout\n")
     kernel.run("%load_ext autoreload\n%autoreload 2\nimport mine" + SETUP)
-    line = "collect_of(stages) | each(mine.scaled) | stages.prepare | learn_of(stages)"
+    line = "collect_of(recipe) | map_items(mine.scaled) | recipe.prepare | learn_of(recipe)"
     assert (
         kernel.run(f"learner = Learner({line}, params); print(learner.step()['env_steps'])")[2]
         == "64\n"
@@ -149,16 +149,16 @@ def test_a_module_that_is_edited_is_reloaded_and_adopted(kernel, tmp_path):
     text = kernel.run(
         f"learner.adopt({line}); print(learner.step()['env_steps'])\nlearner.pipeline"
     )[2]
-    assert text.startswith("128\ncollect(num_steps=32) | shifted | placed")
+    assert text.startswith("128\ncollect(num_steps=32) | shifted | to_device")
     code = "import importlib, nappo2.pipeline\nimportlib.reload(nappo2.pipeline)\n"
-    code += "learner.adopt(learner.pipeline | each(lambda p, x: x)).step()['env_steps']"
+    code += "learner.adopt(learner.pipeline | map_items(lambda p, x: x)).step()['env_steps']"
     assert kernel.run(code)[2] == "192"
 
 
 @pytest.mark.faults
 def test_on_ray_an_interrupt_leaves_no_busy_worker_and_a_kill_no_process(kernel):
     kernel.run(SETUP)
-    line = "scheme('da2cs', stages, on=on_ray())"
+    line = "scheme('da2cs', recipe, on=on_ray())"
     kernel.begin(ENDLESS.format(learner=f"learner = Learner({line}, params, target_steps=10**9)"))
     seconds, _ = interrupt(kernel)
     assert seconds < 5
@@ -168,7 +168,7 @@ def test_on_ray_an_interrupt_leaves_no_busy_worker_and_a_kill_no_process(kernel)
     )
     assert kernel.run(code)[2].endswith(" 0\n")  # all of them are done, and nobody calls again
     assert (
-        kernel.run("print(learner.adopt(scheme('da2cs', stages, on=on_ray())).step() != {})")[2]
+        kernel.run("print(learner.adopt(scheme('da2cs', recipe, on=on_ray())).step() != {})")[2]
         == "True\n"
     )
     assert len(marked(kernel.mark)) > 3

@@ -25,13 +25,13 @@ from nappo2 import (
 from nappo2.pipeline import stage
 from nappo2.runs.evaluate import Evaluation
 from nappo2.schemes import SCHEMES, serial
+from nappo2.show._diagram import diagram
 from nappo2.show.captions import cut_of
-from nappo2.show.diagram import diagram
 from nappo2.stages.recipe import collect_of
 from tests.schemes.taken import taken
 
-STAGES = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
-PARAMS = STAGES.init(0)
+RECIPE = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
+PARAMS = RECIPE.init(0)
 
 
 def words(html):
@@ -41,7 +41,7 @@ def words(html):
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
-    pipe = scheme(name, STAGES, **taken(name, collectors=4, learners=2))
+    pipe = scheme(name, RECIPE, **taken(name, collectors=4, learners=2))
     html, cuts = pipe._repr_html_(), [s for s in pipe.stages if s.kind == "workers"]
     for record in pipe.stages:
         assert record.name in words(html)
@@ -56,13 +56,13 @@ def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
 )  # fmt: skip
 def test_each_cut_says_for_how_many_it_waits(name, waits):
     """Four collectors of two learners are two of each."""
-    drawn = words(diagram(scheme(name, STAGES, **taken(name, collectors=4, learners=2))))
+    drawn = words(diagram(scheme(name, RECIPE, **taken(name, collectors=4, learners=2))))
     assert re.findall(r"waits for (all \d|\d of \d)", drawn) == waits
 
 
 def test_a_cut_says_where_its_workers_are_and_what_else_they_do():
     far = serial._replace(remote=True)
-    pipe = collect_of(STAGES) | workers(8, 6, ahead=1, preempt=0.5, on=far)
+    pipe = collect_of(RECIPE) | workers(8, 6, ahead=1, preempt=0.5, on=far)
     assert cut_of(pipe.stages[-1]) == (
         "workers", 8, "in processes of Ray", "6 of 8", "1 ahead, rest at 50%", False
     )  # fmt: skip
@@ -77,12 +77,12 @@ def test_looking_starts_no_work():
 
     fields = dict.fromkeys(("spawn", "put", "call", "ask", "preempt", "wait", "get"), never)
     silent = serial._replace(**fields, remote=True)
-    pipe = scheme("dadaca", STAGES, collectors=4, learners=2, on=silent)
-    learner = Learner(scheme("da2cs", STAGES), PARAMS, progress=False)
+    pipe = scheme("dadaca", RECIPE, collectors=4, learners=2, on=silent)
+    learner = Learner(scheme("da2cs", RECIPE), PARAMS, progress=False)
     learner.pipeline = pipe
     cut = learner.state["collectors"]
     learner.state["collectors"] = cut._replace(backend=silent)
-    for x in (pipe, learner, learner.state, STAGES):
+    for x in (pipe, learner, learner.state, RECIPE):
         assert repr(x) and repr(look(x)) and look(x)._repr_html_()
     assert "2 workers, 0 calls under way" in repr(look(learner.state))
 
@@ -102,7 +102,7 @@ def test_what_is_not_finite_stands_out():
 
 def test_a_step_of_a_prefix_shows_what_came_out():
     """32 steps of 4 environments are 128 env steps."""
-    rollouts = collect_of(STAGES) | STAGES.prepare
+    rollouts = collect_of(RECIPE) | RECIPE.prepare
     found = first(rollouts, PARAMS)
     assert found.item.batch_size == (32, 4) and found.report.sums["env_steps"] == 128
     assert repr(found).startswith("batch size [32, 4], 12 leaves, ")
@@ -125,7 +125,7 @@ def test_an_environment_an_evaluation_and_a_report_say_what_they_are():
 
 def test_text_is_escaped_whoever_gave_it():
     evil = envs.cartpole(2)._replace(name="<script>alert(1)</script>")
-    pipe = collect(evil, STAGES.policy, 8) | workers(2, name="<b>")
+    pipe = collect(evil, RECIPE.policy, 8) | workers(2, name="<b>")
     for x in (evil, pipe, "<script>", {"<script>": torch.ones(1)}, SimpleNamespace(a="<script>")):
         html = look(x)._repr_html_()
         assert "<script" not in html and "<b>" not in html
@@ -134,18 +134,18 @@ def test_text_is_escaped_whoever_gave_it():
 def test_what_is_shown_is_small_and_needs_nothing_from_elsewhere():
     """50 KB at most, even of a thousand leaves, without scripts or addresses."""
     wide = TensorDict({f"leaf{i}": torch.ones(3) for i in range(5_000)})
-    learner = Learner(scheme("dadaca", STAGES), PARAMS, target_steps=512, progress=False)
+    learner = Learner(scheme("dadaca", RECIPE), PARAMS, target_steps=512, progress=False)
     for _ in learner:
         pass
     big = sac(envs.pendulum(2))
-    for x in (wide, learner, big, big.init(0), PPO(), STAGES.policy, "x" * 10**6):
+    for x in (wide, learner, big, big.init(0), PPO(), RECIPE.policy, "x" * 10**6):
         html = look(x)._repr_html_()
         assert len(html.encode()) <= 50_000 and "<script" not in html
         assert not re.search(r"(?<!xmlns=\")https?://", html)
 
 
 def test_a_learner_shows_how_far_it_came():
-    learner = Learner(scheme("3cs", STAGES), PARAMS, target_steps=256, progress=False)
+    learner = Learner(scheme("3cs", RECIPE), PARAMS, target_steps=256, progress=False)
     assert "0% of 256 env steps; may go on" in words(learner._repr_html_())
     for _ in learner:
         pass
@@ -154,8 +154,8 @@ def test_a_learner_shows_how_far_it_came():
 
 
 def test_stages_say_which_schemes_they_go_with():
-    assert "ppo, for 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs, dadaca" in words(STAGES._repr_html_())
-    assert repr(STAGES).startswith("ppo: collect(num_steps=32) | placed | gae")
+    assert "ppo, for 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs, dadaca" in words(RECIPE._repr_html_())
+    assert repr(RECIPE).startswith("ppo: collect(num_steps=32) | to_device | gae")
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -177,13 +177,13 @@ def test_a_stage_of_any_argument_can_be_printed(argument):
     def own(thing, num=3):
         return lambda source: source
 
-    pipe = collect_of(STAGES) | own(argument)
+    pipe = collect_of(RECIPE) | own(argument)
     assert repr(pipe).endswith("| own(num=3)") and "own" in look(pipe).html
 
 
 def test_a_run_from_disk_is_shown_as_a_run(tmp_path):
     """By where it ended, its curve and its settings, not by each of its numbers."""
-    run = Learner(scheme("3cs", STAGES), PARAMS, target_steps=800, log_dir=tmp_path, progress=False)
+    run = Learner(scheme("3cs", RECIPE), PARAMS, target_steps=800, log_dir=tmp_path, progress=False)
     run.run()
     found = load_run(tmp_path)
     assert repr(look(found)) == repr(found) and len(repr(found).splitlines()) == 1

@@ -14,21 +14,21 @@ from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population
 from nappo2.runs.curve import draw_curve
 from nappo2.runs.metrics import Metrics
 from nappo2.show import dashboard
+from nappo2.show._video import Video, frames
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
 from nappo2.show.pictures import drawn, new_figure
 from nappo2.show.plots import on_one_grid
 from nappo2.show.runs import SavedRun, grouped
-from nappo2.show.video import Video, frames
 
-STAGES = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
+RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 PNG = b"\x89PNG"
-panels = import_module("nappo2.show.dashboard")
+panels = import_module("nappo2.show._dashboard")
 
 
 def learner(**options):
     options = {"target_steps": 256, "progress": False} | options
-    return Learner(scheme("3cs", STAGES), STAGES.init(0), **options)
+    return Learner(scheme("3cs", RECIPE), RECIPE.init(0), **options)
 
 
 def saved(returns, algorithm="ppo", env="A", **described):
@@ -125,7 +125,7 @@ def test_members_of_a_population_are_compared_as_runs_of_their_own():
 
 def test_a_population_is_compared_and_plotted_by_what_its_members_differ_in():
     pytest.importorskip("rliable")
-    many = population(STAGES, 4, learning_rate=[1e-3, 1e-2, 1e-3, 1e-2])
+    many = population(RECIPE, 4, learning_rate=[1e-3, 1e-2, 1e-3, 1e-2])
     run = Learner(scheme("3cs", many), many.init(0), target_steps=1024, progress=False).run()
     found = compare(run)
     assert sorted(found.names) == ["learning_rate 0.001", "learning_rate 0.01"]
@@ -154,12 +154,12 @@ def test_without_rliable_one_is_told_what_to_install(monkeypatch):
 def test_a_film_of_the_first_environment(make):
     """No window is opened; the first and a later picture differ."""
     pytest.importorskip("imageio_ffmpeg")
-    stages = ppo(make(2), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
-    params = stages.init(0)
-    film = video(make(2), stages.greedy, params, num_steps=8)
+    recipe = ppo(make(2), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
+    params = recipe.init(0)
+    film = video(make(2), recipe.greedy, params, num_steps=8)
     assert film.mp4[4:8] == b"ftyp" and film.num_frames == 9
     assert "data:video/mp4;base64," in film._repr_html_()
-    seen, score = frames(make(2), stages.greedy, params, 8, 0)
+    seen, score = frames(make(2), recipe.greedy, params, 8, 0)
     assert (seen[0] != seen[8]).any() and seen[0].dtype == np.uint8 and score == film.score
 
 
@@ -179,16 +179,16 @@ def test_each_simulator_in_torch_has_a_picture(make):
 def test_gymnasium_renders_itself_if_it_was_asked_to():
     pytest.importorskip("pygame")
     env = envs.make("CartPole-v1", 1, render_mode="rgb_array")
-    seen, _ = frames(env, STAGES.greedy, STAGES.init(0), 3, 0)
+    seen, _ = frames(env, RECIPE.greedy, RECIPE.init(0), 3, 0)
     assert seen[0].shape == (400, 600, 3)
     with pytest.raises(ValueError, match=r"envs.make\(id, render_mode='rgb_array'\)"):
-        frames(envs.make("CartPole-v1"), STAGES.greedy, STAGES.init(0), 3, 0)
+        frames(envs.make("CartPole-v1"), RECIPE.greedy, RECIPE.init(0), 3, 0)
 
 
 def test_what_has_no_pictures_is_not_advised_to_be_made_otherwise():
     env = envs.make("torch/CartPole-v1")._replace(render=None)
     with pytest.raises(ValueError, match="cannot be rendered: it has no pictures of itself"):
-        frames(env, STAGES.greedy, STAGES.init(0), 3, 0)
+        frames(env, RECIPE.greedy, RECIPE.init(0), 3, 0)
 
 
 class Undrawn(gymnasium.Env):
@@ -206,7 +206,7 @@ class Undrawn(gymnasium.Env):
 
 def test_an_environment_that_cannot_draw_itself_is_named():
     with pytest.raises(ValueError, match="Undrawn could not be drawn: RuntimeError: no OpenGL"):
-        frames(envs.from_gym(Undrawn), STAGES.greedy, STAGES.init(0), 3, 0)
+        frames(envs.from_gym(Undrawn), RECIPE.greedy, RECIPE.init(0), 3, 0)
 
 
 def test_the_dashboard_is_a_picture_at_any_time():
@@ -304,9 +304,9 @@ def test_learners_of_other_hyper_parameters_are_not_pooled(name):
     runs = []
     for changed in RECIPES[name]:
         config = PPO(**{"num_steps": 8, "num_minibatches": 1, "hidden": (8,)} | changed)
-        stages = ppo(envs.cartpole(2), config)
-        pipe = scheme("3cs", stages)
-        runs += [Learner(pipe, stages.init(seed), seed, progress=False) for seed in range(2)]
+        recipe = ppo(envs.cartpole(2), config)
+        pipe = scheme("3cs", recipe)
+        runs += [Learner(pipe, recipe.init(seed), seed, progress=False) for seed in range(2)]
         again = ppo(envs.cartpole(2), config)  # another call with the same values
         runs.append(Learner(scheme("3cs", again), again.init(2), 2, progress=False))
     groups = grouped(runs)

@@ -10,9 +10,9 @@ from nappo2.stages.recipe import collect_of
 
 def test_what_was_reached_has_the_value_that_the_critic_gives_it():
     """Of images, whether the next row has it, an episode ended there, or the rollout did."""
-    stages = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=24, num_minibatches=4, hidden=(16,)))
-    params, valued = stages.init(0), []
-    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
+    recipe = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=24, num_minibatches=4, hidden=(16,)))
+    params, valued = recipe.init(0), []
+    _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     reached = rollout["next"]
 
     class Agent:
@@ -31,14 +31,14 @@ def test_what_was_reached_has_the_value_that_the_critic_gives_it():
 
 def test_images_are_acted_on_once():
     """The recorded log-probability is that of the action, without another pass over the rollout."""
-    stages = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=16, num_minibatches=4, hidden=(16,)))
-    params = stages.init(0)
-    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
-    again = stages.policy.log_prob(params.to_dict(), rollout)
+    recipe = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=16, num_minibatches=4, hidden=(16,)))
+    params = recipe.init(0)
+    _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
+    again = recipe.policy.log_prob(params.to_dict(), rollout)
     torch.testing.assert_close(rollout["action_log_prob"], again)
     assert rollout["action_log_prob"].std() > 0
-    silent = stages.policy._replace(log_prob=None)  # is not asked
-    found = collect_of(stages.replace(policy=silent)).step(
-        params, collect_of(stages).init(params, 0)
+    silent = recipe.policy._replace(log_prob=None)  # is not asked
+    found = collect_of(recipe.replace(policy=silent)).step(
+        params, collect_of(recipe).init(params, 0)
     )[1]
     assert (found["action_log_prob"] == rollout["action_log_prob"]).all()

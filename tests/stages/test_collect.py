@@ -13,8 +13,8 @@ from nappo2.maths.moments import absorb, normalize
 from nappo2.params import replaced
 from nappo2.stages.recipe import collect_of
 
-STAGES = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
-SOURCE, PARAMS = collect_of(STAGES), STAGES.init(0)
+RECIPE = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
+SOURCE, PARAMS = collect_of(RECIPE), RECIPE.init(0)
 
 
 def rollouts(num, params=PARAMS):
@@ -35,7 +35,7 @@ def test_what_was_reached_is_what_is_acted_on_next_unless_an_episode_ended():
 
 def test_log_probs_and_versions_are_those_of_the_params_that_acted():
     rollout, _ = rollouts(1)[0]
-    assert (rollout["action_log_prob"] == STAGES.policy.log_prob(PARAMS, rollout)).all()
+    assert (rollout["action_log_prob"] == RECIPE.policy.log_prob(PARAMS, rollout)).all()
     assert rollout["params_version"].shape == (16, 3) and (rollout["params_version"] == 0).all()
 
 
@@ -112,21 +112,21 @@ class Broken(gymnasium.Env):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused_with_its_place(key, value):
     env = envs.from_gym(Broken, 2, key=key, value=value)
-    stages = ppo(env, PPO(num_steps=4, num_minibatches=1))
-    params = stages.init(0)
+    recipe = ppo(env, PPO(num_steps=4, num_minibatches=1))
+    params = recipe.init(0)
     message = f"environment 0 of Broken gave an? {key} that is not finite, at step 2"
     with pytest.raises(ValueError, match=message):
-        collect_of(stages).step(params, collect_of(stages).init(params, 0))
+        collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
 
 
 def test_the_action_recorded_is_the_one_sampled_though_the_environment_clips_it():
     """With a standard deviation of e, many actions are beyond 1; their log-prob is theirs."""
-    stages = ppo(envs.pendulum(8), PPO(num_steps=32, num_minibatches=1))
-    params = stages.init(0)
+    recipe = ppo(envs.pendulum(8), PPO(num_steps=32, num_minibatches=1))
+    params = recipe.init(0)
     params["weights", "log_std"] += 1
-    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
+    _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     assert rollout["action"].abs().max() > 2
-    mean = stages.greedy.act(params, rollout["observation"], (), None)[0]
+    mean = recipe.greedy.act(params, rollout["observation"], (), None)[0]
     expected = torch.distributions.Normal(mean, torch.e).log_prob(rollout["action"]).sum(-1)
     torch.testing.assert_close(rollout["action_log_prob"], expected)
 
@@ -134,9 +134,9 @@ def test_the_action_recorded_is_the_one_sampled_though_the_environment_clips_it(
 def test_another_distribution_fits_in():
     """The tanh-normal stays within (-1, 1)."""
     env = envs.pendulum(2)
-    stages = ppo(env, PPO(num_steps=8, num_minibatches=1), dist=distributions.tanh_normal())
-    params = stages.init(0)
-    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
+    recipe = ppo(env, PPO(num_steps=8, num_minibatches=1), dist=distributions.tanh_normal())
+    params = recipe.init(0)
+    _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     assert rollout["action"].abs().max() < 1 and rollout["action_log_prob"].isfinite().all()
 
 
@@ -146,7 +146,7 @@ def test_what_acting_left_may_be_written_to_and_differentiated():
     leaves = [x for x in tree_leaves((state, rollout.to_dict())) if isinstance(x, torch.Tensor)]
     assert len(leaves) > 10 and not any(x.is_inference() for x in leaves)
     assert gc.isenabled() and not torch.is_inference_mode_enabled()
-    source = collect(envs.cartpole(3)._replace(step=lambda *_: 1 / 0), STAGES.policy, 16)
+    source = collect(envs.cartpole(3)._replace(step=lambda *_: 1 / 0), RECIPE.policy, 16)
     with pytest.raises(ZeroDivisionError):
         source.step(PARAMS, source.init(PARAMS, 0))
     assert gc.isenabled()
@@ -155,9 +155,9 @@ def test_what_acting_left_may_be_written_to_and_differentiated():
 @pytest.mark.parametrize("env", [envs.cartpole(3), envs.pendulum(3), envs.catch(3)])
 def test_noise_that_is_drawn_before_is_the_noise_that_is_drawn_in_each_step(env):
     """To the last bit."""
-    stages = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
-    params, found = stages.init(0), []
-    for policy in (stages.policy, stages.policy._replace(parts=None)):
+    recipe = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
+    params, found = recipe.init(0), []
+    for policy in (recipe.policy, recipe.policy._replace(parts=None)):
         source = collect(env, policy, 16)
         found.append(source.step(params, source.init(params, 4))[1])
     assert (found[0] == found[1]).all()
@@ -167,6 +167,6 @@ def test_a_policy_that_acts_in_another_way_is_asked_whatever_it_was_made_of():
     def left(params, observation, memory, rng):
         return torch.zeros(3, dtype=torch.int64), memory
 
-    source = collect(envs.cartpole(3), STAGES.policy._replace(act=left), 16)
+    source = collect(envs.cartpole(3), RECIPE.policy._replace(act=left), 16)
     _, rollout, _ = source.step(PARAMS, source.init(PARAMS, 4))
     assert (rollout["action"] == 0).all()

@@ -10,18 +10,18 @@ from nappo2 import (
     PPO,
     SAC,
     Learner,
-    clip,
+    clamp,
     collect,
-    drop,
     envs,
     guard,
+    mask,
     optim,
     ppo,
     sac,
     scheme,
 )
-from nappo2.stages import raise_
-from nappo2.stages.learning.dump import MOST
+from nappo2.stages import fail
+from nappo2.stages.learning.refused_batches import MOST
 from nappo2.stages.recipe import collect_of, learn_of
 
 NAN, INF = float("nan"), float("inf")
@@ -54,9 +54,9 @@ def once(t, *fault):
     return lambda step: [fault] if step == t else []
 
 
-def rollout(wrong, on_bad, num_steps=8):
-    stages = ppo(faulty(wrong), PPO(num_steps=num_steps, num_minibatches=1, hidden=(4,)))
-    pipe, params = collect(stages.env, stages.policy, num_steps, on_bad), stages.init(0)
+def rollout(wrong, non_finite, num_steps=8):
+    recipe = ppo(faulty(wrong), PPO(num_steps=num_steps, num_minibatches=1, hidden=(4,)))
+    pipe, params = collect(recipe.env, recipe.policy, num_steps, non_finite), recipe.init(0)
     _, found, report = pipe.step(params, pipe.init(params, 0))
     return found, report
 
@@ -65,12 +65,12 @@ def test_it_is_said_where_it_came_from():
     with pytest.raises(
         ValueError, match=r"environment 1 of cartpole gave a reward that is not finite, at step 2"
     ):
-        rollout(once(2, 1, "reward", INF), raise_)
+        rollout(once(2, 1, "reward", INF), fail)
 
 
 def test_what_is_dropped_is_masked_and_the_trace_is_cut_before_it():
     """Of environment 1, step 3 leads to a bad observation and step 4 begins with it: 3 and 4 go, 2 is cut."""
-    found, report = rollout(once(3, 1, "observation", NAN), drop)
+    found, report = rollout(once(3, 1, "observation", NAN), mask)
     assert found["mask"].all(0).tolist() == [True, False]
     assert (~found["mask"][:, 1]).nonzero().flatten().tolist() == [3, 4]
     assert found["next", "truncated"][:, 1].tolist() == [t in (2, 3, 4) for t in range(8)]
@@ -81,10 +81,10 @@ def test_what_is_dropped_is_masked_and_the_trace_is_cut_before_it():
 
 
 def test_a_bad_observation_at_the_end_is_dropped_from_the_next_rollout_too():
-    stages = ppo(
+    recipe = ppo(
         faulty(once(3, 0, "observation", NAN)), PPO(num_steps=4, num_minibatches=1, hidden=(4,))
     )
-    pipe, params = collect_of(stages.replace(on_bad=drop)), stages.init(0)
+    pipe, params = collect_of(recipe.replace(non_finite=mask)), recipe.init(0)
     state, first, _ = pipe.step(params, pipe.init(params, 0))
     _, second, report = pipe.step(params, state)
     assert first["mask"][:, 0].tolist() == [True, True, True, False]
@@ -93,24 +93,24 @@ def test_a_bad_observation_at_the_end_is_dropped_from_the_next_rollout_too():
 
 
 def test_what_is_clipped_is_a_number():
-    found, report = rollout(once(1, 0, "reward", -INF), clip(10.0))
+    found, report = rollout(once(1, 0, "reward", -INF), clamp(10.0))
     assert found["next", "reward"][1, 0] == -10 and report.sums["non_finite"] == 1
-    found, _ = rollout(once(1, 0, "observation", NAN), clip())
+    found, _ = rollout(once(1, 0, "observation", NAN), clamp())
     assert (found["observation"][2, 0] == 0).all() and "mask" not in found.keys()
 
 
 def test_where_all_is_finite_nothing_changes(same):
-    plain, _ = rollout(lambda t: [], raise_)
-    for on_bad in (drop, clip()):
-        assert same(rollout(lambda t: [], on_bad)[0], plain)
+    plain, _ = rollout(lambda t: [], fail)
+    for non_finite in (mask, clamp()):
+        assert same(rollout(lambda t: [], non_finite)[0], plain)
 
 
 @pytest.mark.parametrize("name", ["3cs", "2dacs", "dadacs"])
-@pytest.mark.parametrize("recipe, config, base", [
+@pytest.mark.parametrize("make_recipe, config, base", [
     (ppo, PPO(num_steps=16, num_minibatches=2, num_epochs=1, hidden=(4,)), envs.cartpole),
     (sac, SAC(num_steps=4, capacity=100, batch_size=8, start_steps=8, hidden=(4,)), envs.pendulum),
 ])  # fmt: skip
-def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
+def test_one_bad_step_in_a_hundred_reaches_no_loss(make_recipe, config, base, name):
     """Every 50 steps of the first of two environments; as many are counted as were given."""
     given = []
 
@@ -121,9 +121,9 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
         given.append(t)
         return [[(0, "observation", NAN)], [(0, "reward", NAN)], [(0, "reward", INF)]][kind]
 
-    stages = recipe(faulty(wrong, base=base), config)
-    stages = stages.replace(on_bad=drop)
-    run = Learner(scheme(name, stages), stages.init(0), 0, 700, progress=False)
+    recipe = make_recipe(faulty(wrong, base=base), config)
+    recipe = recipe.replace(non_finite=mask)
+    run = Learner(scheme(name, recipe), recipe.init(0), 0, 700, progress=False)
     list(run)
     assert run.sums["non_finite"] >= 3 and len(given) - run.sums["non_finite"] <= 2  # in flight
     assert all(np.isfinite(row["loss"]) for row in run.metrics if "loss" in row)
@@ -133,39 +133,39 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(recipe, config, base, name):
 def test_guard_stands_where_data_enters(same):
     """There it is what ``collect`` is told itself."""
     recipe = ppo(faulty(once(1, 0, "reward", NAN)), PPO(num_steps=8, num_minibatches=1))
-    pipe, params = recipe.collect | guard(drop), recipe.init(0)
-    expected = collect_of(recipe.replace(on_bad=drop))
+    pipe, params = recipe.collect | guard(mask), recipe.init(0)
+    expected = collect_of(recipe.replace(non_finite=mask))
     found = [x.step(params, x.init(params, 0))[1] for x in (pipe, expected)]
     assert same(*found) and not found[0]["mask"].all()
     with pytest.raises(ValueError, match="guard stands right of collect"):
-        recipe.collect | recipe.prepare | guard(drop)
+        recipe.collect | recipe.prepare | guard(mask)
 
 
 def test_a_limit_is_above_0():
     with pytest.raises(ValueError, match="limit is above 0, not -1"):
-        clip(-1)
+        clamp(-1)
 
 
 # --- gradients
 
 
-def broken(stages, at):
-    """The stages, whose ``at``-th gradients are not a number."""
+def broken(recipe, at):
+    """The recipe, whose ``at``-th gradients are not a number."""
 
-    loss = stages.loss
+    loss = recipe.loss
 
     def times_nan(params, batch):
         value, means = loss(params, batch)
         return torch.where(torch.isin(params["version"], torch.tensor(at)), NAN, 1.0) * value, means
 
-    return stages.replace(loss=times_nan)
+    return recipe.replace(loss=times_nan)
 
 
 def stepped(name, at, num=8, **options):
-    stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=2, hidden=(4,)))
-    stages = broken(stages, at)
-    pipe = scheme(name, stages, **options)
-    state, params = pipe.init(stages.init(0), 0), stages.init(0)
+    recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=2, hidden=(4,)))
+    recipe = broken(recipe, at)
+    pipe = scheme(name, recipe, **options)
+    state, params = pipe.init(recipe.init(0), 0), recipe.init(0)
     seen = [(params, _optimizer(state))]
     for _ in range(num):
         state, params, _ = pipe.step(params, state)
@@ -181,7 +181,7 @@ def _optimizer(state):
 def test_a_gradient_that_is_no_number_is_refused(name, same, tmp_path, monkeypatch):
     """The sixth: weights and optimizer are those before it to the last bit, and the seventh goes on."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
+    monkeypatch.setattr("nappo2.stages.learning.refused_batches._numbers", iter(range(MOST)))
     seen = stepped(name, [5])
     (before, own), (after, left), (later, _) = seen[5:8]
     assert same(after["weights"], before["weights"]) and not same(
@@ -206,15 +206,15 @@ def test_three_in_a_row_end_the_run(tmp_path, monkeypatch):
 def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
     """Both of the second rollout; the third learns again."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
-    stages = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
+    monkeypatch.setattr("nappo2.stages.learning.refused_batches._numbers", iter(range(MOST)))
+    recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
 
     def loss(params, batch):
-        value, means = stages.loss(params, batch)
+        value, means = recipe.loss(params, batch)
         return value * (NAN if params["version"] == 2 else 1.0), means
 
-    pipe = stages.replace(loss=loss).central
-    params, seen = stages.init(0), []
+    pipe = recipe.replace(loss=loss).central
+    params, seen = recipe.init(0), []
     state = pipe.init(params, 0)
     for _ in range(3):
         state, params, _ = pipe.step(params, state)
@@ -224,12 +224,14 @@ def test_a_fused_rollout_refuses_its_minibatches(same, tmp_path, monkeypatch):
     assert len(glob.glob(f"{tmp_path}/nappo2-refused-*.npz")) == 1
 
 
-@pytest.mark.parametrize(("recipe", "shape"), [("ppo", (16, 4)), ("sac", (4, 8, 3))])
-def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(recipe, shape, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("make_recipe", "shape"), [("ppo", (16, 4)), ("sac", (4, 8, 3))])
+def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(
+    make_recipe, shape, tmp_path, monkeypatch
+):
     """PPO's three minibatches of 16 transitions; SAC's four batches of 8, all refused."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("nappo2.stages.learning.dump._numbers", iter(range(MOST)))
-    stages = {
+    monkeypatch.setattr("nappo2.stages.learning.refused_batches._numbers", iter(range(MOST)))
+    recipe = {
         "ppo": lambda: ppo(
             envs.cartpole(2), PPO(num_steps=8, num_minibatches=4, num_epochs=1, hidden=(4,))
         ),
@@ -237,11 +239,11 @@ def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(recipe, shape, tmp_p
             envs.pendulum(2),
             SAC(num_steps=2, start_steps=0, batch_size=8, capacity=100, hidden=(4,)),
         ),
-    }[recipe]()
-    loss = stages.loss
-    stages = stages.replace(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
-    pipe = collect_of(stages) | stages.prepare | learn_of(stages)
-    params = stages.init(0)
+    }[make_recipe]()
+    loss = recipe.loss
+    recipe = recipe.replace(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
+    pipe = collect_of(recipe) | recipe.prepare | learn_of(recipe)
+    params = recipe.init(0)
     with pytest.raises(FloatingPointError):
         pipe.step(params, pipe.init(params, 0))
     (file,) = glob.glob(f"{tmp_path}/nappo2-refused-*.npz")

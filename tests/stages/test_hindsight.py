@@ -78,9 +78,9 @@ def test_which_goals_the_strategies_take():
 
 def test_what_terminates_is_asked_again_of_the_new_goal():
     """Whoever flips bits reaches what he reached."""
-    stages = double_dqn(bit_flipping(2, 4), DQN(num_steps=8))
-    params = stages.init(0)
-    pipe = collect_of(stages) | hindsight(bits_reward, final(), bits_reached)
+    recipe = double_dqn(bit_flipping(2, 4), DQN(num_steps=8))
+    params = recipe.init(0)
+    pipe = collect_of(recipe) | hindsight(bits_reward, final(), bits_reached)
     _, item, _ = pipe.step(params, pipe.init(params, 0))
     reached = (
         item["next", "observation", "achieved_goal"] == item["next", "observation", "desired_goal"]
@@ -94,9 +94,9 @@ def test_what_terminates_is_asked_again_of_the_new_goal():
 def test_replay_counts_steps_and_not_copies():
     """Half a batch per env step, though hindsight makes five transitions of each."""
     config = DQN(num_steps=4, capacity=10_000, start_steps=0, update_ratio=0.5, batch_size=8)
-    stages = double_dqn(bit_flipping(2, 4), config)
-    params = stages.init(0)
-    pipe = collect_of(stages) | hindsight(bits_reward, future(4), bits_reached) | batches_of(stages)
+    recipe = double_dqn(bit_flipping(2, 4), config)
+    params = recipe.init(0)
+    pipe = collect_of(recipe) | hindsight(bits_reward, future(4), bits_reached) | batches_of(recipe)
     state, reports = pipe.init(params, 0), []
     for _ in range(40):
         state, _, report = pipe.step(params, state)
@@ -133,9 +133,9 @@ def test_rewards_of_goals_have_the_dtype_of_rewards():
 
 
 def test_what_has_no_goals_is_refused():
-    stages = double_dqn(envs.cartpole(2), DQN())
-    params = stages.init(0)
-    pipe = collect_of(stages) | hindsight(equal)
+    recipe = double_dqn(envs.cartpole(2), DQN())
+    params = recipe.init(0)
+    pipe = collect_of(recipe) | hindsight(equal)
     with pytest.raises(ValueError, match="hindsight takes observations of"):
         pipe.step(params, pipe.init(params, 0))
 

@@ -11,21 +11,21 @@ from tensordict import TensorDict
 from nappo2 import (
     PPO,
     all_minibatches,
-    each,
     envs,
     fold_in,
     from_module,
     learn,
+    map_items,
     mlp,
     networks,
     optim,
     population,
     ppo,
     ravel,
+    repeat,
     scheme,
-    unroll,
 )
-from nappo2.populations.population import member
+from nappo2.populations._population import member
 from nappo2.recipes import perceptrons
 from nappo2.stages import gradients, scheduled, update
 from nappo2.stages.learning.minibatches import minibatch_sizes
@@ -34,7 +34,7 @@ from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of,
 CONFIG = PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
 
 
-def stages(**changes):
+def recipe(**changes):
     return ppo(envs.pendulum(2), replace(CONFIG, **changes))
 
 
@@ -47,13 +47,13 @@ def train(pipe, params, num_steps=3):
 
 
 def composed(**changes):
-    s = stages(**changes)
-    pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(8)
+    s = recipe(**changes)
+    pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | repeat(8)
     return train(pipe, s.init(0))
 
 
 def fused(**changes):
-    s = stages(**changes)
+    s = recipe(**changes)
     return train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_compiled_is_learnt_without(same):
             agent.critic(params, batch["observation"]) - batch["value_target"]
         ).square().mean(), {}
 
-    agent, s, found = perceptrons(envs.pendulum(2), (8,), True), stages(), []
+    agent, s, found = perceptrons(envs.pendulum(2), (8,), True), recipe(), []
     for jit in (False, True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -109,7 +109,7 @@ def test_equal_seeds_give_equal_params(same):
 
 def test_hyper_parameters_are_read_from_params(same):
     """Without a learning rate nothing is learnt."""
-    s = stages()
+    s = recipe()
     params = s.init(0)
     params["hyper", "learning_rate"] = torch.tensor(0.0)
     learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params)
@@ -118,7 +118,7 @@ def test_hyper_parameters_are_read_from_params(same):
 
 def test_schedules_stand_still_within_a_rollout():
     """20 updates to 0, 8 per rollout: after three rollouts of 8 the rate is 0, after one 12/20."""
-    s = stages(anneal_updates=20)
+    s = recipe(anneal_updates=20)
     pipe, params = (
         collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s),
         s.init(0),
@@ -131,14 +131,14 @@ def test_schedules_stand_still_within_a_rollout():
 
 
 def test_an_unknown_hyper_parameter_cannot_be_scheduled():
-    s = stages()
+    s = recipe()
     pipe = collect_of(s) | s.prepare | learn_of(s) | scheduled(learning_rat=optim.constant(1.0))
     with pytest.raises(ValueError, match="no hyper-parameter is called 'learning_rat'"):
         train(pipe, s.init(0), 1)
 
 
 def test_losses_that_cannot_be_differentiated_are_refused():
-    s = stages()
+    s = recipe()
     rollouts = collect_of(s) | s.prepare | batches_of(s)
     for loss, message in [
         (lambda params, batch: (batch["advantage"], {}), "a loss gives"),
@@ -153,7 +153,7 @@ def test_minibatches_that_do_not_divide_the_rollout_are_refused():
     with pytest.raises(
         ValueError, match="7 minibatches do not divide a rollout of 2 environments x 32"
     ):
-        stages(num_minibatches=7)
+        recipe(num_minibatches=7)
 
 
 def cut_short(kept):
@@ -163,18 +163,18 @@ def cut_short(kept):
         mask = torch.arange(rollout.numel()).view(rollout.batch_size) < kept
         return rollout.copy().update({"mask": mask})
 
-    return each(cut)
+    return map_items(cut)
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3, 4, 5, 7])
 def test_a_rollout_that_was_cut_short_is_learnt_from_however_few_are_left(kept, same):
     """In four minibatches, which share transitions where these are fewer; of one, unscaled."""
-    s = stages(num_steps=4)
+    s = recipe(num_steps=4)
     params = s.init(0)
 
     source = collect_of(s) | s.prepare | cut_short(kept)
     found, reports = train(source | learn_of(s), params, 2)
-    parts = source | batches_of(s) | gradients_of(s) | update_of(s) | unroll(8)
+    parts = source | batches_of(s) | gradients_of(s) | update_of(s) | repeat(8)
     assert same(found, train(parts, params, 2)[0]) and found["version"] == 16
     assert all(mean.value.isfinite() for mean in reports[-1].means.values())
 
@@ -210,7 +210,7 @@ def test_a_module_learns_as_the_network_it_equals(same):
 
 def test_a_weight_that_no_loss_reads_stays():
     """Its gradient is 0, in the fused form as in the composed one."""
-    s = stages()
+    s = recipe()
     params = s.init(0)
     params["weights", "unused"] = torch.ones(2)
     learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params, 1)
@@ -240,13 +240,13 @@ def test_minibatches_need_a_transition_that_is_not_masked(kept, sizes):
 
 def stopping(at, jit=False):
     """The recipe, which stops at the minibatch of this number, from 0."""
-    s = stages(jit=jit)
+    s = recipe(jit=jit)
 
     return s.replace(stop_early=lambda hyper, means: means["approx_kl"] > at)
 
 
 def test_a_kl_that_no_policy_reaches_stops_nothing(same):
-    ours, reports = train(stopping(1e9).central, stages().init(0))
+    ours, reports = train(stopping(1e9).central, recipe().init(0))
     theirs, expected = fused()
     assert same(ours, theirs) and ours["version"] == 24
     assert all(
@@ -265,11 +265,11 @@ def test_where_the_first_minibatch_is_too_far_nothing_is_learnt(same):
 
 def test_target_kl_takes_as_many_minibatches_as_stable_baselines_would(same):
     """Those before the first whose KL is above 1.5 x 0.002: as if there were no others."""
-    s = stages(target_kl=0.002, learning_rate=1e-2)
+    s = recipe(target_kl=0.002, learning_rate=1e-2)
     params, (early,) = train(s.central, s.init(0), 1)
     taken = int(params["version"])
     assert 0 < taken < 8 and early.means["collection_lag"].value == (taken - 1) / 2
-    plain = stages(learning_rate=1e-2)
+    plain = recipe(learning_rate=1e-2)
     pipe = collect_of(plain) | plain.prepare | batches_of(plain)
     pipe = pipe | gradients_of(plain) | update_of(plain)
     state, theirs, kls = pipe.init(plain.init(0), 1), plain.init(0), []
@@ -285,14 +285,14 @@ def test_early_stopping_is_of_one_process():
     with pytest.raises(
         ValueError, match="2dacs, as it stops early by target_kl, which one process"
     ):
-        scheme("2dacs", stages(target_kl=0.01), learners=2)
+        scheme("2dacs", recipe(target_kl=0.01), learners=2)
 
 
 def test_a_scan_stops_early_as_the_loop_does():
     """Masked: the same weights, versions and means; of members each stops for itself."""
     found = {}
     for jit in (False, True):
-        s = stages(target_kl=0.002, learning_rate=1e-2, jit=jit)
+        s = recipe(target_kl=0.002, learning_rate=1e-2, jit=jit)
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".*cannot be compiled")
             found[jit] = train(s.central, s.init(0), 2)
@@ -308,7 +308,7 @@ def test_a_scan_stops_early_as_the_loop_does():
 
 
 def test_members_stop_early_each_for_itself():
-    s = stages(target_kl=0.002, learning_rate=1e-2)
+    s = recipe(target_kl=0.002, learning_rate=1e-2)
     many = population(s, 2)
     ((ours, _),) = [train(many.central, many.init(5), 1)]
     for i in range(2):
@@ -325,7 +325,7 @@ def test_members_stop_early_each_for_itself():
 def test_a_population_tells_lags_and_keeps_a_refused_batch(tmp_path, monkeypatch):
     """On average (8 - 1) / 2 updates after the rollout."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    s = stages()
+    s = recipe()
     many = population(s, 2)
     _, (report,) = train(many.central, many.init(0), 1)
     assert report.means["collection_lag"].value == 3.5 and report.means["gradient_lag"].value == 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nappo2 import DQN, SAC, TD3, double_dqn, dqn, envs, sac, td3, unroll
+from nappo2 import DQN, SAC, TD3, double_dqn, dqn, envs, repeat, sac, td3
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 SMALL = {"num_steps": 4, "batch_size": 8, "start_steps": 16, "capacity": 64, "hidden": (8,)}
@@ -31,7 +31,7 @@ def test_learning_in_one_step_is_learning_in_many(recipe, same):
     s = recipe()
     params, reports = train(collect_of(s) | s.prepare | learn_of(s), s.init(0), 4)
     pipe = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s)
-    pipe = pipe | unroll(int(params["version"]))
+    pipe = pipe | repeat(int(params["version"]))
     expected, (theirs,) = train(pipe, s.init(0), 1)
     assert params["version"] > 10 and same(params, expected)
     assert sum(report.sums["env_steps"] for report in reports) == theirs.sums["env_steps"]

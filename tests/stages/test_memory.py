@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nappo2 import A2C, PPO, Impala, Pipeline, Report, envs, evaluate, mlp, optim, unroll
+from nappo2 import A2C, PPO, Impala, Pipeline, Report, envs, evaluate, mlp, optim, repeat
 from nappo2.networks import gru, lstm, recurrent_actor_critic
 from nappo2.recipes import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
 from nappo2.recipes.recurrent import recurrent_perceptrons
@@ -16,11 +16,11 @@ from tests.schemes.taken import taken
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8, 8))
 ENV = envs.masked_cartpole(4, time_limit=13)  # so that episodes are truncated too
-STAGES = recurrent_ppo(ENV, CONFIG)
-AGENT, PARAMS = recurrent_perceptrons(ENV, hidden=(8, 8), normalize=True), STAGES.init(0)
+RECIPE = recurrent_ppo(ENV, CONFIG)
+AGENT, PARAMS = recurrent_perceptrons(ENV, hidden=(8, 8), normalize=True), RECIPE.init(0)
 
 
-def rollouts(num, source=collect_of(STAGES), seed=0):
+def rollouts(num, source=collect_of(RECIPE), seed=0):
     state, found = source.init(PARAMS, seed), []
     for _ in range(num):
         state, rollout, _ = source.step(PARAMS, state)
@@ -58,9 +58,9 @@ def test_log_probs_are_those_of_unrolling_from_the_first_memory():
 
 
 def test_policies_without_memory_record_none():
-    stages = ppo(ENV, replace(CONFIG, hidden=(8,)))
-    params = stages.init(0)
-    _, rollout, _ = collect_of(stages).step(params, collect_of(stages).init(params, 0))
+    recipe = ppo(ENV, replace(CONFIG, hidden=(8,)))
+    params = recipe.init(0)
+    _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     assert {"memory", "is_init"}.isdisjoint(rollout.keys())
 
 
@@ -84,7 +84,7 @@ def test_the_value_of_what_was_reached_is_a_step_from_the_memory_before_its_rese
 
 def test_sequences_begin_with_the_recorded_memory_and_are_whole():
     """Two minibatches of two environments each make a pass over all four."""
-    pipe = collect_of(STAGES) | STAGES.prepare | sequences(num_epochs=1, num_minibatches=2)
+    pipe = collect_of(RECIPE) | RECIPE.prepare | sequences(num_epochs=1, num_minibatches=2)
     state = pipe.init(PARAMS, 3)
     for _ in range(2):  # the second rollout does not begin with nothing
         batches = []
@@ -92,7 +92,7 @@ def test_sequences_begin_with_the_recorded_memory_and_are_whole():
             state, batch, _ = pipe.step(PARAMS, state)
             batches.append(batch)
     assert [batch.batch_size for batch in batches] == [(16, 2)] * 2
-    joined, whole = torch.cat(batches, 1), rollouts(2, collect_of(STAGES), 3)[1]
+    joined, whole = torch.cat(batches, 1), rollouts(2, collect_of(RECIPE), 3)[1]
     assert joined["memory"][0].any()
     for b in range(4):
         same = (joined["observation"] == whole["observation"][:, b : b + 1]).all(-1).all(0)
@@ -112,7 +112,7 @@ def train(pipe, params, num_steps=3):
 def test_learning_from_sequences_in_one_step_is_learning_in_many(cell, changes, same):
     s = recurrent_ppo(ENV, replace(CONFIG, **changes), cell=cell)
     fused, report = train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
-    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | unroll(4)
+    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | repeat(4)
     composed, theirs = train(parts, s.init(0))
     assert same(fused, composed) and fused["version"] == 12
     assert set(report.means) == set(theirs.means)
@@ -121,7 +121,7 @@ def test_learning_from_sequences_in_one_step_is_learning_in_many(cell, changes, 
 
 def test_ratios_are_one_before_the_first_update():
     """Whatever the memory at t=0 and the resets between, as the params are those that collected."""
-    pipe = collect_of(STAGES) | STAGES.prepare | batches_of(STAGES) | gradients_of(STAGES)
+    pipe = collect_of(RECIPE) | RECIPE.prepare | batches_of(RECIPE) | gradients_of(RECIPE)
     state = pipe.init(PARAMS, 0)
     for _ in range(8):
         state, _, report = pipe.step(PARAMS, state)
@@ -135,12 +135,12 @@ def test_an_agent_whose_memory_is_of_no_use_learns_as_one_without(same):
         init=lambda seed: mlp(1, 1).init(seed), project=lambda w, x: x, seen_size=2,
         advance=lambda w, memory, seen: seen + 0 * memory,
     )  # fmt: skip
-    remembering = recurrent_actor_critic(cell, actor, critic)
+    with_memory = recurrent_actor_critic(cell, actor, critic)
     config = replace(CONFIG, num_minibatches=1, num_epochs=1)
     found = []
-    for agent in (remembering, perceptrons(ENV, (8,))):
+    for agent in (with_memory, perceptrons(ENV, (8,))):
         s = ppo(ENV, config, agent=agent)
-        params = remembering.init(0)
+        params = with_memory.init(0)
         params = s.init(0).update({"weights": params})
         learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params, 1)
         found.append(learnt["weights"].select("actor", "critic"))
@@ -167,7 +167,7 @@ def test_recipes_take_an_agent_that_remembers_in_every_scheme(name, recipe, conf
 
 
 def updated(name, num_updates=8, **options):
-    pipe, params = scheme(name, STAGES, **taken(name, **options)), STAGES.init(0)
+    pipe, params = scheme(name, RECIPE, **taken(name, **options)), RECIPE.init(0)
     state = pipe.init(params, 1)
     while params["version"] < num_updates:
         state, params, _ = pipe.step(params, state)
@@ -186,7 +186,7 @@ def test_a_decentralised_update_of_sequences_is_a_central_one(same):
 @pytest.mark.parametrize("name", ["2dacs", "3ds"])
 def test_on_ray_memory_is_where_its_worker_is(name, same, on_ray):
     """To the last bit, as on serial."""
-    pipe, params = scheme(name, STAGES, on=on_ray(num_cpus=0.1)), STAGES.init(0)
+    pipe, params = scheme(name, RECIPE, on=on_ray(num_cpus=0.1)), RECIPE.init(0)
     state = pipe.init(params, 1)
     while params["version"] < 5:
         state, params, _ = pipe.step(params, state)
@@ -198,7 +198,7 @@ def test_on_ray_memory_is_where_its_worker_is(name, same, on_ray):
 
 def test_what_is_masked_is_no_part_of_a_loss():
     """Of two workers one is preempted at 8 of 16 steps: what is there afterwards does not matter."""
-    pipe = collect_of(STAGES) | workers(2, wait_for=1, preempt=0.5) | STAGES.prepare
+    pipe = collect_of(RECIPE) | workers(2, wait_for=1, preempt=0.5) | RECIPE.prepare
     _, rollout, _ = pipe.step(PARAMS, pipe.init(PARAMS, 1))
     assert rollout["mask"].sum(0).tolist() == [16] * 4 + [8] * 4
     other = rollout.clone()
@@ -208,7 +208,7 @@ def test_what_is_masked_is_no_part_of_a_loss():
     found = []
     for batch in (rollout, other):
         given = Pipeline(lambda params, seed: {}, lambda p, s, batch=batch: (s, batch, Report()))
-        _, grads, report = (given | gradients_of(STAGES)).step(PARAMS, {})
+        _, grads, report = (given | gradients_of(RECIPE)).step(PARAMS, {})
         found.append(grads)
         assert grads["samples"] == 16 * 4 + 8 * 4 == report.means["loss"].weight
     assert torch.equal(found[0]["weights"], found[1]["weights"])
@@ -221,9 +221,9 @@ def test_evaluation_forgets_between_episodes():
 
     def act(params, observation, memory, rng):
         seen.append(memory.clone())
-        return STAGES.greedy.act(params, observation, memory, rng)
+        return RECIPE.greedy.act(params, observation, memory, rng)
 
-    found = evaluate(env, STAGES.greedy._replace(act=act), PARAMS, num_episodes=3)
+    found = evaluate(env, RECIPE.greedy._replace(act=act), PARAMS, num_episodes=3)
     starts = [0, *found.lengths.long().cumsum(0)[:-1].tolist()]
     fresh = [t for t, memory in enumerate(seen) if not memory.any()]
     assert fresh == starts
@@ -240,7 +240,7 @@ def test_what_does_not_divide_is_refused():
 
 def test_the_parts_compose_as_without_memory():
     """``gae`` and a loss are the same functions."""
-    s = STAGES
+    s = RECIPE
     pipe = collect_of(s) | gae(AGENT) | sequences(1, 2) | gradients_of(s) | update(optim.sgd())
     assert repr(pipe) == (
         "collect(num_steps=16) | gae(lambda_=0.95) | sequences(num_epochs=1, num_minibatches=2) "

@@ -89,11 +89,11 @@ def test_weights_make_up_for_the_chance():
 
 def weights_of_batches(beta, num):
     """The weights of ``num`` batches of one ring, where actions are their own priorities."""
-    stages = double_dqn(envs.cartpole(4), DQN(num_steps=50))
-    pipe = collect_of(stages) | prioritized_replay(
+    recipe = double_dqn(envs.cartpole(4), DQN(num_steps=50))
+    pipe = collect_of(recipe) | prioritized_replay(
         200, 64, lambda params, batch: batch["action"].float(), beta=beta
     )
-    params, found = stages.init(0), []
+    params, found = recipe.init(0), []
     state = pipe.init(params, 0)
     for version in range(num):
         state, batch, _ = pipe.step(replaced(params, version=torch.tensor(version)), state)
@@ -134,9 +134,9 @@ def test_a_beta_that_begins_outside_is_refused():
 
 def test_what_surprises_comes_again():
     """With the position as its surprise, the far left and right are drawn more than the middle."""
-    stages = double_dqn(envs.cartpole(4), DQN(num_steps=50))
-    params = stages.init(0)
-    pipe = collect_of(stages) | prioritized_replay(
+    recipe = double_dqn(envs.cartpole(4), DQN(num_steps=50))
+    params = recipe.init(0)
+    pipe = collect_of(recipe) | prioritized_replay(
         200, 64, lambda params, batch: batch["action"].float(), alpha=1.0, update_ratio=10 / 200
     )
     state, batches = pipe.init(params, 0), []

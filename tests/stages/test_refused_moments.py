@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from nappo2 import PPO, SAC, envs, population, ppo, sac, unroll
+from nappo2 import PPO, SAC, envs, population, ppo, repeat, sac
 from nappo2.maths.moments import no_moments
-from nappo2.populations.population import member
+from nappo2.populations._population import member
 from nappo2.reports import Report, count
 from nappo2.stages.learning.update import moved
 
@@ -35,7 +35,7 @@ def trained(at, fused):
     """Params before and after each of three rollouts of two minibatches."""
     s = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(4,)))
     s = s.replace(loss=times_nan(s.loss, at))
-    pipe = s.central if fused else s.line | unroll(2)
+    pipe = s.central if fused else s.line | repeat(2)
     history, counts = [s.init(0)], []
     state = pipe.init(history[0], 0)
     for _ in range(3):

@@ -212,9 +212,9 @@ def test_what_is_masked_is_not_stored():
 
 def test_of_workers_that_were_preempted_only_true_steps_are_stored():
     """One stops after 2 of 4 steps of 2 environments: 8 + 4 are there, and make as many batches."""
-    stages = sac(envs.pendulum(2), SAC(num_steps=4, hidden=(4,)))
-    cut = collect_of(stages) | workers(2, wait_for=1, preempt=0.5)
-    params = stages.init(0)
+    recipe = sac(envs.pendulum(2), SAC(num_steps=4, hidden=(4,)))
+    cut = collect_of(recipe) | workers(2, wait_for=1, preempt=0.5)
+    params = recipe.init(0)
     found = list(steps(cut | replay(100, 3), 12, params))
     state, _, last = found[-1]
     assert state["replay"].count == 12 and state["replay"].owed == 0
@@ -253,9 +253,9 @@ def test_a_million_half_cheetahs_take_a_quarter_of_a_gigabyte():
 
 def test_a_transition_of_a_recipe_has_no_other_keys():
     """So that the sum above is that of a run: pendulums see 3 numbers and do 1."""
-    stages = sac(envs.pendulum(2), SAC(num_steps=3, hidden=(4,)))
-    params = stages.init(0)
-    ((_, rollout, _),) = steps(collect_of(stages), 1, params)
+    recipe = sac(envs.pendulum(2), SAC(num_steps=3, hidden=(4,)))
+    params = recipe.init(0)
+    ((_, rollout, _),) = steps(collect_of(recipe), 1, params)
     assert bytes_each(stored(rollout)) == 4 * (3 + 3 + 1 + 1 + 1) + 3 + 8
     assert {path for path, _ in walk(rollout)} == {path for path, _ in walk(half_cheetahs())}
 

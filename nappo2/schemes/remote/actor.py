@@ -16,8 +16,8 @@ from torch import distributed
 from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Stop, stopped_by
 from nappo2.schemes.backend import Parted, Worker
-from nappo2.schemes.crew import Crew, enter
-from nappo2.schemes.parcels import pack, unpack
+from nappo2.schemes.group import Group, enter
+from nappo2.schemes.transfer import pack, unpack
 
 
 class Actor(Worker):
@@ -85,7 +85,7 @@ class Actor(Worker):
         self._check()
         self.calls += 1
         if distributed.is_initialized():
-            enter(Crew(self._gather, distributed.get_world_size()))
+            enter(Group(self._gather, distributed.get_world_size()))
         try:
             with stopped_by(self._stop()._replace(each_rollout=each_rollout)):
                 return pack(super().step(self._received(params)))

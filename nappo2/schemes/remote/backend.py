@@ -11,11 +11,11 @@ from ray import cloudpickle
 from nappo2.checks import checked
 from nappo2.machine.stop import check_interrupt, current_stop
 from nappo2.schemes.backend import Backend, Lost, reduces
-from nappo2.schemes.parcels import pack_params
+from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, Ref, answer, answers, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
-from nappo2.schemes.shipping import MEGABYTE, check_shippable
+from nappo2.schemes.transfer import pack_params
 
 START_SECONDS = 60.0  # in which an actor has made its environments
 JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
@@ -71,7 +71,7 @@ def on_ray(
     device = "cuda" if num_gpus and torch.cuda.is_available() else "cpu"
 
     def spawn(pipeline, params, seeds, arrivals):
-        data = check_shippable(
+        data = check_picklable(
             pipeline, "pipeline", cloudpickle.dumps, int(max_megabytes * MEGABYTE)
         )
         find_place(needs, actors_of(pipeline, len(seeds)), logs)

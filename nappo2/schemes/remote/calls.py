@@ -14,8 +14,8 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt, current_stop
 from nappo2.schemes.backend import Lost
-from nappo2.schemes.parcels import unpack
 from nappo2.schemes.remote.cluster import without_process
+from nappo2.schemes.transfer import unpack
 
 log = logging.getLogger("nappo2")
 SLOW_SECONDS = 10.0  # after which it is said what an answer may wait for

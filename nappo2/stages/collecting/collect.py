@@ -4,7 +4,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.envs import Env
-from nappo2.machine.compiling import or_else
+from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
@@ -15,13 +15,13 @@ from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.interaction import CollectState, interact
-from nappo2.stages.collecting.on_bad import OnBad, cut_at_masked, raise_
+from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
 
 
 @stage
 def collect(
-    env: Env, policy: Policy, num_steps: int, on_bad: OnBad = raise_, jit: bool = False
+    env: Env, policy: Policy, num_steps: int, non_finite: NonFinite = fail, jit: bool = False
 ) -> Pipeline:
     """Rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B].
 
@@ -33,14 +33,14 @@ def collect(
     has the finished episodes, and the moments of observations and discounted returns that
     ``params["normalizer"]`` asks for.
 
-    ``on_bad`` is what becomes of a rollout in which an observation or a reward is not finite; a
+    ``non_finite`` is what becomes of a rollout in which an observation or a reward is not finite; a
     policy never sees such, and masked transitions are no part of the moments. With ``jit`` a
     rollout of an environment in torch is one compiled call; where that fails, a warning says so
     and nothing changes. It is not preempted, and its report knows of no seconds in a simulator.
 
     Raises:
-        ValueError: if ``num_steps`` is not at least 1, ``on_bad`` treats nothing, or what is to be
-            compiled is not in torch; in a step, by ``raise_``, if an observation or a reward is not finite.
+        ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
+            compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite.
     """
     positive(num_steps=num_steps)
     if jit and not can_be_scanned(env, policy):
@@ -48,8 +48,8 @@ def collect(
             f"rollouts of {env.name} cannot be compiled: jit takes an environment of physics_env "
             "and a policy that samples from a distribution, such as stochastic"
         )
-    act = or_else(scan_interact, interact, "collect") if jit else interact
-    limit = getattr(on_bad, "limit", 0.0)
+    act = with_fallback(scan_interact, interact, "collect") if jit else interact
+    limit = getattr(non_finite, "limit", 0.0)
 
     def init(params, seed):
         env_seed, memory_seed, seed = split(fold_in(seed, "collect"), 3)
@@ -72,7 +72,7 @@ def collect(
             raise
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
-        rollout, num_bad = on_bad(env.name, {**rollout, "is_init": is_init})
+        rollout, num_bad = non_finite(env.name, {**rollout, "is_init": is_init})
         rollout["next"]["done"] = done
         if "memory" not in rollout:
             rollout.pop("is_init")
@@ -93,10 +93,10 @@ def collect(
             rollout = cut_at_masked(rollout)
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
-    def treating(on_bad):
-        return collect(env, policy, num_steps, on_bad, jit)
+    def with_non_finite(non_finite):
+        return collect(env, policy, num_steps, non_finite, jit)
 
-    return described(Pipeline(init, step), env=env, treating=treating)
+    return described(Pipeline(init, step), env=env, with_non_finite=with_non_finite)
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
@@ -104,15 +104,15 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
     points = rollout["next"].get("raw_reward", reward)
     over = rollout["next"].get("game_over", done)
-    score = returns.running(points, over, state.score)
-    length = returns.running(torch.ones_like(points), over, state.length)
+    score = returns.running_return(points, over, state.score)
+    length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted = {"env_steps": done.numel()}, state.discounted
     alive, mask = ~done[-1], rollout.get("mask")
     if "observation" in counted:
         sums["observation_moments"] = moments(rollout["observation"], mask)
     if "return" in counted:
-        so_far = returns.running(reward, done, discounted, params["hyper"]["gamma"])
+        so_far = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
         sums["return_moments"] = moments(so_far, mask)
         discounted = so_far[-1].where(alive, 0)
     going_on = ~over[-1]

@@ -11,9 +11,9 @@ from torch.utils._pytree import tree_map
 from nappo2.envs import Env, action_size
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
-from nappo2.policies import Decision, Policy, parts_of
+from nappo2.policies import Decision, Policy, sampler_of
 from nappo2.seeds import generator
-from nappo2.stages.collecting.on_bad import finite
+from nappo2.stages.collecting.non_finite import finite
 
 
 class CollectState(NamedTuple):
@@ -50,7 +50,7 @@ def interact(
     rng = generators(seed)
     env_state, observation, memory = state[:3]
     act, sources = acting(env, policy, num_steps, rng)
-    remembers = not nothing(memory)
+    remembers = not is_memoryless(memory)
     rows, seconds, stop = [], 0.0, current_stop()
     with torch.inference_mode(), without_garbage_collection():
         for t, source in enumerate(sources):
@@ -73,12 +73,12 @@ def interact(
                 break
     stop.arrived()
     columns = {key: stacked([row[key] for row in rows]) for key in rows[0]}
-    env_state, observation, memory = tree_map(ordinary, (env_state, observation, memory))
+    env_state, observation, memory = tree_map(out_of_inference, (env_state, observation, memory))
     state = state._replace(env=env_state, observation=observation, memory=memory)
     return state, rollout_of(columns), {"simulator_seconds": seconds}
 
 
-REACHED = ("reached", "reward", "terminated", "truncated")  # as an Outcome begins
+REACHED = ("reached", "reward", "terminated", "truncated")  # as a Transition begins
 OF_NEXT = {name: name for name in ("reward", "terminated", "truncated", "raw_reward", "game_over")}
 OF_NEXT["reached"] = "observation"
 MEMORY = ("memory",)
@@ -108,18 +108,20 @@ def generators(seed: int | tuple[int, ...]) -> Any:
 
 def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable, list]:
     """How to act, and of what in each step: of noise that is drawn before, or of the generator."""
-    parts = parts_of(policy)
-    if parts is None or parts.place is None:
+    sampler = sampler_of(policy)
+    if sampler is None or sampler.sample_from_noise is None:
         return policy.act, [rng] * num_steps
     size = action_size(env.action_space)
-    return parts.place, [parts.draw(env.num_envs, size, rng) for _ in range(num_steps)]
+    return sampler.sample_from_noise, [
+        sampler.draw_noise(env.num_envs, size, rng) for _ in range(num_steps)
+    ]
 
 
-def ordinary(x: Any) -> Any:
+def out_of_inference(x: Any) -> Any:
     """A tensor made in inference mode as one that may be written to, and differentiated, outside of it."""
     return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
 
 
-def nothing(memory: Any) -> bool:
+def is_memoryless(memory: Any) -> bool:
     """Whether a memory is that of a policy which has none."""
     return isinstance(memory, tuple) and not memory

@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nappo2.checks import explained
-from nappo2.envs import Env, Motion, PhysicsState, motion_of
+from nappo2.envs import Env, Physics, PhysicsState, physics_of
 from nappo2.machine.compiling import compiled
 from nappo2.machine.stop import current_stop
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Apply
 from nappo2.params import Plain
-from nappo2.policies import Policy, parts_of
+from nappo2.policies import Policy, sampler_of
 from nappo2.seeds import generator, split
 from nappo2.stages.collecting.interaction import (
     REACHED,
@@ -22,7 +22,7 @@ from nappo2.stages.collecting.interaction import (
     generators,
     rollout_of,
 )
-from nappo2.stages.collecting.on_bad import finite
+from nappo2.stages.collecting.non_finite import finite
 
 KEYS = ("observation", "action", "action_log_prob", *REACHED)  # of what a step of the scan gives
 
@@ -30,8 +30,8 @@ KEYS = ("observation", "action", "action_log_prob", *REACHED)  # of what a step 
 @explained
 def can_be_scanned(env: Env, policy: Policy) -> bool:
     """Whether all that a step does is known as functions of tensors."""
-    parts = parts_of(policy)
-    return bool(motion_of(env) and parts and parts.place)
+    sampler = sampler_of(policy)
+    return bool(physics_of(env) and sampler and sampler.sample_from_noise)
 
 
 def scan_interact(
@@ -50,21 +50,21 @@ def scan_interact(
 
     Args: those of ``interact``.
     """
-    motion, parts, physics = motion_of(env), policy.parts, state.env
+    physics, sampler, simulated = physics_of(env), policy.sampler, state.env
     many = isinstance(seed, tuple)
-    keys, seeds = (seed, physics.seed) if many else ((seed,), (physics.seed,))
+    keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
     num_envs = env.num_envs // len(keys)
     noise = torch.stack(acting(env, policy, num_steps, generators(seed))[1])
-    later, starts = zip(*(begun(motion, num_envs, num_steps, own) for own in seeds), strict=True)
+    later, starts = zip(*(begun(physics, num_envs, num_steps, own) for own in seeds), strict=True)
     still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
-    carry = (physics.physics, physics.time, state.observation, torch.zeros(len(keys)).long())
-    program = roll(motion, parts.actor, parts.dist, len(keys) if many else None, limit)
-    (place, time, observation, ends), columns = program(still, carry, noise, torch.stack(starts, 1))
+    carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
+    program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
+    (at, time, observation, ends), columns = program(still, carry, noise, torch.stack(starts, 1))
     current_stop().arrived()
     seeds = tuple(own[end] for own, end in zip(later, ends.tolist(), strict=True))
-    physics = PhysicsState(place, time, seeds if many else seeds[0])
+    simulated = PhysicsState(at, time, seeds if many else seeds[0])
     rollout = rollout_of(dict(zip(KEYS, columns, strict=True)))
-    return state._replace(env=physics, observation=observation), rollout, {}
+    return state._replace(env=simulated, observation=observation), rollout, {}
 
 
 def own_memory(x: Tensor) -> Tensor:
@@ -72,19 +72,19 @@ def own_memory(x: Tensor) -> Tensor:
     return x.clone(memory_format=torch.contiguous_format)
 
 
-def begun(motion: Motion, num_envs: int, num_steps: int, seed: int) -> tuple[list[int], Tensor]:
+def begun(physics: Physics, num_envs: int, num_steps: int, seed: int) -> tuple[list[int], Tensor]:
     """Where episodes begin whenever some have ended, [T, B, ...], and the seed after each time."""
     seeds, starts = [seed], []
     for _ in range(num_steps):
         seed, key = split(seed)
         seeds.append(seed)
-        starts.append(motion.start(num_envs, generator(key)))
+        starts.append(physics.start(num_envs, generator(key)))
     return seeds, torch.stack(starts)
 
 
 @lru_cache(64)
 def roll(
-    motion: Motion, actor: Apply, dist: Distribution, num_members: int | None, limit: float = 0.0
+    physics: Physics, actor: Apply, dist: Distribution, num_members: int | None, limit: float = 0.0
 ):
     """``(params, carry, noise, starts) -> (carry, columns)``; compiled when called."""
     from torch._higher_order_ops.scan import scan
@@ -97,21 +97,21 @@ def roll(
 
     def run(params, carry, noise, starts):
         def body(carry, noise):
-            physics, time, observation, ends = carry
+            at, time, observation, ends = carry
             outputs = outputs_of(params, finite(observation, limit))
-            action = dist.place(outputs, noise)
-            reached, reward, terminated = motion.move(physics, action)
+            action = dist.sample_from_noise(outputs, noise)
+            reached, reward, terminated = physics.step(at, action)
             time = time + 1
-            truncated = (time >= motion.time_limit) & ~terminated
+            truncated = (time >= physics.time_limit) & ~terminated
             done = terminated | truncated
             fresh = torch.stack(
                 [starts[:, i].index_select(0, ends[i : i + 1])[0] for i in range(len(ends))]
             )
             over = done.view(len(ends), -1)
-            physics = torch.where(_like(done, reached), fresh.flatten(0, 1), reached)
+            at = torch.where(_like(done, reached), fresh.flatten(0, 1), reached)
             seen = (observation.clone(), action, dist.log_prob(outputs, action))
-            seen = (*seen, motion.observe(reached), reward, terminated, truncated)
-            return (physics, time * ~done, motion.observe(physics), ends + over.any(1)), seen
+            seen = (*seen, physics.observe(reached), reward, terminated, truncated)
+            return (at, time * ~done, physics.observe(at), ends + over.any(1)), seen
 
         return scan(body, carry, noise)
 

@@ -8,14 +8,14 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.losses.loss import Loss
-from nappo2.machine.compiling import compiled, or_else
+from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, Plain, nested, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note
-from nappo2.stages.learning.dump import dump
 from nappo2.stages.learning.loops import functional_gradient, gradient, leaves_of
 from nappo2.stages.learning.minibatches import mean_age, num_samples
+from nappo2.stages.learning.refused_batches import write_refused
 
 
 @stage
@@ -30,7 +30,7 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
     """
 
-    gradient_of = or_else(_compiled, _eager, "gradients") if jit else _eager
+    gradient_of = with_fallback(_compiled, _eager, "gradients") if jit else _eager
 
     def transform(source):
         def step(params, state):
@@ -40,7 +40,7 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
             with broken_off_after(state):
                 grad, means = gradient_of(loss, params, batch)
             if not grad.sum().isfinite():
-                dump(batch)
+                write_refused(batch)
             size, lag = num_samples(batch), mean_age(params, batch)
             report = note(report, size, **means, collection_lag=lag)
             samples = torch.tensor(size)

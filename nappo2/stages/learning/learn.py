@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from nappo2.losses import Loss
-from nappo2.machine.compiling import or_else
+from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import broken_off_after
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
@@ -14,8 +14,8 @@ from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.learning.batches import Batches
-from nappo2.stages.learning.dump import dump, dumped_at_the_end
 from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target, eager_loop, scan_loop
+from nappo2.stages.learning.refused_batches import refused_at_the_end, write_refused
 from nappo2.stages.learning.update import moved
 
 
@@ -28,7 +28,7 @@ def learn(
     stop_early: EarlyStop | None = None,
     jit: bool = False,
 ) -> Transform:
-    """Takes all gradient steps of a rollout: ``gradients | update | polyak | unroll``, fused.
+    """Takes all gradient steps of a rollout: ``gradients | update | polyak | repeat``, fused.
 
     Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states are
     those of the parts that it is the sum of.
@@ -45,7 +45,7 @@ def learn(
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
     """
     rule = Rule(loss, optimizer, target, stop_early)
-    loop = or_else(scan_loop, eager_loop, "learn") if jit else eager_loop
+    loop = with_fallback(scan_loop, eager_loop, "learn") if jit else eager_loop
 
     def take(params: Params, state: Any, batches: Batches) -> LoopResult:
         return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
@@ -81,10 +81,10 @@ def learning(
             if is_empty(batches):
                 return inner | {"update": state["update"]}, batches, report
             check_batches(batches)
-            with dumped_at_the_end(batches.whole), broken_off_after(inner):
+            with refused_at_the_end(batches.whole), broken_off_after(inner):
                 result = take(params, state["update"], batches)
             if not result.means["grad_norm"].isfinite():
-                dump(batches.whole())
+                write_refused(batches.whole())
             normalizer, report = moved(params["normalizer"], report, result.state, absorb)
             version = params["version"] + result.num_updates
             changed = {"weights": result.weights, "target": result.target}

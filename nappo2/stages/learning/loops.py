@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 
 from nappo2.losses.loss import Loss, value_and_means
-from nappo2.machine.compiling import any_number, compiled
+from nappo2.machine.compiling import compiled, mark_dynamic_length
 from nappo2.machine.stop import check_interrupt
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, Plain, nested, ravel, walk
@@ -186,7 +186,7 @@ def functional_loop(
         carry = (carry, torch.zeros(vector.shape[:-1], dtype=torch.bool, device=vector.device))
     step = functional_step(rule, unravel, unravel_target, view, lift)
     still = params.exclude("weights", "target", "version").to_dict()
-    carry, means = run(step, still, carry, data, any_number(xs))
+    carry, means = run(step, still, carry, data, mark_dynamic_length(xs))
     num_updates, counted = batches.num, 1.0
     if rule.stop_early is not None:
         carry, _ = carry

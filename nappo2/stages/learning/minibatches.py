@@ -116,8 +116,8 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     if mask is not None and size == 0:
         raise ValueError(
             f"0 of a rollout's {rollout.numel()} transitions are not masked, too few for "
-            f"{num_minibatches} minibatches: what drop masks, as it is not finite, is all of it; "
-            "longer rollouts, or clip(limit), go on"
+            f"{num_minibatches} minibatches: what mask masks, as it is not finite, is all of it; "
+            "longer rollouts, or clamp(limit), go on"
         )
     if mask is not None and least == 0:
         return [1] * num_minibatches

@@ -3,7 +3,7 @@
 from tensordict import TensorDict
 
 from nappo2.params import ravel, replaced
-from nappo2.pipeline import Transform, mapped, stage
+from nappo2.pipeline import Transform, stage, stateless
 
 
 @stage
@@ -26,4 +26,4 @@ def polyak(step_size: float, skip: int = 0) -> Transform:
         online, _ = ravel({name: params["weights"][name] for name in params["target"].keys()})
         return replaced(params, target=TensorDict(unravel(target.lerp(online, step_size))))
 
-    return mapped(fn)
+    return stateless(fn)

@@ -11,7 +11,7 @@ from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
 from nappo2.params import Params, ravel, replaced
-from nappo2.pipeline import Pipeline, Transform, described, is_empty, mapped, positive, stage
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage, stateless
 from nappo2.reports import Report, count, note
 
 
@@ -98,4 +98,4 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
         values = {name: schedule(version).float() for name, schedule in schedules.items()}
         return params["hyper"].copy().update(values)
 
-    return mapped(fn)
+    return stateless(fn)

@@ -5,7 +5,7 @@ from tensordict import TensorDict
 
 from nappo2.params import Params
 from nappo2.pipeline import Transform, described, positive, stage
-from nappo2.stages.rollouts import mapped_rollouts
+from nappo2.stages.rollouts import map_rollouts
 
 
 @stage
@@ -30,7 +30,7 @@ def n_step(num: int) -> Transform:
             )
         return summed(params, rollout, num)
 
-    return described(mapped_rollouts("n_step", fn), regroups=True)
+    return described(map_rollouts("n_step", fn), regroups=True)
 
 
 def summed(params: Params, rollout: TensorDict, num: int) -> TensorDict:

@@ -140,7 +140,7 @@ def check_kept(own: ReplayState, env_steps: int) -> None:
     """
     if not own.count and env_steps >= LONGEST:
         raise ValueError(
-            f"nothing of {env_steps:,} env steps could be kept: all of it is masked, as `drop` masks "
+            f"nothing of {env_steps:,} env steps could be kept: all of it is masked, as `mask` masks "
             "what is not finite"
         )
 

@@ -4,7 +4,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.pipeline import Transform, described, positive, stage
-from nappo2.stages.rollouts import mapped_rollouts
+from nappo2.stages.rollouts import map_rollouts
 
 
 @stage
@@ -31,7 +31,7 @@ def windows(length: int, period: int, burn_in: int = 0) -> Transform:
         starts = range(-burn_in, len(rollout) - burn_in, period)
         return torch.cat([window(rollout, start, length, burn_in) for start in starts])
 
-    return described(mapped_rollouts("windows", fn), regroups=True)
+    return described(map_rollouts("windows", fn), regroups=True)
 
 
 def window(rollout: TensorDict, start: int, length: int, burn_in: int) -> TensorDict:

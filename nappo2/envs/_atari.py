@@ -1,0 +1,127 @@
+"""Atari games, in the C++ vector of ale-py, which is an extra because of its licence (GPL)."""
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from nappo2.checks import checked
+from nappo2.envs.env import Env, EpisodeCount, Transition
+from nappo2.pipeline import positive
+from nappo2.seeds import split
+
+ID = re.compile(r"ALE/(?P<new>\w+)-v5|(?P<old>\w+)NoFrameskip-v(?P<version>[04])")
+STICKY = 0.25  # with which actions are repeated in v0 and v5 (Machado et al., 2018)
+FIRE = 1  # where a game needs it to begin, it is its second action
+
+
+class AtariState(NamedTuple):
+    envs: Any  # ale-py's vector of live emulators
+    lives: np.ndarray  # [B], that are left
+    lost: np.ndarray  # [B], whether a life was just lost
+    settings: str  # with which they were made
+
+
+@checked
+def atari(
+    env_id: str, num_envs: int = 1, *, noop_max: int = 30, fire: bool = True, threads: int = 1
+) -> Env:
+    """Games of Atari as Mnih et al. play them (https://doi.org/10.1038/nature14236).
+
+    A step is four frames with one action, whose last two are joined by their maximum, in grey and
+    84 x 84; observations are the last four of these, [B, 4, 84, 84] bytes, black before an
+    episode. Rewards are signs. A lost life terminates an episode and is no reset; it is the game
+    that is reset, after up to ``noop_max`` frames of doing nothing. Returns are reported of whole
+    games, unclipped.
+
+    Args:
+        env_id: ``ALE/Pong-v5``, where each frame's action is the one before with a probability of
+            1/4, or ``PongNoFrameskip-v4``, which has only the starts for randomness.
+        num_envs: B.
+        noop_max: frames, of which each game starts with a random number.
+        fire: whether the environment begins each game and life by pressing fire, where there is
+            such a button. In the first step of a further life that is done instead of the action.
+        threads: in which the emulators run.
+
+    Raises:
+        ValueError: if there is no such game, or ale-py is not installed.
+    """
+    positive(num_envs=num_envs, threads=threads)
+    game, sticky = game_of(env_id)
+    from ale_py.vector_env import AtariVectorEnv
+
+    def vectorised(num: int):
+        return AtariVectorEnv(
+            game,
+            num,
+            num_threads=threads,
+            repeat_action_probability=sticky,
+            autoreset_mode="SameStep",
+            noop_max=noop_max,
+            use_fire_reset=fire,
+            episodic_life=False,  # which would reset the game
+            reward_clipping=False,
+        )
+
+    probe = vectorised(1)
+    actions = probe.ale.get_action_set()
+    probe.close()
+    fires = fire and len(actions) > 2 and actions[FIRE].name == "FIRE"
+
+    def reset(seed):
+        envs = vectorised(num_envs)
+        seeds = np.array([s % 2**31 for s in split(seed, num_envs)])
+        observation, info = envs.reset(seed=seeds)
+        settings = f"{env_id}, {noop_max}, {fire}"
+        state = AtariState(envs, info["lives"].copy(), np.zeros(num_envs, bool), settings)
+        return state, torch.from_numpy(observation)
+
+    def step(state, action):
+        chosen = action.numpy()
+        if fires and state.lost.any():
+            chosen = np.where(state.lost, FIRE, chosen)
+        observation, reward, terminated, truncated, info = state.envs.step(chosen)
+        observation, points = torch.from_numpy(observation), torch.from_numpy(reward).float()
+        ended, reached = terminated | truncated, observation
+        if ended.any():
+            final = torch.from_numpy(info["final_obs"])
+            reached = torch.where(torch.from_numpy(ended).view(-1, 1, 1, 1), final, observation)
+        lost = (info["lives"] < state.lives) & ~ended
+        flags = torch.from_numpy(terminated | lost), torch.from_numpy(truncated)
+        told = EpisodeCount(points, torch.from_numpy(ended))
+        outcome = Transition(reached, points.sign(), *flags, told)
+        return state._replace(lives=info["lives"].copy(), lost=lost), observation, outcome
+
+    spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
+    return Env(reset, step, *spaces, num_envs, env_id, lambda state: state.envs.close())
+
+
+def is_atari(env_id: str) -> bool:
+    """Whether an id is one of Atari's."""
+    return isinstance(env_id, str) and ID.fullmatch(env_id) is not None
+
+
+def game_of(env_id: str) -> tuple[str, float]:
+    """The name of a game's ROM, and the probability with which actions are repeated.
+
+    Raises:
+        ValueError: if there is none, or ale-py is not installed.
+    """
+    found = ID.fullmatch(env_id)
+    if found is None:
+        raise ValueError(
+            f"Atari's environments are called ALE/Pong-v5 or PongNoFrameskip-v4, not {env_id!r}"
+        )
+    try:
+        from ale_py.roms import get_all_rom_ids
+    except ImportError as error:
+        raise ValueError(
+            f"{env_id} is played by ale-py, which is GPL and not installed: pip install 'nappo2[atari]'"
+        ) from error
+    known = {rom.replace("_", ""): rom for rom in get_all_rom_ids()}
+    name = found["new"] or found["old"]
+    if name.lower() not in known:
+        raise ValueError(f"ale-py has no game {name!r} for {env_id}; it has {', '.join(known)}")
+    return known[name.lower()], 0.0 if found["version"] == "4" else STICKY

@@ -1,0 +1,48 @@
+"""Bits to be flipped until they are those of a goal, in torch."""
+
+import torch
+from gymnasium.spaces import Box, Dict, Discrete
+
+from nappo2.checks import checked, explained
+from nappo2.envs.env import Env
+from nappo2.envs.physics import physics_env
+
+
+@checked
+def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
+    """The example of hindsight's paper (Andrychowicz et al., https://arxiv.org/abs/1707.01495, 3.1).
+
+    Observations are ``observation``, ``achieved_goal`` (both the bits, 0 or 1) and
+    ``desired_goal``, each [B, num_bits]. An action flips a bit. A step is worth -1, and 0 when
+    the goal is reached, which ends the episode; otherwise it is cut off after ``num_bits`` steps.
+    """
+
+    def start(num, rng):
+        return torch.randint(2, (num, 2, num_bits), generator=rng)
+
+    def step(physics, action):
+        bits, goal = physics.unbind(1)
+        bits = bits ^ torch.nn.functional.one_hot(action, num_bits)
+        reached = (bits == goal).all(-1)
+        return torch.stack([bits, goal], 1), reached.float() - 1, reached
+
+    def observe(physics):
+        bits, goal = physics.float().unbind(1)
+        return {"observation": bits, "achieved_goal": bits, "desired_goal": goal}
+
+    bits = Box(0, 1, (num_bits,))
+    space = Dict({"observation": bits, "achieved_goal": bits, "desired_goal": bits})
+    spaces = space, Discrete(num_bits)
+    return physics_env("bit_flipping", num_envs, start, step, observe, num_bits, *spaces)
+
+
+@explained
+def bits_reward(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
+    """What a step is worth that led to ``achieved``, [...] of [..., num_bits]."""
+    return bits_reached(achieved, desired).float() - 1
+
+
+@explained
+def bits_reached(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
+    """Whether all bits are those of the goal."""
+    return (achieved == desired).all(-1)

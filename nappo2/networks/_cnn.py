@@ -1,0 +1,102 @@
+"""Convolutional networks of images [..., C, H, W]. Bytes are scaled to [0, 1] inside of them."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from torch.nn import functional
+
+from nappo2.checks import checked
+from nappo2.networks._mlp import linear, orthogonal
+from nappo2.networks._sequential import sequential
+from nappo2.networks.network import Network
+from nappo2.pipeline import positive
+
+MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+"""Layers for Atari (Mnih et al., 2015): channels, kernel, stride of each."""
+YOUNG = ((16, 3, 1),)
+"""Layers for MinAtar (Young & Tian, https://arxiv.org/abs/1903.03176)."""
+
+
+@checked
+def cnn(
+    shape: tuple[int, ...], features: int = 512, layers: Sequence[tuple[int, int, int]] = MNIH
+) -> Network:
+    """The network of Atari (Mnih et al., https://doi.org/10.1038/nature14236), up to its head.
+
+    Convolutions, then a linear layer, each followed by a ReLU: [..., C, H, W] to [..., features].
+    Weights are orthogonal with a gain of sqrt(2), and are named as ``torch.nn.Sequential``'s.
+
+    Args:
+        shape: of an image: channels, height and width.
+        features: that come out.
+        layers: channels, kernel and stride of each convolution. ``YOUNG`` is for images of
+            10 x 10 or so (MinAtar, https://arxiv.org/abs/1903.03176).
+
+    Raises:
+        ValueError: if it is no shape of an image, or too small for the kernels.
+    """
+    channels, *size = check_image(shape)
+    body = []
+    for out, kernel, stride in layers:
+        positive(channels=out, kernel=kernel, stride=stride, features=features)
+        body += [convolution(channels, out, kernel, stride), torch.relu]
+        channels, size = out, [(side - kernel) // stride + 1 for side in size]
+        if min(size) < 1:
+            raise ValueError(
+                f"images of {shape[1]} x {shape[2]} are too small for a kernel of {kernel}"
+            )
+    inputs = channels * size[0] * size[1]
+    return images(
+        sequential(*body, flat, linear(inputs, features, 2**0.5), torch.relu), tuple(shape)
+    )
+
+
+@checked
+def convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, gain: float = 2**0.5
+) -> Network:
+    """A convolution with orthogonal weights and biases of 0, of images [N, inputs, H, W]."""
+
+    def init(seed):
+        weight = orthogonal((outputs, inputs, kernel, kernel), gain, seed)
+        return TensorDict(weight=weight, bias=torch.zeros(outputs))
+
+    def apply(weights, x):
+        return functional.conv2d(x, weights["weight"], weights["bias"], stride, padding)
+
+    return Network(init, apply)
+
+
+@checked
+def images(network: Network, shape: tuple[int, ...]) -> Network:
+    """A network of images ``[N, *shape]`` for images with any leading dimensions, and for bytes."""
+
+    def apply(weights, x):
+        leading = x.shape[: x.ndim - len(shape)]
+        x = x.reshape(math.prod(leading), *shape)
+        x = x.permute(0, 2, 3, 1).contiguous()  # which a CPU convolves faster
+        x = x if x.is_floating_point() else x.float().div_(255)
+        y = network.apply(weights, x.permute(0, 3, 1, 2))
+        return y.reshape(*leading, y.shape[-1])
+
+    return Network(network.init, apply)
+
+
+def flat(x: Tensor) -> Tensor:
+    """All features of each image, [N, features]."""
+    return x.flatten(1)
+
+
+def check_image(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape, if it can be an image's.
+
+    Raises:
+        ValueError: says what a shape of an image is.
+    """
+    if len(shape) != 3:
+        raise ValueError(f"an image has channels, height and width, not a shape of {tuple(shape)}")
+    positive(channels=shape[0], height=shape[1], width=shape[2])
+    return tuple(shape)

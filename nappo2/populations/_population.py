@@ -1,0 +1,192 @@
+"""Populations: independent members that learn in one process, as tensors with a leading dimension.
+
+Member i is the run whose seed is ``fold_in(seed, i)``. Members do not touch: each has its own
+gradient, its own clips and standardisations, and may have its own hyper-parameters.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.checks import checked, suggestion
+from nappo2.envs import Env
+from nappo2.params import Params, replaced
+from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
+from nappo2.policies import Policy, sampler_of
+from nappo2.populations.collecting import collect_members
+from nappo2.populations.lifting import learn_members, member_batches, tree_stack
+from nappo2.reports import Mean, Report
+from nappo2.seeds import fold_in
+from nappo2.stages.collecting.non_finite import fail, mask
+from nappo2.stages.collecting.scanned_interaction import can_be_scanned
+from nappo2.stages.compatibility import Compatibility
+from nappo2.stages.recipe import Recipe, collect_of, finite
+
+ALONE = "a population learns in one process; of the schemes, 3cs goes with it"
+
+
+class Population(NamedTuple):
+    """Runs of one recipe that learn side by side, for the scheme 3cs.
+
+    Attributes:
+        recipe: of each member.
+        num_members: n.
+        hyper: n values each, of hyper-parameters in which the members differ.
+        after: of params [n, ...], after each rollout, such as ``evolve(...)``.
+    """
+
+    recipe: Recipe
+    num_members: int
+    hyper: Mapping[str, tuple[float, ...]]
+    after: Transform = compose()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"a population of {self.num_members} x {self.recipe.name}"
+
+    @property
+    def env(self) -> Env:
+        """Where each member acts."""
+        return self.recipe.env
+
+    @property
+    def greedy(self) -> Policy:
+        """How an evaluation of a member acts."""
+        return self.recipe.greedy
+
+    @property
+    def compatible(self) -> Compatibility:
+        """What it goes with."""
+        return Compatibility(scheme=("3cs",), reasons={"scheme": ALONE})
+
+    def init(self, seed: int) -> Params:
+        """The first params of all members; that of member i are those of seed ``fold_in(seed, i)``.
+
+        Raises:
+            ValueError: for an unknown hyper-parameter.
+        """
+        params = stacked([self.recipe.init(fold_in(seed, i)) for i in range(self.num_members)])
+        unknown = [name for name in self.hyper if name not in params["hyper"].keys()]
+        if unknown:
+            known = suggestion(unknown[0], sorted(params["hyper"].keys()))
+            raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
+        own = {name: torch.tensor(list(map(float, x))) for name, x in self.hyper.items()}
+        return replaced(params, hyper=params["hyper"].copy().update(own))
+
+    @property
+    def collect(self) -> Pipeline:
+        """Prepared rollouts of all members, [n, T, B]."""
+        return _collecting(self.recipe, self.num_members)
+
+    @property
+    def line(self) -> Pipeline:
+        """All of it, in one process."""
+        recipe, n = self.recipe, self.num_members
+        learnt = learn_members(
+            recipe.loss, finite(recipe.optimizer), stop_early=recipe.stop_early, jit=recipe.jit
+        )
+        return self.collect | member_batches(recipe.all_batches, n) | learnt | self.after
+
+    central = line
+
+    def __repr__(self):
+        differ = "".join(f", {name} {list(values)}" for name, values in self.hyper.items())
+        return f"{self.name}{differ}: {self.line!r}"
+
+
+@checked
+def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Population:
+    """``num_members`` runs of a recipe that learn side by side, for the scheme 3cs.
+
+    Params have a leading dimension, but for their version. Reports have means over the members,
+    and ``episode_return_i`` of member i.
+
+    Args:
+        recipe: an on-policy one.
+        num_members: n.
+        **hyper: n values each, of hyper-parameters in which the members differ.
+
+    Raises:
+        ValueError: for another number of values, or a recipe of which there is no population.
+    """
+    positive(num_members=num_members)
+    for name, values in hyper.items():
+        if len(values) != num_members:
+            raise ValueError(f"{name} has {len(values)} values for {num_members} members")
+    feeds = () if recipe.all_batches is None else recipe.all_batches.stages
+    if [stage.batches for stage in feeds] not in (["minibatches"], ["sequences"]):
+        raise ValueError(
+            f"members of a population learn from all minibatches of a rollout, and {recipe.name} "
+            "does not"
+        )
+    if recipe.after.stages:
+        raise ValueError(
+            f"members have their own hyper-parameters, so {recipe.after.stages[0].name} cannot set them"
+        )
+    if recipe.non_finite is mask:
+        raise ValueError(
+            "members learn from rollouts of one size, so a population cannot mask transitions; "
+            "recipe.replace(non_finite=clamp(limit)) repairs them"
+        )
+    return Population(recipe, num_members, {name: tuple(values) for name, values in hyper.items()})
+
+
+def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
+    """All members at once, where environment and policy can do that; otherwise one after the other."""
+    at_once = recipe.env.many and sampler_of(recipe.policy) and recipe.non_finite is fail
+    if not at_once or recipe.rollouts.stages:
+        return members(collect_of(recipe) | recipe.prepare, num_members)
+    jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
+    return collect_members(
+        recipe.env, recipe.policy, recipe.num_steps, recipe.prepare, num_members, jit
+    )
+
+
+def member(params: Params, i: int) -> Params:
+    """The params of member i."""
+    own = {name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"}
+    return TensorDict(own | {"version": params["version"]})
+
+
+def stacked(params: Sequence[Params]) -> Params:
+    """The params of many members, which have one version."""
+    names = [name for name in params[0].keys() if name != "version"]
+    own = {name: tree_stack([p[name].to_dict() for p in params]) for name in names}
+    return TensorDict(own | {"version": params[0]["version"]})
+
+
+@stage
+def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeline:
+    """The rollouts of all members, [n, T, B]; each is collected and prepared on its own."""
+
+    def init(params, seed):
+        seeds = [fold_in(seed, i) for i in range(num_members)]
+        return {name: tuple(single.init(member(params, i), s) for i, s in enumerate(seeds))}
+
+    def step(params, state):
+        found = [single.step(member(params, i), own) for i, own in enumerate(state[name])]
+        states, rollouts, reports = zip(*found, strict=True)
+        rollouts = tree_stack([rollout.to_dict() for rollout in rollouts])
+        shape = rollouts["advantage"].shape
+        return {name: states}, TensorDict(rollouts, batch_size=shape), together(reports)
+
+    envs = [each.env for each in single.stages if each.env is not None]
+    return described(Pipeline(init, step), env=envs[0] if envs else None)
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """One report: moments [n, ...] as each member's, the rest summed, and returns of each."""
+    names = dict.fromkeys(name for report in reports for name in report.sums)
+    sums = {name: [report.sums.get(name, 0) for report in reports] for name in names}
+    own = {name: torch.stack(x) for name, x in sums.items() if name.endswith("_moments")}
+    shared = {name: sum(x) for name, x in sums.items() if not name.endswith("_moments")}
+    episodes = {name: [report.episodes[name] for report in reports] for name in reports[0].episodes}
+    returns = {
+        f"episode_return_{i}": Mean(x.mean(), len(x))
+        for i, x in enumerate(episodes["return"])
+        if len(x)
+    }
+    return Report(returns, shared | own, {name: torch.cat(x) for name, x in episodes.items()})

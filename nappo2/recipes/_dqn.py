@@ -1,0 +1,125 @@
+"""Deep Q-learning, and double Q-learning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from tensordict import TensorDict
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, has_goals, observation_size
+from nappo2.networks import Network, mlp
+from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
+from nappo2.recipes.agents import image_network
+from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.off_policy import Replay, first_params, off_policy
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.views import of_rows
+from nappo2.stages import Recipe, replay
+
+
+@checked
+@dataclass(frozen=True)
+class DQN:
+    """Hyper-parameters of Q-learning for small problems.
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        target_step_size: of the target towards the network, per update.
+        epsilon: the last probability of a uniform action.
+        exploration_updates: in which that probability falls to ``epsilon`` from 1.
+        max_grad_norm: to which gradients are clipped.
+        hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 8
+    capacity: int = 100_000
+    batch_size: int = 128
+    update_ratio: float = 0.5
+    start_steps: int = 1_000
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    target_step_size: float = 0.01
+    epsilon: float = 0.05
+    exploration_updates: int = 3_000
+    max_grad_norm: float = 10.0
+    hidden: tuple[int, ...] = (128, 128)
+    jit: bool = False
+
+
+@recipe
+def dqn(
+    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+) -> Recipe:
+    """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
+
+    Args:
+        env: where the collectors act, with discrete actions.
+        config: the hyper-parameters.
+        q: of observations to the values of all actions, with goals of both in a row; None for a
+            ReLU perceptron of one row, or for images convolutions.
+        replay: what transitions are kept in.
+
+    Raises:
+        ValueError: if the actions are not discrete, or ``q`` does not fit.
+    """
+    return _q_learning("dqn", losses.dqn, env, config, q, replay)
+
+
+@recipe
+def double_dqn(
+    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+) -> Recipe:
+    """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
+
+    Arguments and errors are those of ``dqn``.
+    """
+    return _q_learning("double_dqn", losses.double_dqn, env, config, q, replay)
+
+
+def _q_learning(
+    name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
+) -> Recipe:
+    check_env(name, env)
+    n = action_size(env.action_space)
+    if q is None:
+        q = _suited(env, c.hidden, n)
+    elif has_goals(env.observation_space):
+        q = of_rows(q, env)
+    check_agent(name, q)
+
+    def values(weights, x):
+        return q.apply(weights["q"], x)
+
+    def online(params, x):
+        return values(params["weights"], x)
+
+    init = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
+    check_fit(name, env, init(0), {"network q": (online, (n,))})
+    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    return off_policy(
+        env,
+        c,
+        name=name,
+        init=init,
+        policy=warmup_uniform(epsilon_greedy(online, falling), n),
+        greedy=greedy_q(online),
+        loss=loss(values),
+        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        replay=replay,
+    )
+
+
+def _suited(env: Env, hidden: tuple[int, ...], n: int) -> Network:
+    if sees_images(env):
+        return image_network(env, hidden, n)
+    inputs = observation_size(env.observation_space)
+    return of_rows(mlp(inputs, *hidden, n, activation=torch.relu), env)

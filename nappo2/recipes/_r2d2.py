@@ -1,0 +1,140 @@
+"""Recurrent double Q-learning, from replay of sequences."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from tensordict import TensorDict
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, observation_size
+from nappo2.maths.moments import no_moments, normalize
+from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
+from nappo2.params import replaced
+from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
+from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.off_policy import Replay, first_params, off_policy
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.views import of_rows
+from nappo2.stages import Recipe, replay, windows
+
+
+@checked
+@dataclass(frozen=True)
+class R2D2:
+    """Hyper-parameters of recurrent Q-learning for small problems.
+
+    Attributes:
+        num_steps: of each environment per rollout, each of which is learnt from if the period is
+            at most the length without its burn-in.
+        length: of a sequence, with its burn-in.
+        period: steps from the beginning of a sequence to that of the next.
+        burn_in: steps of a sequence that only bring its memory up to date.
+        capacity: sequences in the replay.
+        batch_size: sequences in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        lambda_: of the targets; 0 for one step.
+        target_step_size: of the target towards the network, per update.
+        epsilon: the last probability of a uniform action.
+        exploration_updates: in which that probability falls to ``epsilon`` from 1.
+        max_grad_norm: to which gradients are clipped.
+        hidden: sizes of the layers, of which the last remembers.
+        normalize: whether observations are normalised.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 40
+    length: int = 24
+    period: int = 16
+    burn_in: int = 8
+    capacity: int = 5_000
+    batch_size: int = 32
+    update_ratio: float = 0.125
+    start_steps: int = 2_000
+    learning_rate: float = 1e-3
+    gamma: float = 0.98
+    lambda_: float = 0.7
+    target_step_size: float = 0.01
+    epsilon: float = 0.02
+    exploration_updates: int = 2_000
+    max_grad_norm: float = 10.0
+    hidden: tuple[int, ...] = (64, 64)
+    normalize: bool = True
+    jit: bool = False
+
+
+@recipe
+def r2d2(
+    env: Env,
+    config: R2D2 = R2D2(),
+    *,
+    cell: Callable[[int, int], Cell] = lstm,
+    q: RecurrentQ | None = None,
+    replay: Replay = replay,
+) -> Recipe:
+    """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
+
+    With the stored memory and burn-in of the paper; uniform replay, and no rescaling of values.
+
+    Args:
+        env: where the collectors act, with discrete actions.
+        config: the hyper-parameters.
+        cell: ``lstm``, ``gru``, or another ``(inputs, size) -> Cell``.
+        q: None for ReLU layers, a cell, and a linear layer.
+        replay: what sequences are kept in.
+
+    Raises:
+        ValueError: if the actions are not discrete, or ``q`` does not fit.
+    """
+    check_env("r2d2", env)
+    c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
+    check_agent("r2d2", q)
+
+    view = _normalized if c.normalize else losses.as_it_is
+    statistics = {"observation": env.observation_space.shape} if c.normalize else {}
+    first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
+
+    def step(params, memory, observation):
+        return q.step(params["weights"]["q"], memory, view(params, observation))
+
+    def online(params, memory):
+        return q.values(params["weights"]["q"], memory)
+
+    def init(seed):
+        return replaced(first(seed), normalizer=no_moments(**statistics))
+
+    def begin(params, x):
+        return online(params, step(params, torch.zeros(2, size), x))
+
+    size = q.cell.memory_size
+    check_fit("r2d2", env, init(0), {"network q": (begin, (n,))})
+    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    return off_policy(
+        env,
+        c,
+        name="r2d2",
+        init=init,
+        policy=warmup_uniform(with_memory(epsilon_greedy(online, falling), step, size), n),
+        greedy=with_memory(greedy_q(online), step, size),
+        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
+        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
+        replay=replay,
+        prepare=windows(c.length, c.period, c.burn_in),
+    )
+
+
+def _normalized(params, observation):
+    return normalize(params["normalizer"]["observation"], observation)
+
+
+def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
+    if len(hidden) < 2:
+        raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
+    n = action_size(env.action_space)
+    layers = mlp(observation_size(env.observation_space), *hidden[:-1], activation=torch.relu)
+    torso = of_rows(sequential(layers, torch.relu), env)
+    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], n))

@@ -1,0 +1,160 @@
+"""Soft actor-critic."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from gymnasium.spaces import Discrete
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, observation_size
+from nappo2.maths.distributions import categorical, tanh_normal
+from nappo2.networks import (
+    ActorCritics,
+    discrete_twin_critics,
+    mlp,
+    twin_critics,
+    with_temperature,
+)
+from nappo2.pipeline import compose
+from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
+from nappo2.recipes.agents import image_network
+from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.views import vector_view
+from nappo2.stages import Recipe, noise, normal_noise, replay
+
+
+@checked
+@dataclass(frozen=True)
+class SAC:
+    """Hyper-parameters of Haarnoja et al. (https://arxiv.org/abs/1812.05905).
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam, for actor, critics and temperature.
+        gamma: discount per step.
+        target_step_size: of the targets towards the critics, per update.
+        initial_alpha: the first temperature.
+        target_entropy_share: of -A, for A-dimensional actions.
+        discrete_entropy_share: of log n, for n discrete actions. Only uniform actions have all of
+            it, so that near 1 the temperature grows for ever.
+        hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 1
+    capacity: int = 1_000_000
+    batch_size: int = 256
+    update_ratio: float = 1.0
+    start_steps: int = 10_000
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    target_step_size: float = 0.005
+    initial_alpha: float = 1.0
+    target_entropy_share: float = 1.0
+    discrete_entropy_share: float = 0.4
+    hidden: tuple[int, ...] = (256, 256)
+    jit: bool = False
+
+
+@recipe
+def sac(
+    env: Env,
+    config: SAC = SAC(),
+    *,
+    agent: ActorCritics | None = None,
+    policy: Policy | None = None,
+    replay: Replay = replay,
+) -> Recipe:
+    """Soft actor-critic with twin critics and a temperature that is learnt.
+
+    For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).
+
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ReLU perceptrons, or for images convolutions, of the right sizes;
+            otherwise with a ``log_alpha``.
+        policy: how the collectors act after ``start_steps``; None samples what the actor says.
+        replay: what transitions are kept in.
+
+    Raises:
+        ValueError: if something does not go with it, as an agent without a temperature.
+    """
+    check_env("sac", env)
+    c, size = config, action_size(env.action_space)
+    discrete = isinstance(env.action_space, Discrete)
+    dist = categorical() if discrete else tanh_normal()
+    suits = soft_convolutions if sees_images(env) else soft_perceptrons
+    agent = agent or suits(env, c.hidden, c.initial_alpha)
+    check_agent("sac", agent)
+    check_temperature(agent)
+    init = first_params(agent.init, c, "critics")
+    heads = {
+        "actor": (agent.actor, (dist.num_outputs(size),)),
+        "critic": critics_of(agent, None if discrete else size, (size,) if discrete else ()),
+    }
+    check_fit("sac", env, init(0), heads)
+    goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
+    loss = losses.discrete_sac if discrete else losses.sac
+    return off_policy(
+        env,
+        c,
+        name="sac",
+        init=init,
+        policy=warmup_uniform(policy or stochastic(agent.actor, dist), size if discrete else None),
+        greedy=greedy(agent.actor, dist),
+        loss=loss(agent, target_entropy=goal),
+        optimizer=optim.adam(),
+        noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
+        replay=replay,
+    )
+
+
+def check_temperature(agent: ActorCritics) -> None:
+    """Refuses an agent without a temperature.
+
+    Raises:
+        ValueError: says what its weights are, and what adds one.
+    """
+    weights = agent.init(0)
+    if "log_alpha" not in weights.keys():
+        raise ValueError(
+            f"sac learns a temperature, log_alpha, and the agent has only {', '.join(weights.keys())}; "
+            "networks.with_temperature(agent) adds one"
+        )
+
+
+def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
+    """ReLU perceptrons for an actor and two critics, and the temperature."""
+    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
+    view = vector_view(env)
+    if isinstance(env.action_space, Discrete):
+        networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
+        return with_temperature(discrete_twin_critics(*networks, view), alpha)
+    actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
+    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
+    return with_temperature(twin_critics(actor, critic, view), alpha)
+
+
+def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
+    """Convolutional networks of images for an actor and two critics, and the temperature.
+
+    Raises:
+        NotImplementedError: if actions are continuous.
+    """
+    if not isinstance(env.action_space, Discrete):
+        raise NotImplementedError(
+            f"sac sees images where actions are discrete, and {env.name} has images "
+            f"{env.observation_space.shape} and actions in {env.action_space}; ppo takes both"
+        )
+    size = action_size(env.action_space)
+    actor = image_network(env, hidden, size, gain=0.01)
+    return with_temperature(discrete_twin_critics(actor, image_network(env, hidden, size)), alpha)

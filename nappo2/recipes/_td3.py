@@ -1,0 +1,118 @@
+"""Twin delayed deep deterministic policy gradients."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env, action_size, observation_size
+from nappo2.networks import ActorCritics, Network, mlp, twin_critics
+from nappo2.policies import deterministic, warmup_uniform, with_noise
+from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.pieces import recipe
+from nappo2.recipes.views import vector_view
+from nappo2.stages import Recipe, noise, normal_noise, replay
+
+
+@checked
+@dataclass(frozen=True)
+class TD3:
+    """Hyper-parameters of Fujimoto et al. (https://arxiv.org/abs/1802.09477).
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam.
+        gamma: discount per step.
+        target_step_size: of the targets, per movement.
+        target_delay: updates of the critics per movement of the targets; in the paper and in
+            Stable-Baselines3 it is the policy_delay, 2.
+        exploration_std: of the noise on actions when collecting.
+        noise_std: of the noise on the target's actions.
+        noise_limit: to which that is clipped.
+        policy_delay: updates of the critics per update of the actor.
+        hidden: sizes of the hidden layers.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 1
+    capacity: int = 1_000_000
+    batch_size: int = 256
+    update_ratio: float = 1.0
+    start_steps: int = 10_000
+    learning_rate: float = 3e-4
+    gamma: float = 0.99
+    target_step_size: float = 0.005
+    target_delay: int = 1
+    exploration_std: float = 0.1
+    noise_std: float = 0.2
+    noise_limit: float = 0.5
+    policy_delay: int = 2
+    hidden: tuple[int, ...] = (256, 256)
+    jit: bool = False
+
+
+@recipe
+def td3(
+    env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None, replay: Replay = replay
+) -> Recipe:
+    """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
+
+    The actor moves at every ``policy_delay``-th update; the targets, at every ``target_delay``-th.
+
+    Args:
+        env: where the collectors act, with continuous actions.
+        config: the hyper-parameters.
+        agent: an actor of actions in [-1, 1] and two critics; None for ReLU perceptrons.
+        replay: what transitions are kept in.
+
+    Raises:
+        ValueError: if the actions are not continuous, or the agent does not fit; and for images,
+            if there is none.
+    """
+    check_env("td3", env)
+    c, size = config, action_size(env.action_space)
+    agent = agent or deterministic_perceptrons(env, c.hidden)
+    check_agent("td3", agent)
+    init = first_params(agent.init, c, "actor", "critics")
+    heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
+    check_fit("td3", env, init(0), heads)
+    return off_policy(
+        env,
+        c,
+        name="td3",
+        init=init,
+        policy=warmup_uniform(with_noise(agent.actor, c.exploration_std)),
+        greedy=deterministic(agent.actor),
+        loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
+        optimizer=optim.partition(
+            agent.init(0),
+            {"actor": optim.every(c.policy_delay, optim.adam()), "critics": optim.adam()},
+        ),
+        noise=noise(normal_noise("next_noise", size=size)),
+        replay=replay,
+        target_delay=c.target_delay,
+    )
+
+
+def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics:
+    """ReLU perceptrons for an actor in [-1, 1] and two critics.
+
+    Raises:
+        ValueError: for images.
+    """
+    if sees_images(env):
+        raise ValueError(
+            f"td3 has no network of its own for images {env.observation_space.shape} of {env.name}; "
+            "td3(env, agent=...) takes one, and ppo sees them"
+        )
+    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
+    view = vector_view(env)
+    inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
+    actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
+    return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)

@@ -1,0 +1,195 @@
+"""Each family of environments is imported, reset and stepped; frames; and agents that suit images."""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
+from nappo2.params import make_params
+from nappo2.recipes import double_dqn, suited_agent
+from nappo2.recipes._dqn import DQN
+
+FAMILIES = {
+    "ALE/Pong-v5": ((4, 84, 84), torch.uint8),
+    "HalfCheetah-v5": ((17,), torch.float32),
+    "HalfCheetahBulletEnv-v0": ((26,), torch.float32),
+    "MiniGrid-Empty-5x5-v0": ((3, 7, 7), torch.uint8),
+    "BabyAI-GoToRedBall-v0": ((3, 7, 7), torch.uint8),
+    "LunarLander-v3": ((8,), torch.float32),
+    "CarRacing-v3": ((3, 96, 96), torch.uint8),
+    "torch/Catch-v0": ((1, 10, 5), torch.uint8),
+}
+
+
+def nothing(env):
+    if isinstance(env.action_space, Discrete):
+        return torch.zeros(env.num_envs, dtype=torch.int64)
+    return torch.zeros(env.num_envs, *env.action_space.shape)
+
+
+@pytest.mark.parametrize(("env_id", "seen"), FAMILIES.items(), ids=FAMILIES)
+def test_each_family_is_reset_and_stepped(env_id, seen):
+    env = envs.make(env_id, 2)
+    state, first = env.reset(0)
+    state, _, outcome = env.step(state, nothing(env))
+    env.close(state)
+    for x in (first, outcome.observation):
+        assert (tuple(x.shape[1:]), x.dtype) == seen and len(x) == 2
+    assert outcome.reward.isfinite().all() and not outcome.truncated.any()
+    assert env.observation_space.shape == seen[0]
+
+
+class Ramp(gymnasium.Env):
+    """Its observation is the number of steps, and so is its reward; over after 5."""
+
+    action_space = Discrete(2)
+
+    def __init__(self, shape=(2,), dtype="float32"):
+        self.observation_space = Box(0, 9, shape, dtype)
+
+    def seen(self):
+        return np.full(self.observation_space.shape, self.steps, self.observation_space.dtype)
+
+    def reset(self, seed=None, options=None):
+        self.steps = 0
+        return self.seen(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return self.seen(), float(self.steps), self.steps == 5, False, {"level": 7 * self.steps}
+
+
+gymnasium.register("Ramp-v0", Ramp)
+
+
+class Bare(gymnasium.Env):
+    """Has no __init__, and so takes no arguments at all."""
+
+
+def test_skipped_frames_are_summed_and_the_last_is_seen():
+    """1 + 2, 3 + 4, and 5 alone, with which it is over."""
+    env = envs.make("Ramp-v0", frame_skip=2)
+    state, _ = env.reset(0)
+    found = []
+    for _ in range(3):
+        state, _, outcome = env.step(state, nothing(env))
+        found.append([outcome.reward.item(), outcome.observation[0, 0].item()])
+    assert found == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
+
+
+def test_stacked_frames_have_the_newest_last_and_the_bounds_of_the_parts():
+    env = envs.make("Ramp-v0", frame_stack=3)
+    state, observation = env.reset(0)
+    assert observation.tolist() == [[0] * 6]
+    for _ in range(2):
+        state, observation, _ = env.step(state, nothing(env))
+    assert observation.tolist() == [[0, 0, 1, 1, 2, 2]]
+    assert env.observation_space == Box(0, 9, (6,))
+
+
+def test_stacked_images_have_more_channels():
+    """Of height 5 and width 4 with three colours, which come first."""
+    env = envs.make("Ramp-v0", frame_stack=2, shape=(5, 4, 3), dtype="uint8")
+    assert env.observation_space.shape == (6, 5, 4)
+    state, observation = env.reset(0)
+    _, observation, _ = env.step(state, nothing(env))
+    assert observation[0, :, 0, 0].tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_pybullet_skips_and_stacks():
+    env = envs.make("InvertedPendulumBulletEnv-v0", frame_skip=2, frame_stack=4)
+    state, observation = env.reset(0)
+    assert observation.shape == (1, 20)
+    _, observation, outcome = env.step(state, torch.zeros(1, 1))
+    assert outcome.reward == 2 and torch.equal(observation[:, :5], observation[:, 5:10])
+    with pytest.raises(ValueError, match="frame_skip is an integer of at least 1"):
+        envs.make("InvertedPendulumBulletEnv-v0", frame_skip=0)
+    with pytest.raises(ValueError, match="torch/CartPole-v1 has frames of its own"):
+        envs.make("torch/CartPole-v1", frame_skip=2)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("torch/CartPole-v1", {"max_episode_steps": 10}),
+        ("torch/Pendulum-v1", {"info_keywords": ("torque",)}),
+        ("torch/Catch-v0", {"wrappers": [gymnasium.Wrapper]}),
+        ("ALE/Pong-v5", {"frameskip": 1}),
+        ("ALE/Pong-v5", {"render_mode": "rgb_array"}),
+        ("CartPole-v1", {"nonsense": 1}),
+        ("InvertedPendulumBulletEnv-v0", {"nonsense": 1}),
+        ("MiniGrid-Empty-5x5-v0", {"nonsense": 1}),
+        ("PandaReach-v3", {"nonsense": 1}),
+        ("Ramp-v0", {"render_mode": "rgb_array"}),
+        (Ramp, {"nonsense": 1}),
+        (Bare, {"nonsense": 1}),
+    ],
+)
+def test_an_argument_that_a_family_does_not_take_is_named(env_id, arguments):
+    name = env_id if isinstance(env_id, str) else env_id.__name__
+    (argument,) = arguments
+    with pytest.raises(ValueError, match=f"{name} takes no argument '{argument}'"):
+        envs.make(env_id, 1, **arguments)
+
+
+def test_a_mistake_within_an_environment_is_not_taken_for_an_argument():
+    def broken(size=1):
+        return Ramp(shap=(2,))
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shap'"):
+        envs.make(broken, 1, size=2)
+
+
+def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
+    """Mnih's for Atari's 84 x 84, MinAtar's for the 7 x 7 of MiniGrid."""
+    kernels = {}
+    for env_id in ("ALE/Pong-v5", "MiniGrid-Empty-5x5-v0", "torch/CartPole-v1"):
+        env = envs.make(env_id, 2)
+        agent = suited_agent(env, (32,))
+        weights = agent.init(0)
+        first = weights["torso", "0"] if "torso" in weights.keys() else weights["actor", "0"]
+        kernels[env_id] = tuple(first["weight"].shape)
+        outputs, value = agent.both(make_params(weights).to_dict(), env.reset(0)[1])
+        assert outputs.shape == (2, env.action_space.n) and value.shape == (2,)
+    assert list(kernels.values()) == [(32, 4, 8, 8), (16, 3, 3, 3), (32, 4)]
+
+
+def test_of_images_rewards_may_be_scaled():
+    agent = suited_agent(envs.make("torch/Catch-v0"), (32,), True)
+    assert set(agent.normalizer().keys()) == {"return"}
+    assert not suited_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
+    with pytest.raises(ValueError, match="a hidden layer at least"):
+        suited_agent(envs.make("torch/Catch-v0"), ())
+
+
+@pytest.mark.parametrize(
+    ("make_recipe", "config"),
+    [
+        (ppo, PPO(num_steps=8, num_minibatches=2, num_epochs=2)),
+        (sac, SAC(hidden=(16,), capacity=64, batch_size=8, start_steps=8)),
+        (double_dqn, DQN(hidden=(16,), capacity=64, batch_size=8, start_steps=8)),
+    ],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_recipes_learn_from_images(make_recipe, config):
+    recipe = make_recipe(envs.make("torch/Catch-v0", 4), config)
+    params = recipe.init(0)
+    learner = Learner(scheme("3cs", recipe), params, target_steps=64)
+    rows = list(learner)
+    assert all(np.isfinite(row["loss"]) for row in rows if "loss" in row)
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(
+            params["weights"].values(True, True),
+            learner.params["weights"].values(True, True),
+            strict=True,
+        )
+    ]
+    assert sum(moved) > len(moved) / 2
+
+
+def test_sac_sees_images_only_where_actions_are_discrete():
+    with pytest.raises(NotImplementedError, match="sac sees images where actions are discrete"):
+        sac(envs.make("CarRacing-v3"))

@@ -1,0 +1,68 @@
+"""The notebooks run from a clean kernel, and were committed with what they show."""
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted(Path(__file__).parents[2].glob("notebooks/*.ipynb"))
+of_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+@pytest.fixture
+def kernel_env():
+    """An environment by which the processes of a kernel are known; none of them is left afterwards."""
+    mark = uuid4().hex
+    yield os.environ | {"NAPPO2_NOTEBOOK": mark}
+    _, left = psutil.wait_procs(marked(mark), timeout=30)
+    for process in left:
+        process.kill()
+    assert not left
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes in whose environment ``mark`` is."""
+    return [process for process in psutil.process_iter() if environ(process) == mark]
+
+
+def environ(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("NAPPO2_NOTEBOOK")
+    except psutil.Error:  # somebody else's, or gone
+        return None
+
+
+@of_each_notebook
+def test_a_notebook_runs_from_a_clean_kernel(path, kernel_env):
+    """An error in a cell is raised here."""
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(nbformat.read(path, 4), timeout=120, resources=resources)
+    client.execute(env=kernel_env)
+
+
+@of_each_notebook
+def test_a_notebook_was_committed_with_its_outputs(path):
+    """All cells ran once, in order, without a warning, and at least one drew a picture."""
+    notebook = nbformat.read(path, 4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.notebooks
+@of_each_notebook
+def test_a_notebook_runs_twice_in_one_kernel(path, kernel_env):
+    """From top to bottom, and again, as somebody does who changed something above."""
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(nbformat.read(path, 4), timeout=240, resources=resources)
+    with client.setup_kernel(env=kernel_env):
+        for _ in range(2):
+            for i, cell in enumerate(client.nb.cells):
+                client.execute_cell(cell, i)

@@ -1,0 +1,121 @@
+"""Members of a population, and the runs that they are."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tensordict import TensorDict
+
+from nappo2 import PPO, Learner, envs, fold_in, population, ppo, ravel, scheme
+from nappo2.populations import evolve, perturb, truncation
+from nappo2.populations._population import member
+
+CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8,))
+
+
+def recipe(**changes):
+    return ppo(envs.cartpole(2), replace(CONFIG, **changes))
+
+
+def train(pipe, params, seed, num_steps):
+    state, found = pipe.init(params, seed), []
+    for _ in range(num_steps):
+        state, params, report = pipe.step(params, state)
+        found.append((params, report))
+    return found
+
+
+def alone(env):
+    """The environment, which can only be moved on its own."""
+    return env._replace(many=None)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize(
+    "env", [envs.cartpole(2), alone(envs.cartpole(2)), envs.pendulum(2), envs.masked_cartpole(2)]
+)
+def test_each_member_is_the_run_with_its_seed(env, normalize):
+    """After one rollout's updates within 1e-5, and so are its statistics; after three, still near."""
+    s = ppo(env, replace(CONFIG, normalize=normalize))
+    many = population(s, 3)
+    found = train(scheme("3cs", many), many.init(5), 5, 3)
+    for i in range(3):
+        seed = fold_in(5, i)
+        alone = train(scheme("3cs", s), s.init(seed), seed, 3)
+        for (ours, _), (theirs, _), near in zip(found, alone, (1e-5, 1e-4, 1e-4), strict=True):
+            ours = member(ours, i)
+            for name in ("weights", *["normalizer"] * normalize):
+                a, b = (ravel(p[name])[0] for p in (ours, theirs))
+                torch.testing.assert_close(a, b, atol=near, rtol=near)
+            assert ours["version"] == theirs["version"]
+
+
+def test_members_differ_in_hyper_parameters():
+    """One that does not learn, and one that does."""
+    many = population(recipe(), 2, learning_rate=[0.0, 1e-2])
+    first = many.init(0)
+    ((params, _),) = train(scheme("3cs", many), first, 0, 1)
+    moved = [
+        (ravel(member(params, i)["weights"])[0] - ravel(member(first, i)["weights"])[0]).abs().max()
+        for i in range(2)
+    ]
+    assert moved[0] == 0 and moved[1] > 1e-3
+
+
+def test_a_learner_tells_each_members_returns():
+    many = population(recipe(num_steps=64), 2)
+    learner = Learner(scheme("3cs", many), many.init(0), target_steps=512)
+    for row in learner:
+        pass
+    assert row["env_steps"] == 512 == 2 * 2 * 64 * 2
+    assert {"episode_return_0", "episode_return_1", "loss"} <= set(row)
+
+
+def test_what_cannot_be_a_population_is_refused():
+    with pytest.raises(ValueError, match="learning_rate has 1 values for 2 members"):
+        population(recipe(), 2, learning_rate=[1.0])
+    with pytest.raises(ValueError, match="no hyper-parameter is called 'lr'"):
+        population(recipe(), 2, lr=[1.0, 2.0]).init(0)
+    with pytest.raises(ValueError, match="of the schemes, 3cs goes with it"):
+        scheme("2dacs", population(recipe(), 2))
+
+
+def test_the_worst_go_on_from_the_best():
+    """Of four, a quarter: the last, who had 0, from the first, who had 3."""
+    rng = torch.Generator().manual_seed(0)
+    assert truncation(0.25)(torch.tensor([3.0, 1.0, 2.0, 0.0]), rng).tolist() == [0, 1, 2, 0]
+    for _ in range(20):
+        parents = truncation(0.5)(torch.tensor([3.0, 1.0, 2.0, 0.0]), rng).tolist()
+        assert parents[0] == 0 and parents[2] == 2 and {parents[1], parents[3]} <= {0, 2}
+    for share in (0, 0.6):
+        with pytest.raises(ValueError, match="share is above 0 and at most"):
+            truncation(share)
+
+
+def test_only_who_moved_is_perturbed():
+    hyper = TensorDict(gamma=torch.tensor([0.5, 0.5]), learning_rate=torch.tensor([1.0, 1.0]))
+    explore = perturb("learning_rate", factors=(2.0,))
+    found = explore(hyper, torch.tensor([False, True]), torch.Generator())
+    assert found["learning_rate"].tolist() == [1, 2] and found["gamma"].tolist() == [0.5, 0.5]
+
+
+def test_a_generation_replaces_weights_optimiser_and_hyper_parameters():
+    """Two members; one learns at 0.01, one at 0. Whoever is worse becomes the other, at twice its rate."""
+    many = population(recipe(num_steps=64), 2, learning_rate=[0.0, 1e-2])
+    pipe = scheme("3cs", many) | evolve(
+        2, truncation(0.5), perturb("learning_rate", factors=(2.0,))
+    )
+    params = many.init(0)
+    state = pipe.init(params, 0)
+    state, params, report = pipe.step(params, state)
+    assert "exploited" not in report.sums and params["hyper", "learning_rate"][0] == 0
+    state, params, report = pipe.step(params, state)
+    assert report.sums["exploited"] == 1
+    first, second = (ravel(member(params, i)["weights"])[0] for i in range(2))
+    assert torch.equal(first, second)
+    rates = sorted(params["hyper", "learning_rate"].tolist())
+    assert rates == [0, 0] or rates == pytest.approx([0.01, 0.02])
+    _, (_, mu, _) = state["update"].inner
+    assert torch.equal(mu[0], mu[1])
+    state, params, report = pipe.step(params, state)  # and it goes on
+    assert params["version"] == 12
