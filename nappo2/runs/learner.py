@@ -27,8 +27,8 @@ from nappo2.saving.checkpoint import Checkpoints, read_checkpoint, save_params, 
 from nappo2.saving.log_dir import Claim, made, parents, set_aside
 from nappo2.saving.packing import Packed, pack, unpack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
+from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.seeds import check_seed
-from nappo2.stages.snapshots import close_state, packed_state, resumed, unpacked
 
 log = logging.getLogger("nappo2")
 MOST_STEPS = 100_000  # of a pipeline, from one row to the next
@@ -311,7 +311,7 @@ class Learner:
         if inside:
             set_aside_after(self.log_dir, saved.counters["env_steps"])
         self.params = in_one_vector(saved.params.to(self.params["version"].device))
-        self.state, notes = resumed(self.pipeline, self.state, saved.state)
+        self.state, notes = restored(self.pipeline, self.state, saved.state)
         for note in notes:
             log.warning(note)
         for name in COUNTERS:
