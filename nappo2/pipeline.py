@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import written_by
 from nappo2.checks import binder, checked, takes
 from nappo2.machine.closing import close_each, simulators
 from nappo2.params import Params
@@ -314,24 +315,12 @@ def _measured(name: str, reads: bool, step: Callable, params: Params, state: dic
     return state, item, count(report, **{f"{name}_seconds": total - inner[0]})
 
 
-ADDED_BY = {
-    "weights": "gradients(loss)",
-    **dict.fromkeys(
-        ("advantage", "value_target", "state_value"), "gae(agent) or vtrace(agent, dist)"
-    ),
-    **dict.fromkeys(("noise", "next_noise"), "noise(normal_noise(..., size=A))"),
-    **dict.fromkeys(("memory", "is_init"), "collect(...) with a policy that remembers"),
-    **dict.fromkeys(("action_log_prob", "params_version", "next"), "collect(...)"),
-    "learnt": "windows(length, period)",
-}
-"""Which stages add keys that other stages read."""
-
-
 def _lacking(name: str, error: KeyError) -> str:
     """What a stage did not find, and which stage left of it adds that."""
     text = str(error.args[0]) if error.args else ""
     key = text.split('"')[1] if text.startswith('key "') else text
-    added = f"; {ADDED_BY[key]}, left of it, adds that" if key in ADDED_BY else ""
+    stage = written_by(key)
+    added = "" if stage is None else f"; {stage}, left of it, adds that"
     return f"the stage {name} reads {key!r}, which its items and params do not have{added}"
 
 

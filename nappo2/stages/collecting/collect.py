@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import valid
 from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
@@ -89,7 +90,7 @@ def collect(
             report = count(report, non_finite=num_bad)
         for key in ("raw_reward", "game_over"):
             rollout["next"].pop(key, None)
-        if "mask" in rollout:  # the traces, not the episodes, which were counted above
+        if valid(rollout) is not None:  # the traces, not the episodes, which were counted above
             rollout = cut_at_masked(rollout)
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
@@ -108,7 +109,7 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted = {"env_steps": done.numel()}, state.discounted
-    alive, mask = ~done[-1], rollout.get("mask")
+    alive, mask = ~done[-1], valid(rollout)
     if "observation" in counted:
         sums["observation_moments"] = moments(rollout["observation"], mask)
     if "return" in counted:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import counting, join
 from nappo2.seeds import generator, split
@@ -18,9 +19,7 @@ from nappo2.stages.learning.minibatches import (
     SEQUENCES,
     TRANSITIONS,
     Slicing,
-    mean_age,
     no_minibatches,
-    num_samples,
     repeated,
     selected,
     shuffled,
@@ -98,8 +97,8 @@ class Sampled(NamedTuple):
 
     def lag(self, num_updates: int) -> Tensor:
         """The age of the data, on average over updates, each of which makes it one more."""
-        taken = self.ages[: max(num_updates, 1)]
-        return torch.stack([age + i for i, age in enumerate(taken)]).mean()
+        ages = self.ages[: max(num_updates, 1)]
+        return torch.stack([older + i for i, older in enumerate(ages)]).mean()
 
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""
@@ -160,12 +159,12 @@ def at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfor
             batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
             orders = shuffled(batch.shape[slicing.dim], num_epochs, generator(key))
             batches = Passes(
-                batch.exclude("params_version").to_dict(),
+                loss_inputs(batch),
                 repeated(orders, sum(sizes)),
                 sizes,
                 slicing.dim,
                 num_epochs * num_samples(batch),
-                mean_age(params, batch),
+                age(params, batch),
             )
             report = counting(report, batch.numel())
             return inner | {slicing.name: own._replace(seed=seed)}, batches, report
@@ -193,9 +192,9 @@ def all_due() -> Transform:
             if is_empty(batches[0]):
                 return state, batches[0], join(reports)
             sampled = Sampled(
-                [batch.exclude("params_version").to_dict() for batch in batches],
+                list(map(loss_inputs, batches)),
                 sum(map(num_samples, batches)),
-                [mean_age(params, batch) for batch in batches],
+                [age(params, batch) for batch in batches],
             )
             return state, sampled, join(reports)
 

@@ -8,13 +8,13 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import take, valid_transitions
 from nappo2.machine.limits import available_memory
 from nappo2.machine.stop import current_stop
 from nappo2.params import Params, walk
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import Report, counting, join
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.learning.minibatches import take
 from nappo2.stages.replaying.frames import (
     Frames,
     has_images,
@@ -211,12 +211,7 @@ def waiting(own: ReplayState) -> tuple[ReplayState, Report]:
 
 def stored(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B], [T * B], but those that are masked."""
-    if is_empty(rollout):
-        return rollout
-    flat = rollout.exclude("mask").reshape(-1)
-    if "mask" not in rollout.keys():
-        return flat
-    return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
+    return rollout if is_empty(rollout) else valid_transitions(rollout)
 
 
 def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
