@@ -21,7 +21,7 @@ from nappo2.batch import written_by
 from nappo2.checks import binder, checked, takes
 from nappo2.machine.closing import close_each, simulators
 from nappo2.params import Params
-from nappo2.reports import Report, count, join
+from nappo2.reports import Report, join, timed
 from nappo2.saving.packing import Packed
 
 
@@ -312,7 +312,7 @@ def _measured(name: str, reads: bool, step: Callable, params: Params, state: dic
         _upstream.reset(token)
     total = perf_counter() - start
     outer[0] += total
-    return state, item, count(report, **{f"{name}_seconds": total - inner[0]})
+    return state, item, timed(report, **{name: total - inner[0]})
 
 
 def _lacking(name: str, error: KeyError) -> str:

@@ -17,7 +17,7 @@ from nappo2.pipeline import Pipeline, Transform, compose, described, positive, s
 from nappo2.policies import Policy, sampler_of
 from nappo2.populations.collecting import collect_members
 from nappo2.populations.lifting import learn_members, member_batches, tree_stack
-from nappo2.reports import Mean, Report
+from nappo2.reports import Report, join
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.non_finite import fail, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
@@ -178,15 +178,13 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
 
 
 def together(reports: Sequence[Report]) -> Report:
-    """One report: moments [n, ...] as each member's, the rest summed, and returns of each."""
-    names = dict.fromkeys(name for report in reports for name in report.sums)
-    sums = {name: [report.sums.get(name, 0) for report in reports] for name in names}
-    own = {name: torch.stack(x) for name, x in sums.items() if name.endswith("_moments")}
-    shared = {name: sum(x) for name, x in sums.items() if not name.endswith("_moments")}
-    episodes = {name: [report.episodes[name] for report in reports] for name in reports[0].episodes}
-    returns = {
-        f"episode_return_{i}": Mean(x.mean(), len(x))
-        for i, x in enumerate(episodes["return"])
-        if len(x)
-    }
-    return Report(returns, shared | own, {name: torch.cat(x) for name, x in episodes.items()})
+    """One report: moments [n, ...] as each member's, the rest joined, and whose each episode is."""
+    moments = tree_stack([report.moments for report in reports])
+    return join([_of_member(i, report) for i, report in enumerate(reports)])._replace(
+        moments=moments
+    )
+
+
+def _of_member(i: int, report: Report) -> Report:
+    member = torch.full_like(report.episodes["return"], i, dtype=torch.int64)
+    return report._replace(episodes=report.episodes | {"member": member})

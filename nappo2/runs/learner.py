@@ -19,7 +19,7 @@ from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, positive
-from nappo2.reports import Report, flat, join
+from nappo2.reports import Report, averages, count, join, totals
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.interrupts import interruptible
 from nappo2.runs.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
@@ -147,7 +147,7 @@ class Learner:
             )
         self.params, elapsed = params, perf_counter() - start
         self.seconds += elapsed
-        self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
+        self._unlogged.append(count(report, seconds=elapsed))
         self._whole = True
         if report.sums.get("env_steps"):
             self._steps_without_row = 0
@@ -382,9 +382,10 @@ class Learner:
                     strict=True,
                 )
             )
-        numbers = flat(report._replace(episodes={}))
-        for name in report.sums:
-            self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
+        numbers = totals(report)
+        for name, x in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + x
+        numbers = averages(report) | numbers
         elapsed = numbers.pop("seconds")
         row = {"env_steps": self.env_steps, "updates": int(self.params["version"])}
         row |= {"seconds": self.seconds, "steps_per_second": steps / elapsed}

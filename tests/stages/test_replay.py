@@ -40,7 +40,7 @@ def numbered(*shapes, again=True, **keys):
             {"number": number, "next": {"number": number + 1}} | keys, batch_size=shape
         )
         episodes = {"return": torch.tensor([float(start)])}
-        report = Report({}, {"env_steps": size}, episodes)
+        report = Report(sums={"env_steps": size}, episodes=episodes)
         return {"numbered": (calls + 1, start + size)}, rollout, report
 
     return Pipeline(lambda params, seed: {"numbered": (0, 0)}, step)

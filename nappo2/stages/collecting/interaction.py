@@ -41,7 +41,7 @@ def interact(
     """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
 
     Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout as
-    ``rollout_of`` makes it, and for the report the seconds inside of ``env.step``.
+    ``rollout_of`` makes it, and the seconds inside of ``env.step``, for the report.
 
     Args:
         seed: of what the policy draws, or one for each member of a population.
@@ -75,7 +75,7 @@ def interact(
     columns = {key: stacked([row[key] for row in rows]) for key in rows[0]}
     env_state, observation, memory = tree_map(out_of_inference, (env_state, observation, memory))
     state = state._replace(env=env_state, observation=observation, memory=memory)
-    return state, rollout_of(columns), {"simulator_seconds": seconds}
+    return state, rollout_of(columns), {"simulator": seconds}
 
 
 REACHED = ("reached", "reward", "terminated", "truncated")  # as a Transition begins

@@ -203,10 +203,8 @@ def spent(own: ReplayState) -> tuple[ReplayState, Report]:
 
 def waiting(own: ReplayState) -> tuple[ReplayState, Report]:
     """The state while no batch is due, and the report but for moments, which come with a batch."""
-    sums = own.report.sums
-    moments = {name: x for name, x in sums.items() if name.endswith("_moments")}
-    now = {name: x for name, x in sums.items() if name not in moments}
-    return own._replace(report=Report(sums=moments)), own.report._replace(sums=now)
+    later = Report(moments=own.report.moments)
+    return own._replace(report=later), own.report._replace(moments={})
 
 
 def stored(rollout: TensorDict) -> TensorDict:
