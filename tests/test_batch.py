@@ -22,9 +22,9 @@ from nappo2.batch import (
     valid_transitions,
     written_by,
 )
-from nappo2.params import walk
 from nappo2.recipes import RECIPES
 from nappo2.schemes.merging import merge
+from nappo2.trees import walk
 from tests.recipes.test_every_state import RINGS, made
 
 DOCS = Path(__file__).parents[1] / "docs"

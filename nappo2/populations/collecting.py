@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
@@ -68,7 +68,7 @@ def collect_members(
         rollout["next"].pop("raw_reward", None)
         ends = rollout["next"].pop("game_over", rollout["next"]["done"])
         report = with_members(report, ends, n)
-        rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
+        rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, found = counted(params, rollout, state)
         if ends.shape[0] < num_steps:
             check_interrupt({name: state})

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
@@ -67,7 +67,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
             zeros = torch.zeros_like(own.total)
             later = {
                 "evolve": EvolveState(zeros, zeros.clone(), 0, seed),
-                "update": tree_map(lambda x: x[parents], inner["update"]),
+                "update": trees.index(inner["update"], parents),
             }
             report = count(report, exploited=int(moved.sum()))
             return inner | later, replaced(params, hyper=hyper), report

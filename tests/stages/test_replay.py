@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import adopt, envs, make_params, workers
-from nappo2.params import replaced, walk
+from nappo2.params import replaced
 from nappo2.pipeline import Pipeline
 from nappo2.recipes import SAC, sac
 from nappo2.reports import Report, join
 from nappo2.stages import noise, normal_noise, polyak, replay
 from nappo2.stages.recipe import collect_of
 from nappo2.stages.replaying.replay import allocated, bytes_each, stored
+from nappo2.trees import walk
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)))
 QUICK = settings(deadline=None, max_examples=200)

@@ -3,14 +3,14 @@
 A batch is a plain dictionary of tensors here: to make a TensorDict of each costs more than to learn from it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import counting, join
@@ -21,14 +21,16 @@ from nappo2.stages.learning.minibatches import (
     Slicing,
     no_minibatches,
     repeated,
-    selected,
     shuffled,
 )
 
 View = Callable[[Mapping, Any], Mapping]
 """``(data, x) -> batch``, such as those entries of the data whose indices are x."""
 
-VIEWS = (selected, partial(selected, dim=1))  # one function each, by which programs are found again
+VIEWS = (
+    trees.index,
+    partial(trees.index, dim=1),
+)  # one function each, by which programs are found again
 
 
 class Passes(NamedTuple):
@@ -62,7 +64,7 @@ class Passes(NamedTuple):
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""
         for order in self.orders:
-            yield from parts(selected(self.data, order, self.dim), self.sizes, self.dim)
+            yield from trees.split(trees.index(self.data, order, self.dim), self.sizes, self.dim)
 
     def scannable(self) -> bool:
         """Whether a scan can go over them, as all are of one size."""
@@ -114,7 +116,7 @@ class Sampled(NamedTuple):
 
     def whole(self) -> Mapping:
         """All of the data."""
-        return tree_map(lambda *leaves: torch.stack(leaves), *self.batches)
+        return trees.stack(self.batches)
 
 
 Batches = Passes | Sampled
@@ -201,17 +203,3 @@ def all_due() -> Transform:
         return Pipeline(source.init, step)
 
     return transform
-
-
-def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:
-    """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
-    columns = {
-        key: _cut(x, sizes, dim) if isinstance(x, Tensor) else parts(x, sizes, dim)
-        for key, x in batch.items()
-    }
-    return [{key: x[i] for key, x in columns.items()} for i in range(len(sizes))]
-
-
-def _cut(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
-    """Contiguous, as strides may change the order of a sum."""
-    return [part.contiguous() for part in x.split(sizes, dim)]

@@ -11,11 +11,12 @@ from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.losses.loss import Loss
 from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import broken_off_after
-from nappo2.params import Params, Plain, nested, ravel
+from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.learning.loops import functional_gradient, gradient, leaves_of
 from nappo2.stages.learning.refused_batches import write_refused
+from nappo2.trees import nested
 
 
 @stage

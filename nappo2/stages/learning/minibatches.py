@@ -146,11 +146,3 @@ def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
 def repeated(orders: Tensor, size: int) -> Tensor:
     """Orders [num_epochs, size], which begin again where there are fewer slicing."""
     return orders.repeat(1, -(-size // orders.shape[1]))[:, :size]
-
-
-def selected(batch, index: Tensor, dim: int = 0) -> dict:
-    """The entries at ``index`` of all leaves, as a plain dictionary."""
-    return {
-        key: x.index_select(dim, index) if isinstance(x, Tensor) else selected(x, index, dim)
-        for key, x in batch.items()
-    }

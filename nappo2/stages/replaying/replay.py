@@ -1,7 +1,6 @@
 """Reuse of transitions, off-policy: a ring of them, from which batches are sampled."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from nappo2.batch import take, valid_transitions
 from nappo2.machine.limits import available_memory
 from nappo2.machine.stop import current_stop
-from nappo2.params import Params, walk
+from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import Report, counting, join
 from nappo2.seeds import fold_in, generator, split
@@ -25,6 +24,7 @@ from nappo2.stages.replaying.frames import (
     numbers_in_place,
     pool_shape,
 )
+from nappo2.trees import walk
 
 LONGEST = 100_000  # env steps of which nothing is kept
 
@@ -244,13 +244,10 @@ def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
     copy(ring, start, flat, min(len(flat), capacity - start))
 
 
-def copy(ring: Mapping, start: int, flat: Mapping, first: int) -> None:
+def copy(ring: TensorDict, start: int, flat: TensorDict, first: int) -> None:
     """Copies the ``first`` of some transitions to ``start``, and the rest to the front."""
-    for key, x in flat.items():
-        column = ring[key]
-        if not isinstance(x, Tensor):
-            copy(column, start, x, first)
-            continue
+    for path, x in walk(flat):
+        column = ring[path]
         column[start : start + first] = x[:first]
         if first < len(x):
             column[: len(x) - first] = x[first:]
