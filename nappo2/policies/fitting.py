@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from gymnasium.spaces import Discrete
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.envs import Env, action_size
 from nappo2.policies.policy import Decision, Policy, action_of
 from nappo2.seeds import generator
@@ -22,7 +22,7 @@ def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memo
     Raises:
         ValueError: as ``first_act`` does.
     """
-    zeros = tree_map(torch.zeros_like, observation)
+    zeros = trees.map(torch.zeros_like, observation)
     first_act(env, policy, params, zeros, memory, generator(0))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves as leaves
 
 from nappo2.checks import checked
 from nappo2.envs import Env, check_spaces, make
 from nappo2.envs.gym import from_gym
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
 from nappo2.show.trials import Episode, Stuck, play, timely
+from nappo2.trees import leaves
 
 DEADLINE = 10.0  # seconds for any single reset or step
 

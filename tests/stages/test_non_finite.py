@@ -172,13 +172,13 @@ def check_finite(rollout, acted_on):
 @pytest.mark.parametrize("name", PLACES)
 def test_moments_are_of_what_is_not_masked(name, kind, value):
     rollout, _, reports = two_rollouts(PLACES[name], value, mask, kind)
-    kept, sums = rollout["mask"], [report.sums for report in reports]
+    kept, sums = rollout["mask"], [report.moments for report in reports]
     rows = rollout["observation"][kept].double()
     expected = torch.stack(
         [torch.full((2,), float(len(rows))).double(), rows.sum(0), rows.square().sum(0)]
     )
-    assert torch.equal(sum(x["observation_moments"] for x in sums), expected)
-    assert sum(x["return_moments"] for x in sums)[0] == kept.sum()
+    assert torch.equal(sum(x["observation"] for x in sums), expected)
+    assert sum(x["return"] for x in sums)[0] == kept.sum()
 
 
 def test_a_trace_of_rewards_goes_on_over_what_is_masked():
@@ -187,7 +187,7 @@ def test_a_trace_of_rewards_goes_on_over_what_is_masked():
 
     over = torch.zeros(3, 2).bool()
     reward = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
-    so_far = returns.running(reward, over, torch.zeros(2), 0.5)
+    so_far = returns.running_return(reward, over, torch.zeros(2), 0.5)
     mask = torch.tensor([[True, True], [False, True], [True, True]])
     assert moments(so_far, mask).tolist() == [5, 6.5, 1 + 1.25**2 + 1 + 1.5**2 + 1.75**2]
 
