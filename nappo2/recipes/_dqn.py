@@ -119,7 +119,7 @@ def _q_learning(
 
 
 def _suited(env: Env, hidden: tuple[int, ...]) -> Network:
-    seen, num_actions = env.observation_spec, env.action_spec.size
-    if seen.kind == "images":
+    observations, num_actions = env.observation_spec, env.action_spec.size
+    if observations.kind == "images":
         return image_network(env, hidden, num_actions)
-    return of_rows(mlp(seen.size, *hidden, num_actions, activation=torch.relu), env)
+    return of_rows(mlp(observations.size, *hidden, num_actions, activation=torch.relu), env)

@@ -16,7 +16,7 @@ from nappo2.networks import (
     sequential,
     shared_actor_critic,
 )
-from nappo2.recipes.recipe import perceptrons, spread
+from nappo2.recipes.recipe import perceptrons, with_spread
 
 CONVOLUTIONS = (
     (36, MNIH),
@@ -50,7 +50,7 @@ def convolutional(
     torso, actions = image_torso(env, hidden), env.action_spec
     actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*hidden, 1, activation=torch.relu)
-    agent = spread(shared_actor_critic(torso, actor, critic), actions)
+    agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
     return scaling_rewards(agent) if normalize else agent
 
 

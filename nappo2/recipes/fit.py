@@ -65,9 +65,9 @@ def check_env(recipe: str, env: Env) -> None:
         NotImplementedError: if nothing of nappo2 can.
         ValueError: if other recipes can; says with what this one goes.
     """
-    seen, actions = env.observation_spec.kind, env.action_spec.kind
+    kind, actions = env.observation_spec.kind, env.action_spec.kind
     compatible = compatible_of(recipe)
-    check_compatible(recipe, compatible, repr(env), actions=actions, observations=seen)
+    check_compatible(recipe, compatible, repr(env), actions=actions, observations=kind)
 
 
 def check_agent(recipe: str, agent: Any) -> None:

@@ -99,12 +99,15 @@ def perceptrons(
         hidden: sizes of the layers between.
         normalize: whether they see normalised observations, and rewards are scaled.
     """
-    seen, actions = env.observation_spec, env.action_spec
-    networks = mlp(seen.size, *hidden, actions.size, final_gain=0.01), mlp(seen.size, *hidden, 1)
-    agent = spread(actor_critic(*(of_rows(network, env) for network in networks)), actions)
-    return normalized(agent, seen.shape) if normalize else agent
+    observations, actions = env.observation_spec, env.action_spec
+    networks = (
+        mlp(observations.size, *hidden, actions.size, final_gain=0.01),
+        mlp(observations.size, *hidden, 1),
+    )
+    agent = with_spread(actor_critic(*(of_rows(network, env) for network in networks)), actions)
+    return normalized(agent, observations.shape) if normalize else agent
 
 
-def spread(agent: Agent, actions: ActionSpec) -> Agent:
+def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
     """An agent, with the log standard deviations that the distribution of actions needs, if any."""
     return with_log_std(agent, actions.log_stds) if actions.log_stds else agent

@@ -20,7 +20,7 @@ from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.pieces import recipe
-from nappo2.recipes.recipe import spread
+from nappo2.recipes.recipe import with_spread
 from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe
 
@@ -82,11 +82,11 @@ def recurrent_perceptrons(
     Raises:
         ValueError: if there are fewer than two sizes.
     """
-    seen, actions = env.observation_spec, env.action_spec
+    observations, actions = env.observation_spec, env.action_spec
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    torso = sequential(mlp(seen.size, *hidden[:-1]), tanh)
+    torso = sequential(mlp(observations.size, *hidden[:-1]), tanh)
     core = seeing(of_rows(torso, env), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
-    agent = spread(recurrent_actor_critic(core, *heads), actions)
-    return normalized(agent, seen.shape) if normalize else agent
+    agent = with_spread(recurrent_actor_critic(core, *heads), actions)
+    return normalized(agent, observations.shape) if normalize else agent
