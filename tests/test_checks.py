@@ -53,6 +53,7 @@ EXAMPLES = {
     TensorDict: PARAMS,
     torch.Tensor: torch.zeros(2),
     torch.Generator: torch.Generator(),
+    torch.dtype: torch.float32,
     Space: Box(-1, 1, (4,)),
     str: "CartPole-v1",
     int: 2,

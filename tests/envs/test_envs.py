@@ -322,7 +322,7 @@ def walker(num_envs=2, time_limit=5):
         "walker",
         num_envs,
         start=lambda num_envs, rng: -torch.rand(num_envs, 1, generator=rng, dtype=torch.float64),
-        move=lambda x, action: (x + action[:, None], action.float(), x[:, 0] + action >= 2),
+        step=lambda x, action: (x + action[:, None], action.float(), x[:, 0] + action >= 2),
         observe=torch.Tensor.float,
         time_limit=time_limit,
         observation_space=LINE,
