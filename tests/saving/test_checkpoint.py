@@ -262,7 +262,7 @@ sys.path.insert(0, "")
 from tests.saving.test_resume import learner, taken
 run = learner("sac", "3cs", sys.argv[1])
 taken(run, 20)
-run.checkpoint(); run._checkpoints.finish()
+run.checkpoint(); run.files.checkpoints.finish()
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")

@@ -94,7 +94,7 @@ def check_resume(recipe, name, k, folder, **options):
 
 
 def states(run):
-    from nappo2.stages.snapshots import packed_state
+    from nappo2.saving.snapshots import packed_state
 
     state = packed_state(run.pipeline, run.state)
     return without_times(state.skeleton), state.arrays
