@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.envs import Env, action_size
+from nappo2.envs import Env
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
 from nappo2.policies import Decision, Policy, sampler_of
@@ -104,7 +104,7 @@ def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable
     sampler = sampler_of(policy)
     if sampler is None or sampler.sample_from_noise is None:
         return policy.act, [rng] * num_steps
-    size = action_size(env.action_space)
+    size = env.action_spec.size
     return sampler.sample_from_noise, [
         sampler.draw_noise(env.num_envs, size, rng) for _ in range(num_steps)
     ]
