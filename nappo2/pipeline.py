@@ -21,7 +21,7 @@ from nappo2.checks import binder, checked, takes
 from nappo2.machine.closing import close_each, simulators
 from nappo2.params import Params
 from nappo2.reports import Report, count, join
-from nappo2.saving.packing import Packed
+from nappo2.saving.snapshots import Left, LiveState, is_cut, taken
 
 
 @checked
@@ -65,6 +65,7 @@ class Stage(NamedTuple):
         regroups: whether its items are no longer the single steps of a rollout [T, B].
         updates: whether its items are params.
         is_source: whether nothing stands left of it.
+        live: how a state that is more than data is saved, loaded and closed.
         with_non_finite: of a source: the same with another treatment of what is not finite.
     """
 
@@ -80,6 +81,7 @@ class Stage(NamedTuple):
     regroups: bool = False
     updates: bool = False
     is_source: bool = False
+    live: LiveState | None = None
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
 
     def __repr__(self):
@@ -93,13 +95,14 @@ class Pipeline(NamedTuple):
     """A pair of functions, as an optax ``GradientTransformation`` is, and its stages' names.
 
     Attributes:
-        init: ``(params, seed) -> state``.
+        init: ``(params, seed, left=None) -> state``; each stage takes what is its own of what another
+            pipeline ``left``.
         step: ``(params, state) -> (state, item, report)``. A step consumes its
             state and may reuse its storage, so go on with the new one only.
         stages: what it is made of, from left to right.
     """
 
-    init: Callable[[Params, int], dict[str, Any]]
+    init: Callable[..., dict[str, Any]]
     step: Callable[[Params, dict], tuple[dict, TensorDict, Report]]
     stages: tuple[Stage, ...] = ()
 
@@ -187,10 +190,15 @@ def stage(make: Callable) -> Callable:
             keys=facts.keys or (name,),
         )
         if is_pipeline(made):
-            return _finished(made, (record._replace(is_source=True),))
-        return Transform(
-            lambda source: _finished(made(source), _joined(source.stages, (record,))), (record,)
-        )
+            begin = lambda params, seed, left: made.init(params, seed)
+            return _finished(begin, made, (record._replace(is_source=True),))
+
+        def wrap(source):
+            pipeline = made(source)
+            stages = _joined(source.stages, (record,))
+            return _finished(partial(_begin, made, source, pipeline), pipeline, stages)
+
+        return Transform(wrap, (record,))
 
     return Maker(recorded)
 
@@ -275,22 +283,41 @@ def _joined(left: tuple[Stage, ...], right: tuple[Stage, ...]) -> tuple[Stage, .
 _upstream: ContextVar[list] = ContextVar("upstream")  # seconds of inner steps, and their errors
 
 
-def _finished(pipeline: Pipeline, stages: tuple[Stage, ...]) -> Pipeline:
+def _begin(
+    made: Transform, source: Pipeline, pipeline: Pipeline, params: Params, seed: int, left: Any
+):
+    """The first state of a stage behind a source, which takes what is its own of what was left.
+
+    A stage whose own ``init`` has a third argument, as a cut's has, is given that, too.
+    """
+    if left is None:
+        return pipeline.init(params, seed)
+    if takes(pipeline.init, 3):
+        return pipeline.init(params, seed, left)
+    handed = source._replace(init=lambda params, seed: source.init(params, seed, left))
+    return made(handed).init(params, seed)
+
+
+def _finished(begin: Callable, pipeline: Pipeline, stages: tuple[Stage, ...]) -> Pipeline:
     """A pipeline of these stages, of which the last is new.
 
-    Its reports have the seconds that the last one spends outside of those before it; a key that
-    items lack is named, and so is a state that no stage says it keeps.
+    Its ``init`` takes for the last what a pipeline left that is its own. Its reports have the
+    seconds that the last one spends outside of those before it; a key that items lack is named,
+    and so is a state that no stage says it keeps.
     """
-    known = {key for stage in stages for key in stage.keys}
+    known, last = {key for stage in stages for key in stage.keys}, stages[-1]
 
-    def init(params, seed):
-        state = pipeline.init(params, seed)
+    def init(params, seed, left=None):
+        state = begin(params, seed, left)
         if stages[0].is_source and (unknown := sorted({*state} - known)):
             raise ValueError(
-                f"the stage {stages[-1].name} keeps a state that is called {unknown[0]!r}; "
-                f"a stage's state is called as the stage is, {stages[-1].name!r}"
+                f"the stage {last.name} keeps a state that is called {unknown[0]!r}; "
+                f"a stage's state is called as the stage is, {last.name!r}"
             )
-        return state
+        if left is None:
+            return state
+        own = {key: taken(last, key, state[key], left)[0] for key in last.keys if key in state}
+        return state | own
 
     step = partial(_measured, stages[-1].name, len(stages) > 1, pipeline.step)
     return Pipeline(init, step, stages)
@@ -410,73 +437,14 @@ def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) 
     of it; other workers are asked for their states, and ended. Simulators that are not kept
     are closed.
     """
-    state = {name: cut if _fits(cut, pipeline) else cut.ended() for name, cut in state.items()}
-    old = [x for cut in state.values() if not hasattr(cut, "fits") for x in simulators(cut)]
-    token = _offered.set(state)
-    try:
-        fresh = pipeline.init(params, seed)
-    finally:
-        _offered.reset(token)
-    made = [*simulators(fresh)]
-    state = keep(fresh, state)
-    kept = {id(simulator) for simulator in simulators(state)}
-    close_each(simulator for simulator in (*old, *made) if id(simulator) not in kept)
-    return state
-
-
-_offered: ContextVar[dict[str, Any]] = ContextVar("offered")  # the state that is being adopted
-
-
-def offered(name: str) -> Any:
-    """What the cut ``name`` may go on with, within an adoption; None otherwise."""
-    return _offered.get({}).get(name)
-
-
-def _fits(value: Any, pipeline: Pipeline) -> bool:
-    return not hasattr(value, "fits") or value.fits(pipeline)
-
-
-def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """``fresh``, with what ``old``, or the first worker of a cut in it, has under the same names.
-
-    The state of a cut adopts by itself (``adopt``), and tells what is in its workers (``ask``).
-    """
-    lacking = any(name not in old and not hasattr(x, "adopt") for name, x in fresh.items())
-    inner = [cut.ask(0) for cut in old.values() if lacking and hasattr(cut, "ask")]
-    known = {name: value for state in (*inner, old) for name, value in state.items()}
-    return {
-        name: _keep(value, old.get(name, old), known.get(name)) for name, value in fresh.items()
+    state = {
+        name: x.ended() if is_cut(x) and not x.fits(pipeline) else x for name, x in state.items()
     }
-
-
-def _keep(fresh, cut, old):
-    if hasattr(fresh, "adopt"):
-        return fresh.adopt(cut)
-    return old if alike(fresh, old) else fresh
-
-
-def alike(fresh: Any, old: Any) -> bool:
-    """Whether two states have the same structure: types, fields, shapes, names.
-
-    None, in ``fresh``, is what comes into being later, and like anything that is not packed.
-    """
-    if isinstance(old, Packed):
-        return False
-    if fresh is None:
-        return True
-    if isinstance(fresh, Tensor):
-        return isinstance(old, Tensor) and (fresh.shape, fresh.dtype) == (old.shape, old.dtype)
-    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
-        # by name, as a class that was reloaded in a notebook is another with the same fields
-        return getattr(old, "_fields", None) == fresh._fields and all(map(alike, fresh, old))
-    if isinstance(fresh, str):
-        return fresh == old
-    if type(fresh) in (tuple, list) and len(fresh):  # what is empty at first fills up later
-        return type(old) is type(fresh) and len(old) == len(fresh) and all(map(alike, fresh, old))
-    if type(fresh) is dict and len(fresh):
-        same = type(old) is dict and old.keys() == fresh.keys()
-        return same and all(alike(x, old[name]) for name, x in fresh.items())
-    return type(fresh).__qualname__ == type(old).__qualname__
+    held = [x for old in state.values() if not hasattr(old, "fits") for x in simulators(old)]
+    fresh = pipeline.init(params, seed, Left(state))
+    kept = {id(simulator) for simulator in simulators(fresh)}
+    close_each(simulator for simulator in held if id(simulator) not in kept)
+    return fresh
 
 
 def is_plain(state: Any) -> bool:

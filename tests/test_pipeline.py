@@ -27,11 +27,11 @@ from nappo2 import (
     stage,
     update,
 )
-from nappo2.pipeline import Pipeline, alike, updates_per_transition
+from nappo2.pipeline import Pipeline, updates_per_transition
 from nappo2.recipes import perceptrons
 from nappo2.reports import Report
+from nappo2.saving.snapshots import alike
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
-from nappo2.stages.snapshots import environment
 
 CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
 RECIPE = ppo(envs.cartpole(2), CONFIG)
@@ -225,7 +225,7 @@ def test_no_name_of_a_strangers_parameter_means_anything():
     assert updates_per_transition(pipe) == 0.25 and "(0.25 updates per transition)" in repr(pipe)
     pipe = collect_of(recipe) | batches_of(recipe) | mine(7, 3.0, 1, 9, 0.5)
     assert updates_per_transition(pipe | gradients_of(recipe) | update_of(recipe)) == 0.5
-    assert environment(pipe) is recipe.env
+    assert next(stage.env for stage in pipe.stages if stage.env) is recipe.env
     with pytest.raises(ValueError, match="gae does not stand right of n_step"):
         collect_of(RECIPE) | n_step(2) | gae(AGENT)
     collect_of(RECIPE) | map_items(lambda _, item: item, name="n_step") | gae(AGENT)

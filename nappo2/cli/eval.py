@@ -34,8 +34,8 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
     found = saved(options.run)
     name = env_id(found.described, options.env, options.run)
-    env, stages = rebuilt(found, name, options.num_envs)
-    result = evaluate(env, stages.greedy, found.params, options.episodes, options.seed)
+    env, recipe = rebuilt(found, name, options.num_envs)
+    result = evaluate(env, recipe.greedy, found.params, options.episodes, options.seed)
     numbers = {
         "mean_return": result.returns.mean().item(),
         "std_return": result.returns.std(correction=0).item(),

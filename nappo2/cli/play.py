@@ -51,12 +51,12 @@ def run(argv: list[str]) -> int:
     if options.window:
         if drawn:
             raise ValueError(f"{name} has no window; without --window it is filmed")
-        env, stages = shown("human")
-        score = evaluate(env, stages.greedy, found.params, 1, options.seed).returns.item()
+        env, recipe = shown("human")
+        score = evaluate(env, recipe.greedy, found.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, stages = rebuilt(found, name, 1) if drawn else shown("rgb_array")
-    film = video(env, stages.greedy, found.params, options.steps, options.seed, options.fps)
+    env, recipe = rebuilt(found, name, 1) if drawn else shown("rgb_array")
+    film = video(env, recipe.greedy, found.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
     print(json.dumps(said | {"frames": film.num_frames, "ended": film.ended}))

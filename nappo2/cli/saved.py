@@ -23,7 +23,7 @@ def saved(path: Path) -> SavedRun:
     if not run.described:
         raise ValueError(
             f"{path} has no run.json, which nappo2 train writes, so that its agent cannot be made "
-            "again here; where its recipe is, evaluate(env, stages.greedy, "
+            "again here; where its recipe is, evaluate(env, recipe.greedy, "
             f"load_run({str(path)!r}).params) and video(...) take it"
         )
     if run.params is None:
@@ -49,7 +49,7 @@ def env_id(described: Mapping[str, Any], given: str | None, path: Path) -> str:
 
 
 def rebuilt(run: SavedRun, env: str, num_envs: int, **kwargs: Any) -> tuple[Env, Recipe]:
-    """The environment ``env`` with the stages of a run.
+    """The environment ``env`` and the recipe of a run.
 
     Raises:
         ValueError: if its run.json does not say how they were made.

@@ -221,8 +221,8 @@ def learner_in(log_dir: Path, algorithm: str, options: Train):
     check_device(options.device)
     folder = log_dir / "monitor" if options.monitor else None
     env = envs.make(options.env, options.num_envs, monitor=folder)
-    stages = recipes.RECIPES[algorithm](env, options.config)
-    pipeline = pipeline_of(options, stages)
+    recipe = recipes.RECIPES[algorithm](env, options.config)
+    pipeline = pipeline_of(options, recipe)
     tested = None
     if options.evaluate_every:
         of_its_own, seed = (
@@ -230,11 +230,11 @@ def learner_in(log_dir: Path, algorithm: str, options: Train):
             fold_in(options.seed, "evaluation"),
         )
         tested = partial(
-            evaluate, of_its_own, stages.greedy, num_episodes=options.evaluation_episodes, seed=seed
+            evaluate, of_its_own, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed
         )
     learner = Learner(
         pipeline,
-        stages.init(fold_in(options.seed, "params")).to(options.device),
+        recipe.init(fold_in(options.seed, "params")).to(options.device),
         options.seed,
         options.total_steps,
         log_dir,
@@ -268,7 +268,7 @@ def check_device(name: str) -> None:
         raise ValueError(f"there is no device {name!r} here: {error}") from error
 
 
-def pipeline_of(options: Train, stages):
+def pipeline_of(options: Train, recipe):
     """The pipeline of a command line."""
     from nappo2.schemes import on_ray, scheme, serial
     from nappo2.schemes.seven import TAKES
@@ -278,7 +278,7 @@ def pipeline_of(options: Train, stages):
     else:
         on = serial
     given = vars(options) | {"on": on}
-    return scheme(options.scheme, stages, **{name: given[name] for name in TAKES[options.scheme]})
+    return scheme(options.scheme, recipe, **{name: given[name] for name in TAKES[options.scheme]})
 
 
 def _name(algorithm: str, options: Train) -> str:

@@ -18,6 +18,7 @@ from nappo2.policies import Policy, sampler_of
 from nappo2.populations.collecting import collect_members
 from nappo2.populations.lifting import learn_members, member_batches, tree_stack
 from nappo2.reports import Mean, Report
+from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.non_finite import fail, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
@@ -174,7 +175,25 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
         return {name: states}, TensorDict(rollouts, batch_size=shape), together(reports)
 
     envs = [each.env for each in single.stages if each.env is not None]
-    return described(Pipeline(init, step), env=envs[0] if envs else None)
+    env = envs[0] if envs else None
+    return described(Pipeline(init, step), env=env, live=_alone_each(single))
+
+
+def _alone_each(single: Pipeline) -> LiveState:
+    """How the states of members that collect alone are saved, loaded and closed."""
+
+    def load(fresh, old):
+        if not isinstance(old, tuple) or len(old) != len(fresh):
+            return fresh, ["another number of members was saved: they begin anew"]
+        found = [restored(single, *pair) for pair in zip(fresh, old, strict=True)]
+        notes = dict.fromkeys(note for each in found for note in each.notes)
+        return tuple(each.state for each in found), list(notes)
+
+    def close(states):
+        for state in states:
+            close_state(single, state)
+
+    return LiveState(lambda states: tuple(saved_state(single, x) for x in states), load, close)
 
 
 def together(reports: Sequence[Report]) -> Report:

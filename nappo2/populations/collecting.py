@@ -22,6 +22,7 @@ from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
+from nappo2.stages.collecting.simulators import collectors
 
 
 @stage
@@ -78,7 +79,7 @@ def collect_members(
         report = count(report, **took, **found)
         return {name: state}, TensorDict(rollout, batch_size=version.shape), report
 
-    return described(Pipeline(init, step), env=env)
+    return described(Pipeline(init, step), env=env, live=collectors(together))
 
 
 def acting_at_once(policy: Policy, num_members: int) -> Policy:

@@ -47,8 +47,8 @@ def evaluate(
     """The returns of exactly ``num_episodes`` episodes.
 
     How many episodes of each environment count is settled before they begin, so that short
-    ones are not preferred (the first to finish would be). ``stages.greedy`` is the policy for a
-    deterministic evaluation, ``stages.policy`` for one as in training.
+    ones are not preferred (the first to finish would be). ``recipe.greedy`` is the policy for a
+    deterministic evaluation, ``recipe.policy`` for one as in training.
 
     Args:
         env: in which they are played; its simulators are made for it, and closed.

@@ -1,17 +1,13 @@
 """The loop, as something one holds in hand."""
 
 import logging
-import math
 import sys
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from signal import Signals
-from statistics import pstdev
 from time import perf_counter
-from typing import Any
 
 from nappo2.checks import checked
 from nappo2.machine.memory import keep_freed_memory
@@ -19,20 +15,20 @@ from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, positive
-from nappo2.reports import Report, flat, join
 from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
-from nappo2.runs.metrics import CsvFile, Logger, Metrics, Row, tensorboard_logger
-from nappo2.saving.checkpoint import Checkpoints, read_checkpoint, save_params, set_aside_after
-from nappo2.saving.log_dir import Claim, made, parents, set_aside
+from nappo2.runs.metrics import Metrics, Row
+from nappo2.runs.recorder import Recorder, evaluation_row
+from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
+from nappo2.saving.log_dir import parents
 from nappo2.saving.packing import Packed, pack, unpack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
+from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.seeds import check_seed
-from nappo2.stages.snapshots import close_state, packed_state, resumed, unpacked
 
 log = logging.getLogger("nappo2")
 MOST_STEPS = 100_000  # of a pipeline, from one row to the next
-COUNTERS = ("env_steps", "seconds", "sums", "metrics", "seed")
 
 
 class Learner:
@@ -97,28 +93,42 @@ class Learner:
         if checkpoint_every and log_dir is None:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
-        self.log_dir = None if log_dir is None else made(Path(log_dir))
-        self._claim = None if log_dir is None else Claim(self.log_dir)
+        self.files, self.recorder = RunFiles(log_dir, tensorboard), Recorder()
         self.state = pipeline.init(params, seed)
-        self.target_steps = target_steps
+        self.target_steps, self.interrupted = target_steps, 0
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
         self.checkpoint_every = checkpoint_every
-        self.env_steps, self.seconds, self.interrupted = 0, 0.0, 0
-        self.sums: dict[str, float] = {}
-        self.metrics = Metrics()
-        self._episodes = deque(maxlen=100)
-        self._unlogged: list[Report] = []
-        self._given, self._best_score = params["hyper"].clone(), -math.inf
-        self._loggers: dict[str, Logger] | None = None if log_dir else {}  # until begin()
-        self._events: list[str] = []  # since the last row
+        self._given = params["hyper"].clone()
         self._steps_without_row = 0
-        self._warned: set[str] = set()
         self._whole = True  # whether no step was broken off
         self._closed = False
-        self._with_tensorboard = tensorboard
-        self._checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self.progress, self._threads = progress, threads
         keep_freed_memory()
+
+    @property
+    def log_dir(self) -> Path | None:
+        """Where the run writes to."""
+        return self.files.log_dir
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions collected."""
+        return self.recorder.env_steps
+
+    @property
+    def seconds(self) -> float:
+        """Spent in steps."""
+        return self.recorder.seconds
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """Of all reports so far, by name."""
+        return self.recorder.sums
+
+    @property
+    def metrics(self) -> Metrics:
+        """A row of numbers per rollout."""
+        return self.recorder.metrics
 
     def __repr__(self):
         return f"Learner({self.pipeline!r}) at {self._info()}"
@@ -145,9 +155,8 @@ class Learner:
                 f"a Learner's pipeline ends with update or learn, whose items are params; this one "
                 f"is {self.pipeline!r}"
             )
-        self.params, elapsed = params, perf_counter() - start
-        self.seconds += elapsed
-        self._unlogged.append(report._replace(sums=report.sums | {"seconds": elapsed}))
+        self.params = params
+        self.recorder.add(report, perf_counter() - start)
         self._whole = True
         if report.sums.get("env_steps"):
             self._steps_without_row = 0
@@ -212,7 +221,7 @@ class Learner:
         """
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
-        self._events.append(f"adopt {pipeline!r}")
+        self.recorder.tell(f"adopt {pipeline!r}")
         return self
 
     @checked
@@ -223,7 +232,7 @@ class Learner:
             ValueError: if params have none of that name; says which they have.
         """
         self.params = with_hyper(self.params, **hyper)
-        self._events += [f"set {name} {value:g}" for name, value in hyper.items()]
+        self.recorder.tell(*(f"set {name} {value:g}" for name, value in hyper.items()))
 
     def print_info(self) -> None:
         """Prints where the run stands, in a line."""
@@ -243,38 +252,23 @@ class Learner:
     def save(self) -> None:
         """Leaves the params, the curve and a last checkpoint in the log_dir, if there is one."""
         if self.interrupted:
-            self._tell_last(f"interrupted by {Signals(self.interrupted).name}")
+            self.recorder.tell_last(f"interrupted by {Signals(self.interrupted).name}")
+            self.files.write_again(self.metrics)
         if self.log_dir is None:
             return
         from nappo2.runs.curve import draw_curve
 
         self.begin()
         curve = self.log_dir / "curve.png"
-        self._attempted("params.npz", self.save_model)  # first, as it is what a run is for
+        self.files.attempt("params.npz", self.save_model)  # first, as it is what a run is for
         if self.checkpoint_every and self._whole:
-            self._attempted("a checkpoint", self.checkpoint)
-        self._attempted(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
-        self._checkpoints.finish()
-
-    def _tell_last(self, event: str) -> None:
-        """Adds an event to the last row, once."""
-        told = self.metrics[-1].get("event", "") if self.metrics else event
-        if event in told.split("; "):
-            return
-        self.metrics[-1]["event"] = f"{told}; {event}" if told else event
-        if self._loggers and "metrics.csv" in self._loggers:
-            self._attempted("metrics.csv", partial(self._loggers["metrics.csv"], self.metrics))
+            self.files.attempt("a checkpoint", self.checkpoint)
+        self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
+        self.files.checkpoints.finish()
 
     def _save_params(self) -> None:
         if self.log_dir is not None:
-            self._attempted("params.npz", self.save_model)
-
-    def _attempted(self, what: str, write: Callable[[], Any]) -> None:
-        """Writes a file of the run; whatever goes wrong with it is warned of, and ends nothing."""
-        try:
-            write()
-        except Exception as error:
-            warnings.warn(f"{what} was not written, and the run goes on: {error}", stacklevel=3)
+            self.files.attempt("params.npz", self.save_model)
 
     def checkpoint(self, best: bool = False) -> None:
         """Begins to write the whole run to ``log_dir/checkpoints``, while it goes on.
@@ -288,7 +282,7 @@ class Learner:
         if (name := non_finite(self.params)) is not None:
             raise ValueError(f"{name} is not finite, and good checkpoints stay")
         self.begin()
-        self._checkpoints.begin(self._packed(), self.env_steps, best)
+        self.files.checkpoints.begin(self._packed(), self.env_steps, best)
 
     @checked
     def resume(self, path: str | Path) -> None:
@@ -311,19 +305,12 @@ class Learner:
         if inside:
             set_aside_after(self.log_dir, saved.counters["env_steps"])
         self.params = in_one_vector(saved.params.to(self.params["version"].device))
-        self.state, notes = resumed(self.pipeline, self.state, saved.state)
+        self.state, notes = restored(self.pipeline, self.state, saved.state)
         for note in notes:
             log.warning(note)
-        for name in COUNTERS:
-            setattr(self, name, saved.counters[name])
-        self.metrics = Metrics(self.metrics)
-        self._best_score = max(
-            (row["evaluation_return"] for row in self.metrics if "evaluation_return" in row),
-            default=-math.inf,
-        )
-        self._episodes = deque(saved.counters["episodes"], self._episodes.maxlen)
-        self._unlogged = saved.counters["unlogged"]
-        self._events += [f"resume: {note}" for note in notes]
+        self.recorder.restore(saved.counters)
+        self.seed = saved.counters["seed"]
+        self.recorder.tell(*(f"resume: {note}" for note in notes))
 
     def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
         """What a checkpoint has, verified, and made beside what is in use."""
@@ -335,9 +322,7 @@ class Learner:
         )
 
     def _packed(self) -> Packed:
-        counters = {name: getattr(self, name) for name in COUNTERS}
-        counters |= {"episodes": list(self._episodes), "unlogged": self._unlogged}
-        counters |= {"given": self._given}
+        counters = self.recorder.counters() | {"seed": self.seed, "given": self._given}
         stages = [[stage.name, stage.kind] for stage in self.pipeline.stages]
         state = packed_state(self.pipeline, self.state)
         return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
@@ -348,15 +333,7 @@ class Learner:
         Raises:
             ValueError: if this Learner is closed, or another one was made for this log_dir.
         """
-        if self._claim is not None:
-            self._claim.check()
-        if self._loggers is not None:
-            return
-        if aside:
-            set_aside(self.log_dir)
-        self._loggers = {"metrics.csv": CsvFile(self.log_dir / "metrics.csv").write}
-        if self._with_tensorboard:
-            self._loggers["tensorboard"] = tensorboard_logger(self.log_dir)
+        self.files.begin(aside)
 
     def close(self) -> None:
         """Closes the simulators, ends the workers, if there are any, and gives the log_dir free.
@@ -366,43 +343,17 @@ class Learner:
         if not self._closed:
             self._closed = True
             close_state(self.pipeline, self.state)
-            if self._claim is not None:
-                self._claim.release()
+            self.files.release()
 
     def _log(self) -> None:
-        """Makes a row of all reports since the last one."""
-        report, self._unlogged = join(self._unlogged), []
-        steps, before = int(report.sums["env_steps"]), self.env_steps
-        self.env_steps += steps
-        if report.episodes:
-            self._episodes.extend(
-                zip(
-                    report.episodes["return"].tolist(),
-                    report.episodes["length"].tolist(),
-                    strict=True,
-                )
-            )
-        numbers = flat(report._replace(episodes={}))
-        for name in report.sums:
-            self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
-        elapsed = numbers.pop("seconds")
-        row = {"env_steps": self.env_steps, "updates": int(self.params["version"])}
-        row |= {"seconds": self.seconds, "steps_per_second": steps / elapsed}
-        if self._episodes:
-            row |= {"episode_return": self._mean(0), "episode_length": self._mean(1)}
-            scores = [score for score, _ in self._episodes]
-            good = all(map(math.isfinite, scores))
-            row["episode_return_std"] = pstdev(scores) if good else math.nan
-        row |= {name: value for name, value in numbers.items() if name != "env_steps"}
-        hyper = self.params["hyper"].items()
-        row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
-        if restarts := int(numbers.get("restarts", 0)):
-            self._events.append(f"{restarts} workers restarted")
-        if self._events:
-            row["event"], self._events = "; ".join(self._events), []
-        self.metrics.append(row | self._evaluated(before))
-        self._write()
-        self._checkpoint_if_due(before)
+        """Makes a row of all reports since the last one, and writes what is due."""
+        before, best = self.env_steps, self.recorder.best_score
+        row = self.recorder.row(self.params)
+        row |= self._evaluated(before)
+        self.files.write(self.metrics)
+        is_best = "evaluation_return" in row and row["evaluation_return"] >= best
+        if self.checkpoint_every and (is_best or self._due(self.checkpoint_every, before)):
+            self.files.attempt("a checkpoint", partial(self.checkpoint, is_best))
 
     def _due(self, every: int, before: int) -> bool:
         """Whether a multiple of ``every`` env steps is among those of the latest row."""
@@ -413,39 +364,9 @@ class Learner:
             return {}
         try:
             with torch_threads(self._threads):
-                found = self.evaluate(self.params)
+                return evaluation_row(self.evaluate(self.params))
         except Interrupted:
             return {}
-        return {
-            "evaluation_return": float(found.returns.mean()),
-            "evaluation_std": float(found.returns.std(correction=0)),
-            "evaluation_length": float(found.lengths.mean()),
-        }
-
-    def _write(self) -> None:
-        """Tells all loggers; of one that fails the first time, that is said."""
-        if self.log_dir is not None:
-            self.begin()
-        for name, logger in self._loggers.items():
-            try:
-                logger(self.metrics)
-            except Exception as error:
-                if name not in self._warned:
-                    warnings.warn(
-                        f"{name} failed, and the run goes on without: {error!r}", stacklevel=2
-                    )
-                self._warned.add(name)
-
-    def _checkpoint_if_due(self, before: int) -> None:
-        score = self.metrics[-1].get("evaluation_return")
-        best = score is not None and score >= self._best_score
-        if score is not None:
-            self._best_score = max(score, self._best_score)
-        if self.checkpoint_every and (best or self._due(self.checkpoint_every, before)):
-            self._attempted("a checkpoint", partial(self.checkpoint, best))
-
-    def _mean(self, i: int) -> float:
-        return sum(episode[i] for episode in self._episodes) / len(self._episodes)
 
     def _bar(self):
         with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so

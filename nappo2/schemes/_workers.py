@@ -5,11 +5,13 @@ workers each step waits for.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple
 
-from nappo2.machine.stop import Interrupted
+import numpy as np
+
+from nappo2.machine.stop import Interrupted, current_stop
 from nappo2.pipeline import (
     Cut,
     Pipeline,
@@ -18,18 +20,20 @@ from nappo2.pipeline import (
     adopt,
     described,
     is_plain,
-    offered,
     positive,
     stage,
 )
 from nappo2.reports import count, join
+from nappo2.saving.packing import Packed
+from nappo2.saving.snapshots import EndedCut, is_cut, packed_state, restored
 from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.cut_step import CutStep, Member
 from nappo2.schemes.merging import merge
 from nappo2.seeds import fold_in
-from nappo2.stages.snapshots import resumed
 
 log = logging.getLogger("nappo2")
+ANSWER_SECONDS = 8.0  # for all workers of a cut, as who is told to go may have no more
+INTERRUPTED_SECONDS = 0.5  # the same, where they were waited for already
 
 
 class WorkersState(NamedTuple):
@@ -47,7 +51,7 @@ class WorkersState(NamedTuple):
         last = pipeline.stages[cuts[-1]]
         return self.kind == kind_of(pipeline.stages[: cuts[-1]], last.name, last.cut)
 
-    def ended(self) -> "Ended":
+    def ended(self) -> EndedCut:
         """What these remember; they are no more.
 
         From another process only plain data come: a live simulator begins anew.
@@ -59,22 +63,45 @@ class WorkersState(NamedTuple):
         ]
         if self.backend.remote:  # else what they hold may be adopted
             self.stop()
-        return Ended(tuple(found))
+        return EndedCut(tuple(found))
 
     def adopt(self, old: Any) -> "WorkersState":
-        """Worker i goes on from the state of worker i; if nothing was cut, worker 0 from ``old``."""
+        """Worker i goes on from the state of worker i; where nothing was cut, worker 0 from ``old``."""
         if getattr(old, "members", None) is self.members:
             return self
-        cut = hasattr(old, "members")
-        found = [old.ask(i) for i in range(len(old.members))] if cut else [old]
-        for i, (member, kept) in enumerate(zip(self.members, found, strict=False)):
-            for note in self.backend.ask(member.worker, _keeping(kept)):
+        states = [old.ask(i) for i in range(old.num_workers)] if is_cut(old) else [old]
+        for i, (member, state) in enumerate(zip(self.members, states, strict=False)):
+            for note in self.backend.ask(member.worker, _going_on(state)):
                 log.warning("worker %d: %s", i, note)
         return self
+
+    @property
+    def num_workers(self) -> int:
+        """How many there are."""
+        return len(self.members)
 
     def ask(self, i: int) -> Any:
         """The state of worker ``i``."""
         return self.backend.ask(self.members[i].worker, _whole_state)
+
+    def saved(self) -> Iterator[Packed | None]:
+        """The state of each as plain data; None of one that does not answer in time."""
+        seconds = INTERRUPTED_SECONDS if current_stop().interrupted() else ANSWER_SECONDS
+        end = monotonic() + seconds
+        return (self._asked(i, end) for i in range(len(self.members)))
+
+    def _asked(self, i: int, end: float) -> Packed | None:
+        worker = self.members[i].worker
+        if worker is None:
+            return None
+        try:
+            answer = self.backend.ask(worker, _packed_there, max(0.25, end - monotonic()))
+            return answer._replace(arrays=[np.asarray(x) for x in answer.arrays])
+        except TypeError:
+            raise
+        except Exception as error:  # lost, hanging or failing: it is replaced in the next step
+            log.warning("worker %d is not in the checkpoint, and would start anew: %r", i, error)
+            return None
 
     def worker_states(self) -> list[dict]:
         """The states of workers in this process."""
@@ -93,20 +120,6 @@ def _plain_state(pipeline: Pipeline, state: dict) -> tuple:
     return pipeline, state, {name: x for name, x in state.items() if is_plain(x)}
 
 
-class Ended(NamedTuple):
-    """The states of workers that are no more."""
-
-    members: tuple[dict[str, Any], ...]
-
-    def ask(self, i: int) -> dict[str, Any]:
-        """The state of worker ``i``."""
-        return self.members[i]
-
-    def worker_states(self) -> tuple[dict, ...]:
-        """The states of all of them."""
-        return self.members
-
-
 def kind_of(source: Sequence[Stage], name: str, cut: Cut) -> tuple:
     """What is settled when the workers of a cut begin, and cannot be changed."""
     meet = any(stage.reduces for stage in source)
@@ -118,8 +131,12 @@ def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
     return lambda _, state: (pipeline, adopt(pipeline, state, params, seed), None)
 
 
-def _keeping(kept: Any) -> Callable:
-    return lambda pipe, state: (pipe, *resumed(pipe, state, kept))
+def _going_on(left: Any) -> Callable:
+    return lambda pipe, state: (pipe, *restored(pipe, state, left))
+
+
+def _packed_there(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, packed_state(pipeline, state)
 
 
 @stage
@@ -181,13 +198,13 @@ def workers(
         def spawn(params, seeds):
             return on.spawn(source, params, seeds, arrivals)
 
-        def init(params, seed):
+        def init(params, seed, left=None):
             seeds = [fold_in(seed, i) for i in range(num_workers)]
-            old = offered(name)
-            if hasattr(old, "backend"):  # else there are none, or none that fit
-                for member, its in zip(old.members, seeds, strict=True):
+            old = None if left is None else left.states.get(name)
+            if hasattr(old, "fits"):  # which they do, as others have ended
+                for member, first in zip(old.members, seeds, strict=True):
                     if member.worker is not None:
-                        on.ask(member.worker, _adopting(source, params, its))
+                        on.ask(member.worker, _adopting(source, params, first))
                 return {name: WorkersState(old.members, {}, True, on, kind)}
             members = tuple(map(Member, spawn(params, seeds), seeds))
             own = WorkersState(members, {}, False, on, kind)

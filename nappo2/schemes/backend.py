@@ -7,8 +7,8 @@ from nappo2.checks import checked
 from nappo2.machine.closing import close_each
 from nappo2.machine.stop import Interrupted, current_stop, left_behind, stopped_by
 from nappo2.pipeline import Pipeline
+from nappo2.saving.snapshots import close_state
 from nappo2.schemes.group import in_turns
-from nappo2.stages.snapshots import close_state
 
 
 @checked

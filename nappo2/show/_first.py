@@ -8,9 +8,9 @@ from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
+from nappo2.saving.snapshots import close_state
 from nappo2.show._look import Look, look
 from nappo2.show.markup import block, folded
-from nappo2.stages.snapshots import close_state
 
 
 class First(NamedTuple):

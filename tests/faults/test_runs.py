@@ -31,7 +31,7 @@ def test_a_logger_that_fails_is_warned_of_once(tmp_path):
 
     run = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     run.begin()
-    run._loggers["down"] = down
+    run.files.loggers["down"] = down
     with pytest.warns(UserWarning, match="down failed, and the run goes on without") as seen:
         step(run, 5)
     assert len(seen) == 1 and len((tmp_path / "metrics.csv").read_text().splitlines()) == 6

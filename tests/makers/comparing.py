@@ -2,7 +2,7 @@
 
 from nappo2.runs.learner import Learner
 from nappo2.saving.packing import pack
-from nappo2.stages.snapshots import packed_state
+from nappo2.saving.snapshots import packed_state
 
 
 def equal(a: object, b: object) -> bool:

@@ -268,7 +268,7 @@ from tests.makers.recipes import RESUMED, run_of
 from tests.makers.stepping import step
 run = run_of(RESUMED["sac"](), "3cs", Path(sys.argv[1]))
 step(run, 20)
-run.checkpoint(); run._checkpoints.finish()
+run.checkpoint(); run.files.checkpoints.finish()
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")

@@ -17,6 +17,7 @@ from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
+from nappo2.stages.collecting.simulators import collectors
 
 
 @stage
@@ -96,7 +97,9 @@ def collect(
     def with_non_finite(non_finite):
         return collect(env, policy, num_steps, non_finite, jit)
 
-    return described(Pipeline(init, step), env=env, with_non_finite=with_non_finite)
+    return described(
+        Pipeline(init, step), env=env, live=collectors(env), with_non_finite=with_non_finite
+    )
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:

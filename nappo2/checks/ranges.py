@@ -1,0 +1,67 @@
+"""The bounds of numbers, by the names of arguments."""
+
+import math
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """Bounds of a number.
+
+    Attributes:
+        low: the lowest.
+        high: the highest.
+        above: whether ``low`` itself is out.
+        finite: whether infinity is out.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    finite: bool = True
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is within these bounds; no number that is NaN is."""
+        inside = self.low < value if self.above else self.low <= value
+        return inside and value <= self.high and not (self.finite and math.isinf(value))
+
+    def __str__(self):
+        if self.low == -math.inf:
+            return "a finite number" if self.finite else "a number"
+        if self.high < math.inf:
+            between = "above {:g} and at most {:g}" if self.above else "within {:g} and {:g}"
+            return between.format(self.low, self.high)
+        return f"above {self.low:g}" if self.above else f"at least {self.low:g}"
+
+
+FRACTION, POSITIVE, NOT_NEGATIVE = Range(0, 1), Range(0, above=True), Range(0)
+
+
+RANGES = {
+    **dict.fromkeys(("gamma", "lambda_", "epsilon", "discrete_entropy_share"), FRACTION),
+    **dict.fromkeys(("b1", "b2", "decay", "momentum"), FRACTION),
+    **dict.fromkeys(("alpha", "beta", "eps"), NOT_NEGATIVE),
+    **dict.fromkeys(
+        ("learning_rate", "clip_eps", "update_ratio", "initial_alpha", "target_kl"), POSITIVE
+    ),
+    **dict.fromkeys(("adam_eps", "rmsprop_eps", "max_megabytes"), POSITIVE),
+    **dict.fromkeys(("target_step_size", "step_size"), Range(0, 1, above=True)),
+    **dict.fromkeys(
+        ("value_coef", "entropy_coef", "weight_decay", "num_cpus", "num_gpus"), NOT_NEGATIVE
+    ),
+    **dict.fromkeys(("noise_std", "noise_limit", "exploration_std", "std"), NOT_NEGATIVE),
+    **dict.fromkeys(
+        ("max_grad_norm", "max_norm", "clip_rho", "clip_c"), POSITIVE._replace(finite=False)
+    ),
+    **dict.fromkeys(("limit", "mean_limit"), POSITIVE._replace(finite=False)),
+    **dict.fromkeys(("deadline", "group_deadline"), POSITIVE._replace(finite=False)),
+    **dict.fromkeys(
+        ("burn_in", "start_steps", "anneal_updates", "exploration_updates"), NOT_NEGATIVE
+    ),
+    **dict.fromkeys(("seed", "ahead", "padding", "noop_max", "rank", "max_restarts"), NOT_NEGATIVE),
+    **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
+    "share": Range(0, 0.5, above=True),
+}
+"""What numbers of a name may be, wherever they are arguments.
+
+Other integers are at least 1, or at least 0 where that is the default.
+"""

@@ -1,0 +1,119 @@
+"""Values, classes and names of arguments in a sentence."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from tensordict import TensorDict
+from torch import Tensor
+
+WORDS = {
+    "Env": "an Env, as envs.make('CartPole-v1') makes one",
+    "Policy": "a Policy, as stochastic(actor, dist) makes one",
+    "Transform": "a transform, as gae(agent) or map_items(fn) makes one",
+    "Pipeline": "a pipeline, as collect(env, policy, num_steps) begins one",
+    "Recipe": "a recipe, as ppo(env) makes one",
+    "Network": "a Network, as mlp(4, 64, 2) makes one",
+    "ActorCritic": "an ActorCritic, as actor_critic(actor, critic) makes one",
+    "ActorCritics": "an ActorCritics, as networks.twin_critics(actor, critic) makes one",
+    "RecurrentActorCritic": "a RecurrentActorCritic, as networks.recurrent_actor_critic makes one",
+    "RecurrentQ": "a RecurrentQ, as networks.RecurrentQ(cell, head) is one",
+    "Cell": "a Cell, as networks.gru(inputs, size) makes one",
+    "Distribution": "a Distribution, as distributions.categorical() makes one",
+    "GradientTransformation": "a GradientTransformation, as optim.adam() makes one",
+    "Backend": "a Backend, as serial or on_ray() is one",
+    "Tensor": "a torch.Tensor",
+    "TensorDict": "a TensorDict",
+    "Space": "a space of Gymnasium",
+    "Generator": "a torch.Generator",
+    "str": "a text",
+    "bool": "True or False",
+    "NoneType": "None",
+}
+"""What something of a class is, for people."""
+
+
+def words_of(kind: type) -> str:
+    """What something of a class is."""
+    name = kind.__name__
+    made = f", as {name}(...) makes one" if is_dataclass(kind) else ""
+    return WORDS.get(name) or f"{article(name)} {name}{made}"
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence: as it is written, if that is short."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if inspect.isroutine(value):
+        return f"the function {value.__name__}"
+    if isinstance(value, Tensor):
+        return f"a Tensor of shape {tuple(value.shape)}"
+    if isinstance(value, TensorDict):
+        return f"a TensorDict of {', '.join(map(str, value.keys())) or 'nothing'}"
+    text = repr(value)
+    if len(text) <= 80 and "\n" not in text:
+        return text
+    return f"{article(type(value).__name__)} {type(value).__name__}"
+
+
+def article(noun: str) -> str:
+    """Which of a and an stands before a noun."""
+    return "an" if noun[:1].lower() in "aeiou" else "a"
+
+
+def misfit(
+    name: str, parameters: Sequence[inspect.Parameter], kwargs: Mapping, error: TypeError
+) -> str:
+    """What is wrong with the names or the number of the arguments of a call."""
+    names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    unknown = [key for key in kwargs if key not in names]
+    if not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return f"{name}({', '.join(names)}): {error}"
+    meant = nearest(unknown[0], names)
+    known = f"did you mean {meant}?" if meant else f"there are {', '.join(names) or 'none'}"
+    return f"{name} has no argument {unknown[0]!r}; {known}"
+
+
+SYNONYMS = {
+    **{
+        "n": "num",
+        "ent": "entropy",
+        "vf": "value",
+        "clip_range": "clip_eps",
+        "lr": "learning_rate",
+    },
+    **{"tau": "target_step_size", "buffer_size": "capacity", "learning_starts": "start_steps"},
+    **{"total_timesteps": "target_steps", "net_arch": "hidden", "init": "initial"},
+    **{"gae_lambda": "lambda_", "tensorboard_log": "tensorboard", "verbose": "progress"},
+}
+"""What other libraries call the same, wholly or as a part of a name."""
+
+
+def suggestion(name: Any, known: Iterable[str]) -> str:
+    """Which names there are in place of an unknown one, and the one that is meant."""
+    meant = nearest(name, known)
+    return ", ".join(known) + (f"; did you mean {meant!r}?" if meant else "")
+
+
+def nearest(name: Any, known: Iterable[str]) -> str | None:
+    """Which of the known names is meant by another one; None if it is like none of them."""
+    if SYNONYMS.get(name) in known:
+        return SYNONYMS[name]
+    for sense in (str, _translated, _sorted):
+        names = {sense(one): one for one in known}
+        near = get_close_matches(sense(str(name)), names, 1, 0.7)
+        if near:
+            return names[near[0]]
+    return None
+
+
+def _translated(name: str) -> str:
+    """A name, each part of it in the words of nappo2."""
+    return "_".join(SYNONYMS.get(part, part) for part in name.strip("_").split("_"))
+
+
+def _sorted(name: str) -> str:
+    """A name in the words of nappo2, in order of the alphabet."""
+    return "_".join(sorted(_translated(name).split("_")))

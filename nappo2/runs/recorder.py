@@ -1,0 +1,119 @@
+"""Reports to rows: what a run was like, as numbers that can be saved with it."""
+
+import math
+from collections import deque
+from statistics import pstdev
+from typing import Any
+
+from nappo2.params import Params
+from nappo2.reports import Report, flat, join
+from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.metrics import Metrics, Row
+
+RECENT_EPISODES = 100  # over which returns and lengths are averaged
+
+
+class Recorder:
+    """Makes a row of the reports since the last one, and remembers all rows and counters.
+
+    Attributes:
+        env_steps: transitions collected.
+        seconds: spent in steps.
+        sums: of all reports so far, by name.
+        metrics: the rows.
+    """
+
+    def __init__(self):
+        self.env_steps, self.seconds = 0, 0.0
+        self.sums: dict[str, float] = {}
+        self.metrics = Metrics()
+        self._episodes: deque = deque(maxlen=RECENT_EPISODES)  # (return, length)
+        self._reports: list[Report] = []  # since the last row
+        self._events: list[str] = []  # likewise
+
+    def add(self, report: Report, seconds: float) -> None:
+        """Takes a step's report, and the seconds that it took."""
+        self.seconds += seconds
+        self._reports.append(report._replace(sums=report.sums | {"seconds": seconds}))
+
+    def tell(self, *events: str) -> None:
+        """Has the next row say what happened before it."""
+        self._events += events
+
+    def tell_last(self, event: str) -> None:
+        """Adds an event to the last row, once."""
+        if not self.metrics:
+            return self.tell(event)
+        events = [text for text in self.metrics[-1].get("event", "").split("; ") if text]
+        if event not in events:
+            self.metrics[-1]["event"] = "; ".join([*events, event])
+
+    def row(self, params: Params) -> Row:
+        """Adds a row of all reports since the last one, and returns it."""
+        report, self._reports = join(self._reports), []
+        steps = int(report.sums["env_steps"])
+        self.env_steps += steps
+        if report.episodes:
+            columns = (report.episodes[name].tolist() for name in ("return", "length"))
+            self._episodes.extend(zip(*columns, strict=True))
+        numbers = flat(report._replace(episodes={}))
+        for name in report.sums:
+            self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
+        rate = steps / numbers.pop("seconds")
+        row = {"env_steps": self.env_steps, "updates": int(params["version"])}
+        row |= {"seconds": self.seconds, "steps_per_second": rate, **self._returns()}
+        row |= {name: value for name, value in numbers.items() if name != "env_steps"}
+        hyper = params["hyper"].items()
+        row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
+        if restarts := int(numbers.get("restarts", 0)):
+            self.tell(f"{restarts} workers restarted")
+        if self._events:
+            row["event"], self._events = "; ".join(self._events), []
+        self.metrics.append(row)
+        return row
+
+    def _returns(self) -> Row:
+        """The means over recent episodes, if any has ended."""
+        if not self._episodes:
+            return {}
+        returns, lengths = zip(*self._episodes, strict=True)
+        finite = all(map(math.isfinite, returns))
+        return {
+            "episode_return": sum(returns) / len(returns),
+            "episode_length": sum(lengths) / len(lengths),
+            "episode_return_std": pstdev(returns) if finite else math.nan,
+        }
+
+    @property
+    def best_score(self) -> float:
+        """The best mean return of an evaluation so far."""
+        scores = [row["evaluation_return"] for row in self.metrics if "evaluation_return" in row]
+        scores = [score for score in scores if not math.isnan(score)]
+        return max(scores, default=-math.inf)
+
+    def counters(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+        return {
+            "env_steps": self.env_steps,
+            "seconds": self.seconds,
+            "sums": self.sums,
+            "metrics": self.metrics,
+            "episodes": list(self._episodes),
+            "unlogged": self._reports,
+        }
+
+    def restore(self, counters: dict[str, Any]) -> None:
+        """Goes on from counters that were saved."""
+        self.env_steps, self.seconds = counters["env_steps"], counters["seconds"]
+        self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
+        self._episodes = deque(counters["episodes"], RECENT_EPISODES)
+        self._reports = counters["unlogged"]
+
+
+def evaluation_row(evaluation: Evaluation) -> Row:
+    """What a row says of an evaluation."""
+    return {
+        "evaluation_return": float(evaluation.returns.mean()),
+        "evaluation_std": float(evaluation.returns.std(correction=0)),
+        "evaluation_length": float(evaluation.lengths.mean()),
+    }

@@ -1,0 +1,235 @@
+"""A pipeline's state as plain data, and how a pipeline goes on from the state that another one left.
+
+What is left is a mapping from stage name to state, and each stage takes from it what has its name and
+structure. The workers of a cut are asked for their states, whether they are at work, have ended or
+were read from a file. A stage whose state is more than data says itself how that is saved and loaded
+(``Stage.live``).
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from nappo2.machine.closing import close_each, simulators
+from nappo2.saving.packing import Packed, UnknownKind, kinds_of, pack, unpack
+
+CUT = "workers"  # the key under which a cut's workers are packed
+
+
+def is_cut(value: Any) -> bool:
+    """Whether the state of a stage is the workers of a cut, who can be asked."""
+    return hasattr(value, "ask")
+
+
+class LiveState(NamedTuple):
+    """How a stage's state that is more than data, such as simulators, is saved, loaded and closed.
+
+    Attributes:
+        save: ``state -> data``.
+        load: ``(fresh, old) -> (state, notes)``: goes on from ``old``, which ``save`` gave or another
+            pipeline left, or says in sentences what begins anew, and why.
+        close: ``state -> None``: frees what it holds.
+    """
+
+    save: Callable[[Any], Any]
+    load: Callable[[Any, Any], tuple[Any, list[str]]]
+    close: Callable[[Any], None]
+
+
+class EndedCut(NamedTuple):
+    """The workers of a cut that are no more: they have ended, or were read from a file.
+
+    Attributes:
+        members: the state of each, packed where it was read; None of one that was lost.
+        kinds: by stage name, the classes of the states that are known where it is asked.
+    """
+
+    members: tuple[Mapping[str, Any] | Packed | None, ...]
+    kinds: Mapping[str, dict[str, type]] = {}
+
+    @property
+    def num_workers(self) -> int:
+        """How many there were."""
+        return len(self.members)
+
+    def ask(self, i: int) -> dict[str, Any]:
+        """The state of worker ``i``; stages that are not known here stay packed."""
+        states = self.members[i] or {}
+        return {name: _known(x, name, self.kinds) for name, x in states.items()}
+
+    def worker_states(self) -> tuple[Any, ...]:
+        """What those held that ended in this process."""
+        return tuple(member for member in self.members if not isinstance(member, Packed))
+
+
+class Left:
+    """What a pipeline left, by stage name: its states, and those of the first workers of its cuts."""
+
+    def __init__(self, states: Mapping[str, Any]):
+        self.states = states
+
+    @cached_property
+    def first_workers(self) -> list["Left"]:
+        """Who are asked only if a state is wanted that is nowhere else."""
+        return [Left(value.ask(0)) for value in self.states.values() if is_cut(value)]
+
+    def get(self, name: str) -> Any:
+        """The state of that name, or None."""
+        if name in self.states:
+            return self.states[name]
+        return next((x for first in self.first_workers if (x := first.get(name)) is not None), None)
+
+
+class Restored(NamedTuple):
+    """The state in which a pipeline goes on.
+
+    Attributes:
+        state: of each stage.
+        notes: sentences about what begins anew, and why.
+    """
+
+    state: dict[str, Any]
+    notes: list[str]
+
+
+def taken(stage: Any, name: str, fresh: Any, left: Left) -> tuple[Any, list[str]]:
+    """The state with which a stage goes on, and sentences about what in it begins anew.
+
+    That is what was left under this name, if it has the structure of ``fresh``. Simulators of the
+    one that does not go on are closed.
+    """
+    if is_cut(fresh):
+        old = left.get(name)
+        return fresh.adopt(old if is_cut(old) else left.states), []
+    old = _known(left.get(name), name, {name: kinds_of(fresh)})
+    if old is None:
+        return fresh, []
+    if stage.live is not None:
+        return stage.live.load(fresh, old)
+    if alike(fresh, old):
+        return old, []
+    return fresh, [f"stage {name!r} has another structure than what was saved: it begins anew"]
+
+
+def restored(pipeline: Any, fresh: dict[str, Any], states: Mapping[str, Any]) -> Restored:
+    """Goes on from ``states``, which were saved, where ``fresh`` has the same names and structure.
+
+    Simulators of ``fresh`` are moved to where the saved ones were, or begin new episodes; then the
+    stages forget what they have of unfinished ones.
+    """
+    left, stages = Left(states), stages_of(pipeline)
+    pairs = {name: taken(stages[name], name, value, left) for name, value in fresh.items()}
+    begun = any(notes for name, (_, notes) in pairs.items() if stages[name].live is not None)
+    state = {name: _begun(value) if begun else value for name, (value, _) in pairs.items()}
+    return Restored(state, [note for _, notes in pairs.values() for note in notes])
+
+
+def stages_of(pipeline: Any) -> dict[str, Any]:
+    """The stages of a pipeline by the names of their states."""
+    return {key: stage for stage in pipeline.stages for key in stage.keys}
+
+
+def _begun(value: Any) -> Any:
+    """A stage's state where episodes begin anew: without what it has of unfinished ones."""
+    return value.episodes_begun() if hasattr(value, "episodes_begun") else value
+
+
+def packed_state(pipeline: Any, state: dict[str, Any]) -> Packed:
+    """A copy of the state as plain data; that of workers is asked for.
+
+    Calls that are in flight are neither waited for nor counted.
+
+    Raises:
+        TypeError: if a stage's state has something that is no data.
+    """
+    return pack(saved_state(pipeline, state))
+
+
+def saved_state(pipeline: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """``packed_state``, before it is packed."""
+    stages = stages_of(pipeline)
+
+    def plain(name: str, value: Any) -> Any:
+        if is_cut(value):
+            return {CUT: list(value.saved())}
+        live = stages[name].live if name in stages else None
+        return value if live is None else live.save(value)
+
+    return {name: plain(name, value) for name, value in state.items()}
+
+
+def unpacked(fresh: dict[str, Any], packed: Packed) -> dict[str, Any]:
+    """The stages of a packed state, as far as ``fresh``, the state of a pipeline, knows them.
+
+    Others stay packed, for a worker that may have them. Nothing that is alive is touched.
+
+    Raises:
+        ValueError: or another error, if something in it is no data that was packed.
+    """
+    kinds = {name: kinds_of(value) for name, value in fresh.items()}
+    return {name: _verified(value, name, kinds) for name, value in packed.items()}
+
+
+def _verified(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
+    """The value, unpacked as far as it is known, so that what is wrong shows before it is needed."""
+    value = _known(value, name, kinds)
+    if isinstance(value, EndedCut):
+        for i in range(value.num_workers):
+            for inner, state in value.ask(i).items():
+                _verified(state, inner, kinds)
+    return value
+
+
+def _known(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
+    """The value, if it was packed and its classes are known; a cut's workers can be asked."""
+    if not isinstance(value, Packed):
+        return value
+    if isinstance(value.skeleton, dict) and CUT in value.skeleton.get("dict", {}):
+        return EndedCut(tuple(unpack(value)[CUT]), kinds)
+    try:
+        return unpack(value, kinds.get(name))
+    except UnknownKind:
+        return value
+
+
+def alike(fresh: Any, old: Any) -> bool:
+    """Whether two states have the same structure: types, fields, shapes, names.
+
+    None, in ``fresh``, is what comes into being later, and like anything that is not packed.
+    """
+    if isinstance(old, Packed):
+        return False
+    if fresh is None:
+        return True
+    if isinstance(fresh, Tensor):
+        return isinstance(old, Tensor) and (fresh.shape, fresh.dtype) == (old.shape, old.dtype)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        # by name, as a class that was reloaded in a notebook is another with the same fields
+        return getattr(old, "_fields", None) == fresh._fields and all(map(alike, fresh, old))
+    if isinstance(fresh, str):
+        return fresh == old
+    if type(fresh) in (tuple, list) and len(fresh):  # what is empty at first fills up later
+        return type(old) is type(fresh) and len(old) == len(fresh) and all(map(alike, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        same = type(old) is dict and old.keys() == fresh.keys()
+        return same and all(alike(x, old[name]) for name, x in fresh.items())
+    return type(fresh).__qualname__ == type(old).__qualname__
+
+
+def close_state(pipeline: Any, state: Mapping[str, Any]) -> None:
+    """Ends all that the state of a pipeline holds: workers, and simulators, each once."""
+    stages = stages_of(pipeline)
+    for name, value in state.items():
+        live = stages[name].live if name in stages else None
+        try:
+            if hasattr(value, "stop"):
+                value.stop()
+            elif live is not None:
+                live.close(value)
+            else:
+                close_each(simulators(value))
+        except Exception as error:
+            warnings.warn(f"a simulator could not be closed: {error!r}", stacklevel=2)
