@@ -42,6 +42,12 @@ def _same(a, b):
     return a.dtype == b.dtype and torch.equal(a, b)
 
 
+@pytest.fixture
+def without_curves(monkeypatch):
+    """Has runs leave no curve.png, which takes longer than all else that they write."""
+    monkeypatch.setattr("nappo2.runs.curve.draw_curve", lambda rows, path, title="": None)
+
+
 @pytest.fixture(scope="session")
 def ray_instance():
     """One Ray for all tests; nothing of it is left afterwards."""

@@ -12,26 +12,12 @@ import pytest
 
 from nappo2.cli import main
 from nappo2.cli.train import with_env
-
-SHORT = [
-    "--env",
-    "torch/CartPole-v1",
-    "--num-envs",
-    "2",
-    "--num-steps",
-    "32",
-    "--num-minibatches",
-    "2",
-]
-
-
-def nappo2(*args, cwd):
-    command = [sys.executable, "-m", "nappo2.cli", *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+from tests.makers.commands import NAPPO2, SHORT, completed, rows_written
+from tests.makers.processes import until
 
 
 def test_a_run_ends_with_one_line_of_json_and_leaves_its_files(tmp_path):
-    done = nappo2(
+    done = completed(
         "train", "ppo", *SHORT, "--total-steps", 256, "--seed", 3, "--log-dir", "x", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
@@ -52,7 +38,9 @@ def test_a_run_ends_with_one_line_of_json_and_leaves_its_files(tmp_path):
 
 def test_bullet_prints_nothing_else(tmp_path):
     args = ["--num-envs", 1, "--num-steps", 16, "--num-minibatches", 1, "--total-steps", 16]
-    done = nappo2("train", *args, "--evaluate-every", 16, "--evaluation-episodes", 1, cwd=tmp_path)
+    done = completed(
+        "train", *args, "--evaluate-every", 16, "--evaluation-episodes", 1, cwd=tmp_path
+    )
     assert len(done.stdout.splitlines()) == 1 and "bullet" not in done.stderr, done.stderr
     result = json.loads(done.stdout)
     assert result["env"] == "HalfCheetahBulletEnv-v0" and result["episode_return"] is None
@@ -109,7 +97,7 @@ def test_help_explains_itself(capsys):
 
 
 def test_control_c_keeps_what_was_learnt(tmp_path):
-    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, "--total-steps", "100000000"]
+    command = [*NAPPO2, "train", *SHORT, "--total-steps", "100000000"]
     with subprocess.Popen(
         [*command, "--log-dir", "x"],
         cwd=tmp_path,
@@ -117,8 +105,7 @@ def test_control_c_keeps_what_was_learnt(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as run:
-        metrics = tmp_path / "x" / "metrics.csv"
-        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
+        until(lambda: rows_written(tmp_path / "x") >= 3)
         start = time.monotonic()
         run.send_signal(signal.SIGINT)
         printed, _ = run.communicate(timeout=60)
@@ -126,14 +113,6 @@ def test_control_c_keeps_what_was_learnt(tmp_path):
     result = json.loads(printed.splitlines()[-1])
     assert run.returncode == 130 and result["interrupted"] and result["env_steps"] >= 3 * 64
     assert (tmp_path / "x" / "params.npz").exists() and (tmp_path / "x" / "curve.png").exists()
-
-
-def until(condition, seconds=60):
-    """Waits for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def test_importing_nappo2_imports_nothing_heavy():
@@ -165,7 +144,7 @@ def test_a_reader_that_goes_away_is_no_traceback(command):
     """As of ``nappo2 --help | head -0``: nobody reads what is written."""
     reader, writer = os.pipe()
     os.close(reader)
-    line = [sys.executable, "-m", "nappo2.cli", *command.split()]
+    line = [*NAPPO2, *command.split()]
     done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(writer)
     assert done.stderr == "" and done.returncode == 128 + signal.SIGPIPE

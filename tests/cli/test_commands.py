@@ -10,7 +10,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from nappo2.cli import main
-from tests.cli.test_cli import SHORT
+from tests.makers.commands import SHORT
 
 
 @pytest.fixture(scope="module")

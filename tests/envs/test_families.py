@@ -10,6 +10,7 @@ from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
 from nappo2.params import make_params
 from nappo2.recipes import double_dqn, suited_agent
 from nappo2.recipes._dqn import DQN
+from tests.makers.environments import zero_action
 
 FAMILIES = {
     "ALE/Pong-v5": ((4, 84, 84), torch.uint8),
@@ -23,17 +24,11 @@ FAMILIES = {
 }
 
 
-def nothing(env):
-    if isinstance(env.action_space, Discrete):
-        return torch.zeros(env.num_envs, dtype=torch.int64)
-    return torch.zeros(env.num_envs, *env.action_space.shape)
-
-
 @pytest.mark.parametrize(("env_id", "seen"), FAMILIES.items(), ids=FAMILIES)
 def test_each_family_is_reset_and_stepped(env_id, seen):
     env = envs.make(env_id, 2)
     state, first = env.reset(0)
-    state, _, outcome = env.step(state, nothing(env))
+    state, _, outcome = env.step(state, zero_action(env))
     env.close(state)
     for x in (first, outcome.observation):
         assert (tuple(x.shape[1:]), x.dtype) == seen and len(x) == 2
@@ -74,7 +69,7 @@ def test_skipped_frames_are_summed_and_the_last_is_seen():
     state, _ = env.reset(0)
     found = []
     for _ in range(3):
-        state, _, outcome = env.step(state, nothing(env))
+        state, _, outcome = env.step(state, zero_action(env))
         found.append([outcome.reward.item(), outcome.observation[0, 0].item()])
     assert found == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
 
@@ -84,7 +79,7 @@ def test_stacked_frames_have_the_newest_last_and_the_bounds_of_the_parts():
     state, observation = env.reset(0)
     assert observation.tolist() == [[0] * 6]
     for _ in range(2):
-        state, observation, _ = env.step(state, nothing(env))
+        state, observation, _ = env.step(state, zero_action(env))
     assert observation.tolist() == [[0, 0, 1, 1, 2, 2]]
     assert env.observation_space == Box(0, 9, (6,))
 
@@ -94,7 +89,7 @@ def test_stacked_images_have_more_channels():
     env = envs.make("Ramp-v0", frame_stack=2, shape=(5, 4, 3), dtype="uint8")
     assert env.observation_space.shape == (6, 5, 4)
     state, observation = env.reset(0)
-    _, observation, _ = env.step(state, nothing(env))
+    _, observation, _ = env.step(state, zero_action(env))
     assert observation[0, :, 0, 0].tolist() == [0, 0, 0, 1, 1, 1]
 
 

@@ -8,20 +8,20 @@ from stable_baselines3.common.results_plotter import load_results
 
 from nappo2 import PPO, Learner, collect, envs, ppo, scheme, serial
 from nappo2.cli import main
-from tests.envs.test_families import nothing
+from tests.makers.environments import zero_action
 
 
-def run(env, num_steps, seed=0):
+def take_steps(env, num_steps, seed=0):
     state, _ = env.reset(seed)
     for _ in range(num_steps):
-        state, _, _ = env.step(state, nothing(env))
+        state, _, _ = env.step(state, zero_action(env))
     return state
 
 
 def test_every_episode_is_a_line_with_return_length_and_what_was_asked_for(tmp_path):
     """A ramp over 5 steps returns 1 + 2 + 3 + 4 + 5, and is on level 7 x 5 then."""
     env = envs.make("Ramp-v0", 2, monitor=tmp_path, info_keywords=("level", "lives"))
-    run(env, 12)
+    take_steps(env, 12)
     found = load_results(str(tmp_path))
     assert list(found.columns) == ["index", "r", "l", "t", "level", "lives"]
     assert found["r"].tolist() == [15] * 4 and found["l"].tolist() == [5] * 4
@@ -37,8 +37,8 @@ def test_workers_that_share_a_folder_do_not_share_files(tmp_path):
     """Even if their seeds are equal."""
     env = envs.monitored(envs.make("Ramp-v0", 2), tmp_path)
     for _ in range(3):
-        run(env, 5)
-    run(env, 4)  # no episode ends, so there is nothing to write
+        take_steps(env, 5)
+    take_steps(env, 4)  # no episode ends, so there is nothing to write
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"{worker}_{i}.monitor.csv" for worker in range(3) for i in range(2)}
     assert len(load_results(str(tmp_path))) == 6

@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -24,8 +23,8 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.recipes import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
-from nappo2.recipes.presets import PRESETS
-from tests.recipes.test_fit import SMALL
+from tests.makers.recipes import quick
+from tests.makers.stepping import train_until
 
 
 class Still(gymnasium.Env):
@@ -47,6 +46,7 @@ class Still(gymnasium.Env):
         return self.observation_space.sample(), 1.0, self.steps == 3, False, {}
 
 
+FOUR = {"num_steps": 4, "length": 4, "burn_in": 1, "batch_size": 4, "capacity": 64}
 GOALS = {"achieved_goal": Box(-1, 1, (2,)), "desired_goal": Box(-1, 1, (2,))}
 
 OBSERVATIONS = {
@@ -74,13 +74,6 @@ ACTIONS = {
 }
 
 
-def config(name):
-    """A configuration that learns from the first rollout, with small networks."""
-    default = PRESETS[name]["default"].config
-    small = SMALL | {"num_steps": 4, "length": 4, "burn_in": 1, "batch_size": 4, "capacity": 64}
-    return replace(default, **{k: x for k, x in small.items() if hasattr(default, k)})
-
-
 def flat(weights):
     return torch.cat([x.flatten() for x in weights.values(True, True)])
 
@@ -88,16 +81,13 @@ def flat(weights):
 def learns(name, env):
     """Whether a recipe learns there in two updates or more; False if it refuses it."""
     try:
-        recipe = RECIPES[name](env, config(name))
+        recipe = RECIPES[name](env, quick(name, **FOUR))
     except (ValueError, NotImplementedError) as error:
         space = env.observation_space
         assert name in str(error) and (str(space) in str(error) or str(space.shape) in str(error))
         return False
-    pipe, params = scheme("3cs", recipe), recipe.init(0)
-    state = pipe.init(params, 0)
-    first = params["weights"].clone()
-    while params["version"] < 2:
-        state, params, _ = pipe.step(params, state)
+    first = recipe.init(0)["weights"]
+    params, _ = train_until(scheme("3cs", recipe), recipe.init(0), 2, seed=0)
     assert not torch.equal(flat(first), flat(params["weights"]))
     assert flat(params["weights"]).isfinite().all()
     return True
@@ -215,7 +205,7 @@ def test_ten_frames_of_anything_are_stacked(space, expected):
 def test_what_may_be_an_image_and_is_not_seen_as_one_is_warned_of(name, space):
     env = envs.make(lambda: Still(space, Discrete(2)), 2)
     with pytest.warns(UserWarning, match=re.escape(f"shape {space.shape}") + ".* not as images"):
-        RECIPES[name](env, config(name))
+        RECIPES[name](env, quick(name, **FOUR))
 
 
 def test_bytes_are_seen_between_0_and_1():

@@ -1,6 +1,5 @@
 """How long Ctrl-C takes, wherever a run is: once, and twice."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,9 +8,8 @@ import time
 import pytest
 
 from nappo2 import Learner, envs, ppo, scheme
-from tests.cli.test_cli import until
 from tests.faults.situations import PLAIN, SITUATIONS
-from tests.schemes.test_leftovers import MARK, all_gone
+from tests.makers.processes import check_all_gone, environ_with, until
 
 BEFORE_THE_FIRST_STEP = ("actors that start", "a wait for a place")
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -21,7 +19,7 @@ def interrupted(name, folder, pauses):
     """The seconds from the last signal to the end, and the run."""
     command = [sys.executable, "-m", "tests.faults.situations", name, str(folder)]
     with subprocess.Popen(
-        command, env=os.environ | {MARK: str(folder)}, stdout=-1, stderr=-1, text=True
+        command, env=environ_with(folder), stdout=-1, stderr=-1, text=True
     ) as run:
         until(lambda: (folder / "now").exists() or run.poll() is not None, seconds=120)
         time.sleep(1.0)  # until all workers are where it waits for them
@@ -55,7 +53,7 @@ def test_one_interrupt_ends_a_run_with_what_was_learnt(name, tmp_path):
             assert again.env_steps == steps
             again.step()
     assert seconds < 5
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -64,4 +62,4 @@ def test_a_second_interrupt_aborts_at_once(name, pause, tmp_path):
     seconds, _, _, _ = interrupted(name, tmp_path, [pause])
     print(f"\n{name}: ended {seconds:.1f} s after a second Ctrl-C, {pause} s after the first")
     assert seconds < 2
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)

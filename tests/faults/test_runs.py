@@ -3,23 +3,24 @@
 import json
 import signal
 import subprocess
-import sys
 
 import pytest
 import torch
 
 from nappo2 import scheme
-from tests.cli.test_cli import SHORT, until
-from tests.saving.test_resume import RECIPES, learner, taken
+from tests.makers.commands import NAPPO2, SHORT, completed, rows_written
+from tests.makers.processes import until
+from tests.makers.recipes import RESUMED, run_of
+from tests.makers.stepping import step
 
 
 def test_a_folder_that_takes_nothing_ends_no_run(tmp_path):
     """A file stands where the checkpoints should be: each that is due is refused with a warning."""
-    run = taken(learner("ppo", "3cs", tmp_path), 1)
+    run = step(run_of(RESUMED["ppo"](), "3cs", tmp_path), 1)
     (tmp_path / "checkpoints").write_text("not a folder")
     run.checkpoint_every = 32
     with pytest.warns(UserWarning, match="no checkpoint was written, and the run goes on") as seen:
-        taken(run, 3).save()
+        step(run, 3).save()
     assert len([w for w in seen if "no checkpoint" in str(w.message)]) >= 3
     assert run.env_steps == 4 * 32 and (tmp_path / "params.npz").exists()
 
@@ -28,11 +29,11 @@ def test_a_logger_that_fails_is_warned_of_once(tmp_path):
     def down(rows):
         raise ConnectionError("the server is gone")
 
-    run = learner("ppo", "3cs", tmp_path)
+    run = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     run.begin()
     run.files.loggers["down"] = down
     with pytest.warns(UserWarning, match="down failed, and the run goes on without") as seen:
-        taken(run, 5)
+        step(run, 5)
     assert len(seen) == 1 and len((tmp_path / "metrics.csv").read_text().splitlines()) == 6
 
 
@@ -41,7 +42,7 @@ def test_two_threads_of_torch_change_no_more_than_rounding():
     from nappo2.machine.threads import torch_threads
 
     def weights(threads):
-        recipe = RECIPES["ppo"]()
+        recipe = RESUMED["ppo"]()
         pipe, params = scheme("3cs", recipe), recipe.init(0)
         state = pipe.init(params, 1)
         with torch_threads(threads):
@@ -58,19 +59,16 @@ def test_two_threads_of_torch_change_no_more_than_rounding():
 def test_a_driver_that_is_killed_loses_no_more_than_an_interval(tmp_path):
     """SIGKILL; the run goes on from the last checkpoint, of one every 640 steps."""
     more = ["--checkpoint-every", "640", "--log-dir", "x"]
-    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, *more, "--total-steps"]
-    metrics = tmp_path / "x" / "metrics.csv"
-    with subprocess.Popen([*command, "100000000"], cwd=tmp_path, stderr=-1) as run:
-        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 60, seconds=150)
+    command = [*NAPPO2, "train", *SHORT, *more, "--total-steps", "100000000"]
+    log_dir = tmp_path / "x"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=-1) as run:
+        until(lambda: rows_written(log_dir) >= 60, seconds=150)
         run.send_signal(signal.SIGKILL)
-    reached = (metrics.read_text().count("\n") - 1) * 64
-    resumed = [sys.executable, "-m", "nappo2.cli", "train", "--resume", "x", "--total-steps"]
-    done = subprocess.run(
-        [*resumed, str(reached + 64)], cwd=tmp_path, capture_output=True, text=True
-    )
+    reached = rows_written(log_dir) * 64
+    done = completed("train", "--resume", "x", "--total-steps", reached + 64, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     steps = sorted(path.name for path in (tmp_path / "x" / "checkpoints").iterdir())
     last = json.loads(done.stdout.splitlines()[-1])["env_steps"]
     print(f"\nkilled after about {reached} env steps; went on to {last}; {steps}")
     assert last >= reached + 64
-    assert len(metrics.read_text().splitlines()) == 1 + -(-last // 64)  # no row is lost or twice
+    assert rows_written(log_dir) == -(-last // 64)  # no row is lost or twice

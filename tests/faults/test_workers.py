@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
-from tests.schemes.test_remote import learner_of, steps_until
+from tests.makers.environments import faulty
+from tests.makers.recipes import SMALL_PPO, run_of
+from tests.makers.stepping import step_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -28,41 +30,6 @@ def run_alone(code, *args, seconds=240):
     return found.stdout
 
 
-def listening() -> dict[int, set[str]]:
-    """The addresses at which processes of this machine listen, by the inode of the socket."""
-    found = {}
-    lines = [line for name in ("tcp", "tcp6") for line in rows_of(f"/proc/net/{name}")]
-    for _, local, _, state, *_, inode in lines:
-        if state == "0A":
-            found.setdefault(int(inode), set()).add(address(local.split(":")[0]))
-    return found
-
-
-def rows_of(path: str) -> list[list[str]]:
-    with open(path) as file:
-        return [line.split()[:10] for line in list(file)[1:]]
-
-
-def address(words: str) -> str:
-    """An address as Linux writes it: words of four bytes, each solve_recurrence."""
-    packed = b"".join(bytes.fromhex(words[i : i + 8])[::-1] for i in range(0, len(words), 8))
-    found = ipaddress.ip_address(packed)
-    return str(getattr(found, "ipv4_mapped", None) or found)
-
-
-def sockets_of(pids) -> set[int]:
-    found = set()
-    for pid in pids:
-        try:
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                name = os.readlink(f"/proc/{pid}/fd/{fd}")
-                if name.startswith("socket:["):
-                    found.add(int(name[8:-1]))
-        except OSError:
-            continue
-    return found
-
-
 CLOSED = """
 import os, sys
 import ray
@@ -71,7 +38,7 @@ from nappo2.schemes.remote.watchdog import NAME
 recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1, hidden=(4,)))
 learner = Learner(scheme("da2cs", recipe, collectors=1, on=on_ray()), recipe.init(0), progress=False)
 learner.step()
-from tests.faults.test_workers import listening, sockets_of
+from tests.makers.processes import listening, sockets_of
 from pathlib import Path
 pids = [os.getpid()]
 for path in Path("/proc").glob("[0-9]*"):
@@ -108,7 +75,7 @@ def test_what_fails_now_and_then_is_replaced_each_time(on_ray):
     """An environment that raises with probability 1 / 2,000 per step, 20,000 steps of two collectors."""
     run = learner_with(now_and_then, on_ray(max_restarts=10))
     start = time.monotonic()
-    steps_until(run, lambda: run.env_steps >= 20_000, seconds=200)
+    step_until(run, lambda: run.env_steps >= 20_000, seconds=200)
     counted = run.params["normalizer", "observation", "moments"][0, 0]
     print(
         f"\n{run.sums['restarts']:.0f} restarts in {run.env_steps} steps, {time.monotonic() - start:.0f} s"
@@ -193,7 +160,7 @@ def test_an_object_store_that_is_too_small_is_enough():
 def test_a_soak_of_faults(name, on_ray, tmp_path):
     """A fault every 10 s for 3 minutes, a kill, an error and a hang in turn: counts stay exact."""
     chance = random.Random(name)
-    run = learner_of(tmp_path, name, on_ray(max_restarts=30, deadline=5.0))
+    run = run_of(ppo(faulty(tmp_path), SMALL_PPO), name, on=on_ray(max_restarts=30, deadline=5.0))
     try:
         faults = soaked(run, chance, tmp_path)
     finally:  # or its workers would keep the places of the next one's
@@ -211,7 +178,7 @@ def test_a_soak_of_faults(name, on_ray, tmp_path):
 
 def soaked(run, chance, folder):
     """The faults that a run was given in 3 minutes."""
-    steps_until(run, lambda: run.env_steps >= 160)
+    step_until(run, lambda: run.env_steps >= 160)
     faults, end, due = [], time.monotonic() + 180, time.monotonic()
     while time.monotonic() < end:
         if time.monotonic() >= due:

@@ -1,13 +1,13 @@
 """The notebooks run from a clean kernel, and were committed with what they show."""
 
-import os
 from pathlib import Path
 from uuid import uuid4
 
 import nbformat
-import psutil
 import pytest
 from nbclient import NotebookClient
+
+from tests.makers.processes import check_all_gone, environ_with
 
 NOTEBOOKS = sorted(Path(__file__).parents[2].glob("notebooks/*.ipynb"))
 of_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -17,23 +17,8 @@ of_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: p
 def kernel_env():
     """An environment by which the processes of a kernel are known; none of them is left afterwards."""
     mark = uuid4().hex
-    yield os.environ | {"NAPPO2_NOTEBOOK": mark}
-    _, left = psutil.wait_procs(marked(mark), timeout=30)
-    for process in left:
-        process.kill()
-    assert not left
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes in whose environment ``mark`` is."""
-    return [process for process in psutil.process_iter() if environ(process) == mark]
-
-
-def environ(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("NAPPO2_NOTEBOOK")
-    except psutil.Error:  # somebody else's, or gone
-        return None
+    yield environ_with(mark)
+    check_all_gone(mark, seconds=30)
 
 
 @of_each_notebook

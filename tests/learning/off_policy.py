@@ -14,7 +14,7 @@ from nappo2 import Learner, envs, evaluate, recipes, scheme
 from nappo2.recipes import preset_for
 from nappo2.runs.evaluate import Evaluation
 from nappo2.stages import Recipe
-from tests.schemes.taken import taken
+from tests.makers.recipes import scheme_arguments
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/off_policy.png"
 TASKS = {"Pendulum-v1": ("sac", "td3"), "CartPole-v1": ("sac", "double_dqn")}
@@ -35,7 +35,7 @@ def learnt(
 ) -> Iterator[tuple[int, Evaluation]]:
     """What 20 episodes came to, or as many as there are environments, after so many env steps each."""
     learner = Learner(
-        scheme(name, recipe, **taken(name, **options)),
+        scheme(name, recipe, **scheme_arguments(name, **options)),
         recipe.init(seed),
         seed,
         steps[-1],

@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.learning.test_ppo import run
+from tests.makers.commands import trained
 
 pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
 
@@ -23,8 +23,8 @@ def best(rows):
 def test_ppo_with_memory_balances_what_ppo_without_cannot(scheme, seed, tmp_path):
     """Within 300,000 steps 400 and more in the mean of the last 100 episodes; without below 200."""
     options = (*ENV, "--scheme", scheme, "--seed", str(seed))
-    result, rows = run(tmp_path / "memory", "recurrent_ppo", *options)
-    blind, blind_rows = run(tmp_path / "none", "ppo", *options)
+    result, rows = trained(tmp_path / "memory", "recurrent_ppo", *options)
+    blind, blind_rows = trained(tmp_path / "none", "ppo", *options)
     highest, reached = best(rows)
     print(
         f"\n{scheme}, seed {seed}: with memory {result['episode_return']} in the end, at most "
@@ -37,7 +37,7 @@ def test_ppo_with_memory_balances_what_ppo_without_cannot(scheme, seed, tmp_path
 def test_replay_of_sequences_balances_it_too(tmp_path):
     """r2d2, 100,000 steps: the mean of the last 100 episodes, which explore, reaches 300."""
     options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000")
-    result, rows = run(tmp_path / "run", "r2d2", *options, "--evaluate-every", "20000")
+    result, rows = trained(tmp_path / "run", "r2d2", *options, "--evaluate-every", "20000")
     evaluated = [row["evaluation_return"] for row in rows if row.get("evaluation_return")]
     print(f"\nr2d2: {result['episode_return']} in the end, at most {best(rows)[0]:.1f}")
     print(f"greedy, every 20,000 steps: {evaluated}")

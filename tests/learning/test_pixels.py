@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.learning.test_ppo import run, runs
+from tests.makers.commands import trained, trained_with_seeds
 
 pytestmark = pytest.mark.learning
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.learning
 def test_ppo_catches_what_it_sees(tmp_path):
     """The mean return of the last 100 episodes, at most 1, reaches 0.95 within 5 minutes."""
     caught = []
-    for result, rows in runs(tmp_path, range(3), "ppo", "--env", "torch/Catch-v0"):
+    for result, rows in trained_with_seeds(tmp_path, range(3), "ppo", "--env", "torch/Catch-v0"):
         when = [row for row in rows if row.get("episode_return", -1) >= 0.95]
         caught.append(bool(when) and when[0]["seconds"] <= 300)
         first = "0.95 never"
@@ -28,7 +28,7 @@ def test_ppo_catches_what_it_sees(tmp_path):
 def test_ppo_plays_20_000_steps_of_pong(tmp_path):
     """19 whole rollouts and one more: returns of whole games, and 16 updates per rollout."""
     options = ("ppo", "--env", "PongNoFrameskip-v4", "--total-steps", "20000", "--threads", "2")
-    result, rows = run(tmp_path, *options, "--monitor")
+    result, rows = trained(tmp_path, *options, "--monitor")
     print(
         f"PongNoFrameskip-v4: {result['env_steps']:,} steps, {result['updates']} updates, "
         f"{result['steps_per_second']:.0f} steps/s, return {result['episode_return']}"

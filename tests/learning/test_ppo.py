@@ -1,40 +1,17 @@
 """Whole runs of ``nappo2 train``, two at a time. ``pytest -m learning -s`` shows the figures."""
 
-import json
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
 
-from nappo2.runs.metrics import Row, read_csv
+from tests.makers.commands import trained_with_seeds
 
 pytestmark = pytest.mark.learning
-
-
-def run(log_dir: Path, *options: str) -> tuple[dict, list[Row]]:
-    """The JSON line of a run, and its rows of metrics."""
-    command = [sys.executable, "-m", "nappo2.cli", "train", *options, "--log-dir", str(log_dir)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), read_csv(log_dir / "metrics.csv")
-
-
-def runs(log_dir: Path, seeds: range, *options: str) -> list[tuple[dict, list[Row]]]:
-    """A run per seed."""
-    with ThreadPoolExecutor(2) as pool:
-        started = [
-            pool.submit(run, log_dir / str(seed), *options, "--seed", str(seed)) for seed in seeds
-        ]
-        return [future.result() for future in started]
 
 
 @pytest.mark.timeout(900)
 def test_ppo_solves_cartpole_on_five_of_five_seeds(tmp_path):
     """Within 100,000 steps the mean return of the last 100 episodes reaches 475 of 500."""
     solved = []
-    for result, rows in runs(tmp_path, range(5), "ppo", "--env", "CartPole-v1"):
+    for result, rows in trained_with_seeds(tmp_path, range(5), "ppo", "--env", "CartPole-v1"):
         when = [row["env_steps"] for row in rows if row.get("episode_return", 0) >= 475]
         solved.append(bool(when) and when[0] <= 100_000)
         first = f"475 after {when[0]:,.0f} steps" if when else "475 never"
@@ -45,7 +22,7 @@ def test_ppo_solves_cartpole_on_five_of_five_seeds(tmp_path):
 @pytest.mark.timeout(3600)
 def test_the_main_job_makes_half_cheetah_run(tmp_path):
     """After 300,000 steps the last 100 episodes of seeds 0, 1 and 2 return 1,500 in the mean."""
-    found = [result for result, _ in runs(tmp_path, range(3))]
+    found = [result for result, _ in trained_with_seeds(tmp_path, range(3))]
     returns = [result["episode_return"] for result in found]
     for result in found:
         print(f"{result['env']}, seed {result['seed']}: {result['episode_return']} in the end")

@@ -3,24 +3,12 @@
 ``pytest -m learning -s`` shows when each got there.
 """
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-from nappo2.runs.metrics import read_csv
 from nappo2.schemes import SCHEMES
+from tests.makers.commands import trained
 
 pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
-
-
-def run(folder, *args):
-    """The JSON line of a run in a process of its own, and its metrics."""
-    command = [sys.executable, "-m", "nappo2.cli", "train", *args, "--log-dir", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), read_csv(folder / "metrics.csv")
 
 
 RUNS = [("ppo", name) for name in SCHEMES]
@@ -32,7 +20,7 @@ def test_every_scheme_balances_the_pole_on_ray(recipe, name, tmp_path):
     """The mean of the last 100 episodes reaches 450 within 200,000 steps."""
     args = [recipe, "--env", "CartPole-v1", "--scheme", name, "--backend", "ray"]
     args += ["--collectors", "2", "--learners", "2", "--total-steps", "200000"]
-    result, rows = run(tmp_path / "run", *args)
+    result, rows = trained(tmp_path / "run", *args)
     reached = [row["env_steps"] for row in rows if row.get("episode_return", 0) >= 450]
     print(
         f"\n{recipe} {name}: 450 after {reached[0] if reached else None} steps, final mean "
@@ -51,7 +39,7 @@ def test_asynchronously_collected_ppo_learns_to_run(tmp_path):
     for seed in range(3):
         args = ["ppo", "--scheme", "da2cs", "--backend", "ray", "--collectors", "2"]
         args += ["--preset", "asynchronous", "--seed", str(seed)]
-        result, _ = run(tmp_path / str(seed), *args)
+        result, _ = trained(tmp_path / str(seed), *args)
         print(
             f"\nda2cs, seed {seed}: {result['episode_return']}, {result['steps_per_second']} steps/s"
         )

@@ -6,72 +6,26 @@ from itertools import product
 
 import pytest
 
-from nappo2 import envs, hindsight, n_step, optim, population, prioritized_replay, scheme
+from nappo2 import envs, hindsight, n_step, optim, population
 from nappo2 import recipes as a
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
-from nappo2.runs.learner import Learner
 from nappo2.saving.packing import Packed
 from nappo2.schemes import SCHEMES
-from tests.saving.test_resume import equal, states, taken, timeless
+from tests.makers.comparing import equal, states, timeless
+from tests.makers.recipes import CONFIGS, ENVS, RINGS, recipe_in, run_of
+from tests.makers.stepping import step
 
-ON = {"num_steps": 8, "hidden": (8,)}
-OFF = {"num_steps": 2, "capacity": 40, "batch_size": 4, "start_steps": 12, "hidden": (8,)}
-PASSES = {"num_minibatches": 2, "num_epochs": 2}
-CONFIGS = {
-    "ppo": a.PPO(**ON, **PASSES, normalize=True, anneal_updates=50),
-    "impala": a.Impala(**ON, normalize=True),
-    "a2c": a.A2C(**ON),
-    "vpg": a.VPG(**ON),
-    "ppo_gsde": a.GsdePPO(**ON, **PASSES, resample_every=3),
-    "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
-    "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
-    "sac": a.SAC(**OFF),
-    "td3": a.TD3(**OFF),
-    "dqn": a.DQN(**OFF),
-    "double_dqn": a.DQN(**OFF),
-    "sac_gsde": a.GsdeSAC(**OFF),
-    "r2d2": a.R2D2(
-        num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
-    ),
-}
-ENVS = {
-    "numbers, discrete": lambda: envs.cartpole(2, time_limit=9),
-    "numbers, continuous": lambda: envs.pendulum(2, time_limit=9),
-    "images": lambda: envs.catch(2),
-    "in part": lambda: envs.masked_cartpole(2, 9),
-    "goals": lambda: envs.bit_flipping(2, num_bits=4),
-    "gymnasium": lambda: envs.make("CartPole-v1", 2, max_episode_steps=9),
-    "gymnasium, continuous": lambda: envs.make("Pendulum-v1", 2, max_episode_steps=9),
-    "bullet": lambda: envs.make("InvertedPendulumBulletEnv-v0", 2),
-    "lost": lambda: envs.cartpole(2, time_limit=9)._replace(save=None, load=None),
-}
-RINGS = {"uniform": None, "prioritized": prioritized_replay}
+pytestmark = pytest.mark.usefixtures("without_curves")
+
+
 SYNCHRONOUS = ("3cs", "3ds", "2dacs")
-
-
-def surprise(params, batch):
-    return batch["next", "reward"].flatten(1).sum(1) if batch.ndim > 1 else batch["next", "reward"]
-
-
-def surprise_of_sequences(params, batch):
-    return batch["next", "reward"].sum(-1)
-
-
-def made(recipe, env, ring):
-    """Its recipe; None where it does not go with the environment or the replay."""
-    priority = surprise_of_sequences if recipe == "r2d2" else surprise
-    how = {} if RINGS[ring] is None else {"replay": partial(RINGS[ring], priority=priority)}
-    try:
-        return RECIPES[recipe](ENVS[env](), CONFIGS[recipe], **how)
-    except (ValueError, NotImplementedError, TypeError):
-        return None
 
 
 @cache
 def fits(recipe, env, ring):
     """Whether a recipe goes with an environment and a replay."""
-    return made(recipe, env, ring) is not None
+    return recipe_in(recipe, env, ring) is not None
 
 
 def combinations():
@@ -94,40 +48,28 @@ def brief(combination):
     return env == first and ring == "uniform"
 
 
-def started(recipe, name, folder=None, seed=1):
-    options = {"log_dir": folder, "checkpoint_every": 10**9} if folder else {}
-    pipe = scheme(name, recipe, **counts(name))
-    return Learner(pipe, recipe.init(0), seed, 10**9, progress=False, **options)
-
-
-def counts(name):
-    both = {"collectors": 2, "learners": 2}
-    use = {"3cs": (), "da2cs": ("collectors",), "dadacs": tuple(both), "dadaca": tuple(both)}
-    return {key: both[key] for key in use.get(name, ("learners",))}
-
-
-def leftovers(value):
+def has_packed(value):
     """Whether something in a state is still packed."""
     if isinstance(value, Packed):
         return True
     if isinstance(value, dict):
-        return any(map(leftovers, value.values()))
-    return isinstance(value, (tuple, list)) and any(map(leftovers, value))
+        return any(map(has_packed, value.values()))
+    return isinstance(value, (tuple, list)) and any(map(has_packed, value))
 
 
 def check(make, name, folder, exact, steps=9, k=6):
     """Saved after k of so many steps, loaded into a fresh run with another seed, and gone on with."""
-    first = taken(started(make(), name, folder), k)
+    first = step(run_of(make(), name, folder), k)
     first.save()
     assert (folder / "params.npz").exists() and list((folder / "checkpoints").glob("steps-*.npz"))
-    second = started(make(), name, seed=99)
+    second = run_of(make(), name, seed=99)
     second.resume(folder)
     assert equal(second.params, first.params) and second.env_steps == first.env_steps
-    assert not leftovers(second.state)
-    taken(second, steps - k)
+    assert not has_packed(second.state)
+    step(second, steps - k)
     assert all(x.isfinite().all() for x in second.params["weights"].values(True, True))
     if exact:
-        taken(first, steps - k)
+        step(first, steps - k)
         assert equal(second.params, first.params)
         assert equal(timeless(second.metrics), timeless(first.metrics))
         if "Bullet" not in repr(second.pipeline.stages[0].arguments):
@@ -143,7 +85,7 @@ ALL = [combination for combination in combinations() if fits(*combination[:3])]
 def test_a_state_is_saved_and_goes_on(combination, tmp_path):
     recipe, env, ring, name = combination
     exact = name in SYNCHRONOUS and env != "lost"
-    check(lambda: made(recipe, env, ring), name, tmp_path, exact)
+    check(lambda: recipe_in(recipe, env, ring), name, tmp_path, exact)
 
 
 @pytest.mark.faults
@@ -154,7 +96,7 @@ def test_every_state_is_saved_and_goes_on(tmp_path):
     for i, (recipe, env, ring, name) in enumerate(ALL):
         exact = name in SYNCHRONOUS and env != "lost"
         try:
-            check(partial(made, recipe, env, ring), name, tmp_path / str(i), exact)
+            check(partial(recipe_in, recipe, env, ring), name, tmp_path / str(i), exact)
         except Exception as error:
             failed.append((recipe, env, ring, name, repr(error)[:200]))
             print(*failed[-1])
@@ -164,14 +106,14 @@ def test_every_state_is_saved_and_goes_on(tmp_path):
 
 
 SPECIAL = {
-    "n-step": lambda: made("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
-    "hindsight": lambda: made("double_dqn", "goals", "prioritized").replace(
+    "n-step": lambda: recipe_in("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
+    "hindsight": lambda: recipe_in("double_dqn", "goals", "prioritized").replace(
         prepare=hindsight(envs.bits_reward, terminated=envs.bits_reached)
     ),
     "members": lambda: population(
-        made("impala", "numbers, discrete", "uniform"), 2, gamma=[0.9, 0.99]
+        recipe_in("impala", "numbers, discrete", "uniform"), 2, gamma=[0.9, 0.99]
     ),
-    "members in gymnasium": lambda: population(made("impala", "gymnasium", "uniform"), 2),
+    "members in gymnasium": lambda: population(recipe_in("impala", "gymnasium", "uniform"), 2),
 }
 
 
@@ -182,16 +124,16 @@ def test_what_stands_between_the_stages_goes_on_too(name, tmp_path):
 
 def test_a_population_that_evolves_goes_on(tmp_path):
     def evolving():
-        members = population(made("impala", "numbers, discrete", "uniform"), 4)
-        step = evolve(2, truncation(0.25), perturb("learning_rate"))
-        return members._replace(after=step)
+        members = population(recipe_in("impala", "numbers, discrete", "uniform"), 4)
+        after = evolve(2, truncation(0.25), perturb("learning_rate"))
+        return members._replace(after=after)
 
     check(evolving, "3cs", tmp_path, exact=True)
 
 
 def test_other_optimisers_go_on(tmp_path):
     for i, optimizer in enumerate((optim.rmsprop(), optim.sgd(), optim.adam())):
-        recipe = made("ppo", "numbers, discrete", "uniform").replace(optimizer=optimizer)
+        recipe = recipe_in("ppo", "numbers, discrete", "uniform").replace(optimizer=optimizer)
         check(lambda recipe=recipe: recipe, "3cs", tmp_path / str(i), exact=True)
 
 
@@ -208,10 +150,10 @@ def test_episodes_that_will_not_go_on_are_not_joined_to_others(tmp_path, caplog)
     env = envs.bit_flipping(2, num_bits=4)._replace(save=None, load=None)
     reward = hindsight(envs.bits_reward, terminated=envs.bits_reached)
     recipe = a.double_dqn(env, CONFIGS["double_dqn"]).replace(prepare=reward)
-    first = taken(started(recipe, "3cs", tmp_path), 5)
+    first = step(run_of(recipe, "3cs", tmp_path), 5)
     assert any(len(x) for x in first.state["hindsight"].unfinished)
     first.save()
-    second = started(recipe, "3cs", seed=5)
+    second = run_of(recipe, "3cs", seed=5)
     second.resume(tmp_path)
     assert second.state["hindsight"].unfinished is None
     assert "the episodes of bit_flipping begin anew" in caplog.text
@@ -219,10 +161,10 @@ def test_episodes_that_will_not_go_on_are_not_joined_to_others(tmp_path, caplog)
 
 def test_another_structure_begins_anew_and_is_named(tmp_path, caplog):
     """Adam's state under SGD, which has none."""
-    first = taken(started(made("ppo", "numbers, discrete", "uniform"), "3cs", tmp_path), 2)
+    first = step(run_of(recipe_in("ppo", "numbers, discrete", "uniform"), "3cs", tmp_path), 2)
     first.save()
-    recipe = made("ppo", "numbers, discrete", "uniform").replace(optimizer=optim.rmsprop())
-    second = started(recipe, "3cs")
+    recipe = recipe_in("ppo", "numbers, discrete", "uniform").replace(optimizer=optim.rmsprop())
+    second = run_of(recipe, "3cs")
     second.resume(tmp_path)
     assert "stage 'update' has another structure than what was saved" in caplog.text
-    taken(second, 2)
+    step(second, 2)

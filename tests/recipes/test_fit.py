@@ -1,6 +1,5 @@
 """Everything that fits together runs; the rest says why not, in the sentence of the table."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -26,35 +25,15 @@ from nappo2.recipes.fit import TABLE
 from nappo2.recipes.presets import PRESETS
 from nappo2.schemes import SCHEMES
 from nappo2.stages.recipe import Recipe, batches_of
+from tests.makers.recipes import quick
+from tests.makers.stepping import train_until
 
 ENVS = {"discrete": partial(envs.cartpole, 4), "continuous": partial(envs.pendulum, 4)}
-SMALL = {
-    "num_steps": 8,
-    "num_epochs": 1,
-    "num_minibatches": 2,
-    "hidden": (8, 8),
-    "batch_size": 8,
-    "capacity": 1_000,
-    "start_steps": 0,
-    "update_ratio": 0.1,
-    "length": 4,
-    "period": 2,
-    "burn_in": 1,
-}
-
-
-def small(name):
-    """A configuration that learns from the first rollout."""
-    config = PRESETS[name]["default"].config
-    return replace(config, **{k: x for k, x in SMALL.items() if hasattr(config, k)})
 
 
 def some_updates(pipe, recipe):
-    params = recipe.init(0)
-    state = pipe.init(params, 0)
-    while params["version"] < 4:
-        state, params, report = pipe.step(params, state)
-    return params, report
+    params, reports = train_until(pipe, recipe.init(0), 4, seed=0)
+    return params, reports[-1]
 
 
 def test_each_recipe_has_a_row_and_a_preset():
@@ -69,9 +48,9 @@ def test_what_fits_runs_and_the_rest_says_why_not(name, scheme_name, actions):
     env, fit = ENVS[actions](), TABLE[name]
     if actions not in (fit.actions or ENVS):
         with pytest.raises(ValueError, match=f"{name} does not go with {actions} actions"):
-            RECIPES[name](env, small(name))
+            RECIPES[name](env, quick(name))
         return
-    recipe = RECIPES[name](env, small(name))
+    recipe = RECIPES[name](env, quick(name))
     if scheme_name not in fit.scheme:
         with pytest.raises(ValueError, match=f"{name} does not go with the scheme {scheme_name}"):
             scheme(scheme_name, recipe)

@@ -15,7 +15,9 @@ from nappo2.policies import gsde
 from nappo2.recipes import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.schemes import SCHEMES, scheme
 from nappo2.seeds import generator
-from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of
+from tests.makers.recipes import composed, fused
+from tests.makers.stepping import train
 
 F, A, N = 5, 2, 6
 TORSO = ("torso", "0", "0", "weight")
@@ -145,13 +147,6 @@ def test_soft_actors_learn_features_of_the_variance_too_unless_they_are_told_not
 SMALL = GsdePPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8, 8))
 
 
-def train(pipe, params, num_steps=2):
-    state = pipe.init(params, 1)
-    for _ in range(num_steps):
-        state, params, report = pipe.step(params, state)
-    return params, report
-
-
 def test_its_rollouts_record_no_matrices_and_its_ratios_begin_at_one():
     recipe = ppo_gsde(envs.pendulum(4), SMALL)
     params = recipe.init(0)
@@ -164,9 +159,8 @@ def test_its_rollouts_record_no_matrices_and_its_ratios_begin_at_one():
 
 def test_ppo_with_it_learns_in_one_step_as_in_many(same):
     s = ppo_gsde(envs.pendulum(4), SMALL)
-    fused, _ = train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
-    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | repeat(4)
-    assert same(fused, train(parts, s.init(0))[0])
+    params, _ = train(fused(s), s.init(0), 2)
+    assert same(params, train(composed(s) | repeat(4), s.init(0), 2)[0])
 
 
 SOFT = GsdeSAC(num_steps=2, hidden=(8, 8), batch_size=16, capacity=1000, start_steps=16)
@@ -176,8 +170,8 @@ SOFT = GsdeSAC(num_steps=2, hidden=(8, 8), batch_size=16, capacity=1000, start_s
 @pytest.mark.parametrize(("recipe", "config"), [(ppo_gsde, SMALL), (sac_gsde, SOFT)])
 def test_every_scheme_explores_so(name, recipe, config):
     s = recipe(envs.pendulum(2), config)
-    params, report = train(scheme(name, s), s.init(0), 4)
-    assert torch.isfinite(report.means["loss"].value) and params["version"] >= 4
+    params, reports = train(scheme(name, s), s.init(0), 4)
+    assert torch.isfinite(reports[-1].means["loss"].value) and params["version"] >= 4
 
 
 def test_soft_actions_are_squashed_and_the_deviations_are_learnt():

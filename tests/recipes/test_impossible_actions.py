@@ -10,6 +10,7 @@ from nappo2 import PPO, SAC, actor_critic, envs, mlp, ppo, ravel, sac, scheme
 from nappo2.networks import Network, discrete_twin_critics, with_temperature
 from nappo2.recipes import A2C, VPG, Impala, a2c, impala, vpg
 from nappo2.schemes import SCHEMES
+from tests.makers.stepping import train
 
 LOWEST = torch.finfo(torch.float32).min
 RECIPES = {
@@ -45,11 +46,8 @@ def learnt(name, impossible, how="3cs", num=3):
     recipe = make_recipe(
         envs.cartpole(4), replace(config, hidden=(8,)), agent=agent(make_recipe, impossible)
     )
-    pipe, params = scheme(how, recipe), recipe.init(0)
-    state = pipe.init(params, 0)
-    for _ in range(num):
-        state, params, report = pipe.step(params, state)
-    return params, report
+    params, reports = train(scheme(how, recipe), recipe.init(0), num, seed=0)
+    return params, reports[-1]
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -17,7 +17,8 @@ from nappo2.recipes import R2D2, r2d2
 from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import prioritized_replay, windows
 from nappo2.stages.recipe import collect_of, gradients_of, update_of
-from tests.schemes.taken import taken
+from tests.makers.recipes import scheme_arguments
+from tests.makers.stepping import items_of, train_until
 
 CONFIG = R2D2(
     num_steps=20, length=12, period=8, burn_in=4, hidden=(8, 8), capacity=100, batch_size=8,
@@ -29,10 +30,7 @@ PARAMS = RECIPE.init(0)
 
 
 def rollout(num=2, source=collect_of(RECIPE)):
-    state = source.init(PARAMS, 0)
-    for _ in range(num):
-        state, found, _ = source.step(PARAMS, state)
-    return found
+    return items_of(source, PARAMS, num)[-1]
 
 
 def cut(whole, *args):
@@ -217,24 +215,21 @@ def test_what_is_seen_of_observations_can_be_normalised():
     assert (learnt["normalizer", "observation", "std"] < 1).all()
 
 
-def train(pipe, num_updates=8, params=PARAMS):
+def train(pipe):
     """A rollout feeds 4 updates, which 3cs and da2cs take in one step."""
-    state = pipe.init(params, 1)
-    while params["version"] < num_updates:
-        state, params, report = pipe.step(params, state)
-    return params, report
+    return train_until(pipe, PARAMS, 8)
 
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_it_learns_in_every_scheme(name, same):
-    params, report = train(scheme(name, RECIPE))
-    assert params["version"] == 8 and torch.isfinite(report.means["loss"].value)
+    params, reports = train(scheme(name, RECIPE))
+    assert params["version"] == 8 and torch.isfinite(reports[-1].means["loss"].value)
     assert same(params, train(scheme(name, RECIPE))[0])
 
 
 @pytest.mark.parametrize("name", ["2dacs", "3ds", "da2cs"])
 def test_one_worker_equals_none(name, same):
-    pipe = scheme(name, RECIPE, **taken(name, learners=1, collectors=1))
+    pipe = scheme(name, RECIPE, **scheme_arguments(name, learners=1, collectors=1))
     assert same(train(pipe)[0], train(scheme("3cs", RECIPE))[0])
 
 

@@ -12,14 +12,18 @@ import pytest
 from nappo2.saving.archive import FORMAT, Damaged, read_archive, write_archive
 from nappo2.saving.checkpoint import checkpoints_in, read_checkpoint
 from nappo2.saving.packing import Packed, pack, unpack
-from tests.saving.test_resume import equal, learner, taken
+from tests.makers.comparing import equal
+from tests.makers.recipes import RESUMED, run_of
+from tests.makers.stepping import step
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 def two_checkpoints(folder):
     """A run that has left two; the newer one, and its Learner."""
-    run = taken(learner("ppo", "3cs", folder), 2)
+    run = step(run_of(RESUMED["ppo"](), "3cs", folder), 2)
     run.save()
-    taken(run, 2).save()
+    step(run, 2).save()
     newest, older = checkpoints_in(folder / "checkpoints")
     return newest, older, run
 
@@ -72,7 +76,7 @@ def versioned(path, name):
 
 def check_corruptions(folder, num):
     newest, older, _ = two_checkpoints(folder)
-    whole, other = newest.read_bytes(), learner("ppo", "3cs", seed=9)
+    whole, other = newest.read_bytes(), run_of(RESUMED["ppo"](), "3cs", seed=9)
     before, detected = pack([other.params, other.state, other.env_steps]), 0
     for damage in corruptions(newest, num, random.Random(0)):
         newest.write_bytes(whole)
@@ -105,11 +109,11 @@ def test_two_hundred_corruptions_are_all_detected(tmp_path):
 def test_a_checkpoint_of_other_params_or_of_nan_is_refused(tmp_path):
     newest, _, run = two_checkpoints(tmp_path)
     with pytest.raises(ValueError, match="has other params: weights/"):
-        learner("sac", "3cs").resume(newest)
+        run_of(RESUMED["sac"](), "3cs").resume(newest)
     run.params["weights"].apply_(lambda x: x.fill_(float("nan")))
     rewritten(newest, params=run.params)
     with pytest.raises(Damaged, match="params that are not finite: weights/"):
-        learner("ppo", "3cs").resume(newest)
+        run_of(RESUMED["ppo"](), "3cs").resume(newest)
 
 
 def rewritten(path, **parts):
@@ -122,13 +126,13 @@ def test_the_last_three_and_the_best_are_kept(tmp_path):
     from nappo2.runs.evaluate import Evaluation
 
     scores = iter([1.0, 3.0, 2.0, 0.0, 0.0])
-    run = learner("ppo", "3cs", tmp_path)
+    run = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     run.evaluate = lambda params: Evaluation(*(np_tensor(next(scores)),) * 2)
     run.evaluate_every = run.checkpoint_every = 32
-    taken(run, 5).save()
+    step(run, 5).save()
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["best.npz", *(f"steps-{32 * i:012d}.npz" for i in (3, 4, 5))]
-    best = learner("ppo", "3cs")
+    best = run_of(RESUMED["ppo"](), "3cs")
     best.resume(tmp_path / "checkpoints" / "best.npz")
     assert best.env_steps == 64
 
@@ -153,7 +157,7 @@ def test_no_file_that_is_read_runs_code(tmp_path):
 
     from nappo2 import load_params
 
-    run, fired = learner("ppo", "3cs"), tmp_path / "executed"
+    run, fired = run_of(RESUMED["ppo"](), "3cs"), tmp_path / "executed"
     canary = np.array([Canary(fired)], dtype=object)
     plain, inside = tmp_path / "steps-1.npz", tmp_path / "steps-2.npz"
     plain.write_bytes(pickle.dumps(Canary(fired)))
@@ -239,7 +243,7 @@ def check_kills(folder, num):
 def test_a_kill_while_saving_leaves_the_last_one_whole(tmp_path):
     """And what it left unfinished goes with the next."""
     assert check_kills(tmp_path, 3) == 3
-    run = taken(learner("ppo", "3cs", tmp_path / "run"), 1)
+    run = step(run_of(RESUMED["ppo"](), "3cs", tmp_path / "run"), 1)
     (tmp_path / "run" / "checkpoints").mkdir()
     (tmp_path / "run" / "checkpoints" / ".steps-9.npz.999999999.staged").write_text("")
     run.save()
@@ -259,16 +263,18 @@ def test_fifty_kills_while_saving(tmp_path):
 FULL = """
 import resource, sys, warnings
 sys.path.insert(0, "")
-from tests.saving.test_resume import learner, taken
-run = learner("sac", "3cs", sys.argv[1])
-taken(run, 20)
+from pathlib import Path
+from tests.makers.recipes import RESUMED, run_of
+from tests.makers.stepping import step
+run = run_of(RESUMED["sac"](), "3cs", Path(sys.argv[1]))
+step(run, 20)
 run.checkpoint(); run.files.checkpoints.finish()
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
-    taken(run, 20)
+    step(run, 20)
     run.save()
-    taken(run, 20)
+    step(run, 20)
     run.save()
 print(run.env_steps, len(run.metrics), len(seen), *sorted({str(w.message)[:25] for w in seen}), sep="|")
 """
@@ -289,4 +295,4 @@ def test_a_full_disk_ends_no_run_and_no_checkpoint(tmp_path):
         "params.npz was not writte",
     ]
     names = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
-    assert len(names) == 1 and learner("sac", "3cs").resume(tmp_path / "run") is None
+    assert len(names) == 1 and run_of(RESUMED["sac"](), "3cs").resume(tmp_path / "run") is None

@@ -15,17 +15,20 @@ from nappo2 import load_params
 from nappo2.saving.archive import DIGEST_SIZE, FORMAT, _digest, read_archive, write_archive
 from nappo2.saving.checkpoint import checkpoints_in
 from nappo2.saving.packing import Packed, pack
-from tests.recipes.test_every_state import made, started
-from tests.saving.test_resume import equal, taken
+from tests.makers.comparing import equal
+from tests.makers.recipes import recipe_in, run_of
+from tests.makers.stepping import step
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 GOOD = "ppo", "gymnasium", "uniform"
 
 
 def two(folder, combination=GOOD):
     """A run with two checkpoints; the newest one."""
-    run = taken(started(made(*combination), "3cs", folder), 3)
+    run = step(run_of(recipe_in(*combination), "3cs", folder), 3)
     run.save()
-    taken(run, 2).save()
+    step(run, 2).save()
     return checkpoints_in(folder / "checkpoints")[0], run.env_steps
 
 
@@ -85,7 +88,7 @@ MEMBERS = {
 def test_an_archive_that_is_wrong_is_refused_and_the_one_before_it_used(name, tmp_path):
     newest, steps = two(tmp_path)
     sealed(newest, MEMBERS[name])
-    run = started(made(*GOOD), "3cs", seed=5)
+    run = run_of(recipe_in(*GOOD), "3cs", seed=5)
     before = pack([run.params, run.env_steps])
     with pytest.raises(ValueError, match=newest.name):
         run.resume(newest)
@@ -102,7 +105,7 @@ def memory():
 def test_what_would_fill_memory_is_refused_before_it_does(tmp_path):
     """Half a gigabyte of zeros in half a megabyte; one megabyte under 1,000 names; rows without end."""
     newest, _ = two(tmp_path)
-    run, before, start = started(made(*GOOD), "3cs", seed=5), memory(), time.monotonic()
+    run, before, start = run_of(recipe_in(*GOOD), "3cs", seed=5), memory(), time.monotonic()
     sealed(newest, with_array(bytes(2**29)), zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="its members claim more than"):
         run.resume(newest)
@@ -181,7 +184,7 @@ def test_a_skeleton_with_something_else_in_it_never_ends_a_resume(combination, t
     for _ in range(60):
         wrong = replaced(good.skeleton, chance.choice(all_places), chance.choice(WRONG))
         write_archive(Packed(json.loads(json.dumps(wrong)), good.arrays), newest)
-        run = started(made(*combination), "3cs", seed=5)
+        run = run_of(recipe_in(*combination), "3cs", seed=5)
         run.resume(tmp_path)
         resumed.append(run.env_steps)
     older = min(resumed)
@@ -200,7 +203,7 @@ def test_a_newest_checkpoint_that_cannot_be_read_is_passed_over(tmp_path):
     newest, steps = two(tmp_path)
     newest.unlink()
     newest.mkdir()
-    run = started(made(*GOOD), "3cs", seed=5)
+    run = run_of(recipe_in(*GOOD), "3cs", seed=5)
     with pytest.warns(UserWarning, match=f"{newest.name}.*going on from"):
         run.resume(tmp_path)
     assert 0 < run.env_steps < steps

@@ -13,8 +13,10 @@ from nappo2.params import replaced
 from nappo2.pipeline import Pipeline, stage
 from nappo2.saving.packing import UnknownKind, pack, unpack
 from nappo2.stages.recipe import collect_of, learn_of
-from tests.recipes.test_every_state import CONFIGS
-from tests.saving.test_resume import equal
+from tests.makers.comparing import equal
+from tests.makers.recipes import CONFIGS
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 class Late(NamedTuple):

@@ -3,64 +3,22 @@
 import json
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from nappo2 import PPO, SAC, Evaluation, Learner, envs, load_params, ppo, preset, sac, scheme
+from nappo2 import Evaluation, Learner, envs, load_params, ppo, preset, scheme
 from nappo2.cli import train
-from nappo2.recipes import R2D2, GsdeSAC, r2d2, recurrent_ppo, sac_gsde
-from nappo2.saving.packing import pack
-from tests.cli.test_cli import SHORT, until
-from tests.schemes.taken import taken as those_of
+from tests.makers.commands import NAPPO2, SHORT, rows_written
+from tests.makers.comparing import equal, states, timeless
+from tests.makers.processes import until
+from tests.makers.recipes import ANNEALED, RESUMED, run_of
+from tests.makers.stepping import step
 
-SMALL = PPO(num_steps=16, num_minibatches=2, num_epochs=2, hidden=(8,), anneal_updates=60)
-REPLAY = SAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,))
-SEQUENCES = R2D2(num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16)
-EXPLORING = GsdeSAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,))
-RECIPES = {
-    "ppo": lambda: ppo(envs.cartpole(2, time_limit=20), SMALL),
-    "sac": lambda: sac(envs.pendulum(2, time_limit=20), REPLAY),
-    "recurrent_ppo": lambda: recurrent_ppo(
-        envs.masked_cartpole(2, 20), replace(SMALL, hidden=(8, 8))
-    ),
-    "r2d2": lambda: r2d2(envs.masked_cartpole(2, 20), SEQUENCES),
-    "sac_gsde": lambda: sac_gsde(envs.pendulum(2, 20), EXPLORING),
-    "CartPole-v1": lambda: ppo(envs.make("CartPole-v1", 2), SMALL),
-    "HalfCheetahBulletEnv-v0": lambda: ppo(envs.make("HalfCheetahBulletEnv-v0", 2), SMALL),
-    "HalfCheetah-v5": lambda: ppo(envs.make("HalfCheetah-v5", 2), SMALL),
-}
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 STEPS = 12
-
-
-def learner(make_recipe, name, log_dir=None, seed=1, **options):
-    recipe = RECIPES[make_recipe]()
-    pipe = scheme(name, recipe, **those_of(name, learners=2), **options)
-    options = {"checkpoint_every": 10**9} if log_dir else {}
-    return Learner(pipe, recipe.init(0), seed, 10**9, log_dir, progress=False, **options)
-
-
-def taken(run, num):
-    for _ in range(num):
-        run.step()
-    return run
-
-
-def equal(a, b):
-    """Whether two values are the same data: structure, numbers, and tensors to the last bit."""
-    ours, theirs = pack(a), pack(b)
-    return ours.skeleton == theirs.skeleton and all(
-        x.dtype == y.dtype and x.tobytes() == y.tobytes()
-        for x, y in zip(ours.arrays, theirs.arrays, strict=True)
-    )
-
-
-def timeless(rows):
-    return [
-        {k: x for k, x in row.items() if not k.endswith(("seconds", "per_second"))} for row in rows
-    ]
 
 
 @pytest.mark.parametrize("k", [1, STEPS // 2, STEPS - 1])
@@ -68,61 +26,39 @@ def timeless(rows):
 @pytest.mark.parametrize("recipe", ["ppo", "sac"])
 def test_a_resumed_run_is_the_uninterrupted_one(recipe, name, k, tmp_path):
     """Params, optimizer, seeds, simulators, metrics; after the first, a middle, the last step but one."""
-    check_resume(recipe, name, k, tmp_path)
+    check_resume(RESUMED[recipe], name, k, tmp_path)
 
 
-@pytest.mark.parametrize("recipe", ["recurrent_ppo", "r2d2", "sac_gsde"])
-def test_a_resumed_run_remembers(recipe, tmp_path):
-    """Recurrent states, sequences in replay, and matrices of noise."""
-    check_resume(recipe, "3cs", STEPS // 2, tmp_path)
-
-
-def check_resume(recipe, name, k, folder, **options):
-    whole = taken(learner(recipe, name, **options), STEPS)
-    first = taken(learner(recipe, name, folder, **options), k)
+def check_resume(make_recipe, name, k, folder, **options):
+    whole = step(run_of(make_recipe(), name, **options), STEPS)
+    first = step(run_of(make_recipe(), name, folder, **options), k)
     first.save()
     first.close()
-    second = learner(recipe, name, seed=99, **options)
+    second = run_of(make_recipe(), name, seed=99, **options)
     second.resume(folder)
-    taken(second, STEPS - k)
+    step(second, STEPS - k)
     assert equal(second.params, whole.params)
-    if recipe != "HalfCheetahBulletEnv-v0":  # whose files name the addresses of what is in them
-        assert equal(states(second), states(whole))
+    assert equal(states(second), states(whole))
     assert equal(timeless(second.metrics), timeless(whole.metrics))
     assert second.env_steps == whole.env_steps > 0
     second.close(), whole.close()
 
 
-def states(run):
-    from nappo2.saving.snapshots import packed_state
-
-    state = packed_state(run.pipeline, run.state)
-    return without_times(state.skeleton), state.arrays
-
-
-def without_times(skeleton):
-    if isinstance(skeleton, dict):
-        return {k: without_times(x) for k, x in skeleton.items() if not k.endswith("seconds")}
-    return list(map(without_times, skeleton)) if isinstance(skeleton, list) else skeleton
-
-
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "HalfCheetah-v5", "HalfCheetahBulletEnv-v0"])
-def test_gymnasiums_simulators_go_on_too(env_id, tmp_path):
-    if env_id == "HalfCheetah-v5":
-        pytest.importorskip("mujoco")
-    check_resume(env_id, "3cs", 2, tmp_path)
+def test_a_simulator_of_mujoco_goes_on(tmp_path):
+    pytest.importorskip("mujoco")
+    check_resume(lambda: ppo(envs.make("HalfCheetah-v5", 2), ANNEALED), "3cs", 2, tmp_path)
 
 
 @pytest.mark.timeout(120)
 def test_workers_in_processes_of_their_own_are_asked_for_their_states(on_ray, tmp_path):
-    check_resume("ppo", "2dacs", 5, tmp_path, on=on_ray())
+    check_resume(RESUMED["ppo"], "2dacs", 5, tmp_path, on=on_ray())
 
 
 def resumed(folder, name, steps=STEPS, **options):
     """A run of another scheme, from where a central one has ended."""
-    first = taken(learner("ppo", "3cs", folder), steps)
+    first = step(run_of(RESUMED["ppo"](), "3cs", folder), steps)
     first.save()
-    recipe = RECIPES["ppo"]()
+    recipe = RESUMED["ppo"]()
     second = Learner(scheme(name, recipe, **options), recipe.init(9), 5, 10**9, progress=False)
     second.resume(folder)
     return first, second
@@ -150,9 +86,9 @@ def test_a_run_goes_on_under_another_scheme(name, options, tmp_path):
 
 def test_a_run_of_many_workers_goes_on_as_one(tmp_path):
     """Collector and minibatches are those of the first of them."""
-    first = taken(learner("ppo", "2dacs", tmp_path), 6)
+    first = step(run_of(RESUMED["ppo"](), "2dacs", tmp_path), 6)
     first.save()
-    second = learner("ppo", "3cs", seed=99)
+    second = run_of(RESUMED["ppo"](), "3cs", seed=99)
     second.resume(tmp_path)
     ours, theirs = second.state["collect"], first.state["learners"].ask(0)["collect"]
     assert equal(ours, theirs) and equal(second.state["update"], first.state["update"])
@@ -160,30 +96,30 @@ def test_a_run_of_many_workers_goes_on_as_one(tmp_path):
 
 def test_what_cannot_be_saved_restarts_its_episodes(tmp_path):
     """Not those that were played first: their seed is derived from where the run was."""
-    recipe = ppo(envs.cartpole(2)._replace(save=None, load=None), SMALL)
+    recipe = ppo(envs.cartpole(2)._replace(save=None, load=None), ANNEALED)
 
     def run(log_dir=None):
         every = {"checkpoint_every": 64} if log_dir else {}
         pipe = scheme("3cs", recipe)
         return Learner(pipe, recipe.init(0), 1, 10**9, log_dir, progress=False, **every)
 
-    first, second = taken(run(tmp_path), 3), run()
+    first, second = step(run(tmp_path), 3), run()
     first.save()
     begun = second.state["collect"].observation
     second.resume(tmp_path)
     assert second.state["collect"].seed == first.state["collect"].seed
     assert not torch.equal(second.state["collect"].observation, begun)
-    assert taken(second, 1).env_steps == 4 * 32
+    assert step(second, 1).env_steps == 4 * 32
 
 
 def test_a_resumed_run_keeps_its_files(tmp_path):
     """In the same folder nothing is set aside, and metrics.csv has the rows of both runs."""
     from nappo2.runs.metrics import read_csv
 
-    taken(learner("ppo", "3cs", tmp_path), 3).save()
-    second = learner("ppo", "3cs", tmp_path)
+    step(run_of(RESUMED["ppo"](), "3cs", tmp_path), 3).save()
+    second = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     second.resume(tmp_path)
-    taken(second, 2).save()
+    step(second, 2).save()
     assert [row["env_steps"] for row in read_csv(tmp_path / "metrics.csv")] == [
         32,
         64,
@@ -199,11 +135,10 @@ def test_a_resumed_run_keeps_its_files(tmp_path):
 @pytest.mark.timeout(180)
 def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch, capsys):
     """SIGTERM: a checkpoint, and exit code 143; then the line that a whole run would have ended with."""
-    command = [sys.executable, "-m", "nappo2.cli", "train", *SHORT, "--seed", "3", "--log-dir", "x"]
+    command = [*NAPPO2, "train", *SHORT, "--seed", "3", "--log-dir", "x"]
     command += ["--total-steps", "100000000"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as run:
-        metrics = tmp_path / "x" / "metrics.csv"
-        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3)
+        until(lambda: rows_written(tmp_path / "x") >= 3)
         run.send_signal(signal.SIGTERM)
         printed, errors = run.communicate(timeout=60)
     assert run.returncode == 143, errors
@@ -274,14 +209,14 @@ def test_what_was_set_or_scheduled_is_kept_and_what_is_told_anew_counts(tmp_path
     """entropy_coef was set to 0.05 and is kept; gamma is given as 0.9 by who resumes, and is 0.9."""
 
     def run(gamma, log_dir=None):
-        recipe = ppo(envs.cartpole(2), replace(SMALL, gamma=gamma))
+        recipe = ppo(envs.cartpole(2), replace(ANNEALED, gamma=gamma))
         every = {"checkpoint_every": 10**9} if log_dir else {}
         pipe = scheme("3cs", recipe)
         return Learner(pipe, recipe.init(0), 1, 10**9, log_dir, progress=False, **every)
 
     first, second = run(0.99, tmp_path), run(0.9)
     first.set(entropy_coef=0.05)
-    taken(first, 2).save()
+    step(first, 2).save()
     rate = first.params["hyper", "learning_rate"]
     second.resume(tmp_path)
     hyper = second.params["hyper"]
@@ -293,8 +228,8 @@ def test_what_was_set_or_scheduled_is_kept_and_what_is_told_anew_counts(tmp_path
 @pytest.mark.parametrize("every", [32, 64, 100])
 def test_intervals_are_those_of_who_resumes(every, tmp_path):
     """From 128 to 640 env steps, in rollouts of 32: at each multiple of ``every`` above 128."""
-    taken(learner("ppo", "3cs", tmp_path), 4).save()
-    recipe, at = RECIPES["ppo"](), []
+    step(run_of(RESUMED["ppo"](), "3cs", tmp_path), 4).save()
+    recipe, at = RESUMED["ppo"](), []
 
     def tested(params):
         at.append(second.env_steps)
@@ -313,16 +248,16 @@ def test_intervals_are_those_of_who_resumes(every, tmp_path):
 @pytest.mark.parametrize("name", ["best.npz", "steps-000000000064.npz"])
 def test_a_branch_that_is_left_is_set_aside_and_not_gone_on_with(name, tmp_path):
     """Ten rollouts; back to the second, and two more: the newest is that of the new branch."""
-    run = learner("ppo", "3cs", tmp_path)
+    run = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     run.checkpoint_every = 10**9
-    taken(run, 2)
+    step(run, 2)
     run.checkpoint(best=True)
-    taken(run, 8).save()
-    back = learner("ppo", "3cs", tmp_path)
+    step(run, 8).save()
+    back = run_of(RESUMED["ppo"](), "3cs", tmp_path)
     back.resume(tmp_path / "checkpoints" / name)
     back.set(gamma=0.5)
-    taken(back, 2).save()
-    again = learner("ppo", "3cs")
+    step(back, 2).save()
+    again = run_of(RESUMED["ppo"](), "3cs")
     again.resume(tmp_path)
     assert again.env_steps == 128 and again.params["hyper", "gamma"].item() == 0.5
     aside = {path.name for path in (tmp_path / "earlier-1" / "checkpoints").iterdir()}

@@ -1,13 +1,12 @@
 """Three nodes on one machine."""
 
-import time
-
 import pytest
 
 from nappo2 import Learner, ppo, workers
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
-from tests.schemes.faulty import faulty, pids
-from tests.schemes.test_schemes import CONFIG
+from tests.makers.environments import faulty, pids
+from tests.makers.recipes import SMALL_PPO
+from tests.makers.stepping import step_until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.faults, pytest.mark.own_ray]
 
@@ -26,15 +25,15 @@ def test_a_cluster_of_three_nodes_survives_the_removal_of_one(tmp_path):
     nodes = [cluster.add_node(num_cpus=2, resources={"far": 2}) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
     try:
-        recipe = ppo(faulty(tmp_path), CONFIG)
+        recipe = ppo(faulty(tmp_path), SMALL_PPO)
         pipe = two_levels(recipe, near=on_ray(), far=on_ray(resources={"far": 0.5}))
         learner = Learner(pipe, recipe.init(0), 1, 10**9, progress=False)
-        until(learner, lambda: learner.env_steps >= 160)
+        step_until(learner, lambda: learner.env_steps >= 160)
         before = pids(tmp_path)
         cluster.remove_node(nodes[0])
-        until(learner, lambda: len(pids(tmp_path) - before) >= 1, seconds=120)
+        step_until(learner, lambda: len(pids(tmp_path) - before) >= 1, seconds=120)
         steps = learner.env_steps
-        until(learner, lambda: learner.env_steps >= steps + 160)
+        step_until(learner, lambda: learner.env_steps >= steps + 160)
         counted = learner.params["normalizer", "observation", "moments"][0, 0]
         assert learner.env_steps == counted and learner.sums["restarts"] >= 1
         learner.close()
@@ -48,10 +47,3 @@ def two_levels(recipe, near, far):
     line = collect_of(recipe) | workers(1, 1, on=far, name="collectors") | recipe.prepare
     line = line | batches_of(recipe) | gradients_of(recipe)
     return line | workers(2, on=near, name="learners") | update_of(recipe)
-
-
-def until(learner, condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        learner.step()
-        assert time.monotonic() < end, "it never came"

@@ -8,8 +8,10 @@ from functools import partial
 
 import pytest
 
-from tests.schemes.faulty import pids
-from tests.schemes.test_remote import learner_of, steps_until
+from nappo2 import ppo
+from tests.makers.environments import faulty, pids
+from tests.makers.recipes import SMALL_PPO, run_of
+from tests.makers.stepping import step_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -18,16 +20,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 def test_five_of_five_kills_are_survived(name, on_ray, tmp_path):
     """Of whoever holds environments, at random moments; each replaced within 30 s, counts exact."""
     chance = random.Random(name)
-    learner = learner_of(tmp_path, name, on_ray())
-    steps_until(learner, lambda: learner.env_steps >= 160)
+    learner = run_of(ppo(faulty(tmp_path), SMALL_PPO), name, on=on_ray())
+    step_until(learner, lambda: learner.env_steps >= 160)
     seconds = []
     for kill in range(5):
         end = time.monotonic() + chance.uniform(0.1, 2.0)
-        steps_until(learner, partial(passed, end))
+        step_until(learner, partial(passed, end))
         victim = chance.choice(sorted(pids(tmp_path)))
         start = time.monotonic()
         os.kill(victim, signal.SIGKILL)
-        steps_until(learner, partial(replaced, learner, tmp_path, victim, kill + 1))
+        step_until(learner, partial(replaced, learner, tmp_path, victim, kill + 1))
         seconds.append(time.monotonic() - start)
     print(f"\n{name}: replaced after {', '.join(f'{x:.1f}' for x in seconds)} s")
     assert max(seconds) < 30

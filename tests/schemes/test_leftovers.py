@@ -11,53 +11,23 @@ from pathlib import Path
 import pytest
 
 from nappo2.schemes.remote.watchdog import alive, children
-from tests.cli.test_cli import SHORT, until
+from tests.makers.commands import NAPPO2, SHORT, rows_written
+from tests.makers.processes import check_all_gone, environ_with, marked, until
 
 pytestmark = pytest.mark.timeout(300)
-MARK = "NAPPO2_TEST_MARK"
 
 
 def start(folder, *args):
     """A run on Ray, all of whose processes carry a mark in their environment."""
-    command = [
-        sys.executable,
-        "-m",
-        "nappo2.cli",
-        "train",
-        "ppo",
-        *SHORT,
-        "--backend",
-        "ray",
-        *args,
-    ]
+    command = [*NAPPO2, "train", "ppo", *SHORT, "--backend", "ray", *args]
     return subprocess.Popen(
         [*command, "--log-dir", "x"],
         cwd=folder,
-        env=os.environ | {MARK: str(folder)},
+        env=environ_with(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def marked(folder) -> list[str]:
-    """The processes that carry the mark."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={folder}".encode() in (path / "environ").read_bytes():
-                found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # gone, or somebody else's
-            continue
-    return found
-
-
-def all_gone(folder, seconds=60):
-    """Waits until nobody carries the mark."""
-    end = time.monotonic() + seconds
-    while left := marked(folder):
-        assert time.monotonic() < end, "still there: " + "; ".join(left)
-        time.sleep(0.05)
 
 
 def test_a_run_leaves_no_process(tmp_path):
@@ -66,15 +36,14 @@ def test_a_run_leaves_no_process(tmp_path):
     assert run.returncode == 0, errors
     result = json.loads(printed.splitlines()[-1])
     assert result["restarts"] == 0 and result["gradient_lag"] == 0
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
     """Ctrl-C within 5 s, with what was learnt; a driver that is killed takes its workers along."""
     with start(tmp_path, "--scheme", "da2cs", "--total-steps", "100000000") as run:
-        metrics = tmp_path / "x" / "metrics.csv"
-        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 3, seconds=150)
+        until(lambda: rows_written(tmp_path / "x") >= 3, seconds=150)
         assert len(marked(tmp_path)) > 3
         begun = time.monotonic()
         run.send_signal(ending)
@@ -84,7 +53,7 @@ def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
         assert run.returncode == 130, errors
         assert json.loads(printed.splitlines()[-1])["interrupted"]
         assert (tmp_path / "x" / "params.npz").exists()
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)
 
 
 def test_an_error_leaves_no_process(tmp_path):
@@ -100,13 +69,13 @@ class Broken(gymnasium.Env):
 recipe = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
 list(Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False))
 """
-    env = os.environ | {MARK: str(tmp_path)}
+    env = environ_with(tmp_path)
     found = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240
     )
     assert found.returncode == 1
     assert "environment 0 of Broken gave an observation that is not finite" in found.stderr
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)
 
 
 def test_what_a_killed_driver_started_is_ended(tmp_path):
@@ -122,7 +91,7 @@ free = subprocess.Popen(sleep, start_new_session=True, **quiet)
 print(free.pid, flush=True)
 time.sleep(600)
 """
-    env = os.environ | {MARK: str(tmp_path)}
+    env = environ_with(tmp_path)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         free = int(run.stdout.readline())
@@ -157,15 +126,14 @@ def test_a_daemon_that_is_killed_is_told_of(daemon, tmp_path):
     with start(
         tmp_path, "--scheme", "da2cs", "--checkpoint-every", "64", "--total-steps", "100000000"
     ) as run:
-        metrics = tmp_path / "x" / "metrics.csv"
-        until(lambda: metrics.exists() and metrics.read_text().count("\n") > 10, seconds=150)
+        until(lambda: rows_written(tmp_path / "x") >= 10, seconds=150)
         for process in psutil.Process(run.pid).children(recursive=True):
             if process.name() == daemon:
                 process.kill()
         _, errors = run.communicate(timeout=150)
     assert f"as Ray ends it when its {'raylet' if daemon == 'raylet' else ''}" in errors
     assert "The checkpoints of the run are good: `nappo2 train --resume LOG_DIR`" in errors
-    all_gone(tmp_path)
+    check_all_gone(tmp_path)
 
 
 def test_who_was_started_by_a_carrier_is_known_whatever_its_environment_says():

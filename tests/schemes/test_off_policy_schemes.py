@@ -6,6 +6,7 @@ Two pendulums take a step each per rollout, so a rollout is 2 transitions.
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
+from itertools import islice
 
 import pytest
 import torch
@@ -17,7 +18,8 @@ from nappo2.recipes import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2,
 from nappo2.schemes import SCHEMES
 from nappo2.stages import final, future, hindsight, prioritized_replay
 from nappo2.stages.recipe import batches_of, collect_of
-from tests.schemes.taken import taken
+from tests.makers.recipes import scheme_arguments
+from tests.makers.stepping import steps_of, train_until
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
 CONFIG = SAC(**SMALL)
@@ -39,18 +41,17 @@ def one_by_one(recipe):
 
 def run(name, num_updates, recipe, **options):
     """State, params and report of each step; a step is an update."""
-    pipe, params = scheme(name, one_by_one(recipe), **taken(name, **options)), recipe.init(0)
-    state = pipe.init(params, 1)
-    for version in range(1, num_updates + 1):
-        state, params, report = pipe.step(params, state)
+    pipe = scheme(name, one_by_one(recipe), **scheme_arguments(name, **options))
+    steps = steps_of(pipe, recipe.init(0))
+    for version, (state, params, report) in enumerate(islice(steps, num_updates), 1):
         assert params["version"] == version
         yield state, params, report
 
 
 def train(name, num_updates=30, recipe=None, **options):
     """The params after each update, and its report."""
-    found = [found[1:] for found in run(name, num_updates, recipe or make_recipe(), **options)]
-    return tuple(zip(*found, strict=True))
+    steps = [step[1:] for step in run(name, num_updates, recipe or make_recipe(), **options)]
+    return tuple(zip(*steps, strict=True))
 
 
 trained = cache(train)
@@ -124,7 +125,9 @@ def test_one_collector_equals_none(same):
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened, replay and all."""
-    first, second = (scheme(name, make_recipe(), **taken(name, learners=1)) for name in (old, new))
+    first, second = (
+        scheme(name, make_recipe(), **scheme_arguments(name, learners=1)) for name in (old, new)
+    )
     params = make_recipe().init(0)
     state = first.init(params, 1)
     for _ in range(15):
@@ -193,7 +196,9 @@ def inners(name, state):
 @pytest.mark.parametrize("name", [*AVERAGING, *ASYNCHRONOUS])
 def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start_steps):
     """Evenly, and rounded up; each has a ring of that length."""
-    pipe = scheme(name, make_recipe(), **taken(name, learners=learners, collectors=learners))
+    pipe = scheme(
+        name, make_recipe(), **scheme_arguments(name, learners=learners, collectors=learners)
+    )
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (capacity, start_steps)
     params = make_recipe().init(0)
@@ -203,7 +208,7 @@ def test_learners_share_the_totals_of_the_replay(name, learners, capacity, start
 
 @pytest.mark.parametrize("name", ["3cs", "da2cs"])
 def test_one_replay_has_all_of_them(name):
-    pipe = scheme(name, make_recipe(), **taken(name, learners=2, collectors=2))
+    pipe = scheme(name, make_recipe(), **scheme_arguments(name, learners=2, collectors=2))
     (shown,) = [stage.arguments for stage in pipe.stages if stage.name == "replay"]
     assert (shown["capacity"], shown["start_steps"]) == (1000, 40)
 
@@ -216,7 +221,7 @@ def test_updates_per_transition(name, ratio):
     The repr of the pipeline says so.
     """
     recipe, pair = make_recipe(update_ratio=ratio, start_steps=0), {"learners": 2, "collectors": 2}
-    pipe = scheme(name, recipe, **taken(name, **pair))
+    pipe = scheme(name, recipe, **scheme_arguments(name, **pair))
     each = ratio / 2 if name in AVERAGING else ratio
     assert repr(pipe).endswith(f"({each:g} updates per transition)")
     assert updates_per_transition(pipe) == each
@@ -296,7 +301,7 @@ def test_a_recipe_takes_another_replay(name):
         q=q,
         replay=partial(prioritized_replay, priority=error, alpha=1.0),
     )
-    pipe = scheme(name, recipe, **taken(name, **PIECES))
+    pipe = scheme(name, recipe, **scheme_arguments(name, **PIECES))
     (shown,) = [its.arguments for its in pipe.stages if its.kind == "prioritized_replay"]
     assert (shown["capacity"], shown["alpha"]) == (1000 if name == "3cs" else 500, 1.0)
     *_, (state, params, report) = run(name, 20, recipe, **PIECES)
@@ -311,7 +316,7 @@ def test_hindsight_stays_with_its_collector(name):
     """Put behind ``collect``, it is left of every cut, whatever the workers share."""
     recipe = double_dqn(envs.bit_flipping(2, 4), DQN(**SMALL, num_steps=4))
     recipe = recipe.replace(rollouts=hindsight(envs.bits_reward, future(2)))
-    kinds = [its.kind for its in scheme(name, recipe, **taken(name, **PIECES)).stages]
+    kinds = [its.kind for its in scheme(name, recipe, **scheme_arguments(name, **PIECES)).stages]
     assert kinds[:2] == ["collect", "hindsight"]
     *_, (state, _, _) = run(name, 4, recipe, **PIECES)
     (own, *_) = [inner["replay"] for inner in inners(name, state)]
@@ -362,10 +367,7 @@ def test_looking_at_each_rollout_changes_no_number(name, source, ratio, same):
     """A Learner's params are those of the pipeline alone, which waits for a batch, to the last bit."""
     recipe = SOURCES[source](start_steps=40, capacity=200, update_ratio=ratio)
     run = Learner(scheme(name, recipe), recipe.init(0), seed=1, progress=False)
-    pipe, params = scheme(name, recipe), recipe.init(0)
-    state = pipe.init(params, 1)
-    while params["version"] < 6:
-        state, params, _ = pipe.step(params, state)
+    params, _ = train_until(scheme(name, recipe), recipe.init(0), 6)
     while run.params["version"] < params["version"]:
         run.step()
     assert same(run.params, params)

@@ -7,9 +7,8 @@ import pytest
 
 from nappo2 import scheme
 from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
-from tests.faults.test_workers import listening, sockets_of
-from tests.schemes.test_schemes import RECIPE
+from tests.makers.processes import listening, sockets_of
+from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -17,9 +16,9 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SCHEMES)
 def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
     """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by."""
-    given = {"collectors": 2, "learners": 2, "on": on_ray()}
-    pipe = scheme(name, RECIPE, **{word: x for word, x in given.items() if word in TAKES[name]})
-    params = RECIPE.init(0)
+    given = scheme_arguments(name, collectors=2, learners=2, on=on_ray())
+    pipe = scheme(name, CARTPOLE_PPO, **given)
+    params = CARTPOLE_PPO.init(0)
     state, _, _ = pipe.step(params, pipe.init(params, 1))
     below = [process.pid for process in psutil.Process().children(recursive=True)]
     here, hosts = sockets_of(below), set()

@@ -27,12 +27,16 @@ from nappo2 import (
 )
 from nappo2.reports import flat
 from nappo2.schemes.remote import actors_of
-from nappo2.schemes.seven import TAKES
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
-from tests.schemes.faulty import faulty, pids
-from tests.schemes.test_schemes import CONFIG, RECIPE, train
+from tests.makers.environments import faulty, pids
+from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
+from tests.makers.stepping import step_until, train_until
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def train(name, num_updates=24, **options):
+    return train_until(scheme(name, CARTPOLE_PPO, **options), CARTPOLE_PPO.init(0), num_updates)
 
 
 @pytest.mark.parametrize("name", ["2dacs", "3ds"])
@@ -60,8 +64,11 @@ def test_a_learner_looks_at_each_rollout_there_too(name, on_ray, same):
 
 def test_a_run_moves_to_ray_and_back(on_ray, same):
     """With one learner, as if nothing had happened."""
-    whole, distributed = scheme("3cs", RECIPE), scheme("2dacs", RECIPE, learners=1, on=on_ray())
-    params = RECIPE.init(0)
+    whole, distributed = (
+        scheme("3cs", CARTPOLE_PPO),
+        scheme("2dacs", CARTPOLE_PPO, learners=1, on=on_ray()),
+    )
+    params = CARTPOLE_PPO.init(0)
     state = whole.init(params, 1)
     for pipe, num_steps in ((whole, 2), (distributed, 2 * 4), (whole, 2)):
         state = adopt(pipe, state, params, 99)
@@ -71,7 +78,7 @@ def test_a_run_moves_to_ray_and_back(on_ray, same):
 
 
 def test_actors_own_actors_and_say_where_time_goes(on_ray):
-    pipe = scheme("dadacs", RECIPE, collectors=2, learners=2, on=on_ray())
+    pipe = scheme("dadacs", CARTPOLE_PPO, collectors=2, learners=2, on=on_ray())
     assert actors_of(pipe, 1) == 1 + 2 + 2
     params, reports = train("dadacs", 8, collectors=2, on=on_ray())
     assert params["version"] == 8 and reports[-1].means["gradient_lag"].value == 0
@@ -82,8 +89,8 @@ def test_actors_own_actors_and_say_where_time_goes(on_ray):
 
 
 def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray):
-    pipe, params = collect_of(RECIPE) | workers(2, on=on_ray()), RECIPE.init(0)
-    here = collect_of(RECIPE) | workers(2)
+    pipe, params = collect_of(CARTPOLE_PPO) | workers(2, on=on_ray()), CARTPOLE_PPO.init(0)
+    here = collect_of(CARTPOLE_PPO) | workers(2)
     _, rollout, _ = pipe.step(params, pipe.init(params, 1))
     _, expected, _ = here.step(params, here.init(params, 1))
     assert torch.equal(rollout["observation"], expected["observation"])
@@ -92,35 +99,23 @@ def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray
 # --- what goes wrong
 
 
-def learner_of(folder, name, on, **options):
-    env = faulty(folder)
-    recipe = ppo(env, CONFIG)
-    counts = {word: 2 for word in ("collectors", "learners") if word in TAKES[name]}
-    pipe = scheme(name, recipe, on=on, **counts | options)
-    return Learner(pipe, recipe.init(0), 1, 10**9, progress=False)
-
-
-def steps_until(learner, condition, seconds=60):
-    """Steps until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        learner.step()
-        assert time.monotonic() < end, "it never came"
+def faulty_run(folder, name, on):
+    return run_of(ppo(faulty(folder), SMALL_PPO), name, on=on)
 
 
 @pytest.mark.parametrize("fault", ["raise", "exit", "hang", "kill"])
 def test_a_collector_that_is_lost_is_replaced(fault, on_ray, tmp_path):
     """Within 30 s, while the other goes on; every step that was delivered is counted once."""
-    learner = learner_of(tmp_path, "da2cs", on_ray(deadline=3.0))
-    steps_until(learner, lambda: learner.env_steps >= 160)
+    learner = faulty_run(tmp_path, "da2cs", on_ray(deadline=3.0))
+    step_until(learner, lambda: learner.env_steps >= 160)
     start = time.monotonic()
     if fault == "kill":
         os.kill(min(pids(tmp_path)), signal.SIGKILL)
     else:
         (tmp_path / fault).write_text("")
-    steps_until(learner, lambda: learner.sums["restarts"] >= 1 and len(pids(tmp_path)) == 2)
+    step_until(learner, lambda: learner.sums["restarts"] >= 1 and len(pids(tmp_path)) == 2)
     assert time.monotonic() - start < 30
-    steps_until(learner, lambda: learner.state["collectors"].members[0].failures == 0)
+    step_until(learner, lambda: learner.state["collectors"].members[0].failures == 0)
     counted = learner.params["normalizer", "observation", "moments"][0, 0]
     assert learner.env_steps == counted and learner.sums["restarts"] == 1
     learner.close()
@@ -129,14 +124,14 @@ def test_a_collector_that_is_lost_is_replaced(fault, on_ray, tmp_path):
 @pytest.mark.parametrize("name", ["2dacs", "3ds", "dadacs"])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     """Also in 3ds, where the others keep the optimiser's state and regroup; versions only grow."""
-    learner = learner_of(tmp_path, name, on_ray())
-    steps_until(learner, lambda: learner.env_steps >= 160)
+    learner = faulty_run(tmp_path, name, on_ray())
+    step_until(learner, lambda: learner.env_steps >= 160)
     version = learner.params["version"]
     victims = pids(tmp_path) if name != "dadacs" else _learners(learner)
     os.kill(min(victims), signal.SIGKILL)
-    steps_until(learner, lambda: learner.sums["restarts"] >= 1)
+    step_until(learner, lambda: learner.sums["restarts"] >= 1)
     after = learner.params["version"]
-    steps_until(learner, lambda: learner.params["version"] >= after + 8)
+    step_until(learner, lambda: learner.params["version"] >= after + 8)
     assert version <= after
     counted = learner.params["normalizer", "observation", "moments"][0, 0]
     assert learner.env_steps == counted
@@ -150,9 +145,9 @@ def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(
     """The first dies; at the next call of ``phase`` the second does: both are replaced, counts exact."""
     from nappo2.schemes.remote import backend
 
-    recipe = ppo(envs.cartpole(2), CONFIG)
+    recipe = ppo(envs.cartpole(2), SMALL_PPO)
     run = Learner(scheme("3ds", recipe, on=on_ray()), recipe.init(0), 1, 10**9, progress=False)
-    steps_until(run, lambda: run.env_steps >= 32)
+    step_until(run, lambda: run.env_steps >= 32)
     victims, real = sorted(_learners(run)), backend.answers
     rest = {"node": 0, "meet": 2, "join": 3, "ask": 4}[phase]
 
@@ -165,9 +160,9 @@ def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(
 
     monkeypatch.setattr(backend, "answers", answers)
     os.kill(victims[0], signal.SIGKILL)
-    steps_until(run, lambda: run.sums["restarts"] >= 2)
+    step_until(run, lambda: run.sums["restarts"] >= 2)
     version = run.params["version"]
-    steps_until(run, lambda: run.params["version"] >= version + 8)
+    step_until(run, lambda: run.params["version"] >= version + 8)
     counted = run.params["normalizer", "observation", "moments"][0, 0]
     assert run.env_steps == counted and not _learners(run) & set(victims)
     moments = [tree_leaves(run.state["learners"].ask(i)["update"]) for i in range(2)]
@@ -206,19 +201,19 @@ def _learners(learner):
 def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
     """With the original error, and that of the worker as its cause."""
     (tmp_path / "always").write_text("")
-    learner = learner_of(tmp_path, "da2cs", on_ray())
+    learner = faulty_run(tmp_path, "da2cs", on_ray())
     with pytest.raises(ZeroDivisionError, match="the simulator broke") as raised:
         learner.step()
-    assert "faulty.py" in str(raised.value.__cause__)
+    assert "environments.py" in str(raised.value.__cause__)
     learner.close()
 
 
 def test_a_crash_loop_ends_with_its_cause(on_ray, tmp_path):
-    learner = learner_of(tmp_path, "2dacs", on_ray(max_restarts=2))
-    steps_until(learner, lambda: learner.env_steps >= 64)
+    learner = faulty_run(tmp_path, "2dacs", on_ray(max_restarts=2))
+    step_until(learner, lambda: learner.env_steps >= 64)
     (tmp_path / "always").write_text("")
     with pytest.raises(RuntimeError, match="was lost 3 times in a row") as raised:
-        steps_until(learner, lambda: False)
+        step_until(learner, lambda: False)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
     learner.close()
 
@@ -227,7 +222,7 @@ def test_what_fails_at_its_start_is_raised_there(on_ray):
     def reset(seed):
         raise FileNotFoundError("no such simulator")
 
-    recipe = ppo(envs.cartpole(2)._replace(reset=reset), CONFIG)
+    recipe = ppo(envs.cartpole(2)._replace(reset=reset), SMALL_PPO)
     pipe = scheme("da2cs", recipe, on=on_ray())
     with pytest.raises(FileNotFoundError, match="no such simulator"):
         pipe.init(recipe.init(0), 0)
@@ -241,16 +236,16 @@ def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
             return batch["advantage"].mean(), {}
 
     line = (
-        collect_of(RECIPE)
-        | RECIPE.prepare
-        | batches_of(RECIPE)
+        collect_of(CARTPOLE_PPO)
+        | CARTPOLE_PPO.prepare
+        | batches_of(CARTPOLE_PPO)
         | gradients(loss)
         | workers(2, on=on_ray())
     )
     with pytest.raises(
         ValueError, match=r"pipeline\.step.*\.loss\.lock cannot be sent to a worker"
     ):
-        line.init(RECIPE.init(0), 0)
+        line.init(CARTPOLE_PPO.init(0), 0)
 
 
 def test_what_is_large_by_accident_is_named_too(on_ray):
@@ -260,21 +255,21 @@ def test_what_is_large_by_accident_is_named_too(on_ray):
         return (batch["advantage"] * table[0]).mean(), {}
 
     line = (
-        collect_of(RECIPE)
-        | RECIPE.prepare
-        | batches_of(RECIPE)
+        collect_of(CARTPOLE_PPO)
+        | CARTPOLE_PPO.prepare
+        | batches_of(CARTPOLE_PPO)
         | gradients(loss)
         | workers(2, on=on_ray())
     )
     with pytest.raises(ValueError, match=r"\.loss\.table takes 4\.\d MB"):
-        line.init(RECIPE.init(0), 0)
+        line.init(CARTPOLE_PPO.init(0), 0)
 
 
 def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
     monkeypatch.setattr("nappo2.schemes.remote.cluster.PLACE_SECONDS", 1.0)
-    pipe = scheme("2dacs", RECIPE, learners=2, on=on_ray(num_cpus=100))
+    pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=100))
     with pytest.raises(RuntimeError, match="2 workers find no place: they need 200 CPU, and"):
-        pipe.init(RECIPE.init(0), 0)
+        pipe.init(CARTPOLE_PPO.init(0), 0)
 
 
 def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, caplog):
@@ -284,10 +279,10 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     monkeypatch.setattr(backend, "find_place", lambda *args: None)
     monkeypatch.setattr(backend, "START_SECONDS", 2.0)
     monkeypatch.setattr(calls, "SLOW_SECONDS", 0.5)
-    pipe = scheme("2dacs", RECIPE, learners=2, on=on_ray(num_cpus=100, deadline=0.5))
+    pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=100, deadline=0.5))
     words = r"1 of 1 workers still wait for Ray to give them a place and a process: .* of 5 CPU"
     with pytest.raises(TimeoutError, match=words):
-        pipe.init(RECIPE.init(0), 0)
+        pipe.init(CARTPOLE_PPO.init(0), 0)
     assert "after 0.5 s 1 of 1 workers still wait" in caplog.text
 
 
@@ -332,12 +327,17 @@ def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(on_ray):
 def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
     """The same processes go on with the same episodes, with one minibatch instead of two."""
     on = on_ray()
-    run = Learner(scheme("2dacs", RECIPE, on=on), RECIPE.init(0), progress=False)
+    run = Learner(scheme("2dacs", CARTPOLE_PPO, on=on), CARTPOLE_PPO.init(0), progress=False)
     run.step()
     cut = run.state["learners"]
     before = [cut.ask(i)["collect"].length.tolist() for i in range(2)]
-    changed = collect_of(RECIPE) | RECIPE.prepare | minibatches(1, 1) | gradients_of(RECIPE)
-    run.adopt(changed | workers(2, on=on, name="learners") | update_of(RECIPE))
+    changed = (
+        collect_of(CARTPOLE_PPO)
+        | CARTPOLE_PPO.prepare
+        | minibatches(1, 1)
+        | gradients_of(CARTPOLE_PPO)
+    )
+    run.adopt(changed | workers(2, on=on, name="learners") | update_of(CARTPOLE_PPO))
     cut, old = run.state["learners"], cut
     assert [m.worker for m in cut.members] == [m.worker for m in old.members]
     assert [cut.ask(i)["collect"].length.tolist() for i in range(2)] == before
@@ -350,7 +350,7 @@ def test_workers_on_ray_receive_another_pipeline_and_keep_their_memory(on_ray):
 
 def test_live_simulators_do_not_travel_and_begin_anew(on_ray):
     """From two collectors on Ray to none: the optimiser goes on, the episodes do not."""
-    recipe = ppo(envs.make("CartPole-v1", 2), CONFIG)
+    recipe = ppo(envs.make("CartPole-v1", 2), SMALL_PPO)
     run = Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False)
     run.step()
     moments = run.state["update"]

@@ -20,21 +20,15 @@ from nappo2 import (
 from nappo2.schemes import SCHEMES, serial
 from nappo2.schemes.seven import TAKES
 from nappo2.stages.recipe import batches_of, collect_of, learn_of, update_of
-from tests.schemes.taken import taken
+from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
+from tests.makers.stepping import train_until
 
 K = 4
-CONFIG = PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
-RECIPE = ppo(envs.cartpole(2), CONFIG)
 
 
-def train(name, num_updates=24, recipe=RECIPE, **options):
-    """Params after at least ``num_updates`` updates, and all reports."""
-    pipe, params = scheme(name, recipe, **options), recipe.init(0)
-    state, reports = pipe.init(params, 1), []
-    while params["version"] < num_updates:
-        state, params, report = pipe.step(params, state)
-        reports.append(report)
-    return params, reports
+def train(name, num_updates=24, recipe=CARTPOLE_PPO, **options):
+    """Params after at least so many updates, and all reports."""
+    return train_until(scheme(name, recipe, **options), recipe.init(0), num_updates)
 
 
 TABLE = {
@@ -53,9 +47,9 @@ TABLE = {
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_shows_where_it_is_cut(name):
     """As in the table of the design, with the parts of the recipe between."""
-    shown = repr(scheme(name, RECIPE, **taken(name, collectors=6, learners=2))).replace(
-        "num_workers=2", "n"
-    )
+    shown = repr(
+        scheme(name, CARTPOLE_PPO, **scheme_arguments(name, collectors=6, learners=2))
+    ).replace("num_workers=2", "n")
     shown = shown.replace("num_workers=3", "n").replace("num_workers=6", "n")
     for part in ("(num_steps=8)", "(num_epochs=2, num_minibatches=2)", "(lambda_=0.95)"):
         shown = shown.replace(part, "")
@@ -110,7 +104,7 @@ def lags(name, **options):
 @pytest.mark.parametrize("name", LAGS)
 @pytest.mark.parametrize(("c", "l"), [(2, 2), (3, 2), (2, 3)])
 def test_lags_are_those_of_the_table(name, c, l):
-    assert lags(name, **taken(name, collectors=c * l, learners=l)) == LAGS[name](c, l)
+    assert lags(name, **scheme_arguments(name, collectors=c * l, learners=l)) == LAGS[name](c, l)
 
 
 def test_being_ahead_is_as_more_collectors_for_the_lag():
@@ -120,7 +114,7 @@ def test_being_ahead_is_as_more_collectors_for_the_lag():
 
 def test_synchronous_sampling_is_a_cut_that_waits_for_all():
     """Two workers of two environments make rollouts of four, whose seeds differ."""
-    pipe, params = collect_of(RECIPE) | workers(2), RECIPE.init(0)
+    pipe, params = collect_of(CARTPOLE_PPO) | workers(2), CARTPOLE_PPO.init(0)
     _, rollout, report = pipe.step(params, pipe.init(params, 1))
     assert rollout.batch_size == (8, 4) and report.sums["env_steps"] == 32
     assert not torch.equal(rollout["observation"][:, :2], rollout["observation"][:, 2:])
@@ -128,7 +122,7 @@ def test_synchronous_sampling_is_a_cut_that_waits_for_all():
 
 def test_local_sgd_keeps_versions_and_statistics():
     """Three rollouts of four updates on each of two workers, whose params are averaged."""
-    s = RECIPE
+    s = CARTPOLE_PPO
     pipe = collect_of(s) | s.prepare | learn_of(s) | repeat(3) | workers(2)
     params, state = s.init(0), None
     state = pipe.init(params, 1)
@@ -141,8 +135,10 @@ def test_local_sgd_keeps_versions_and_statistics():
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened."""
-    first, second = (scheme(name, RECIPE, **taken(name, learners=1)) for name in (old, new))
-    params, state = steps(first, RECIPE.init(0), first.init(RECIPE.init(0), 1), 12)
+    first, second = (
+        scheme(name, CARTPOLE_PPO, **scheme_arguments(name, learners=1)) for name in (old, new)
+    )
+    params, state = steps(first, CARTPOLE_PPO.init(0), first.init(CARTPOLE_PPO.init(0), 1), 12)
     params, _ = steps(second, params, adopt(second, state, params, 99), 24)
     assert same(params, train("3cs")[0])
 
@@ -156,7 +152,7 @@ def steps(pipe, params, state, num_updates):
 @pytest.mark.parametrize("name", SCHEMES)
 def test_every_env_step_is_counted_once(name):
     """What the params' moments have counted is what the reports say was collected."""
-    params, reports = train(name, 40, **taken(name, collectors=2))
+    params, reports = train(name, 40, **scheme_arguments(name, collectors=2))
     counted = params["normalizer", "observation", "moments"][0, 0]
     assert counted == join(reports).sums["env_steps"] > 0
 
@@ -183,22 +179,25 @@ def test_gradients_of_fewer_samples_weigh_less():
 
 def test_a_rollout_that_was_cut_short_is_padded_and_masked():
     """The other's 8 steps stay; the 4 that are missing are masked and bootstrap from the fourth."""
-    pipe, params = collect_of(RECIPE) | workers(2, wait_for=1, preempt=0.5), RECIPE.init(0)
-    learnt = pipe | RECIPE.prepare
+    pipe, params = (
+        collect_of(CARTPOLE_PPO) | workers(2, wait_for=1, preempt=0.5),
+        CARTPOLE_PPO.init(0),
+    )
+    learnt = pipe | CARTPOLE_PPO.prepare
     _, rollout, report = learnt.step(params, learnt.init(params, 1))
     assert rollout["mask"].sum(0).tolist() == [8, 8, 4, 4] and report.sums["env_steps"] == 24
     assert rollout["next", "done"][3, 2:].all()
     assert (rollout["next", "truncated"] ^ rollout["next", "terminated"])[3, 2:].all()
 
     def alone(params, seed):
-        source = collect_of(RECIPE) | RECIPE.prepare
+        source = collect_of(CARTPOLE_PPO) | CARTPOLE_PPO.prepare
         return source.step(params, source.init(params, seed))[1]
 
     from nappo2 import fold_in
 
     whole = alone(params, fold_in(1, 1))
     assert torch.equal(rollout["observation"][:4, 2:], whole["observation"][:4])
-    batches = learnt | batches_of(RECIPE)
+    batches = learnt | batches_of(CARTPOLE_PPO)
     state, sizes = batches.init(params, 1), []
     for _ in range(4):
         state, minibatch, _ = batches.step(params, state)
@@ -225,21 +224,21 @@ def test_misfits_are_one_sentence():
         ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
     ]:
         with pytest.raises(ValueError, match=message):
-            scheme("2dacs", RECIPE, **options)
+            scheme("2dacs", CARTPOLE_PPO, **options)
     with pytest.raises(ValueError, match="ahead is an integer of at least 0, not -1"):
-        scheme("da2cs", RECIPE, ahead=-1)
+        scheme("da2cs", CARTPOLE_PPO, ahead=-1)
     with pytest.raises(ValueError, match="workers that meet in all_reduce cannot wait for 1 of 2"):
-        scheme("3ds", RECIPE, wait_for=1)
+        scheme("3ds", CARTPOLE_PPO, wait_for=1)
     with pytest.raises(ValueError, match="no scheme is called 'dadac'; there are 3cs, 3ds, 2dacs"):
-        scheme("dadac", RECIPE)
+        scheme("dadac", CARTPOLE_PPO)
     with pytest.raises(ValueError, match="recipe is a recipe"):
-        scheme("3cs", collect_of(RECIPE))
+        scheme("3cs", collect_of(CARTPOLE_PPO))
 
 
 def test_learners_have_a_collector_each_at_least():
     """The original's README asks for 2 collectors and 6 learners."""
     with pytest.warns(UserWarning, match="each has 1, so there are 6"):
-        pipe = scheme("dadacs", RECIPE, collectors=2, learners=6)
+        pipe = scheme("dadacs", CARTPOLE_PPO, collectors=2, learners=6)
     assert pipe.stages[1].arguments["num_workers"] == 1
 
 
@@ -251,24 +250,29 @@ def test_an_error_in_one_process_is_raised_where_it_happens():
 
     from nappo2 import gradients
 
-    line = collect_of(RECIPE) | RECIPE.prepare | batches_of(RECIPE) | gradients(broken)
-    for pipe in (line | workers(2), line | all_reduce() | update_of(RECIPE) | workers(2)):
-        params = RECIPE.init(0)
+    line = (
+        collect_of(CARTPOLE_PPO)
+        | CARTPOLE_PPO.prepare
+        | batches_of(CARTPOLE_PPO)
+        | gradients(broken)
+    )
+    for pipe in (line | workers(2), line | all_reduce() | update_of(CARTPOLE_PPO) | workers(2)):
+        params = CARTPOLE_PPO.init(0)
         with pytest.raises(ZeroDivisionError, match="in the loss"):
             pipe.step(params, pipe.init(params, 0))
 
 
 def test_workers_of_a_cut_that_fits_adopt_what_is_left_of_it():
     """They go on with their episodes: under other losses, waiting for others, in another scheme."""
-    run = Learner(scheme("2dacs", RECIPE), RECIPE.init(0), progress=False)
+    run = Learner(scheme("2dacs", CARTPOLE_PPO), CARTPOLE_PPO.init(0), progress=False)
     run.step()
     members = run.state["learners"].members
     lengths = [m.worker.state["collect"].length for m in members]
     for name in ("2daca", "2dacs"):
-        run.adopt(scheme(name, RECIPE))
+        run.adopt(scheme(name, CARTPOLE_PPO))
         assert run.state["learners"].members is members
     assert [m.worker.state["collect"].length for m in members] == lengths
-    run.adopt(scheme("dadacs", RECIPE))
+    run.adopt(scheme("dadacs", CARTPOLE_PPO))
     assert run.state["learners"].members is members
     inner = [m.worker.state["collectors"].members[0].worker.state for m in members]
     assert all((x["collect"].length == n).all() for x, n in zip(inner, lengths, strict=True))
@@ -280,10 +284,12 @@ def test_workers_of_a_cut_that_fits_adopt_what_is_left_of_it():
 @pytest.mark.parametrize("new", ["3cs", "da2cs", "2daca", "3ds"])
 def test_a_learner_goes_on_under_another_scheme(new):
     """The params and the rows that it has stay, and new ones follow."""
-    run = Learner(scheme("3cs", RECIPE), RECIPE.init(0), target_steps=64, progress=False).run()
+    run = Learner(
+        scheme("3cs", CARTPOLE_PPO), CARTPOLE_PPO.init(0), target_steps=64, progress=False
+    ).run()
     rows, version = list(run.metrics), run.params["version"]
     run.target_steps = 128
-    run.adopt(scheme(new, RECIPE)).run()
+    run.adopt(scheme(new, CARTPOLE_PPO)).run()
     assert run.metrics[: len(rows)] == rows and run.env_steps >= 128
     assert run.params["version"] > version and run.done()
 
@@ -300,18 +306,18 @@ def test_an_argument_that_would_change_nothing_is_refused(name, argument):
     (key,) = argument
     if key in TAKES[name]:
         also = {"preempt": 0.5} if key == "wait_for" else {}
-        lines = [scheme(name, RECIPE, **given).stages for given in (argument | also, also)]
+        lines = [scheme(name, CARTPOLE_PPO, **given).stages for given in (argument | also, also)]
         cuts = [[x.arguments for x in line if x.kind == "workers"] for line in lines]
         assert cuts[0] != cuts[1]
         return
     with pytest.raises(ValueError, match=f"the scheme {name} takes no {key}; it"):
-        scheme(name, RECIPE, **argument)
+        scheme(name, CARTPOLE_PPO, **argument)
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])
 def test_a_population_is_of_no_other_scheme(name):
     """And it shows itself."""
-    many = population(RECIPE, 3)
+    many = population(CARTPOLE_PPO, 3)
     with pytest.raises(ValueError, match="a population learns in one process; of the schemes, 3cs"):
         scheme(name, many)
     assert "members" in repr(many) and "members" in look(many).html

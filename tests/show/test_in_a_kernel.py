@@ -7,12 +7,10 @@ from queue import Empty
 from uuid import uuid4
 
 import nbformat
-import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from tests.cli.test_cli import until
-from tests.house.test_notebooks import marked
+from tests.makers.processes import check_all_gone, environ_with, marked, until
 
 pytestmark = pytest.mark.timeout(180)
 SETUP = """
@@ -46,8 +44,7 @@ class Kernel:
 
     def __init__(self, folder):
         self.mark, self.manager = uuid4().hex, KernelManager(kernel_name="python3")
-        env = os.environ | {"NAPPO2_NOTEBOOK": self.mark}
-        self.manager.start_kernel(cwd=str(folder), env=env)
+        self.manager.start_kernel(cwd=str(folder), env=environ_with(self.mark))
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
@@ -93,10 +90,7 @@ def kernel(tmp_path):
     one = Kernel(tmp_path)
     yield one
     one.end()
-    _, left = psutil.wait_procs(marked(one.mark), timeout=30)
-    for process in left:
-        process.kill()
-    assert not left
+    check_all_gone(one.mark, seconds=30)
 
 
 def interrupt(kernel):

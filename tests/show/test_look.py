@@ -28,7 +28,7 @@ from nappo2.schemes import SCHEMES, serial
 from nappo2.show._diagram import diagram
 from nappo2.show.captions import cut_of
 from nappo2.stages.recipe import collect_of
-from tests.schemes.taken import taken
+from tests.makers.recipes import scheme_arguments
 
 RECIPE = ppo(envs.cartpole(4), PPO(num_steps=32, num_minibatches=2, hidden=(8,)))
 PARAMS = RECIPE.init(0)
@@ -41,7 +41,7 @@ def words(html):
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
-    pipe = scheme(name, RECIPE, **taken(name, collectors=4, learners=2))
+    pipe = scheme(name, RECIPE, **scheme_arguments(name, collectors=4, learners=2))
     html, cuts = pipe._repr_html_(), [s for s in pipe.stages if s.kind == "workers"]
     for record in pipe.stages:
         assert record.name in words(html)
@@ -56,7 +56,7 @@ def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
 )  # fmt: skip
 def test_each_cut_says_for_how_many_it_waits(name, waits):
     """Four collectors of two learners are two of each."""
-    drawn = words(diagram(scheme(name, RECIPE, **taken(name, collectors=4, learners=2))))
+    drawn = words(diagram(scheme(name, RECIPE, **scheme_arguments(name, collectors=4, learners=2))))
     assert re.findall(r"waits for (all \d|\d of \d)", drawn) == waits
 
 

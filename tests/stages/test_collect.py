@@ -157,7 +157,7 @@ def test_noise_that_is_drawn_before_is_the_noise_that_is_drawn_in_each_step(env)
     """To the last bit."""
     recipe = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
     params, found = recipe.init(0), []
-    for policy in (recipe.policy, recipe.policy._replace(parts=None)):
+    for policy in (recipe.policy, recipe.policy._replace(sampler=None)):
         source = collect(env, policy, 16)
         found.append(source.step(params, source.init(params, 4))[1])
     assert (found[0] == found[1]).all()

@@ -14,9 +14,9 @@ from nappo2.maths.activations import tanh
 from nappo2.populations._population import member
 from nappo2.reports import join
 from nappo2.stages.learning.loops import scan_program
-from nappo2.stages.recipe import collect_of, learn_of
-from tests.stages.test_learn import fused
-from tests.stages.test_learn_batches import RECIPES, train
+from nappo2.stages.recipe import collect_of
+from tests.makers.recipes import REPLAYED, fused, pendulum_ppo
+from tests.makers.stepping import train
 
 LONG = pytest.mark.learning  # as compiling takes long
 
@@ -31,8 +31,9 @@ def strict():
 
 def test_compiled_learning_is_learning(strict):
     """Within 1e-5, over three rollouts."""
-    params, reports = fused(jit=True)
-    expected, their_reports = fused()
+    one, other = pendulum_ppo(jit=True), pendulum_ppo()
+    params, reports = train(fused(one), one.init(0))
+    expected, their_reports = train(fused(other), other.init(0))
     ours, theirs = (ravel(p["weights"])[0] for p in (params, expected))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     for name, mean in reports[-1].means.items():
@@ -41,13 +42,13 @@ def test_compiled_learning_is_learning(strict):
 
 
 @LONG
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "td3"])
+@pytest.mark.parametrize("name", [name for name in REPLAYED if name != "td3"])
 def test_compiled_replayed_learning_is_learning(name, strict):
     """Within 1e-5; actor and targets of delayed TD3 move at every other update only."""
     found = []
     for jit in (False, True):
-        s = RECIPES[name](jit=jit)
-        params, _ = train(collect_of(s) | s.prepare | learn_of(s), s.init(0), 3)
+        s = REPLAYED[name](jit=jit)
+        params, _ = train(fused(s), s.init(0), 3)
         found.append(ravel({name: params[name].to_dict() for name in ("weights", "target")})[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 

@@ -11,8 +11,9 @@ from nappo2.recipes import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
 from nappo2.recipes.recurrent import recurrent_perceptrons
 from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import gae, sequences, update
-from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
-from tests.schemes.taken import taken
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of
+from tests.makers.recipes import composed, fused, scheme_arguments
+from tests.makers.stepping import items_of, train, train_until
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8, 8))
 ENV = envs.masked_cartpole(4, time_limit=13)  # so that episodes are truncated too
@@ -20,12 +21,8 @@ RECIPE = recurrent_ppo(ENV, CONFIG)
 AGENT, PARAMS = recurrent_perceptrons(ENV, hidden=(8, 8), normalize=True), RECIPE.init(0)
 
 
-def rollouts(num, source=collect_of(RECIPE), seed=0):
-    state, found = source.init(PARAMS, seed), []
-    for _ in range(num):
-        state, rollout, _ = source.step(PARAMS, state)
-        found.append(rollout)
-    return found
+def rollouts(num, seed=0):
+    return items_of(collect_of(RECIPE), PARAMS, num, seed)
 
 
 def test_memory_is_what_acting_began_with_and_goes_on_over_the_border_of_rollouts():
@@ -92,7 +89,7 @@ def test_sequences_begin_with_the_recorded_memory_and_are_whole():
             state, batch, _ = pipe.step(PARAMS, state)
             batches.append(batch)
     assert [batch.batch_size for batch in batches] == [(16, 2)] * 2
-    joined, whole = torch.cat(batches, 1), rollouts(2, collect_of(RECIPE), 3)[1]
+    joined, whole = torch.cat(batches, 1), rollouts(2, 3)[1]
     assert joined["memory"][0].any()
     for b in range(4):
         same = (joined["observation"] == whole["observation"][:, b : b + 1]).all(-1).all(0)
@@ -100,23 +97,16 @@ def test_sequences_begin_with_the_recorded_memory_and_are_whole():
         assert torch.equal(joined["memory"][:, same.nonzero()[0, 0]], whole["memory"][:, b])
 
 
-def train(pipe, params, num_steps=3):
-    state = pipe.init(params, 1)
-    for _ in range(num_steps):
-        state, params, report = pipe.step(params, state)
-    return params, report
-
-
 @pytest.mark.parametrize("cell", [gru, lstm])
 @pytest.mark.parametrize("changes", [{}, {"clip_value": True, "standardize_rollout": True}])
 def test_learning_from_sequences_in_one_step_is_learning_in_many(cell, changes, same):
     s = recurrent_ppo(ENV, replace(CONFIG, **changes), cell=cell)
-    fused, report = train(collect_of(s) | s.prepare | learn_of(s), s.init(0))
-    parts = collect_of(s) | s.prepare | batches_of(s) | gradients_of(s) | update_of(s) | repeat(4)
-    composed, theirs = train(parts, s.init(0))
-    assert same(fused, composed) and fused["version"] == 12
-    assert set(report.means) == set(theirs.means)
-    torch.testing.assert_close(report.means["loss"].value, theirs.means["loss"].value)
+    params, reports = train(fused(s), s.init(0))
+    expected, their_reports = train(composed(s) | repeat(4), s.init(0))
+    assert same(params, expected) and params["version"] == 12
+    ours, theirs = reports[-1].means, their_reports[-1].means
+    assert set(ours) == set(theirs)
+    torch.testing.assert_close(ours["loss"].value, theirs["loss"].value)
 
 
 def test_ratios_are_one_before_the_first_update():
@@ -142,7 +132,7 @@ def test_an_agent_whose_memory_is_of_no_use_learns_as_one_without(same):
         s = ppo(ENV, config, agent=agent)
         params = with_memory.init(0)
         params = s.init(0).update({"weights": params})
-        learnt, _ = train(collect_of(s) | s.prepare | learn_of(s), params, 1)
+        learnt, _ = train(fused(s), params, 1)
         found.append(learnt["weights"].select("actor", "critic"))
     for name in ("actor", "critic"):
         for layer in ("0", "1"):
@@ -162,16 +152,13 @@ def test_recipes_take_an_agent_that_remembers_in_every_scheme(name, recipe, conf
         with pytest.raises(ValueError, match="does not go with the scheme"):
             scheme(name, s)
         return
-    params, report = train(scheme(name, s), s.init(0), 2)
-    assert torch.isfinite(report.means["loss"].value) and params["version"] >= 2
+    params, reports = train(scheme(name, s), s.init(0), 2)
+    assert torch.isfinite(reports[-1].means["loss"].value) and params["version"] >= 2
 
 
 def updated(name, num_updates=8, **options):
-    pipe, params = scheme(name, RECIPE, **taken(name, **options)), RECIPE.init(0)
-    state = pipe.init(params, 1)
-    while params["version"] < num_updates:
-        state, params, _ = pipe.step(params, state)
-    return params
+    pipe = scheme(name, RECIPE, **scheme_arguments(name, **options))
+    return train_until(pipe, RECIPE.init(0), num_updates)[0]
 
 
 @pytest.mark.parametrize("name", ["2dacs", "2daca", "3ds", "da2cs"])

@@ -1,10 +1,21 @@
-"""Environments that fail when they are told to, by a file."""
+"""Environments that fail when they are told to, by a file; and actions for any environment."""
 
 import os
 import time
 from pathlib import Path
 
+import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor
+
 from nappo2 import envs
+
+
+def zero_action(env: envs.Env) -> Tensor:
+    """The action 0 in each environment, or a vector of zeros."""
+    if isinstance(env.action_space, Discrete):
+        return torch.zeros(env.num_envs, dtype=torch.int64)
+    return torch.zeros(env.num_envs, *env.action_space.shape)
 
 
 def faulty(folder: Path, num_envs: int = 2) -> envs.Env:
@@ -20,14 +31,15 @@ def faulty(folder: Path, num_envs: int = 2) -> envs.Env:
 
     def step(state, action):
         for name in ("raise", "exit", "hang", "always"):
-            if _taken(folder / name):
+            if _claim(folder / name):
                 _fail(name)
         return env.step(state, action)
 
     return env._replace(reset=reset, step=step)
 
 
-def _taken(path: Path) -> bool:
+def _claim(path: Path) -> bool:
+    """Whether this process is the one that finds the file."""
     try:
         path.rename(path.with_suffix(".taken")) if path.name != "always" else path.stat()
     except FileNotFoundError:
@@ -45,5 +57,5 @@ def _fail(name: str) -> None:
 
 def pids(folder: Path) -> set[int]:
     """The processes in which environments were reset, and that are alive."""
-    found = {int(path.name.removeprefix("pid-")) for path in Path(folder).glob("pid-*")}
-    return {pid for pid in found if Path(f"/proc/{pid}").exists()}
+    written = {int(path.name.removeprefix("pid-")) for path in Path(folder).glob("pid-*")}
+    return {pid for pid in written if Path(f"/proc/{pid}").exists()}

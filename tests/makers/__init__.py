@@ -1,0 +1,1 @@
+"""What tests of several folders share: recipes, environments, processes, steps and comparisons."""

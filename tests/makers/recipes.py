@@ -1,0 +1,148 @@
+"""Recipes with small networks and short rollouts, and runs of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from nappo2 import Learner, Pipeline, envs, prioritized_replay, scheme
+from nappo2 import recipes as a
+from nappo2.recipes.presets import PRESETS
+from nappo2.schemes.seven import TAKES
+from nappo2.stages import Recipe
+from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
+
+SMALL_PPO = a.PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
+CARTPOLE_PPO = a.ppo(envs.cartpole(2), SMALL_PPO)
+"""A rollout is 16 env steps and feeds 4 updates."""
+
+PENDULUM_PPO = a.PPO(num_steps=32, num_epochs=2, num_minibatches=4, hidden=(8,))
+
+
+def pendulum_ppo(**changes: object) -> Recipe:
+    """PPO of which a rollout is 64 env steps and feeds 8 updates."""
+    return a.ppo(envs.pendulum(2), replace(PENDULUM_PPO, **changes))
+
+
+def fused(recipe: Recipe) -> Pipeline:
+    """The line whose step learns from all batches of a rollout."""
+    return collect_of(recipe) | recipe.prepare | learn_of(recipe)
+
+
+def composed(recipe: Recipe) -> Pipeline:
+    """The line whose step is one update."""
+    line = collect_of(recipe) | recipe.prepare | batches_of(recipe)
+    return line | gradients_of(recipe) | update_of(recipe)
+
+
+REPLAY = {"num_steps": 4, "batch_size": 8, "start_steps": 16, "capacity": 64, "hidden": (8,)}
+REPLAYED: dict[str, Callable[..., Recipe]] = {
+    "sac": lambda **c: a.sac(envs.pendulum(2), a.SAC(**REPLAY, **c)),
+    "discrete sac": lambda **c: a.sac(envs.cartpole(2), a.SAC(**REPLAY, **c)),
+    "td3": lambda **c: a.td3(envs.pendulum(2), a.TD3(**REPLAY, **c)),
+    "td3, delayed": lambda **c: a.td3(envs.pendulum(2), a.TD3(target_delay=2, **REPLAY, **c)),
+    "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
+    "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
+}
+"""Recipes that learn from replay after two rollouts."""
+
+ANNEALED = a.PPO(num_steps=16, num_minibatches=2, num_epochs=2, hidden=(8,), anneal_updates=60)
+RESUMED: dict[str, Callable[[], Recipe]] = {
+    "ppo": lambda: a.ppo(envs.cartpole(2, time_limit=20), ANNEALED),
+    "sac": lambda: a.sac(
+        envs.pendulum(2, time_limit=20),
+        a.SAC(num_steps=2, capacity=64, batch_size=8, start_steps=16, hidden=(8,)),
+    ),
+}
+"""Recipes whose runs are saved and go on: a step is 32 env steps of PPO, 4 of SAC."""
+
+ON = {"num_steps": 8, "hidden": (8,)}
+OFF = {"num_steps": 2, "capacity": 40, "batch_size": 4, "start_steps": 12, "hidden": (8,)}
+PASSES = {"num_minibatches": 2, "num_epochs": 2}
+CONFIGS = {
+    "ppo": a.PPO(**ON, **PASSES, normalize=True, anneal_updates=50),
+    "impala": a.Impala(**ON, normalize=True),
+    "a2c": a.A2C(**ON),
+    "vpg": a.VPG(**ON),
+    "ppo_gsde": a.GsdePPO(**ON, **PASSES, resample_every=3),
+    "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
+    "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
+    "sac": a.SAC(**OFF),
+    "td3": a.TD3(**OFF),
+    "dqn": a.DQN(**OFF),
+    "double_dqn": a.DQN(**OFF),
+    "sac_gsde": a.GsdeSAC(**OFF),
+    "r2d2": a.R2D2(
+        num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
+    ),
+}
+ENVS = {
+    "numbers, discrete": lambda: envs.cartpole(2, time_limit=9),
+    "numbers, continuous": lambda: envs.pendulum(2, time_limit=9),
+    "images": lambda: envs.catch(2),
+    "in part": lambda: envs.masked_cartpole(2, 9),
+    "goals": lambda: envs.bit_flipping(2, num_bits=4),
+    "gymnasium": lambda: envs.make("CartPole-v1", 2, max_episode_steps=9),
+    "gymnasium, continuous": lambda: envs.make("Pendulum-v1", 2, max_episode_steps=9),
+    "bullet": lambda: envs.make("InvertedPendulumBulletEnv-v0", 2),
+    "lost": lambda: envs.cartpole(2, time_limit=9)._replace(save=None, load=None),
+}
+RINGS = {"uniform": None, "prioritized": prioritized_replay}
+
+
+def surprise(params, batch):
+    return batch["next", "reward"].flatten(1).sum(1) if batch.ndim > 1 else batch["next", "reward"]
+
+
+def surprise_of_sequences(params, batch):
+    return batch["next", "reward"].sum(-1)
+
+
+def recipe_in(name: str, env: str, ring: str) -> Recipe | None:
+    """The recipe of a name in CONFIGS; None where it does not go with the environment or the replay."""
+    priority = surprise_of_sequences if name == "r2d2" else surprise
+    replay = {} if RINGS[ring] is None else {"replay": partial(RINGS[ring], priority=priority)}
+    try:
+        return a.RECIPES[name](ENVS[env](), CONFIGS[name], **replay)
+    except (ValueError, NotImplementedError, TypeError):
+        return None
+
+
+QUICK = {
+    "num_steps": 8,
+    "num_epochs": 1,
+    "num_minibatches": 2,
+    "hidden": (8, 8),
+    "batch_size": 8,
+    "capacity": 1_000,
+    "start_steps": 0,
+    "update_ratio": 0.1,
+    "length": 4,
+    "period": 2,
+    "burn_in": 1,
+}
+
+
+def quick(name: str, **changes: object):
+    """The default configuration of a recipe, that learns from its first rollout."""
+    default = PRESETS[name]["default"].config
+    fields = {key: x for key, x in (QUICK | changes).items() if hasattr(default, key)}
+    return replace(default, **fields)
+
+
+def scheme_arguments(name: str, **given: object) -> dict[str, object]:
+    """Those of the arguments that this scheme takes."""
+    return {key: value for key, value in given.items() if key in TAKES[name]}
+
+
+def run_of(
+    recipe: Recipe, name: str = "3cs", log_dir: Path | None = None, seed: int = 1, **options: object
+) -> Learner:
+    """A run without an end, of two collectors and two learners where the scheme has some.
+
+    It writes a checkpoint when it is told to.
+    """
+    two = scheme_arguments(name, collectors=2, learners=2)
+    every = {"checkpoint_every": 10**9} if log_dir else {}
+    pipe = scheme(name, recipe, **two | options)
+    return Learner(pipe, recipe.init(0), seed, 10**9, log_dir, progress=False, **every)
