@@ -25,7 +25,7 @@ from nappo2.batch import (
 from nappo2.recipes import RECIPES
 from nappo2.schemes.merging import merge
 from nappo2.trees import walk
-from tests.recipes.test_every_state import RINGS, made
+from tests.makers.recipes import RINGS, recipe_in
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -47,12 +47,12 @@ def written():
     for name in RECIPES:
         for env in ("numbers, discrete", "numbers, continuous", "in part", "goals"):
             for ring in RINGS:
-                recipe = made(name, env, ring)
+                recipe = recipe_in(name, env, ring)
                 for item in () if recipe is None else items(recipe):
                     collected(item, leaves)
-    rollout, *_ = items(made("ppo", "numbers, discrete", "uniform"))
+    rollout, *_ = items(recipe_in("ppo", "numbers, discrete", "uniform"))
     collected(merge([rollout, rollout[:3]]), leaves)
-    several = made("dqn", "numbers, discrete", "uniform")
+    several = recipe_in("dqn", "numbers, discrete", "uniform")
     for item in items(several.replace(prepare=compose(several.prepare, n_step(2)))):
         collected(item, leaves)
     return leaves
