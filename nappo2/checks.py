@@ -15,7 +15,7 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache, wraps
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tensordict import TensorDict
 from torch import Tensor
@@ -88,6 +88,7 @@ WORDS = {
     "Pipeline": "a pipeline, as collect(env, policy, num_steps) begins one",
     "Recipe": "a recipe, as ppo(env) makes one",
     "Network": "a Network, as mlp(4, 64, 2) makes one",
+    "Agent": "an actor and a critic with the answers of networks.Agent, as actor_critic makes one",
     "ActorCritic": "an ActorCritic, as actor_critic(actor, critic) makes one",
     "ActorCritics": "an ActorCritics, as networks.twin_critics(actor, critic) makes one",
     "RecurrentActorCritic": "a RecurrentActorCritic, as networks.recurrent_actor_critic makes one",
@@ -226,6 +227,8 @@ def check_of(hint: Any, name: str, default: Any = None) -> Check:
             args, key=lambda one: one is not str
         )  # they may stand for what follows
         return _any_of([check_of(one, name, default) for one in texts_first])
+    if isinstance(hint, TypeVar) and hint.__constraints__:
+        return _any_of([check_of(one, name, default) for one in hint.__constraints__])
     if origin is Literal:
         return _one_of(args)
     if hint is TensorDict and name == "params":

@@ -8,7 +8,7 @@ import pkgutil
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -44,6 +44,7 @@ EXAMPLES = {
     PPO: PPO(num_steps=8, num_minibatches=2),
     nappo2.schemes.Backend: serial,
     networks.Network: NETWORK,
+    networks.Agent: AGENT,
     networks.ActorCritic: AGENT,
     networks.ActorCritics: networks.twin_critics(NETWORK, NETWORK),
     networks.RecurrentActorCritic: networks.recurrent_actor_critic(TORSO, mlp(3, 2), mlp(3, 1)),
@@ -129,6 +130,8 @@ def hints_of(function: Any) -> dict[str, Any]:
 def example(hint: Any) -> Any:
     """A good value of an annotation."""
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(hint, TypeVar):
+        return example(hint.__constraints__[0])
     if hint in EXAMPLES:
         return EXAMPLES[hint]
     if origin in (Union, types.UnionType):

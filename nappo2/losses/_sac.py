@@ -4,7 +4,7 @@ import torch
 
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
-from nappo2.losses.target import target as target_of
+from nappo2.losses.loss import target as target_of
 from nappo2.maths.distributions import discrete_entropy, squash
 from nappo2.maths.surrogates import squared_error
 from nappo2.maths.values import expected_soft_value, of_action, soft_value

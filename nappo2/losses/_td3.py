@@ -4,7 +4,7 @@ import torch
 
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
-from nappo2.losses.target import target as target_of
+from nappo2.losses.loss import target as target_of
 from nappo2.maths.surrogates import squared_error
 from nappo2.maths.values import smoothed
 from nappo2.networks import ActorCritics

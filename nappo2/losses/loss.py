@@ -7,9 +7,38 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import shown
+from nappo2.maths.values import td_target
+from nappo2.networks import Agent
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
 """``(params, batch) -> (loss, means)``: a scalar to be lowered, and what else is worth a look."""
+
+
+def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor, Mapping]:
+    """Agent outputs and values for a batch, and the batch, without masked transitions.
+
+    Args:
+        agent: which has outputs and values of all transitions.
+        params: of the agent.
+        batch: [N], or of sequences [T, N], with or without a ``mask``, bool.
+
+    Returns:
+        Outputs [..., num_outputs], values [...] and the batch; where there is a mask, those of the
+        M transitions that it has: [M, num_outputs], [M] and the batch's tensors [M, ...].
+    """
+    outputs, value = agent.outputs_and_values(params, batch)
+    if "mask" not in batch.keys():
+        return outputs, value, batch
+    mask = batch["mask"]
+    columns = {key: x[mask] for key, x in batch.items() if isinstance(x, Tensor)}
+    return outputs[mask], value[mask], columns
+
+
+def target(params: Mapping, reached: Mapping, next_value: Tensor) -> Tensor:
+    """The TD target of a batch's ``next``; with ``n_step``, ``gamma`` counts once per step."""
+    gamma, steps = params["hyper"]["gamma"], reached.get("steps", None)
+    discount = gamma if steps is None else gamma**steps
+    return td_target(reached["reward"], next_value, reached["terminated"], discount)
 
 
 def value_and_means(

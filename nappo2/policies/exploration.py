@@ -3,9 +3,8 @@
 import torch
 
 from nappo2.checks import checked
-from nappo2.networks import Apply
 from nappo2.optim import Schedule
-from nappo2.policies.policy import Policy, action_of, memoryless
+from nappo2.policies.policy import Apply, Policy, action_of, memoryless
 
 
 @checked

@@ -11,7 +11,7 @@ from nappo2.networks import ActorCritics, Network, mlp, twin_critics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import vector_view
 from nappo2.stages import Recipe, noise, normal_noise, replay
 

@@ -4,21 +4,23 @@ import torch
 from gymnasium.spaces import Discrete
 
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.envs import Env, action_size, check_spaces, observation_size
 from nappo2.networks import (
     MNIH,
     YOUNG,
     ActorCritic,
     Network,
+    actor_critic,
     cnn,
     mlp,
+    normalized,
     scaling_rewards,
     sequential,
     shared_actor_critic,
     with_log_std,
 )
 from nappo2.recipes.fit import SMALLEST_IMAGE, sees_images
-from nappo2.recipes.recipe import perceptrons
+from nappo2.recipes.views import of_rows
 
 CONVOLUTIONS = (
     (36, MNIH),
@@ -32,6 +34,28 @@ def suited_agent(
 ) -> ActorCritic:
     """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
     return (convolutional if sees_images(env) else perceptrons)(env, hidden, normalize)
+
+
+@checked
+def perceptrons(
+    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+) -> ActorCritic:
+    """Separate tanh perceptrons for actor and critic, of an environment's sizes.
+
+    For continuous actions with standard deviations that no observation changes.
+
+    Args:
+        env: whose spaces they fit.
+        hidden: sizes of the layers between.
+        normalize: whether they see normalised observations, and rewards are scaled.
+    """
+    check_spaces(env.name, env.observation_space, env.action_space)
+    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
+    networks = mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1)
+    agent = actor_critic(*(of_rows(network, env) for network in networks))
+    if not isinstance(env.action_space, Discrete):
+        agent = with_log_std(agent, outputs)
+    return normalized(agent, env.observation_space.shape) if normalize else agent
 
 
 @checked

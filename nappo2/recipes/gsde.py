@@ -21,7 +21,7 @@ from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import of_rows, vector_view
 from nappo2.stages import Recipe
 

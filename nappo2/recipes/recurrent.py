@@ -22,7 +22,7 @@ from nappo2.networks import (
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe
 
