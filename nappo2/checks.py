@@ -90,7 +90,7 @@ WORDS = {
     "Network": "a Network, as mlp(4, 64, 2) makes one",
     "Agent": "an actor and a critic with the answers of networks.Agent, as actor_critic makes one",
     "ActorCritic": "an ActorCritic, as actor_critic(actor, critic) makes one",
-    "ActorCritics": "an ActorCritics, as networks.twin_critics(actor, critic) makes one",
+    "ActorCritics": "an ActorCritics, as networks.actor_critics(actor, critic) makes one",
     "RecurrentActorCritic": "a RecurrentActorCritic, as networks.recurrent_actor_critic makes one",
     "RecurrentQ": "a RecurrentQ, as networks.RecurrentQ(cell, head) is one",
     "Cell": "a Cell, as networks.gru(inputs, size) makes one",

@@ -3,6 +3,7 @@
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
+from nappo2.losses.critics import OfCritics, least
 from nappo2.losses.loss import Loss
 from nappo2.losses.policy_gradient import (
     ValueLoss,
@@ -15,6 +16,7 @@ from nappo2.losses.recurrent_dqn import as_it_is, recurrent_double_dqn
 
 __all__ = [
     "Loss",
+    "OfCritics",
     "ValueLoss",
     "a2c",
     "as_it_is",
@@ -24,6 +26,7 @@ __all__ = [
     "double_dqn_error",
     "dqn",
     "dqn_error",
+    "least",
     "plain_value_loss",
     "ppo",
     "recurrent_double_dqn",

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import shown
-from nappo2.maths.values import td_target
 from nappo2.networks import Agent
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
@@ -18,7 +17,7 @@ def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Ten
     """Agent outputs and values for a batch, and the batch, without masked transitions.
 
     Args:
-        agent: which has outputs and values of all transitions.
+        agent: which gives those of masked transitions too, or leaves them out.
         params: of the agent.
         batch: [N], or of sequences [T, N], with or without a ``mask``, bool.
 
@@ -30,15 +29,9 @@ def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Ten
     if "mask" not in batch.keys():
         return outputs, value, batch
     mask = batch["mask"]
-    columns = {key: x[mask] for key, x in batch.items() if isinstance(x, Tensor)}
-    return outputs[mask], value[mask], columns
-
-
-def target(params: Mapping, reached: Mapping, next_value: Tensor) -> Tensor:
-    """The TD target of a batch's ``next``; with ``n_step``, ``gamma`` counts once per step."""
-    gamma, steps = params["hyper"]["gamma"], reached.get("steps", None)
-    discount = gamma if steps is None else gamma**steps
-    return td_target(reached["reward"], next_value, reached["terminated"], discount)
+    if value.shape == mask.shape:
+        outputs, value = outputs[mask], value[mask]
+    return outputs, value, {key: x[mask] for key, x in batch.items() if isinstance(x, Tensor)}
 
 
 def value_and_means(

@@ -1,6 +1,14 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
 from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
+from nappo2.networks._actor_critics import (
+    ActorCritics,
+    actor_critics,
+    discrete_actor_critics,
+    unchanged,
+    with_goal,
+    with_temperature,
+)
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
 from nappo2.networks._sequential import layer_norm, sequential
@@ -17,14 +25,6 @@ from nappo2.networks.recurrent import (
 )
 from nappo2.networks.recurrent_q import RecurrentQ
 from nappo2.networks.residual import fixup_cnn, impala_cnn
-from nappo2.networks.twin_critic import (
-    ActorCritics,
-    discrete_twin_critics,
-    twin_critics,
-    unchanged,
-    with_goal,
-    with_temperature,
-)
 
 __all__ = [
     "MNIH",
@@ -37,10 +37,11 @@ __all__ = [
     "RecurrentActorCritic",
     "RecurrentQ",
     "actor_critic",
+    "actor_critics",
     "beside",
     "cnn",
     "convolution",
-    "discrete_twin_critics",
+    "discrete_actor_critics",
     "fixup_cnn",
     "flattened",
     "flattening",
@@ -61,7 +62,6 @@ __all__ = [
     "sequential",
     "shared_actor_critic",
     "state_dependent",
-    "twin_critics",
     "unchanged",
     "unroll",
     "viewing",

@@ -36,8 +36,8 @@ class ActorCritic(NamedTuple):
     slicing = "transitions"
 
     def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of a batch, of any leading dimensions."""
-        return self.both(params, batch["observation"])
+        """The actor's outputs and the values of a batch, without masked transitions."""
+        return self.both(params, unmasked(batch, batch["observation"]))
 
     def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
         """The values of what was acted on, and of what was reached, each [T, B]."""
@@ -65,6 +65,11 @@ class ActorCritic(NamedTuple):
         return self._replace(
             actor=viewing(self.actor), critic=viewing(self.critic), both=viewing(self.both)
         )
+
+
+def unmasked(batch: Mapping, x: Tensor) -> Tensor:
+    """``x`` [..., *shape] as it is, or of the M transitions that a batch does not mask, [M, *shape]."""
+    return x[batch["mask"]] if "mask" in batch.keys() else x
 
 
 def next_values(critic: Apply, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:

@@ -34,7 +34,10 @@ class Agent(Protocol):
         """The statistics that ``maths.moments.no_moments`` begins; empty where none are read."""
 
     def outputs_and_values(self, params: Mapping, batch: Mapping, /) -> tuple[Tensor, Tensor]:
-        """Outputs of an action distribution, [..., num_outputs], and values, [...], of a batch."""
+        """Outputs of an action distribution, [..., num_outputs], and values, [...], of a batch.
+
+        Of its transitions that have a False ``mask``, none are needed.
+        """
 
     def values(self, params: Mapping, rollout: Mapping, /) -> tuple[Tensor, Tensor]:
         """The values of what was acted on, and of what was reached before any reset, each [T, B]."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
-from nappo2.networks._actor_critic import ActorCritic, actor_critic
+from nappo2.networks._actor_critic import ActorCritic, actor_critic, unmasked
 from nappo2.networks.cell import Cell, advanced, beside
 from nappo2.networks.network import Network
 from nappo2.policies import Apply, Policy, greedy, stochastic, with_memory
@@ -43,8 +43,8 @@ class RecurrentActorCritic(NamedTuple):
         return self.heads.init(heads).update({"core": self.core(core)})
 
     def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of sequences [T, B], unrolled as ``unroll`` does."""
-        return self.heads.both(params, self.unroll(params, batch))
+        """The actor's outputs and the values of sequences [T, B], without masked transitions."""
+        return self.heads.both(params, unmasked(batch, self.unroll(params, batch)))
 
     def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
         """The values of what was acted on, and of what was reached, each [T, B].

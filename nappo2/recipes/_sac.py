@@ -12,9 +12,9 @@ from nappo2.envs import Env, action_size, observation_size
 from nappo2.maths.distributions import categorical, tanh_normal
 from nappo2.networks import (
     ActorCritics,
-    discrete_twin_critics,
+    actor_critics,
+    discrete_actor_critics,
     mlp,
-    twin_critics,
     with_temperature,
 )
 from nappo2.pipeline import compose
@@ -45,6 +45,7 @@ class SAC:
         target_entropy_share: of -A, for A-dimensional actions.
         discrete_entropy_share: of log n, for n discrete actions. Only uniform actions have all of
             it, so that near 1 the temperature grows for ever.
+        num_critics: of which the least is believed.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -60,6 +61,7 @@ class SAC:
     initial_alpha: float = 1.0
     target_entropy_share: float = 1.0
     discrete_entropy_share: float = 0.4
+    num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
@@ -73,7 +75,7 @@ def sac(
     policy: Policy | None = None,
     replay: Replay = replay,
 ) -> Recipe:
-    """Soft actor-critic with twin critics and a temperature that is learnt.
+    """Soft actor-critic with K critics and a temperature that is learnt.
 
     For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).
 
@@ -93,7 +95,7 @@ def sac(
     discrete = isinstance(env.action_space, Discrete)
     dist = categorical() if discrete else tanh_normal()
     suits = soft_convolutions if sees_images(env) else soft_perceptrons
-    agent = agent or suits(env, c.hidden, c.initial_alpha)
+    agent = agent or suits(env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", agent)
     check_temperature(agent)
     init = first_params(agent.init, c, "critics")
@@ -132,20 +134,25 @@ def check_temperature(agent: ActorCritics) -> None:
         )
 
 
-def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
-    """ReLU perceptrons for an actor and two critics, and the temperature."""
+def soft_perceptrons(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """ReLU perceptrons for an actor and K critics, and the temperature."""
     inputs, size = observation_size(env.observation_space), action_size(env.action_space)
     view = vector_view(env)
     if isinstance(env.action_space, Discrete):
-        networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
-        return with_temperature(discrete_twin_critics(*networks, view), alpha)
+        network = mlp(inputs, *hidden, size, activation=torch.relu)
+        agent = discrete_actor_critics(network, network, num_critics, view)
+        return with_temperature(agent, alpha)
     actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
     critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return with_temperature(twin_critics(actor, critic, view), alpha)
+    return with_temperature(actor_critics(actor, critic, num_critics, view), alpha)
 
 
-def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
-    """Convolutional networks of images for an actor and two critics, and the temperature.
+def soft_convolutions(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """Convolutional networks of images for an actor and K critics, and the temperature.
 
     Raises:
         NotImplementedError: if actions are continuous.
@@ -157,4 +164,5 @@ def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorC
         )
     size = action_size(env.action_space)
     actor = image_network(env, hidden, size, gain=0.01)
-    return with_temperature(discrete_twin_critics(actor, image_network(env, hidden, size)), alpha)
+    critic = image_network(env, hidden, size)
+    return with_temperature(discrete_actor_critics(actor, critic, num_critics), alpha)

@@ -55,7 +55,7 @@ def vtrace(
     @torch.no_grad()
     def fn(params, rollout):
         columns = evaluated(agent, params, rollout)
-        outputs, _ = agent.outputs_and_values(Plain(params.to_dict()), rollout)
+        outputs, _ = agent.outputs_and_values(Plain(params.to_dict()), rollout.exclude("mask"))
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
             log_ratio, **columns, gamma=params["hyper", "gamma"], clip_rho=clip_rho, clip_c=clip_c
