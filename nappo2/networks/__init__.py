@@ -11,13 +11,12 @@ from nappo2.networks._actor_critics import (
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
-from nappo2.networks._sequential import layer_norm, sequential
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import Agent, normalized, scaling_rewards, with_log_std
 from nappo2.networks.cell import Cell, beside, seeing, unroll
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
-from nappo2.networks.network import Network, viewing
+from nappo2.networks.network import Network, layer_norm, sequential, viewing
 from nappo2.networks.recurrent import (
     RecurrentActorCritic,
     recurrent_actor_critic,

@@ -6,7 +6,6 @@ from gymnasium.spaces import Discrete
 
 from nappo2.checks import checked
 from nappo2.envs import Env, action_size, check_spaces, observation_size
-from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     Cell,
@@ -19,6 +18,7 @@ from nappo2.networks import (
     sequential,
     with_log_std,
 )
+from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.fit import check_env

@@ -187,7 +187,7 @@ def test_a_trace_of_rewards_goes_on_over_what_is_masked():
 
     over = torch.zeros(3, 2).bool()
     reward = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
-    so_far = returns.running(reward, over, torch.zeros(2), 0.5)
+    so_far = returns.running_return(reward, over, torch.zeros(2), 0.5)
     mask = torch.tensor([[True, True], [False, True], [True, True]])
     assert moments(so_far, mask).tolist() == [5, 6.5, 1 + 1.25**2 + 1 + 1.5**2 + 1.75**2]
 
