@@ -8,7 +8,7 @@ import pkgutil
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -44,8 +44,9 @@ EXAMPLES = {
     PPO: PPO(num_steps=8, num_minibatches=2),
     nappo2.schemes.Backend: serial,
     networks.Network: NETWORK,
+    networks.Agent: AGENT,
     networks.ActorCritic: AGENT,
-    networks.ActorCritics: networks.twin_critics(NETWORK, NETWORK),
+    networks.ActorCritics: networks.actor_critics(NETWORK, NETWORK),
     networks.RecurrentActorCritic: networks.recurrent_actor_critic(TORSO, mlp(3, 2), mlp(3, 1)),
     networks.Cell: TORSO,
     distributions.Distribution: distributions.categorical(),
@@ -130,6 +131,8 @@ def hints_of(function: Any) -> dict[str, Any]:
 def example(hint: Any) -> Any:
     """A good value of an annotation."""
     origin, args = get_origin(hint), get_args(hint)
+    if isinstance(hint, TypeVar):
+        return example(hint.__constraints__[0])
     if hint in EXAMPLES:
         return EXAMPLES[hint]
     if origin in (Union, types.UnionType):
@@ -203,6 +206,7 @@ ACCEPTED = {
     "unchanged": "gives back what it is given",
     "as_it_is": "gives back what it is given",
     "action_of": "gives back what is no decision",
+    "least": "is the least of values in any batch",
     "memoryless": "remembers nothing, for any number of environments",
     "join": "of a single thing gives that",
     "bits_reached": "compares whatever can be compared",

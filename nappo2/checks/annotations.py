@@ -6,7 +6,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tensordict import TensorDict
 
@@ -35,6 +35,8 @@ def check_of(hint: Any, name: str, default: Any = None) -> Check:
             args, key=lambda one: one is not str
         )  # they may stand for what follows
         return _any_of([check_of(one, name, default) for one in texts_first])
+    if isinstance(hint, TypeVar) and hint.__constraints__:
+        return _any_of([check_of(one, name, default) for one in hint.__constraints__])
     if origin is Literal:
         return _one_of(args)
     if hint is TensorDict and name == "params":

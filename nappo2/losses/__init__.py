@@ -1,15 +1,22 @@
 """Losses: functions ``(params, batch) -> (loss, means)``."""
 
-from nappo2.losses._a2c import a2c
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
-from nappo2.losses._ppo import ValueLoss, clipped_value_loss, plain_value_loss, ppo
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
+from nappo2.losses.critics import OfCritics, least
 from nappo2.losses.loss import Loss
+from nappo2.losses.policy_gradient import (
+    ValueLoss,
+    a2c,
+    clipped_value_loss,
+    plain_value_loss,
+    ppo,
+)
 from nappo2.losses.recurrent_dqn import as_it_is, recurrent_double_dqn
 
 __all__ = [
     "Loss",
+    "OfCritics",
     "ValueLoss",
     "a2c",
     "as_it_is",
@@ -19,6 +26,7 @@ __all__ = [
     "double_dqn_error",
     "dqn",
     "dqn_error",
+    "least",
     "plain_value_loss",
     "ppo",
     "recurrent_double_dqn",

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from nappo2.checks import checked
+from nappo2.losses.critics import target
 from nappo2.losses.loss import Loss
-from nappo2.losses.target import target
 from nappo2.maths.surrogates import weighted_mean
 from nappo2.maths.values import of_action
 

@@ -6,10 +6,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nappo2.batch import valid
 from nappo2.checks import shown
+from nappo2.networks import Agent
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
 """``(params, batch) -> (loss, means)``: a scalar to be lowered, and what else is worth a look."""
+
+
+def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor, Mapping]:
+    """Agent outputs and values for a batch, and the batch, without masked transitions.
+
+    Args:
+        agent: which gives those of masked transitions too, or leaves them out.
+        params: of the agent.
+        batch: [N], or of sequences [T, N], with or without a ``mask``, bool.
+
+    Returns:
+        Outputs [..., num_outputs], values [...] and the batch; where there is a mask, those of the
+        M transitions that it has: [M, num_outputs], [M] and the batch's tensors [M, ...].
+    """
+    outputs, value = agent.outputs_and_values(params, batch)
+    mask = valid(batch)
+    if mask is None:
+        return outputs, value, batch
+    if value.shape == mask.shape:
+        outputs, value = outputs[mask], value[mask]
+    return outputs, value, {key: x[mask] for key, x in batch.items() if isinstance(x, Tensor)}
 
 
 def value_and_means(

@@ -5,11 +5,25 @@ Rewards, values and flags at index t belong to the transition from t to t+1. A
 (terminated or truncated) ends the episode, but may still have one.
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from nappo2.maths.shapes import Flag, Real
 from nappo2.maths.surrogates import with_finite_ratio
+
+# with their shapes where jaxtyping is installed, as in the tests
+if TYPE_CHECKING:
+    Real = Tensor
+    Flag = Tensor
+else:
+    try:
+        from jaxtyping import Bool, Float
+    except ImportError:
+        Real = Flag = Tensor
+    else:
+        Real = Float[Tensor, "T B"]
+        Flag = Bool[Tensor, "T B"]
 
 
 def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:

@@ -1,38 +1,29 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
-from nappo2.networks._actor_critic import (
-    ActorCritic,
-    Apply,
-    actor_critic,
-    normalized,
-    scaling_rewards,
-    shared_actor_critic,
-    with_log_std,
+from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
+from nappo2.networks._actor_critics import (
+    ActorCritics,
+    actor_critics,
+    discrete_actor_critics,
+    unchanged,
+    with_goal,
+    with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
-from nappo2.networks._sequential import layer_norm, sequential
 from nappo2.networks._state_dependent import state_dependent
+from nappo2.networks.agent import Agent, normalized, scaling_rewards, with_log_std
 from nappo2.networks.cell import Cell, beside, seeing, unroll
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
-from nappo2.networks.network import Network, viewing
+from nappo2.networks.network import Network, layer_norm, sequential, viewing
 from nappo2.networks.recurrent import (
-    Agent,
     RecurrentActorCritic,
     recurrent_actor_critic,
     separate_recurrent_actor_critic,
 )
 from nappo2.networks.recurrent_q import RecurrentQ
 from nappo2.networks.residual import fixup_cnn, impala_cnn
-from nappo2.networks.twin_critic import (
-    ActorCritics,
-    discrete_twin_critics,
-    twin_critics,
-    unchanged,
-    with_goal,
-    with_temperature,
-)
 
 __all__ = [
     "MNIH",
@@ -40,16 +31,16 @@ __all__ = [
     "ActorCritic",
     "ActorCritics",
     "Agent",
-    "Apply",
     "Cell",
     "Network",
     "RecurrentActorCritic",
     "RecurrentQ",
     "actor_critic",
+    "actor_critics",
     "beside",
     "cnn",
     "convolution",
-    "discrete_twin_critics",
+    "discrete_actor_critics",
     "fixup_cnn",
     "flattened",
     "flattening",
@@ -70,7 +61,6 @@ __all__ = [
     "sequential",
     "shared_actor_critic",
     "state_dependent",
-    "twin_critics",
     "unchanged",
     "unroll",
     "viewing",

@@ -1,7 +1,6 @@
 """Actors and critics that learn together."""
 
 from collections.abc import Callable, Mapping
-from functools import singledispatch
 from typing import NamedTuple
 
 import torch
@@ -9,12 +8,11 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.maths.moments import no_moments, normalize
+from nappo2.maths.distributions import Distribution
+from nappo2.maths.traced import is_traced
 from nappo2.networks.network import Network
+from nappo2.policies import Apply, Policy, greedy, stochastic
 from nappo2.seeds import split
-
-Apply = Callable[[Mapping, Tensor], Tensor]
-"""``(params, x) -> y``, of whole params, or of weights alone."""
 
 
 @checked
@@ -35,16 +33,64 @@ class ActorCritic(NamedTuple):
     both: Callable[[Mapping, Tensor], tuple[Tensor, Tensor]]
     normalizer: Callable[[], TensorDict] = TensorDict
 
-    def begin(self, params: Mapping, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of observations with which episodes begin."""
-        return self.both(params, observation)
+    slicing = "transitions"
 
-    def read(self, params: Mapping, rollout: Mapping) -> tuple["ActorCritic", Mapping]:
-        """What acts and values, and the rollout or batch whose observations it sees: as they are.
+    def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
+        """The actor's outputs and the values of a batch, without masked transitions."""
+        return self.both(params, unmasked(batch, batch["observation"]))
 
-        (A recurrent agent puts memories in their place.)
-        """
-        return self, rollout
+    def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
+        """The values of what was acted on, and of what was reached, each [T, B]."""
+        value = self.critic(params, rollout["observation"])
+        return value, next_values(self.critic, params, rollout["next"], value)
+
+    def policy(self, dist: Distribution) -> Policy:
+        """Samples from the distribution."""
+        return stochastic(self.actor, dist)
+
+    def greedy(self, dist: Distribution) -> Policy:
+        """Takes the most probable action."""
+        return greedy(self.actor, dist)
+
+    def with_heads(self, change: Callable[["ActorCritic"], "ActorCritic"]) -> "ActorCritic":
+        """The agent with other functions, which ``change`` makes of these."""
+        return change(self)
+
+    def with_view(self, view: Apply) -> "ActorCritic":
+        """The agent of what ``view: (params, observation)`` makes of an observation."""
+
+        def viewing(fn):
+            return lambda params, x: fn(params, view(params, x))
+
+        return self._replace(
+            actor=viewing(self.actor), critic=viewing(self.critic), both=viewing(self.both)
+        )
+
+
+def unmasked(batch: Mapping, x: Tensor) -> Tensor:
+    """``x`` [..., *shape] as it is, or of the M transitions that a batch does not mask, [M, *shape]."""
+    return x[batch["mask"]] if "mask" in batch.keys() else x
+
+
+def next_values(critic: Apply, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:
+    """Values of what was reached, [T, B]; of images those of the next row, which are the same.
+
+    Only where an episode or the rollout ends are these valued themselves: a pass over images takes
+    as long as learning from them. (Numbers are all valued, as it costs nothing, and a few rows
+    are not multiplied to the same last bit wherever the weights lie in memory.)
+
+    Args:
+        critic: ``(params, observation) -> value``.
+        params: of the critic.
+        reached: a rollout's ``next``, [T, B].
+        value: of what was acted on, [T, B].
+    """
+    observation = reached["observation"]
+    if is_traced(value) or observation.dtype != torch.uint8:
+        return critic(params, observation)
+    ends = reached["done"].clone()
+    ends[-1] = True
+    return value.roll(-1, 0).masked_scatter(ends, critic(params, observation[ends]))
 
 
 @checked
@@ -84,50 +130,3 @@ def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> Acto
         critic=lambda params, x: heads.critic(params, features(params, x)),
         both=lambda params, x: heads.both(params, features(params, x)),
     )
-
-
-@singledispatch
-@checked
-def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> ActorCritic:
-    """Appends log standard deviations [action_size] to the actor's outputs, which no observation changes."""
-
-    def init(seed):
-        return agent.init(seed).update({"log_std": torch.full((action_size,), float(initial))})
-
-    def spread(params, outputs):
-        log_std = params["weights"]["log_std"].expand(*outputs.shape[:-1], -1)
-        return torch.cat([outputs, log_std], -1)
-
-    def both(params, x):
-        mean, value = agent.both(params, x)
-        return spread(params, mean), value
-
-    return agent._replace(
-        init=init, both=both, actor=lambda params, x: spread(params, agent.actor(params, x))
-    )
-
-
-@singledispatch
-@checked
-def normalized(agent: ActorCritic, shape: tuple[int, ...]) -> ActorCritic:
-    """Shows the agent observations ``[..., *shape]`` with mean 0 and variance 1, and has rewards scaled.
-
-    The statistics are in ``params["normalizer"]``: ``collect`` counts them, ``update`` moves
-    them, and ``maths.moments.frozen`` stops that.
-    """
-
-    def seen(fn):
-        return lambda params, x: fn(params, normalize(params["normalizer"]["observation"], x))
-
-    return agent._replace(
-        actor=seen(agent.actor),
-        critic=seen(agent.critic),
-        both=seen(agent.both),
-        normalizer=lambda: no_moments(**{"observation": tuple(shape), "return": ()}),
-    )
-
-
-@checked
-def scaling_rewards(agent: ActorCritic) -> ActorCritic:
-    """Has rewards scaled, as ``normalized`` does, but sees observations as they are."""
-    return agent._replace(normalizer=lambda: no_moments(**{"return": ()}))

@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from nappo2.checks import checked
 from nappo2.networks._mlp import linear, orthogonal
-from nappo2.networks._sequential import sequential
-from nappo2.networks.network import Network
+from nappo2.networks.network import Network, sequential
 from nappo2.pipeline import positive
 
 MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))

@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from nappo2.checks import checked, explained
 from nappo2.machine.threads import torch_threads
-from nappo2.maths.activations import tanh
-from nappo2.networks.network import Network, viewing
+from nappo2.networks.network import Network, tanh, viewing
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 

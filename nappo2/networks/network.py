@@ -1,12 +1,16 @@
-"""Networks, as pairs of functions of explicit parameters."""
+"""Networks, as pairs of functions of explicit weights, and what is made of several."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from tensordict import TensorDict
 from torch import Tensor
+from torch.nn import functional
 
 from nappo2.checks import checked
+from nappo2.pipeline import positive
+from nappo2.seeds import split
 
 
 @checked
@@ -26,3 +30,58 @@ class Network(NamedTuple):
 def viewing(network: Network, view: Callable[[Any], Tensor]) -> Network:
     """The network of what ``view`` makes of an observation."""
     return Network(network.init, lambda weights, x: network.apply(weights, view(x)))
+
+
+@checked
+def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
+    """Networks, and functions without weights such as ``torch.relu``, from left to right.
+
+    Weights have the names that ``torch.nn.Sequential`` gives them: the layer's number.
+
+    Raises:
+        ValueError: if a layer is neither, or none is a network.
+    """
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Network) and not callable(layer):
+            raise ValueError(f"layer {i} is a network or a function of a tensor, not {layer!r}")
+    networks = {str(i): layer for i, layer in enumerate(layers) if isinstance(layer, Network)}
+    if not networks:
+        raise ValueError("at least one of the layers is a network, as functions learn nothing")
+
+    def init(seed):
+        seeds = zip(networks.items(), split(seed, len(networks)), strict=True)
+        return TensorDict({name: network.init(its) for (name, network), its in seeds})
+
+    def apply(weights, x):
+        for i, layer in enumerate(layers):
+            x = layer.apply(weights[str(i)], x) if isinstance(layer, Network) else layer(x)
+        return x
+
+    return Network(init, apply)
+
+
+@checked
+def layer_norm(size: int, eps: float = 1e-5) -> Network:
+    """Layer normalisation over the last dimension (Ba et al., https://arxiv.org/abs/1607.06450).
+
+    Raises:
+        ValueError: if ``size`` is not at least 1.
+    """
+    positive(size=size)
+
+    def init(seed):
+        return TensorDict(weight=torch.ones(size), bias=torch.zeros(size))
+
+    def apply(weights, x):
+        return functional.layer_norm(x, (size,), weights["weight"], weights["bias"], eps)
+
+    return Network(init, apply)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent, within 2e-7.
+
+    In compiled code it is made of a sigmoid, as a vector of these takes less than half as long.
+    """
+    compiling = torch.compiler.is_compiling()
+    return 2 * torch.sigmoid(2 * x) - 1 if compiling else torch.tanh(x)

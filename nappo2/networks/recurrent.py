@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import torch
 from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.maths.moments import normalize
-from nappo2.networks._actor_critic import ActorCritic, actor_critic, normalized, with_log_std
+from nappo2.maths.distributions import Distribution
+from nappo2.networks._actor_critic import ActorCritic, actor_critic, unmasked
 from nappo2.networks.cell import Cell, advanced, beside
 from nappo2.networks.network import Network
+from nappo2.policies import Apply, Policy, greedy, stochastic, with_memory
 from nappo2.seeds import split
 
 
@@ -25,6 +25,7 @@ class RecurrentActorCritic(NamedTuple):
         advance: ``(params, memory, seen) -> memory``, a step.
         heads: an actor and a critic of memories.
         memory_size: of a memory, [..., memory_size], which is 0 at first.
+        normalizer: ``() -> statistics`` that are read, empty where there are none.
     """
 
     core: Callable[[int], TensorDict]
@@ -32,24 +33,36 @@ class RecurrentActorCritic(NamedTuple):
     advance: Callable[[Mapping, Tensor, Tensor], Tensor]
     heads: ActorCritic
     memory_size: int
+    normalizer: Callable[[], TensorDict] = TensorDict
+
+    slicing = "sequences"
 
     def init(self, seed: int) -> TensorDict:
         """The weights."""
         core, heads = split(seed)
         return self.heads.init(heads).update({"core": self.core(core)})
 
-    def normalizer(self) -> TensorDict:
-        """The statistics that are read, empty where there are none."""
-        return self.heads.normalizer()
+    def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
+        """The actor's outputs and the values of sequences [T, B], without masked transitions."""
+        return self.heads.both(params, unmasked(batch, self.unroll(params, batch)))
 
-    def fresh(self, num: int) -> Tensor:
-        """The memory of nothing, [num, memory_size]."""
-        return torch.zeros(num, self.memory_size)
+    def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
+        """The values of what was acted on, and of what was reached, each [T, B].
 
-    def begin(self, params: Mapping, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of observations [B, ...] with which episodes begin."""
-        memory = self.step(params, self.fresh(len(observation)), observation)
-        return self.heads.both(params, memory)
+        The memory of what was reached is one step from that before any reset, so a truncated
+        episode has the value that it would have gone on with.
+        """
+        memories = self.unroll(params, rollout)
+        following = self.step(params, memories, rollout["next"]["observation"])
+        return self.heads.critic(params, memories), self.heads.critic(params, following)
+
+    def policy(self, dist: Distribution) -> Policy:
+        """Samples from the distribution."""
+        return with_memory(stochastic(self.heads.actor, dist), self.step, self.memory_size)
+
+    def greedy(self, dist: Distribution) -> Policy:
+        """Takes the most probable action."""
+        return with_memory(greedy(self.heads.actor, dist), self.step, self.memory_size)
 
     def step(self, params: Mapping, memory: Tensor, observation: Tensor) -> Tensor:
         """The memory after one observation more, of any leading dimensions."""
@@ -66,23 +79,17 @@ class RecurrentActorCritic(NamedTuple):
             lambda memory, x: self.advance(params, memory, x), memory, seen, rollout["is_init"]
         )
 
-    def read(self, params: Mapping, rollout: Mapping) -> tuple[ActorCritic, dict]:
-        """The heads, and a rollout or sequences [T, B] in which they find memories to see.
+    def with_heads(self, change: Callable[[ActorCritic], ActorCritic]) -> "RecurrentActorCritic":
+        """The agent with other heads, which ``change`` makes of these."""
+        return self._replace(heads=change(self.heads))
 
-        Where there is a ``next``, its memory is one step from that before any reset, so a
-        truncated episode has the value that it would have gone on with.
-        """
-        memories = self.unroll(params, rollout)
-        seen = {**rollout, "observation": memories}
-        if "next" in rollout.keys():
-            reached = rollout["next"]
-            following = self.step(params, memories, reached["observation"])
-            seen["next"] = {**reached, "observation": following}
-        return self.heads, seen
+    def with_view(self, view: Apply) -> "RecurrentActorCritic":
+        """The agent of what ``view: (params, observation)`` makes of an observation."""
 
+        def perceive(params, x):
+            return self.perceive(params, view(params, x))
 
-Agent = ActorCritic | RecurrentActorCritic
-"""With a memory or without."""
+        return self._replace(perceive=perceive)
 
 
 @checked
@@ -114,17 +121,3 @@ def separate_recurrent_actor_critic(
 
 def _reading(read: Callable[[Tensor], Tensor], head: Network) -> Network:
     return Network(head.init, lambda weights, x: head.apply(weights, read(x)))
-
-
-@with_log_std.register
-def _(agent: RecurrentActorCritic, action_size: int, initial: float = 0.0):
-    return agent._replace(heads=with_log_std(agent.heads, action_size, initial))
-
-
-@normalized.register
-def _(agent: RecurrentActorCritic, shape: tuple[int, ...]):
-    def perceive(params, x):
-        return agent.perceive(params, normalize(params["normalizer"]["observation"], x))
-
-    heads = agent.heads._replace(normalizer=normalized(agent.heads, shape).normalizer)
-    return agent._replace(perceive=perceive, heads=heads)

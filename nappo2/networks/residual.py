@@ -10,8 +10,7 @@ from torch.nn import functional
 from nappo2.checks import checked
 from nappo2.networks._cnn import check_image, convolution, flat, images
 from nappo2.networks._mlp import linear, orthogonal
-from nappo2.networks._sequential import sequential
-from nappo2.networks.network import Network
+from nappo2.networks.network import Network, sequential
 from nappo2.pipeline import positive
 
 WIDTHS = (16, 32, 32)

@@ -1,7 +1,6 @@
 """Policies: functions that act on plain tensors."""
 
 from nappo2.policies._gsde import Exploration, gsde
-from nappo2.policies._recurrent import recurrent, recurrent_greedy, with_memory
 from nappo2.policies.exploration import (
     deterministic,
     epsilon_greedy,
@@ -10,6 +9,7 @@ from nappo2.policies.exploration import (
     with_noise,
 )
 from nappo2.policies.policy import (
+    Apply,
     Decision,
     Policy,
     Sampler,
@@ -19,9 +19,11 @@ from nappo2.policies.policy import (
     sampler_of,
     stochastic,
     telling,
+    with_memory,
 )
 
 __all__ = [
+    "Apply",
     "Decision",
     "Exploration",
     "Policy",
@@ -33,8 +35,6 @@ __all__ = [
     "greedy_q",
     "gsde",
     "memoryless",
-    "recurrent",
-    "recurrent_greedy",
     "sampler_of",
     "stochastic",
     "telling",

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
-from nappo2.networks import Apply
 from nappo2.pipeline import positive
-from nappo2.policies.policy import Policy
+from nappo2.policies.policy import Apply, Policy
 from nappo2.seeds import generator as generator_of
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.networks import Apply
 from nappo2.optim import Schedule
-from nappo2.policies.policy import Policy, action_of, memoryless
+from nappo2.policies.policy import Apply, Policy, action_of, memoryless
 
 
 @checked

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
-from nappo2.networks import Apply
+
+Apply = Callable[[Mapping, Tensor], Tensor]
+"""``(params, x) -> y``, of whole params, or of weights alone."""
 
 
 class Decision(NamedTuple):
@@ -135,3 +137,34 @@ def greedy(actor: Apply, dist: Distribution) -> Policy:
         return torch.zeros_like(rollout["next"]["reward"])
 
     return Policy(memoryless, act, log_prob)
+
+
+@checked
+def with_memory(
+    policy: Policy, step: Callable[[Mapping, Tensor, Tensor], Tensor], memory_size: int
+) -> Policy:
+    """A policy without memory, which sees the memory after an observation in place of that.
+
+    Args:
+        policy: of memories.
+        step: ``(params, memory, observation) -> memory``, of any leading dimensions.
+        memory_size: of a memory, [B, memory_size], which is 0 where an episode begins.
+    """
+
+    def act(params, observation, memory, generator):
+        memory = step(params, memory, observation)
+        action, _ = policy.act(params, memory, (), generator)
+        return action, memory
+
+    def log_prob(params, rollout):
+        # a step from each recorded memory, in one batch: what these params have remembered
+        memory = step(params, rollout["memory"], rollout["observation"])
+        return policy.log_prob(params, {**rollout, "observation": memory})
+
+    return Policy(
+        init=lambda num_envs, seed: torch.zeros(num_envs, memory_size),
+        act=act,
+        log_prob=log_prob,
+        reset=lambda memory, done, generator: memory * ~done.unsqueeze(-1),
+        recorded=lambda memory: (memory,),
+    )

@@ -9,8 +9,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.recipes.agents import suited_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
-from nappo2.recipes.recipe import first_params, on_policy, suited
+from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
 from nappo2.stages import Recipe, discounted, gae
 
 HYPER = ("learning_rate", "gamma", "entropy_coef")

@@ -14,7 +14,7 @@ from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
 from nappo2.recipes.agents import image_network
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe, replay
 

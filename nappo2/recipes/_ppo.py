@@ -12,8 +12,7 @@ from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.recipes.agents import suited_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
-from nappo2.recipes.recipe import first_params, on_policy, suited
+from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
 from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
 
 WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"

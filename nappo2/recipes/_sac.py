@@ -11,9 +11,9 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import (
     ActorCritics,
-    discrete_twin_critics,
+    actor_critics,
+    discrete_actor_critics,
     mlp,
-    twin_critics,
     with_temperature,
 )
 from nappo2.pipeline import compose
@@ -21,7 +21,7 @@ from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
 from nappo2.recipes.agents import image_network
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import vector_view
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -44,6 +44,7 @@ class SAC:
         target_entropy_share: of -A, for A-dimensional actions.
         discrete_entropy_share: of log n, for n discrete actions. Only uniform actions have all of
             it, so that near 1 the temperature grows for ever.
+        num_critics: of which the least is believed.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -59,6 +60,7 @@ class SAC:
     initial_alpha: float = 1.0
     target_entropy_share: float = 1.0
     discrete_entropy_share: float = 0.4
+    num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
@@ -72,7 +74,7 @@ def sac(
     policy: Policy | None = None,
     replay: Replay = replay,
 ) -> Recipe:
-    """Soft actor-critic with twin critics and a temperature that is learnt.
+    """Soft actor-critic with K critics and a temperature that is learnt.
 
     For discrete actions in expectation over them (Christodoulou, https://arxiv.org/abs/1910.07207).
 
@@ -92,7 +94,7 @@ def sac(
     discrete = actions.kind == "discrete"
     dist = actions.distribution if discrete else tanh_normal()
     suits = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
-    agent = agent or suits(env, c.hidden, c.initial_alpha)
+    agent = agent or suits(env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", agent)
     check_temperature(agent)
     init = first_params(agent.init, c, "critics")
@@ -131,19 +133,24 @@ def check_temperature(agent: ActorCritics) -> None:
         )
 
 
-def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
-    """ReLU perceptrons for an actor and two critics, and the temperature."""
+def soft_perceptrons(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """ReLU perceptrons for an actor and K critics, and the temperature."""
     inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
     if env.action_spec.kind == "discrete":
-        networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
-        return with_temperature(discrete_twin_critics(*networks, view), alpha)
+        network = mlp(inputs, *hidden, size, activation=torch.relu)
+        agent = discrete_actor_critics(network, network, num_critics, view)
+        return with_temperature(agent, alpha)
     actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
     critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return with_temperature(twin_critics(actor, critic, view), alpha)
+    return with_temperature(actor_critics(actor, critic, num_critics, view), alpha)
 
 
-def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
-    """Convolutional networks of images for an actor and two critics, and the temperature.
+def soft_convolutions(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """Convolutional networks of images for an actor and K critics, and the temperature.
 
     Raises:
         NotImplementedError: if actions are continuous.
@@ -155,4 +162,5 @@ def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorC
         )
     size = env.action_spec.size
     actor = image_network(env, hidden, size, gain=0.01)
-    return with_temperature(discrete_twin_critics(actor, image_network(env, hidden, size)), alpha)
+    critic = image_network(env, hidden, size)
+    return with_temperature(discrete_actor_critics(actor, critic, num_critics), alpha)

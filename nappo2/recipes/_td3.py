@@ -7,11 +7,11 @@ import torch
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.networks import ActorCritics, Network, mlp, twin_critics
+from nappo2.networks import ActorCritics, Network, actor_critics, mlp
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import vector_view
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -36,6 +36,7 @@ class TD3:
         noise_std: of the noise on the target's actions.
         noise_limit: to which that is clipped.
         policy_delay: updates of the critics per update of the actor.
+        num_critics: of which the target believes the least.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -53,6 +54,7 @@ class TD3:
     noise_std: float = 0.2
     noise_limit: float = 0.5
     policy_delay: int = 2
+    num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
     jit: bool = False
 
@@ -68,7 +70,7 @@ def td3(
     Args:
         env: where the collectors act, with continuous actions.
         config: the hyper-parameters.
-        agent: an actor of actions in [-1, 1] and two critics; None for ReLU perceptrons.
+        agent: an actor of actions in [-1, 1] and K critics; None for ReLU perceptrons.
         replay: what transitions are kept in.
 
     Raises:
@@ -77,7 +79,7 @@ def td3(
     """
     check_env("td3", env)
     c, size = config, env.action_spec.size
-    agent = agent or deterministic_perceptrons(env, c.hidden)
+    agent = agent or deterministic_perceptrons(env, c.hidden, c.num_critics)
     check_agent("td3", agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
@@ -100,8 +102,10 @@ def td3(
     )
 
 
-def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics:
-    """ReLU perceptrons for an actor in [-1, 1] and two critics.
+def deterministic_perceptrons(
+    env: Env, hidden: tuple[int, ...], num_critics: int = 2
+) -> ActorCritics:
+    """ReLU perceptrons for an actor in [-1, 1] and K critics.
 
     Raises:
         ValueError: for images.
@@ -114,4 +118,5 @@ def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics
     inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
     inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
     actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
-    return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)
+    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
+    return actor_critics(actor, critic, num_critics, view)

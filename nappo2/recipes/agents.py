@@ -3,20 +3,24 @@
 import torch
 
 from nappo2.checks import checked
-from nappo2.envs import Env
+from nappo2.envs import ActionSpec, Env
 from nappo2.envs.observations import SMALLEST_IMAGE
 from nappo2.networks import (
     MNIH,
     YOUNG,
     ActorCritic,
+    Agent,
     Network,
+    actor_critic,
     cnn,
     mlp,
+    normalized,
     scaling_rewards,
     sequential,
     shared_actor_critic,
+    with_log_std,
 )
-from nappo2.recipes.recipe import perceptrons, with_spread
+from nappo2.recipes.views import of_rows
 
 CONVOLUTIONS = (
     (36, MNIH),
@@ -31,6 +35,33 @@ def suited_agent(
     """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
     makes = convolutional if env.observation_spec.kind == "images" else perceptrons
     return makes(env, hidden, normalize)
+
+
+@checked
+def perceptrons(
+    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+) -> ActorCritic:
+    """Separate tanh perceptrons for actor and critic, of an environment's sizes.
+
+    For continuous actions with standard deviations that no observation changes.
+
+    Args:
+        env: whose spaces they fit.
+        hidden: sizes of the layers between.
+        normalize: whether they see normalised observations, and rewards are scaled.
+    """
+    observations, actions = env.observation_spec, env.action_spec
+    networks = (
+        mlp(observations.size, *hidden, actions.size, final_gain=0.01),
+        mlp(observations.size, *hidden, 1),
+    )
+    agent = with_spread(actor_critic(*(of_rows(network, env) for network in networks)), actions)
+    return normalized(agent, observations.shape) if normalize else agent
+
+
+def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
+    """An agent, with the log standard deviations that the distribution of actions needs, if any."""
+    return with_log_std(agent, actions.log_stds) if actions.log_stds else agent
 
 
 @checked

@@ -16,7 +16,7 @@ from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 ANY = None
 BOUNDED = ("continuous", "discrete")
 SEEN, ALL_SEEN = ("vectors", "images"), ("vectors", "images", "goals")
-ACTORS = ("ActorCritic", "RecurrentActorCritic")
+ACTORS = ("Agent",)
 RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
 ROLLOUTS = ("minibatches", "sequences")
 RINGS = ("replay",)
@@ -41,7 +41,7 @@ TABLE: dict[str, Compatibility] = {
     "a2c": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
     "vpg": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
     "ppo_gsde": Compatibility(
-        ("continuous", "unbounded"), SEEN[:1], ACTORS[:1], ROLLOUTS, SCHEMES, GSDE | IN_ORDER
+        ("continuous", "unbounded"), SEEN[:1], ("ActorCritic",), ROLLOUTS, SCHEMES, GSDE | IN_ORDER
     ),
     "recurrent_ppo": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),
     "recurrent_impala": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),

@@ -10,10 +10,10 @@ from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
     Network,
     actor_critic,
+    actor_critics,
     mlp,
     normalized,
     sequential,
-    twin_critics,
     with_temperature,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
@@ -21,7 +21,7 @@ from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import of_rows, vector_view
 from nappo2.stages import Recipe
 
@@ -112,7 +112,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         learn_features=c.learn_features,
     )
     critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
-    agent = twin_critics(actor, critic, vector_view(env))
+    agent = actor_critics(actor, critic, c.num_critics, vector_view(env))
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nappo2.checks import shown
 from nappo2.envs import Env
 from nappo2.networks import ActorCritics
 from nappo2.params import Params, make_params
@@ -72,7 +73,16 @@ def critics_of(
         shape: of each one's values for one observation.
     """
     actions = () if action_size is None else (torch.zeros(2, action_size),)
-    return lambda params, x: tuple(agent.critics(params["weights"]["critics"], x, *actions)), shape
+
+    def values(params, x):
+        outputs = agent.critics(params["weights"]["critics"], x, *actions)
+        if not isinstance(outputs, Tensor):
+            raise ValueError(
+                f"critics give a tensor [K, ...] of all their values, not {shown(outputs)}"
+            )
+        return outputs.unbind()
+
+    return values, shape
 
 
 def first_params(

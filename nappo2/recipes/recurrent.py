@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     Cell,
@@ -16,11 +15,12 @@ from nappo2.networks import (
     seeing,
     sequential,
 )
+from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
+from nappo2.recipes.agents import with_spread
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.pieces import recipe
-from nappo2.recipes.recipe import with_spread
+from nappo2.recipes.recipe import recipe
 from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe
 

@@ -3,9 +3,8 @@
 from nappo2.stages._to_device import to_device
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collecting.collect import collect
-from nappo2.stages.collecting.guard import guard
 from nappo2.stages.collecting.interaction import CollectState
-from nappo2.stages.collecting.non_finite import clamp, fail, mask
+from nappo2.stages.collecting.non_finite import clamp, fail, guard, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import SCHEMES, Compatibility
 from nappo2.stages.learning.batches import all_due, all_minibatches, all_sequences

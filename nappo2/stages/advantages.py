@@ -5,8 +5,6 @@ stage that runs it: on a learner, those are fresher than the params that collect
 recurrent agent are unrolled from the memory recorded at t=0.
 """
 
-from collections.abc import Mapping
-
 import torch
 from tensordict import TensorDict
 from torch import Tensor
@@ -16,8 +14,7 @@ from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import standardize
-from nappo2.maths.traced import is_traced
-from nappo2.networks import ActorCritic, Agent
+from nappo2.networks import Agent
 from nappo2.params import Params, Plain
 from nappo2.pipeline import Transform, stage, stateless
 from nappo2.stages.rollouts import map_rollouts
@@ -35,9 +32,9 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     @torch.no_grad()
     def fn(params, rollout):
-        seen = evaluated(*_read(agent, params, rollout))
-        advantage = returns.gae(**seen, gamma=params["hyper", "gamma"], lambda_=lambda_)
-        return estimated(rollout, seen["value"], advantage, advantage + seen["value"])
+        columns = evaluated(agent, params, rollout)
+        advantage = returns.gae(**columns, gamma=params["hyper", "gamma"], lambda_=lambda_)
+        return estimated(rollout, columns["value"], advantage, advantage + columns["value"])
 
     return map_rollouts("gae", fn)
 
@@ -58,14 +55,13 @@ def vtrace(
 
     @torch.no_grad()
     def fn(params, rollout):
-        heads, plain, view = _read(agent, params, rollout)
-        seen = evaluated(heads, plain, view)
-        outputs = heads.actor(plain, view["observation"])
+        columns = evaluated(agent, params, rollout)
+        outputs, _ = agent.outputs_and_values(Plain(params.to_dict()), rollout.exclude("mask"))
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
-            log_ratio, **seen, gamma=plain["hyper"]["gamma"], clip_rho=clip_rho, clip_c=clip_c
+            log_ratio, **columns, gamma=params["hyper", "gamma"], clip_rho=clip_rho, clip_c=clip_c
         )
-        return estimated(rollout, seen["value"], advantage, target)
+        return estimated(rollout, columns["value"], advantage, target)
 
     return map_rollouts("vtrace", fn)
 
@@ -76,9 +72,9 @@ def discounted(agent: Agent) -> Transform:
 
     @torch.no_grad()
     def fn(params, rollout):
-        seen = evaluated(*_read(agent, params, rollout))
-        value = seen.pop("value")
-        target = returns.discounted(**seen, gamma=params["hyper", "gamma"])
+        columns = evaluated(agent, params, rollout)
+        value = columns.pop("value")
+        target = returns.discounted(**columns, gamma=params["hyper", "gamma"])
         return estimated(rollout, value, target - value, target)
 
     return map_rollouts("discounted", fn)
@@ -96,37 +92,17 @@ def standardized() -> Transform:
     return stateless(fn)
 
 
-def _read(agent: Agent, params: Params, rollout: TensorDict) -> tuple[ActorCritic, dict, Mapping]:
-    plain = Plain(params.to_dict())
-    heads, seen = agent.read(plain, rollout)
-    return heads, plain, seen
-
-
-def evaluated(agent: ActorCritic, params: Mapping, rollout: Mapping) -> dict:
+def evaluated(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:
     """What an advantage is estimated from: scaled rewards, values and flags, each [T, B]."""
-    reached, value = rollout["next"], agent.critic(params, rollout["observation"])
+    plain, reached = Plain(params.to_dict()), rollout["next"]
+    value, next_value = agent.values(plain, rollout)
     return {
-        "reward": scale_reward(params["normalizer"], reached["reward"]),
+        "reward": scale_reward(plain["normalizer"], reached["reward"]),
         "value": value,
-        "next_value": following(agent, params, reached, value),
+        "next_value": next_value,
         "terminated": reached["terminated"],
         "done": reached["done"],
     }
-
-
-def following(agent: ActorCritic, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:
-    """Values of what was reached, [T, B]; of images those of the next row, which are the same.
-
-    Only where an episode or the rollout ends are these valued themselves: a pass over images takes
-    as long as learning from them. (Numbers are all valued, as it costs nothing, and a few rows
-    are not multiplied to the same last bit wherever the weights lie in memory.)
-    """
-    seen = reached["observation"]
-    if is_traced(value) or seen.dtype != torch.uint8:
-        return agent.critic(params, seen)
-    ends = reached["done"].clone()
-    ends[-1] = True
-    return value.roll(-1, 0).masked_scatter(ends, agent.critic(params, seen[ends]))
 
 
 def estimated(rollout: TensorDict, value, advantage, target) -> TensorDict:

@@ -15,11 +15,11 @@ from nappo2.envs.wrappers import channels_first
 from nappo2.networks import (
     RecurrentQ,
     actor_critic,
-    discrete_twin_critics,
+    actor_critics,
+    discrete_actor_critics,
     flattened,
     lstm,
     mlp,
-    twin_critics,
     with_temperature,
 )
 from nappo2.recipes import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
@@ -230,16 +230,16 @@ NETWORKS = {
         POLE, q=mlp(3, 2)
     ),
     "the actor of td3 gives outputs of shape (2, 2)": lambda: td3(
-        SWING, agent=twin_critics(mlp(3, 2), mlp(4, 1))
+        SWING, agent=actor_critics(mlp(3, 2), mlp(4, 1))
     ),
     "the critic of td3 cannot see observations [B, 3] of pendulum": lambda: td3(
-        SWING, agent=twin_critics(mlp(3, 1), mlp(3, 1))
+        SWING, agent=actor_critics(mlp(3, 1), mlp(3, 1))
     ),
     "the critic of sac gives outputs of shape (2, 2)": lambda: sac(
-        SWING, agent=with_temperature(twin_critics(mlp(3, 2), mlp(4, 2)))
+        SWING, agent=with_temperature(actor_critics(mlp(3, 2), mlp(4, 2)))
     ),
     "the critic of sac gives outputs of shape (2, 3)": lambda: sac(
-        POLE, agent=with_temperature(discrete_twin_critics(mlp(4, 2), mlp(4, 3)))
+        POLE, agent=with_temperature(discrete_actor_critics(mlp(4, 2), mlp(4, 3)))
     ),
     "the network q of r2d2 gives outputs of shape (2, 5)": lambda: r2d2(
         POLE, q=RecurrentQ(lstm(4, 8), mlp(8, 5))

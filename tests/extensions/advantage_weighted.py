@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from nappo2 import Recipe, envs, gae, optim
 from nappo2.maths.surrogates import squared_error, standardize
 from nappo2.params import make_params
-from nappo2.recipes.recipe import on_policy, perceptrons, suited
+from nappo2.recipes import perceptrons, suited
+from nappo2.recipes.recipe import on_policy
 
 
 @dataclass(frozen=True)

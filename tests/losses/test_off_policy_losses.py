@@ -21,9 +21,9 @@ from nappo2.interop import to_torchrl
 from nappo2.maths import values
 from nappo2.networks import (
     ActorCritics,
-    discrete_twin_critics,
+    actor_critics,
+    discrete_actor_critics,
     from_module,
-    twin_critics,
     with_temperature,
 )
 from nappo2.params import make_params, ravel
@@ -103,9 +103,9 @@ def aimed(theirs, **targets):
 
 def weights_of(found, *, alpha=None):
     """Weights of modules, as ours are laid out."""
-    agent = twin_critics(from_module(found.actor), from_module(found.critics[0]))
+    agent = actor_critics(from_module(found.actor), from_module(found.critics[0]))
     weights = agent.init(0)
-    for name, q in zip(("first", "second"), found.critics, strict=True):
+    for name, q in zip(("0", "1"), found.critics, strict=True):
         weights["critics", name] = from_module(q).init(0)
     return weights if alpha is None else weights.update({"log_alpha": torch.tensor(alpha).log()})
 
@@ -175,7 +175,7 @@ def test_sac_and_its_gradient_are_torchrls(monkeypatch):
     """Their squared error lacks our half. They draw for the next action first, and are given ours."""
     online, slow = (modules(seed, 2 * SIZE, INPUTS + SIZE, 1) for seed in (0, 1))
     batch, weights = a_batch(continuous), weights_of(online, alpha=ALPHA)
-    agent = twin_critics(from_module(online.actor), from_module(online.critics[0]))
+    agent = actor_critics(from_module(online.actor), from_module(online.critics[0]))
     loss = losses.sac(with_temperature(agent), target_entropy=-2.0)
     ours = our_gradient(loss, weights, weights_of(slow).select("critics"), batch)
 
@@ -206,7 +206,7 @@ def test_discrete_sac_and_its_gradient_are_torchrls():
     """Their squared error lacks our half."""
     online, slow = (modules(seed, ACTIONS, INPUTS, ACTIONS) for seed in (0, 1))
     batch, weights = a_batch(discrete), weights_of(online, alpha=ALPHA)
-    agent = discrete_twin_critics(from_module(online.actor), from_module(online.critics[0]))
+    agent = discrete_actor_critics(from_module(online.actor), from_module(online.critics[0]))
     loss = losses.discrete_sac(with_temperature(agent), target_entropy=0.9)
     ours = our_gradient(loss, weights, weights_of(slow).select("critics"), batch)
 
@@ -232,7 +232,7 @@ def test_td3_and_its_gradient_are_torchrls(monkeypatch):
     """Their squared error lacks our half. They are given our noise, much of which is clipped."""
     online, slow = (modules(seed, SIZE, INPUTS + SIZE, 1, nn.Tanh()) for seed in (0, 1))
     batch = a_batch(continuous)
-    agent = twin_critics(from_module(online.actor), from_module(online.critics[0]))
+    agent = actor_critics(from_module(online.actor), from_module(online.critics[0]))
     loss = losses.td3(agent, noise_std=0.4, noise_limit=0.5)
     ours = our_gradient(loss, weights_of(online), weights_of(slow), batch)
 
@@ -364,7 +364,7 @@ def test_q_learning_by_hand(make, following):
 BLIND = ActorCritics(  # whose weights are its outputs, whatever it sees
     init=lambda seed: TensorDict(),
     actor=lambda params, x: params["weights"]["actor"].expand(len(x), -1),
-    critics=lambda weights, x: tuple(row.expand(len(x), -1) for row in weights),
+    critics=lambda weights, x: torch.stack([row.expand(len(x), -1) for row in weights]),
 )
 
 
@@ -393,6 +393,29 @@ def test_discrete_sac_by_hand():
     assert total.item() == pytest.approx(critic - 3 - log2)
 
 
+@pytest.mark.parametrize(
+    ("next_value", "critic_loss"),
+    [(losses.least, 3.0), (lambda values, batch: values.mean(0), 5.75)],
+)
+def test_three_critics_are_worth_their_least_or_what_one_says(next_value, critic_loss):
+    """Of 6, 4 and 8 the least makes y = 1 + 4/2 = 3 and 1 where it ends, the mean 1 + 6/2 = 4 and 1.
+
+    Critics say 3, 1 and 1: halved squared errors of (0 + 4)/4 and twice (4 + 0)/4, which is 3; or of
+    (1 + 4)/4 and twice (9 + 0)/4, which is 5.75.
+    """
+
+    def critics(weights, x, action):
+        return weights["values"].unsqueeze(-1).expand(-1, len(x))
+
+    agent = BLIND._replace(critics=critics)
+    weights = {"actor": torch.zeros(1), "critics": {"values": torch.tensor([3.0, 1.0, 1.0])}}
+    target = {"actor": torch.zeros(1), "critics": {"values": torch.tensor([6.0, 4.0, 8.0])}}
+    batch = {**TWO, "action": torch.zeros(2, 1), "next_noise": torch.zeros(2, 1)}
+    _, means = losses.td3(agent, next_value=next_value)(by_hand(weights, target), batch)
+    assert means["critic_loss"].item() == critic_loss
+    assert means["actor_loss"].item() == -3 and means["value"].item() == 3  # of the first
+
+
 @pytest.mark.parametrize("target_entropy", [0.0, 1.0])
 def test_the_temperature_falls_by_how_far_the_entropy_is_above_its_goal(target_entropy):
     """A coin's is log 2, above 0 and below 1."""
@@ -410,7 +433,7 @@ def test_a_loss_is_a_function_of_params_and_batch(name):
     """It draws nothing: twice the same, whatever the global generator, which it leaves alone."""
     outputs = 2 * SIZE if name == "sac" else SIZE
     found = modules(0, outputs, INPUTS + SIZE, 1)
-    agent = twin_critics(from_module(found.actor), from_module(found.critics[0]))
+    agent = actor_critics(from_module(found.actor), from_module(found.critics[0]))
     weights = weights_of(found, alpha=ALPHA)
     loss = losses.sac(agent, target_entropy=-2.0) if name == "sac" else losses.td3(agent)
     params = make_params(weights, target=weights, gamma=GAMMA).to_dict()

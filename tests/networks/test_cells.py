@@ -129,13 +129,12 @@ def test_an_agent_sees_in_a_rollout_what_it_saw_step_by_step(name):
     agent = agents()[name]
     params = make_params(agent.init(0)).to_dict()
     batch = rollout(agent)
-    heads, seen = agent.read(params, batch)
-    outputs, value = heads.both(params, seen["observation"])
+    outputs, value = agent.outputs_and_values(params, batch)
     memory = batch["memory"][0]
     for t in range(T):
         memory = memory * ~batch["is_init"][t][:, None]
         memory = agent.step(params, memory, batch["observation"][t])
-        expected = heads.both(params, memory)
+        expected = agent.heads.both(params, memory)
         torch.testing.assert_close(outputs[t], expected[0], atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(value[t], expected[1], atol=1e-6, rtol=1e-5)
 
@@ -150,10 +149,7 @@ def test_separate_cores_share_nothing():
         changed["weights"]["core"] = core | {
             branch: {name: 2 * w for name, w in core[branch].items()}
         }
-        found = []
-        for p in (params, changed):
-            heads, seen = agent.read(p, rollout(agent))
-            found.append(heads.both(p, seen["observation"]))
+        found = [agent.outputs_and_values(p, rollout(agent)) for p in (params, changed)]
         assert torch.equal(found[0][other], found[1][other])
         assert not torch.equal(found[0][1 - other], found[1][1 - other])
 

@@ -8,6 +8,8 @@ from torch import nn
 from nappo2.maths.moments import absorb, moments
 from nappo2.networks import (
     actor_critic,
+    actor_critics,
+    discrete_actor_critics,
     from_module,
     mlp,
     normalized,
@@ -269,3 +271,20 @@ def test_modules_make_agents():
 def test_what_is_no_module_is_refused(wrong):
     with pytest.raises(ValueError, match=r"from_module takes a torch\.nn\.Module, or a function"):
         from_module(wrong)
+
+
+@pytest.mark.parametrize("num_critics", [1, 2, 5])
+def test_critics_are_as_many_networks_side_by_side(num_critics):
+    actor, critic, x, action = mlp(4, 2), mlp(6, 8, 1), some(7, 4), some(7, 2)
+    agent = actor_critics(actor, critic, num_critics)
+    weights = agent.init(0)["critics"].to_dict()
+    values = agent.critics(weights, x, action)
+    assert values.shape == (num_critics, 7) and len(values.unique()) == 7 * num_critics
+    for i, value in enumerate(values):
+        both = torch.cat([x, action], -1)
+        assert torch.equal(value, critic.apply(weights[str(i)], both).squeeze(-1))
+
+
+def test_critics_of_discrete_actions_value_all_of_them():
+    agent = discrete_actor_critics(mlp(4, 3), mlp(4, 8, 3), 5)
+    assert agent.critics(agent.init(0)["critics"], some(7, 4)).shape == (5, 7, 3)

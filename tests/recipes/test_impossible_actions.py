@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nappo2 import PPO, SAC, actor_critic, envs, mlp, ppo, ravel, sac, scheme
-from nappo2.networks import Network, discrete_twin_critics, with_temperature
+from nappo2.networks import Network, discrete_actor_critics, with_temperature
 from nappo2.recipes import A2C, VPG, Impala, a2c, impala, vpg
 from nappo2.schemes import SCHEMES
 from tests.makers.stepping import train
@@ -37,7 +37,7 @@ def masked(impossible, outputs=2):
 def agent(recipe, impossible):
     if recipe is sac:
         critics = mlp(4, 8, 2)
-        return with_temperature(discrete_twin_critics(masked(impossible), critics), 2.0)
+        return with_temperature(discrete_actor_critics(masked(impossible), critics), 2.0)
     return actor_critic(masked(impossible), mlp(4, 8, 1))
 
 

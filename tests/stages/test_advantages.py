@@ -3,7 +3,7 @@
 import torch
 
 from nappo2 import envs
-from nappo2.recipes import PPO, ppo
+from nappo2.recipes import PPO, ppo, suited_agent
 from nappo2.stages.advantages import evaluated
 from nappo2.stages.recipe import collect_of
 
@@ -15,17 +15,16 @@ def test_what_was_reached_has_the_value_that_the_critic_gives_it():
     _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     reached = rollout["next"]
 
-    class Agent:
-        """Says that the value of an image is where its pixels are, and remembers of how many it did."""
+    def critic(params, observation):
+        """The value of an image is where its pixels are; remembers of how many images it was asked."""
+        valued.append(observation.shape[:-3].numel())
+        pixels = observation.flatten(-3).float()
+        return pixels @ torch.arange(pixels.shape[-1]).float()
 
-        def critic(params, observation):
-            valued.append(observation.shape[:-3].numel())
-            pixels = observation.flatten(-3).float()
-            return pixels @ torch.arange(pixels.shape[-1]).float()
-
-    found = evaluated(Agent, params.to_dict(), rollout)
+    agent = suited_agent(recipe.env)._replace(critic=critic)
+    columns = evaluated(agent, params, rollout)
     assert reached["done"].any() and not reached["done"][-1].all()
-    assert (found["next_value"] == Agent.critic(params, reached["observation"])).all()
+    assert (columns["next_value"] == critic(params, reached["observation"])).all()
     assert valued[:2] == [24 * 4, reached["done"][:-1].sum() + 4]
 
 

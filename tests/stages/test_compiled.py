@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_flatten
 
 from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
 from nappo2.machine.compiling import compiled
-from nappo2.maths.activations import tanh
+from nappo2.networks.network import tanh
 from nappo2.populations._population import member
 from nappo2.reports import join
 from nappo2.stages.learning.loops import scan_program

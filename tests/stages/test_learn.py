@@ -127,9 +127,7 @@ def test_losses_that_cannot_be_differentiated_are_refused():
 
 
 def test_minibatches_that_do_not_divide_the_rollout_are_refused():
-    with pytest.raises(
-        ValueError, match="7 minibatches do not divide a rollout of 2 environments x 32"
-    ):
+    with pytest.raises(ValueError, match="7 minibatches do not divide a rollout of 64 transitions"):
         pendulum_ppo(num_minibatches=7)
 
 

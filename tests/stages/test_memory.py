@@ -47,9 +47,7 @@ def test_is_init_says_where_episodes_begin():
 
 def test_log_probs_are_those_of_unrolling_from_the_first_memory():
     for rollout in rollouts(2):
-        plain = PARAMS.to_dict()
-        heads, seen = AGENT.read(plain, rollout)
-        log_probs = heads.actor(plain, seen["observation"]).log_softmax(-1)
+        log_probs = AGENT.outputs_and_values(PARAMS.to_dict(), rollout)[0].log_softmax(-1)
         expected = log_probs.gather(-1, rollout["action"][..., None]).squeeze(-1)
         torch.testing.assert_close(rollout["action_log_prob"], expected, atol=1e-5, rtol=0)
 
@@ -65,9 +63,7 @@ def test_the_value_of_what_was_reached_is_a_step_from_the_memory_before_its_rese
     """In the middle of a rollout, where the next step has it too, at truncations and at the end."""
     rollout = rollouts(2)[1]
     plain = PARAMS.to_dict()
-    heads, seen = AGENT.read(plain, rollout)
-    value = heads.critic(plain, seen["observation"])
-    next_value = heads.critic(plain, seen["next"]["observation"])
+    value, next_value = AGENT.values(plain, rollout)
     going = ~rollout["next", "done"][:-1]
     torch.testing.assert_close(next_value[:-1][going], value[1:][going], atol=1e-5, rtol=0)
     assert rollout["next", "truncated"].any()
@@ -75,7 +71,7 @@ def test_the_value_of_what_was_reached_is_a_step_from_the_memory_before_its_rese
         before = rollout["memory"][t, b][None]
         after = AGENT.step(plain, before, rollout["observation"][t, b][None])
         reached = AGENT.step(plain, after, rollout["next", "observation"][t, b][None])
-        expected = heads.critic(plain, reached)[0]
+        expected = AGENT.heads.critic(plain, reached)[0]
         torch.testing.assert_close(next_value[t, b], expected, atol=1e-5, rtol=0)
 
 
@@ -221,7 +217,7 @@ def test_what_does_not_divide_is_refused():
         recurrent_ppo(ENV, replace(CONFIG, num_minibatches=3))
     with pytest.raises(ValueError, match="hidden has a layer and a cell's size at least, not"):
         recurrent_ppo(ENV, replace(CONFIG, hidden=(8,)))
-    with pytest.raises(ValueError, match=r"agent is an ActorCritic, .*, not a Network"):
+    with pytest.raises(ValueError, match=r"agent is an actor and a critic .*, not a Network"):
         ppo(ENV, CONFIG, agent=mlp(2, 2))
 
 

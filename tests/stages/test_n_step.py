@@ -7,7 +7,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import actor_critic, collect, envs, mlp, stochastic
-from nappo2.losses.target import target
+from nappo2.losses.critics import target
 from nappo2.maths.distributions import categorical
 from nappo2.params import make_params
 from nappo2.pipeline import Pipeline

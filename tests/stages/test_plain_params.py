@@ -57,7 +57,7 @@ def test_a_name_that_params_do_not_have_is_a_key_error(path):
 
 def test_an_agent_without_a_temperature_is_refused_when_sac_is_made():
     env, actor, critic = envs.pendulum(1), mlp(3, 8, 2), mlp(4, 8, 1)
-    agent = networks.twin_critics(actor, critic)
+    agent = networks.actor_critics(actor, critic)
     with pytest.raises(
         ValueError, match=r"log_alpha, and the agent has only actor, critics; network"
     ):

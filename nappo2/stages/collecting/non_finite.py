@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.checks import checked, explained
+from nappo2.pipeline import Pipeline, Transform
 
 NonFinite = Callable[[str, dict], tuple[dict, int]]
 """``(name, rollout) -> (rollout, how many were bad)``.
@@ -92,6 +93,24 @@ def clamp(limit: float = 100.0) -> NonFinite:
     if not 0 < limit < math.inf:
         raise ValueError(f"limit is above 0, not {limit}, and finite")
     return Clip(limit)
+
+
+@checked
+def guard(non_finite: NonFinite) -> Transform:
+    """Right of ``collect``: has it treat by ``non_finite`` what environments give that is not finite.
+
+    In a recipe, ``recipe.replace(non_finite=...)`` does the same.
+
+    Raises:
+        ValueError: if it stands anywhere else.
+    """
+
+    def wrap(source: Pipeline) -> Pipeline:
+        if len(source.stages) != 1 or source.stages[0].with_non_finite is None:
+            raise ValueError(f"guard stands right of collect, where data enters, not of {source!r}")
+        return source.stages[0].with_non_finite(non_finite)
+
+    return Transform(wrap)
 
 
 def finite(x: Any, limit: float = 0.0) -> Any:

@@ -11,9 +11,8 @@ from nappo2.envs import Env, Physics, PhysicsState, physics_of
 from nappo2.machine.compiling import compiled
 from nappo2.machine.stop import current_stop
 from nappo2.maths.distributions import Distribution
-from nappo2.networks import Apply
 from nappo2.params import Plain
-from nappo2.policies import Policy, sampler_of
+from nappo2.policies import Apply, Policy, sampler_of
 from nappo2.seeds import generator, split
 from nappo2.stages.collecting.interaction import (
     REACHED,

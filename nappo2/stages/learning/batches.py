@@ -8,10 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
 from nappo2.batch import age, loss_inputs, num_samples
+from nappo2.checks import shown
+from nappo2.networks import Agent
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import counting, join
 from nappo2.seeds import generator, split
@@ -19,8 +22,10 @@ from nappo2.stages.learning.minibatches import (
     SEQUENCES,
     TRANSITIONS,
     Slicing,
+    minibatches,
     no_minibatches,
     repeated,
+    sequences,
     shuffled,
 )
 
@@ -145,6 +150,40 @@ def all_sequences(num_epochs: int, num_minibatches: int) -> Transform:
         ValueError: as ``sequences`` does.
     """
     return at_once(SEQUENCES, num_epochs, num_minibatches)
+
+
+class Feed(NamedTuple):
+    """How the rollouts of an agent become batches.
+
+    Attributes:
+        batches: ``(num_epochs, num_minibatches) -> transform``, one by one.
+        all_batches: the same, all of a rollout at once.
+        sizes: ``(rollout, num_minibatches) -> sizes`` of a pass's minibatches.
+    """
+
+    batches: Callable[[int, int], Transform]
+    all_batches: Callable[[int, int], Transform]
+    sizes: Callable[[TensorDict, int], list[int]]
+
+
+FEEDS = {
+    "transitions": Feed(minibatches, all_minibatches, TRANSITIONS.sizes),
+    "sequences": Feed(sequences, all_sequences, SEQUENCES.sizes),
+}
+"""By the ``slicing`` of an agent."""
+
+
+def feed_of(agent: Agent) -> Feed:
+    """How the rollouts of an agent become batches.
+
+    Raises:
+        ValueError: if there is no such slicing.
+    """
+    if agent.slicing not in FEEDS:
+        raise ValueError(
+            f"the slicing of an agent is {' or '.join(FEEDS)}, not {shown(agent.slicing)}"
+        )
+    return FEEDS[agent.slicing]
 
 
 def at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:

@@ -1,22 +1,46 @@
-"""Proximal policy optimisation: the formulas of ``maths.surrogates``, bound to the keys of a batch."""
+"""Policy gradients with a learnt baseline: the formulas of ``maths.surrogates``, bound to a batch's keys."""
 
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
 from nappo2.checks import checked, explained
-from nappo2.losses.loss import Loss
-from nappo2.losses.transitions import transitions
+from nappo2.losses.loss import Loss, unmasked
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import (
     approx_kl,
     clip_fraction,
     clipped_squared_error,
     clipped_surrogate,
+    policy_gradient,
     squared_error,
     standardize,
 )
 from nappo2.networks import Agent
+
+
+@checked
+def a2c(agent: Agent, dist: Distribution, *, value_coef: float = 0.5) -> Loss:
+    """Advantage actor-critic (Mnih et al., https://arxiv.org/abs/1602.01783).
+
+    Reads ``observation``, ``action``, ``advantage`` and ``value_target`` of a batch [N], or of
+    sequences [T, N] for a recurrent agent, and ``entropy_coef`` of ``params["hyper"]``. With the
+    advantages of ``vtrace`` it is IMPALA's.
+
+    Args:
+        value_coef: weight of the value's loss, which is half a squared error.
+    """
+
+    def loss(params, batch):
+        outputs, value, batch = unmasked(agent, params, batch)
+        policy = -policy_gradient(dist.log_prob(outputs, batch["action"]), batch["advantage"])
+        error = squared_error(value, batch["value_target"])
+        entropy = dist.entropy(outputs).mean()
+        total = policy + value_coef * error - params["hyper"]["entropy_coef"] * entropy
+        return total, {"policy_loss": policy, "value_loss": error, "entropy": entropy}
+
+    return loss
+
 
 ValueLoss = Callable[[Mapping, Mapping, Tensor], Tensor]
 """``(params, batch, value) -> loss``, of values [N]."""
@@ -57,8 +81,7 @@ def ppo(
     """
 
     def loss(params, batch):
-        hyper, (heads, batch) = params["hyper"], transitions(agent, params, batch)
-        outputs, value = heads.both(params, batch["observation"])
+        hyper, (outputs, value, batch) = params["hyper"], unmasked(agent, params, batch)
         log_ratio = dist.log_prob(outputs, batch["action"]) - batch["action_log_prob"]
         policy = -clipped_surrogate(log_ratio, scale(batch["advantage"]), hyper["clip_eps"])
         error = value_loss(params, batch, value)
