@@ -452,7 +452,20 @@ def keep(fresh: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
 def _keep(fresh, cut, old):
     if hasattr(fresh, "adopt"):
         return fresh.adopt(cut)
-    return old if alike(fresh, old) else fresh
+    return beside(fresh, old) if alike(fresh, old) else fresh
+
+
+def beside(fresh: Any, old: Any) -> Any:
+    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
+    if isinstance(fresh, Tensor):
+        return old.to(fresh.device)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        return type(old)(*map(beside, fresh, old))
+    if type(fresh) in (tuple, list) and len(fresh):
+        return type(old)(map(beside, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        return {name: beside(x, old[name]) for name, x in fresh.items()}
+    return old
 
 
 def alike(fresh: Any, old: Any) -> bool:

@@ -37,7 +37,8 @@ class Vector(NamedTuple):
 def pack(tree: Any) -> Any:
     """The same tree with arrays for tensors and parcels for TensorDicts."""
     if isinstance(tree, Tensor):
-        return tree if tree.dtype == torch.bfloat16 else tree.detach().cpu().numpy()
+        tree = tree.detach().cpu()
+        return tree if tree.dtype == torch.bfloat16 else tree.numpy()
     if isinstance(tree, TensorDict):
         return Transfer(tuple(tree.batch_size), {k: pack(x) for k, x in tree.items()})
     return _mapped(pack, tree)

@@ -13,6 +13,7 @@ Compiled code is not pretended.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 from unittest import mock
 
@@ -219,7 +220,18 @@ def below(x: Any) -> Any:
 @contextmanager
 def pretended_cuda() -> Iterator[torch.device]:
     """Within, there is one GPU."""
-    with mock.patch("torch.cuda.current_device", lambda: 0), _Operations(), _Functions():
+    run = Thread.run
+
+    def run_there(self):  # as modes are of one thread
+        with _Operations(), _Functions():
+            run(self)
+
+    with (
+        mock.patch("torch.cuda.current_device", lambda: 0),
+        mock.patch.object(Thread, "run", run_there),
+        _Operations(),
+        _Functions(),
+    ):
         yield CUDA
 
 
