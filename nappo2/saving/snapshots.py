@@ -110,7 +110,7 @@ def taken(live: LiveState | None, name: str, fresh: Any, left: Left) -> tuple[An
     if live is not None:
         return live.load(fresh, old)
     if alike(fresh, old):
-        return old, []
+        return beside(fresh, old), []
     return fresh, [f"stage {name!r} has another structure than what was saved: it begins anew"]
 
 
@@ -218,6 +218,19 @@ def alike(fresh: Any, old: Any) -> bool:
         same = type(old) is dict and old.keys() == fresh.keys()
         return same and all(alike(x, old[name]) for name, x in fresh.items())
     return type(fresh).__qualname__ == type(old).__qualname__
+
+
+def beside(fresh: Any, old: Any) -> Any:
+    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
+    if isinstance(fresh, Tensor):
+        return old.to(fresh.device)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        return type(old)(*map(beside, fresh, old))
+    if type(fresh) in (tuple, list) and len(fresh):
+        return type(old)(map(beside, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        return {name: beside(x, old[name]) for name, x in fresh.items()}
+    return old
 
 
 def close_state(pipeline: Any, state: Mapping[str, Any]) -> None:
