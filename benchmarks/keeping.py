@@ -21,7 +21,7 @@ from nappo2.reports import Report
 from nappo2.saving.checkpoint import Checkpoints
 from nappo2.saving.packing import pack
 from nappo2.stages import all_minibatches, learn
-from nappo2.stages.replaying.replay import ReplayState
+from nappo2.stages.replaying.ring import ReplayState
 
 CAPACITY = 1_000_000  # of HalfCheetah's transitions, 236 MB
 

@@ -19,15 +19,8 @@ from nappo2.reports import Report
 from nappo2.seeds import fold_in
 from nappo2.stages.learning.batches import Passes, View
 from nappo2.stages.learning.learn import learning
-from nappo2.stages.learning.loops import (
-    EarlyStop,
-    Lift,
-    LoopResult,
-    Rule,
-    functional_loop,
-    in_one_scan,
-    step_by_step,
-)
+from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule
+from nappo2.stages.learning.scan_loop import Lift, functional_loop, in_one_scan, step_by_step
 from nappo2.trees import walk
 
 

@@ -17,7 +17,7 @@ from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy, sampler_of, telling
 from nappo2.recipes.fit import check_fit, compatible_of
 from nappo2.stages import Recipe, to_device
-from nappo2.stages.learning.batches import feed_of
+from nappo2.stages.learning.feeds import feed_of
 from nappo2.stages.recipe import fitting
 
 

@@ -1,19 +1,23 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
-from nappo2.stages._to_device import to_device
 from nappo2.stages.advantages import discounted, gae, standardized, vtrace
 from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.interaction import CollectState
 from nappo2.stages.collecting.non_finite import clamp, fail, guard, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import SCHEMES, Compatibility
-from nappo2.stages.learning.batches import all_due, all_minibatches, all_sequences
+from nappo2.stages.learning.batches import all_due
+from nappo2.stages.learning.feeds import (
+    MinibatchState,
+    all_minibatches,
+    all_sequences,
+    minibatches,
+    sequences,
+)
 from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import kl_exceeds, learn
 from nappo2.stages.learning.loops import Target
-from nappo2.stages.learning.minibatches import MinibatchState, minibatches, sequences
-from nappo2.stages.learning.polyak import polyak
-from nappo2.stages.learning.update import scheduled, update
+from nappo2.stages.learning.update import polyak, scheduled, update
 from nappo2.stages.recipe import (
     Recipe,
     batches_of,
@@ -26,8 +30,10 @@ from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step
 from nappo2.stages.replaying.noise import noise, normal_noise
 from nappo2.stages.replaying.prioritized import prioritized_replay
-from nappo2.stages.replaying.replay import ReplayState, replay
+from nappo2.stages.replaying.replay import replay
+from nappo2.stages.replaying.ring import ReplayState
 from nappo2.stages.replaying.windows import windows
+from nappo2.stages.rollouts import to_device
 
 __all__ = [
     "SCHEMES",

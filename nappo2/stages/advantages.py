@@ -1,8 +1,8 @@
-"""Advantage estimation, as transforms of rollouts.
+"""Advantage estimation, as transforms of rollouts [T, B].
 
-Each adds ``state_value``, ``advantage`` and ``value_target``, [T, B], with the params of the
-stage that runs it: on a learner, those are fresher than the params that collected. Those of a
-recurrent agent are unrolled from the memory recorded at t=0.
+Each adds ``state_value``, ``advantage`` and ``value_target``, [T, B] float32. Values are computed with
+the params of the stage that runs it, which on a learner are newer than those that collected. A
+recurrent agent is unrolled from the memory recorded at t=0. The formulas are in ``maths.returns``.
 """
 
 import torch
@@ -22,7 +22,9 @@ from nappo2.stages.rollouts import map_rollouts
 
 @stage
 def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
-    """Generalised advantage estimation (Schulman et al., https://arxiv.org/abs/1506.02438).
+    """Adds generalised advantage estimates (Schulman et al., https://arxiv.org/abs/1506.02438).
+
+    The value target is ``advantage + value``; ``lambda_`` 0 is the TD error, 1 the Monte Carlo return.
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
@@ -32,9 +34,9 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     @torch.no_grad()
     def fn(params, rollout):
-        columns = evaluated(agent, params, rollout)
+        columns = returns_inputs(agent, params, rollout)
         advantage = returns.gae(**columns, gamma=params["hyper", "gamma"], lambda_=lambda_)
-        return estimated(rollout, columns["value"], advantage, advantage + columns["value"])
+        return with_estimates(rollout, columns["value"], advantage, advantage + columns["value"])
 
     return map_rollouts("gae", fn)
 
@@ -43,9 +45,19 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
 def vtrace(
     agent: Agent, dist: Distribution, clip_rho: float = 1.0, clip_c: float = 1.0
 ) -> Transform:
-    """V-trace, for rollouts of policies that lag behind (https://arxiv.org/abs/1802.01561).
+    """Adds V-trace estimates (Espeholt et al., https://arxiv.org/abs/1802.01561).
 
-    Values and log-probabilities are computed anew, with the params of the stage that runs it.
+    They correct for a policy that lags behind: log-probabilities are computed again with the params
+    of the stage, and compared with ``action_log_prob``.
+
+    Args:
+        agent: whose outputs and values are computed.
+        dist: of the agent's outputs.
+        clip_rho: largest importance ratio in a TD error.
+        clip_c: largest importance ratio in the trace.
+
+    Returns:
+        A transform of rollouts that have ``action_log_prob`` [T, B].
 
     Raises:
         ValueError: if a clip is not above 0.
@@ -55,34 +67,37 @@ def vtrace(
 
     @torch.no_grad()
     def fn(params, rollout):
-        columns = evaluated(agent, params, rollout)
+        columns = returns_inputs(agent, params, rollout)
         outputs, _ = agent.outputs_and_values(Plain(params.to_dict()), rollout.exclude("mask"))
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
             log_ratio, **columns, gamma=params["hyper", "gamma"], clip_rho=clip_rho, clip_c=clip_c
         )
-        return estimated(rollout, columns["value"], advantage, target)
+        return with_estimates(rollout, columns["value"], advantage, target)
 
     return map_rollouts("vtrace", fn)
 
 
 @stage
 def discounted(agent: Agent) -> Transform:
-    """Discounted returns, less the values as a baseline (the original's ``OnPolicyBuffer``)."""
+    """Adds discounted returns as value targets, and these minus the values as advantages.
+
+    As the ``OnPolicyBuffer`` of Nappo does.
+    """
 
     @torch.no_grad()
     def fn(params, rollout):
-        columns = evaluated(agent, params, rollout)
+        columns = returns_inputs(agent, params, rollout)
         value = columns.pop("value")
         target = returns.discounted(**columns, gamma=params["hyper", "gamma"])
-        return estimated(rollout, value, target - value, target)
+        return with_estimates(rollout, value, target - value, target)
 
     return map_rollouts("discounted", fn)
 
 
 @stage
 def standardized() -> Transform:
-    """Advantages of mean 0 and standard deviation 1 over the whole rollout."""
+    """Scales advantages to mean 0 and standard deviation 1 over the whole rollout, without masked steps."""
 
     def fn(params, rollout):
         advantage = rollout["advantage"]
@@ -92,20 +107,42 @@ def standardized() -> Transform:
     return stateless(fn)
 
 
-def evaluated(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:
-    """What an advantage is estimated from: scaled rewards, values and flags, each [T, B]."""
-    plain, reached = Plain(params.to_dict()), rollout["next"]
+def returns_inputs(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:
+    """The arguments of the functions in ``maths.returns``, by their names.
+
+    Args:
+        agent: whose values are computed.
+        params: of the agent.
+        rollout: [T, B].
+
+    Returns:
+        ``reward``, scaled by the normalizer, ``value`` and ``next_value``, [T, B] float32;
+        ``terminated`` and ``done``, [T, B] bool.
+    """
+    plain, following = Plain(params.to_dict()), rollout["next"]
     value, next_value = agent.values(plain, rollout)
     return {
-        "reward": scale_reward(plain["normalizer"], reached["reward"]),
+        "reward": scale_reward(plain["normalizer"], following["reward"]),
         "value": value,
         "next_value": next_value,
-        "terminated": reached["terminated"],
-        "done": reached["done"],
+        "terminated": following["terminated"],
+        "done": following["done"],
     }
 
 
-def estimated(rollout: TensorDict, value, advantage, target) -> TensorDict:
-    """The rollout with these keys more."""
-    added = {"state_value": value, "advantage": advantage, "value_target": target}
-    return rollout.copy().update(added)
+def with_estimates(
+    rollout: TensorDict, value: Tensor, advantage: Tensor, value_target: Tensor
+) -> TensorDict:
+    """A copy of a rollout with ``state_value``, ``advantage`` and ``value_target``.
+
+    Args:
+        rollout: [T, B].
+        value: [T, B] float32.
+        advantage: [T, B] float32.
+        value_target: [T, B] float32.
+
+    Returns:
+        The copy, [T, B], which shares the tensors of the rollout.
+    """
+    estimates = {"state_value": value, "advantage": advantage, "value_target": value_target}
+    return rollout.copy().update(estimates)

@@ -1,4 +1,4 @@
-"""What goes with what: a recipe, and the pieces that it is put together with."""
+"""Which action spaces, observations, agents, storages and schemes a recipe works with."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,7 +16,7 @@ FORMS = {
 
 
 class Compatibility(NamedTuple):
-    """What a recipe goes with; of each aspect the names of what fits, None for anything.
+    """What a recipe works with: for each aspect the kinds that fit, None for all of them.
 
     Attributes:
         actions: kinds of action spaces.
@@ -24,7 +24,7 @@ class Compatibility(NamedTuple):
         agent: kinds of agents.
         storage: stages that make batches of rollouts.
         scheme: training schemes.
-        reasons: why nothing else fits, by aspect.
+        reasons: why nothing else fits, by aspect, as the end of "as ...".
     """
 
     actions: tuple[str, ...] | None = None
@@ -35,23 +35,23 @@ class Compatibility(NamedTuple):
     reasons: Mapping[str, str] = {}
 
 
-def check_compatible(recipe: str, compatible: Compatibility, /, of: str = "", **given: str) -> None:
-    """Refuses what does not go with a recipe.
+def check_compatible(recipe: str, compatible: Compatibility, /, of: str = "", **kinds: str) -> None:
+    """Refuses kinds that a recipe does not work with.
 
     Args:
-        recipe: its name.
-        compatible: what goes with it.
-        of: whose these are, which the message ends with.
-        **given: the kind of what it is given, by aspect.
+        recipe: name of the recipe.
+        compatible: what the recipe works with.
+        of: what the kinds belong to, such as an environment's id, for the end of the message.
+        **kinds: the kind of each aspect, such as ``actions="discrete"``.
 
     Raises:
-        ValueError: names the recipe, what it was given, and what would fit.
+        ValueError: names the recipe, the kind, and the kinds that fit.
     """
-    for aspect, kind in given.items():
+    for aspect, kind in kinds.items():
         fitting = getattr(compatible, aspect)
         if fitting is not None and kind not in fitting:
-            because = f", as {compatible.reasons[aspect]}" if aspect in compatible.reasons else ""
+            reason = f", as {compatible.reasons[aspect]}" if aspect in compatible.reasons else ""
             raise ValueError(
-                f"{recipe} does not go with {FORMS[aspect].format(kind)}{because}; "
+                f"{recipe} does not go with {FORMS[aspect].format(kind)}{reason}; "
                 f"fitting {aspect}: {', '.join(fitting)}{of and f'; this is {of}'}"
             )

@@ -1,7 +1,8 @@
 """A recipe: an algorithm as a record of pieces, each of which can be replaced.
 
-``collect``, ``gradients``, ``update`` and ``learn`` are made of these; a training scheme cuts the line that
-they stand in.
+The pieces make the pipeline ``collect | prepare | batches | gradients | update``, the recipe's line. A
+training scheme runs parts of this line on workers; in one process, batches, gradients and updates can
+be one fused stage, ``learn``.
 """
 
 from collections.abc import Callable
@@ -22,35 +23,34 @@ from nappo2.stages.compatibility import Compatibility, check_compatible
 from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import learn
 from nappo2.stages.learning.loops import EarlyStop, Target
-from nappo2.stages.learning.polyak import polyak
-from nappo2.stages.learning.update import update
+from nappo2.stages.learning.update import polyak, update
 
 
 @checked
 class Recipe(NamedTuple):
-    """What ``ppo(env, PPO())`` makes, and a scheme cuts.
+    """An algorithm with its environment, as ``ppo(env, PPO())`` makes it.
 
     Attributes:
         name: of the recipe.
         init: ``seed -> params``.
-        env: where the collectors act.
+        env: environments in which the collectors act.
         policy: how the collectors act.
         greedy: how an evaluation acts.
-        num_steps: of each environment per rollout.
+        num_steps: steps of each environment per rollout.
         loss: ``(params, batch) -> (loss, means)``.
         optimizer: of the vector of weights; gradients that are not finite never reach it.
-        batches: ``num -> transform``: rollouts to batches, one by one, for one of so many workers,
-            which share the totals of a replay; or a transform for any number.
-        all_batches: rollouts to all of their batches at once, where one process does all; None
-            where batches depend on params that move between them.
-        rollouts: of rollouts, where they are collected, such as ``hindsight(...)``.
-        prepare: of rollouts, where they are learnt from, such as ``gae(agent)``.
-        after: of params, after each update, or after those of a rollout.
-        target: how targets follow the weights; None for params without.
-        stop_early: when the rest of a rollout's batches are left out; None for never.
-        non_finite: what becomes of observations and rewards that are not finite.
-        jit: whether learning is compiled, and with it rollouts of environments in torch.
-        compatible: what it goes with.
+        batches: ``num_workers -> transform`` from rollouts to batches, one by one, on one of these
+            workers, which share the capacity of a replay; or a transform for any number of workers.
+        all_batches: the transform from a rollout to all its batches at once, for ``learn``; None
+            where batches depend on params that change between them.
+        rollouts: transform of rollouts where they are collected, such as ``hindsight(...)``.
+        prepare: transform of rollouts where they are learnt from, such as ``gae(agent)``.
+        after: transform of params after each update, or after all updates of a rollout.
+        target: how target networks follow the weights; None for params without.
+        stop_early: ``(hyper, means) -> [] bool``: skips the rest of a rollout's batches; None for never.
+        non_finite: ``fail``, ``mask`` or ``clamp(limit)`` observations and rewards that are not finite.
+        jit: whether learning is compiled, and collecting in environments in torch.
+        compatible: the action spaces, observations, agents, storages and schemes that fit.
     """
 
     name: str
@@ -75,11 +75,13 @@ class Recipe(NamedTuple):
     def replace(self, **pieces: Any) -> "Recipe":
         """The same recipe with other pieces, such as ``loss=...`` or ``optimizer=...``.
 
-        Other ``batches`` are learnt from one by one, unless there are other ``all_batches``, too.
+        No other piece is adapted: a piece on which others depend, as a loss does on an agent, is an
+        argument of the function that makes the recipe. With other ``batches`` alone, ``all_batches``
+        is None, so that these are learnt from one by one.
 
         Raises:
-            ValueError: if there is no piece of that name; says which there are. What depends on
-                others, as a loss does on an agent, is an argument of the recipe instead.
+            ValueError: if there is no piece of that name (names those there are), or batches that do
+                not fit the recipe.
         """
         for name in pieces:
             if name not in self._fields:
@@ -93,27 +95,27 @@ class Recipe(NamedTuple):
 
     @property
     def collect(self) -> Pipeline:
-        """The source, as ``collect_of`` makes it."""
+        """The pipeline that collects rollouts [T, B]."""
         return collect_of(self)
 
     @property
     def gradients(self) -> Transform:
-        """Batches to gradients, as ``gradients_of`` makes them."""
+        """The transform from batches to gradients."""
         return gradients_of(self)
 
     @property
     def update(self) -> Transform:
-        """Gradients to params, as ``update_of`` makes them."""
+        """The transform from gradients to params."""
         return update_of(self)
 
     @property
     def learn(self) -> Transform:
-        """Rollouts to params, as ``learn_of`` makes them."""
+        """The transform from rollouts to params, fused where that gives the same numbers."""
         return learn_of(self)
 
     @property
     def line(self) -> Pipeline:
-        """The line before any scheme cuts it."""
+        """The whole pipeline, one stage for each step, as schemes cut it."""
         return (
             collect_of(self)
             | self.prepare
@@ -124,7 +126,7 @@ class Recipe(NamedTuple):
 
     @property
     def central(self) -> Pipeline:
-        """All of it, in one process."""
+        """The whole pipeline for one process, with ``learn`` fused."""
         return collect_of(self) | self.prepare | learn_of(self)
 
     def __repr__(self):
@@ -133,7 +135,7 @@ class Recipe(NamedTuple):
 
 @checked
 def collect_of(recipe: Recipe) -> Pipeline:
-    """The source of a recipe's rollouts."""
+    """The pipeline that collects a recipe's rollouts [T, B]."""
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     source = collect(recipe.env, recipe.policy, recipe.num_steps, recipe.non_finite, jit)
     return source | recipe.rollouts
@@ -141,20 +143,20 @@ def collect_of(recipe: Recipe) -> Pipeline:
 
 @checked
 def batches_of(recipe: Recipe, num: int = 1) -> Transform:
-    """Rollouts to batches, one by one, of one of ``num`` workers."""
+    """The transform from rollouts to batches, one by one, on one of ``num`` workers."""
     batches = recipe.batches
     return batches if isinstance(batches, Transform) else batches(num)
 
 
 @checked
 def gradients_of(recipe: Recipe) -> Transform:
-    """Batches to gradients."""
+    """The transform from batches to gradients of the recipe's loss."""
     return gradients(recipe.loss, recipe.jit)
 
 
 @checked
 def update_of(recipe: Recipe) -> Transform:
-    """Gradients to params."""
+    """The transform from gradients to params: optimizer, target networks, and ``after``."""
     stages = [update(finite(recipe.optimizer))]
     if recipe.target is not None:
         stages.append(polyak(recipe.target.step_size, recipe.target.delay - 1))
@@ -163,24 +165,24 @@ def update_of(recipe: Recipe) -> Transform:
 
 @checked
 def learn_of(recipe: Recipe) -> Transform:
-    """Rollouts to params, in one process: fused, where that is the same."""
+    """The transform from rollouts to params in one process: fused, if the recipe has ``all_batches``."""
     if recipe.all_batches is None:
         return compose(batches_of(recipe), gradients_of(recipe), update_of(recipe))
-    learnt = learn(
+    fused = learn(
         recipe.loss,
         finite(recipe.optimizer),
         target=recipe.target,
         stop_early=recipe.stop_early,
         jit=recipe.jit,
     )
-    return compose(recipe.all_batches, learnt, recipe.after)
+    return compose(recipe.all_batches, fused, recipe.after)
 
 
 def fitting(recipe: Recipe) -> Recipe:
-    """The recipe, if it goes with its batches.
+    """Returns the recipe unchanged, if its batches fit it.
 
     Raises:
-        ValueError: says what goes with it.
+        ValueError: names the storages that fit.
     """
     for stage in batches_of(recipe).stages:
         if stage.batches is not None:
@@ -190,5 +192,8 @@ def fitting(recipe: Recipe) -> Recipe:
 
 @lru_cache(64)
 def finite(optimizer: GradientTransformation) -> GradientTransformation:
-    """Cached, as compiled programs are found again by the functions in them."""
+    """The optimizer that skips gradients which are not finite.
+
+    Cached, as compiled programs are found again by the functions in them.
+    """
     return apply_if_finite(optimizer)

@@ -1,19 +1,27 @@
-"""Transforms of rollouts, and what they may stand behind."""
+"""Transforms of whole rollouts [T, B]: where they may stand in a pipeline, and on which device they are."""
 
 from collections.abc import Callable
 
 from tensordict import TensorDict
 
-from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform, stateless
+from nappo2.params import Params, beside_params
+from nappo2.pipeline import Pipeline, Transform, stage, stateless
+
+
+@stage
+def to_device() -> Transform:
+    """Moves rollouts, which are collected on a CPU, to the device of the params that learn from them."""
+    return stateless(beside_params)
 
 
 def map_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
-    """``stateless``, of a stage that takes rollouts [T, B] of single steps; the bare transform.
+    """Replaces each rollout [T, B] of single steps by ``fn(params, rollout)``.
+
+    It is the bare transform of a stage called ``name``, which ``@stage`` or ``described`` complete.
 
     Raises:
-        ValueError: if a stage that makes others of them stands left of it; in a step, if what
-            comes is no rollout.
+        ValueError: if a stage that regroups steps stands left of it; in a step, if the item is no
+            rollout.
     """
 
     def transform(source):
@@ -28,24 +36,24 @@ def map_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> T
 
 
 def check_left(name: str, source: Pipeline) -> None:
-    """Refuses what makes others of the steps of rollouts, left of the stage that is called ``name``.
+    """Refuses a source that regroups the steps of rollouts, left of the stage called ``name``.
 
     Raises:
         ValueError: names both.
     """
-    for stage in source.stages:
-        if stage.regroups:
+    for left in source.stages:
+        if left.regroups:
             raise ValueError(
-                f"{name} does not stand right of {stage.kind}: it takes the single steps of "
-                f"rollouts [T, B], of which {stage.kind} makes others; use one of the two"
+                f"{name} does not stand right of {left.kind}: it takes the single steps of "
+                f"rollouts [T, B], of which {left.kind} makes others; use one of the two"
             )
 
 
 def check_rollout(name: str, item: TensorDict) -> None:
-    """Refuses what is no rollout [T, B].
+    """Refuses an item that is no rollout [T, B], in the stage called ``name``.
 
     Raises:
-        ValueError: says of what shape it is.
+        ValueError: names the item's shape.
     """
     if len(item.batch_size) != 2:
         raise ValueError(

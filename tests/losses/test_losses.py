@@ -23,7 +23,7 @@ from nappo2.maths.distributions import categorical, normal
 from nappo2.networks import ActorCritic, actor_critic, from_module
 from nappo2.params import make_params, ravel
 from nappo2.seeds import generator
-from nappo2.stages.learning.loops import functional_gradient
+from nappo2.stages.learning.gradients import functional_gradient
 
 HYPER = {"clip_eps": 0.2, "entropy_coef": 0.01}
 VALUE_LOSSES = pytest.mark.parametrize("value_loss", [plain_value_loss, clipped_value_loss])

@@ -28,7 +28,7 @@ from nappo2.networks import (
 )
 from nappo2.params import make_params, ravel
 from nappo2.seeds import generator
-from nappo2.stages.learning.loops import functional_gradient
+from nappo2.stages.learning.gradients import functional_gradient
 
 GAMMA, ALPHA = 0.9, 0.3
 N, INPUTS, SIZE, ACTIONS = 256, 4, 2, 3

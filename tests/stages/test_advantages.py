@@ -4,7 +4,7 @@ import torch
 
 from nappo2 import envs
 from nappo2.recipes import PPO, ppo, suited_agent
-from nappo2.stages.advantages import evaluated
+from nappo2.stages.advantages import returns_inputs
 from nappo2.stages.recipe import collect_of
 
 
@@ -22,7 +22,7 @@ def test_what_was_reached_has_the_value_that_the_critic_gives_it():
         return pixels @ torch.arange(pixels.shape[-1]).float()
 
     agent = suited_agent(recipe.env)._replace(critic=critic)
-    columns = evaluated(agent, params, rollout)
+    columns = returns_inputs(agent, params, rollout)
     assert reached["done"].any() and not reached["done"][-1].all()
     assert (columns["next_value"] == critic(params, reached["observation"])).all()
     assert valued[:2] == [24 * 4, reached["done"][:-1].sum() + 4]

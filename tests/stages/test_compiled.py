@@ -13,7 +13,7 @@ from nappo2.machine.compiling import compiled
 from nappo2.networks.network import tanh
 from nappo2.populations._population import member
 from nappo2.reports import join
-from nappo2.stages.learning.loops import scan_program
+from nappo2.stages.learning.scan_loop import scan_program
 from nappo2.stages.recipe import collect_of
 from tests.makers.recipes import REPLAYED, fused, pendulum_ppo
 from tests.makers.stepping import train

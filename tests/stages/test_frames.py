@@ -12,7 +12,7 @@ from nappo2 import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.stages import n_step, prioritized_replay, replay
-from nappo2.stages.replaying.replay import empty, extended, read
+from nappo2.stages.replaying.ring import empty, extended, read
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)), gamma=0.5)
 STACK, SIDE = 4, 6
@@ -54,7 +54,7 @@ def films(num_steps, num_envs, end=0.1, seed=0, collectors=1):
 def plain(monkeypatch):
     """Replays that keep images as whatever else they keep."""
     monkeypatch.setattr(
-        import_module("nappo2.stages.replaying.replay"), "has_images", lambda flat: False
+        import_module("nappo2.stages.replaying.ring"), "has_images", lambda flat: False
     )
 
 

@@ -27,7 +27,7 @@ from nappo2 import (
 from nappo2.populations._population import member
 from nappo2.recipes import perceptrons
 from nappo2.stages import gradients, scheduled, update
-from nappo2.stages.learning.minibatches import minibatch_sizes
+from nappo2.stages.learning.feeds import minibatch_sizes
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 from tests.makers.recipes import PENDULUM_PPO, composed, fused, pendulum_ppo
 from tests.makers.stepping import train

@@ -18,7 +18,8 @@ from nappo2.recipes import SAC, sac
 from nappo2.reports import Report, join
 from nappo2.stages import noise, normal_noise, polyak, replay
 from nappo2.stages.recipe import collect_of
-from nappo2.stages.replaying.replay import allocated, bytes_each, stored
+from nappo2.stages.replaying.replay import stored
+from nappo2.stages.replaying.ring import allocated, bytes_each
 from nappo2.trees import walk
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)))
@@ -263,7 +264,7 @@ def test_a_transition_of_a_recipe_has_no_other_keys():
 
 def test_a_ring_beyond_the_memory_is_refused_with_both_figures(monkeypatch):
     """Ten million of 251 bytes are 2.5 GB; into 1 GB go 3,984,063 of them."""
-    module = import_module("nappo2.stages.replaying.replay")
+    module = import_module("nappo2.stages.replaying.ring")
     monkeypatch.setattr(module, "available_memory", lambda: 1e9)
     message = (
         "a replay of 10,000,000 transitions takes 2.5 GB, and 1.0 GB are available; "

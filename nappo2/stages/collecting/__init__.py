@@ -1,1 +1,1 @@
-"""Rollouts: the source of every pipeline."""
+"""Collecting rollouts, the source of every pipeline."""

@@ -1,4 +1,4 @@
-"""Sources: pipelines of rollouts."""
+"""``collect``: the source of pipelines, whose items are rollouts [T, B] of environments."""
 
 import torch
 from tensordict import TensorDict
@@ -25,20 +25,27 @@ from nappo2.stages.collecting.simulators import collectors
 def collect(
     env: Env, policy: Policy, num_steps: int, non_finite: NonFinite = fail, jit: bool = False
 ) -> Pipeline:
-    """Rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B].
+    """Collects rollouts of ``num_steps`` steps, as TensorDicts of shape [T, B] on the CPU.
 
     Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
-    ``next``, ``observation`` (the one reached, before any reset), ``reward``, ``terminated``,
-    ``truncated`` and ``done``; of a policy that remembers also ``memory``, what acting began with
-    at each step, and ``is_init``, whether an episode began there. Nothing in them is normalised,
-    and all is on the CPU. The report counts env steps and the seconds inside of ``env.step``, and
-    has the finished episodes, and the moments of observations and discounted returns that
-    ``params["normalizer"]`` asks for.
+    ``next``, ``observation`` (before any reset), ``reward``, ``terminated``, ``truncated`` and ``done``.
+    A recurrent policy adds ``memory``, that before each step, and ``is_init``, whether an episode began
+    with the step. Nothing is normalised. The report counts env steps and the seconds inside of
+    ``env.step``; it has the returns and lengths of finished episodes, and the moments of observations
+    and discounted returns for which ``params["normalizer"]`` has entries.
 
-    ``non_finite`` is what becomes of a rollout in which an observation or a reward is not finite; a
-    policy never sees such, and masked transitions are no part of the moments. With ``jit`` a
-    rollout of an environment in torch is one compiled call; where that fails, a warning says so
-    and nothing changes. It is not preempted, and its report knows of no seconds in a simulator.
+    Args:
+        env: environments in which to act.
+        policy: how to act.
+        num_steps: steps of each environment per rollout.
+        non_finite: ``fail``, ``mask`` or ``clamp(limit)``: how to treat observations and rewards that
+            are not finite. The policy acts on finite ones, and moments leave masked ones out.
+        jit: whether a rollout of an environment in torch is one compiled call; where that fails, a
+            warning says so and the eager loop runs. A compiled rollout is not preempted, and its
+            report has no seconds in a simulator.
+
+    Returns:
+        A pipeline of rollouts.
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
@@ -58,8 +65,8 @@ def collect(
         env_state, observation = env.reset(env_seed)
         zeros = torch.zeros(env.num_envs)
         memory, fresh = policy.init(env.num_envs, memory_seed), torch.ones(env.num_envs).bool()
-        own = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
-        return {"collect": own}
+        state = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seed)
+        return {"collect": state}
 
     @torch.no_grad()
     def step(params, states):
@@ -69,7 +76,7 @@ def collect(
         seed, key = split(state.seed)
         try:
             state, rollout, seconds = act(env, policy, num_steps, plain, state, key, limit)
-        except Exception:  # which params of another environment may be the reason for
+        except Exception:  # the reason may be params of another environment
             check_acts(env, policy, plain, state.observation, state.memory)
             raise
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
@@ -104,21 +111,29 @@ def collect(
 
 
 def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
-    """What happened, in numbers: steps, finished episodes, and the moments that params ask for."""
+    """Counts a rollout: env steps, finished episodes, and moments for the normalizer.
+
+    Args:
+        params: whose ``normalizer`` says which moments are wanted.
+        rollout: tensors [T, B, ...].
+        state: before the rollout.
+
+    Returns:
+        The state with the returns and lengths of unfinished episodes, and the report.
+    """
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
     points = rollout["next"].get("raw_reward", reward)
     over = rollout["next"].get("game_over", done)
     score = returns.running_return(points, over, state.score)
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
-    found, discounted = {}, state.discounted
-    alive, mask = ~done[-1], valid(rollout)
+    sums, discounted, mask = {}, state.discounted, valid(rollout)
     if "observation" in counted:
-        found["observation"] = moments(rollout["observation"], mask)
+        sums["observation"] = moments(rollout["observation"], mask)
     if "return" in counted:
-        so_far = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
-        found["return"] = moments(so_far, mask)
-        discounted = so_far[-1].where(alive, 0)
+        running = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
+        sums["return"] = moments(running, mask)
+        discounted = running[-1].where(~done[-1], 0)
     going_on = ~over[-1]
     state = state._replace(
         score=score[-1].where(going_on, 0),
@@ -127,4 +142,4 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         discounted=discounted,
     )
     episodes = {"return": score[over], "length": length[over]}
-    return state, Report(sums={"env_steps": done.numel()}, moments=found, episodes=episodes)
+    return state, Report(sums={"env_steps": done.numel()}, moments=sums, episodes=episodes)

@@ -1,4 +1,4 @@
-"""What is done with an environment in a rollout, step by step."""
+"""The eager loop of a rollout: a policy acts in environments, step by step."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -17,16 +17,18 @@ from nappo2.stages.collecting.non_finite import finite
 
 
 class CollectState(NamedTuple):
-    """Where the environments stand between two rollouts."""
+    """The state of environments, policy and counters between two rollouts."""
 
-    env: Any
+    env: Any  # of the environments
     observation: Any  # [B, ...], or a dictionary of such
-    memory: Any
+    memory: Any  # of the policy
     score: Tensor  # [B], the return of each episode so far
     length: Tensor  # [B], its steps so far
-    fresh: Tensor  # [B] bool, whether one begins; of games with lives, whether a life does
-    discounted: Tensor  # [B], its discounted return so far, by which rewards are scaled
-    seed: int | tuple[int, ...]  # one, or one for each member of a population
+    fresh: Tensor  # [B] bool, whether an episode begins; of games with lives, whether a life does
+    discounted: (
+        Tensor  # [B], the discounted return of each episode so far, by which rewards are scaled
+    )
+    seed: int | tuple[int, ...]  # a tuple has a seed for each member of a population
 
 
 def interact(
@@ -38,14 +40,22 @@ def interact(
     seed: int | tuple[int, ...],
     limit: float = 0.0,
 ) -> tuple[CollectState, dict, dict[str, float]]:
-    """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
+    """Acts ``num_steps`` times, or fewer where the worker is preempted.
 
-    Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout as
-    ``rollout_of`` makes it, and the seconds inside of ``env.step``, for the report.
+    Steps are stacked once at the end, as copying each into a rollout takes longer.
 
     Args:
-        seed: of what the policy draws, or one for each member of a population.
-        limit: what the policy acts on where an observation is infinite.
+        env: environments in which to act.
+        policy: how to act.
+        num_steps: of each environment.
+        params: of the policy.
+        state: before the rollout.
+        seed: of what the policy draws; a tuple has a seed for each member of a population.
+        limit: replaces infinite numbers in what the policy acts on.
+
+    Returns:
+        The state after the rollout, the rollout as ``rollout_of`` makes it, and the seconds inside of
+        ``env.step`` by name, for the report.
     """
     rng = generators(seed)
     env_state, observation, memory = state[:3]
@@ -59,16 +69,16 @@ def interact(
             if isinstance(action, Decision):
                 action, row["action_log_prob"] = action
             start = perf_counter()
-            env_state, next_observation, outcome = env.step(env_state, action)
+            env_state, after_reset, outcome = env.step(env_state, action)
             seconds += perf_counter() - start
             row |= {"observation": observation, "action": action}
-            row |= zip(REACHED, outcome, strict=False)
+            row |= zip(TRANSITION, outcome, strict=False)
             if outcome.game is not None:
                 row |= {"raw_reward": outcome.game.reward, "game_over": outcome.game.over}
             rows.append(row)
             if remembers:
                 memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
-            observation = next_observation
+            observation = after_reset
             if stop.asked((t + 1) / num_steps):
                 break
     stop.arrived()
@@ -78,29 +88,41 @@ def interact(
     return state, rollout_of(columns), {"simulator": seconds}
 
 
-REACHED = ("reached", "reward", "terminated", "truncated")  # as a Transition begins
+TRANSITION = ("next_observation", "reward", "terminated", "truncated")  # as a Transition begins
 OF_NEXT = {name: name for name in ("reward", "terminated", "truncated", "raw_reward", "game_over")}
-OF_NEXT["reached"] = "observation"
+OF_NEXT["next_observation"] = "observation"
 MEMORY = ("memory",)
 
 
 def rollout_of(columns: Mapping[str, Any]) -> dict:
-    """A rollout of the columns [T, B, ...] of either loop, where ``next`` has what was reached.
+    """A rollout of the columns [T, B, ...] of the eager or the scanned loop, with those of ``next`` under it.
 
-    While it is collected it also has ``raw_reward`` and ``game_over`` there, of environments whose
-    returns are not of the rewards that are learnt from.
+    There it also has ``raw_reward`` and ``game_over`` until it is counted, of environments whose
+    returns are not sums of the rewards that are learnt from.
     """
     rollout = {key: x for key, x in columns.items() if key not in OF_NEXT}
     return rollout | {"next": {OF_NEXT[key]: x for key, x in columns.items() if key in OF_NEXT}}
 
 
 def generators(seed: int | tuple[int, ...]) -> Any:
-    """A generator, or one for each member of a population."""
+    """A generator of the seed, or a tuple of generators for each member of a population."""
     return tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
 
 
 def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable, list]:
-    """How to act, and of what in each step: of noise that is drawn before, or of the generator."""
+    """The function that acts, and the source of randomness of each step: noise, or the generator.
+
+    Noise is drawn for all steps before the first, where the policy samples from noise.
+
+    Args:
+        env: environments in which to act.
+        policy: how to act.
+        num_steps: of each environment.
+        rng: a generator, or one for each member of a population.
+
+    Returns:
+        ``(params, observation, memory, source) -> (action, memory)``, and ``num_steps`` sources.
+    """
     sampler = sampler_of(policy)
     if sampler is None or sampler.sample_from_noise is None:
         return policy.act, [rng] * num_steps
@@ -111,10 +133,10 @@ def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable
 
 
 def out_of_inference(x: Any) -> Any:
-    """A tensor made in inference mode as one that may be written to, and differentiated, outside of it."""
+    """A copy of a tensor [...] of inference mode, which may be written to and differentiated; else x."""
     return x.clone() if isinstance(x, Tensor) and x.is_inference() else x
 
 
 def is_memoryless(memory: Any) -> bool:
-    """Whether a memory is that of a policy which has none."""
+    """Tests whether a memory is (), that of a policy without memory."""
     return isinstance(memory, tuple) and not memory

@@ -1,8 +1,7 @@
-"""What is not finite, where it enters: raised, dropped or clipped, and counted.
+"""Observations and rewards that are not finite: the run fails, or they are masked or clamped, and counted.
 
-A rollout has what was acted on under ``observation``, which after a reset no step gave, and what came
-of it under ``next``. A policy acts on what ``finite`` makes of an observation, and the
-rollout keeps just that.
+They enter where they are collected: by a reset, under ``observation`` of a rollout, or by a step, under
+``next``. A policy acts on what ``finite`` makes of an observation, and the rollout has just that.
 """
 
 import math
@@ -17,22 +16,22 @@ from nappo2.checks import checked, explained
 from nappo2.pipeline import Pipeline, Transform
 
 NonFinite = Callable[[str, dict], tuple[dict, int]]
-"""``(name, rollout) -> (rollout, how many were bad)``.
+"""``(environment's name, rollout) -> (rollout, number of observations and rewards not finite)``.
 
-The rollout has ``is_init`` [T, B], whether an episode began with the observation. If there is a
-``limit``, policies act on it where an observation is infinite; otherwise on 0.
+The rollout has ``is_init`` [T, B] bool, whether an episode began with the observation. A policy acts on
+the attribute ``limit`` in place of infinite numbers, if the function has it, and on 0 otherwise.
 """
 
 
 @explained
 def fail(name: str, rollout: dict) -> tuple[dict, int]:
-    """Ends the run, and says where it came from.
+    """Ends the run where an observation or a reward is not finite.
 
     Raises:
         ValueError: if an observation or a reward is not finite; names environment, key and step.
     """
-    acted_on, given = _tensors(rollout)
-    checked = [(", from reset", acted_on), ("", given)]
+    observations, outcomes = _tensors(rollout)
+    checked = [(", from reset", observations), ("", outcomes)]
     faults = [
         (x.isfinite().logical_not().nonzero()[0].tolist(), source, key, x)
         for source, tensors in checked
@@ -51,53 +50,55 @@ def fail(name: str, rollout: dict) -> tuple[dict, int]:
 
 @explained
 def mask(name: str, rollout: dict) -> tuple[dict, int]:
-    """Masks transitions from and to what is not finite; the trace is cut before them."""
-    left, reached = map(_bad, _tensors(rollout))
-    masked = left | reached
+    """Masks transitions in which an observation or a reward is not finite; traces end before them."""
+    before, after = map(_bad, _tensors(rollout))
+    masked = before | after
     if not masked.any():
         return rollout, 0
-    return _repaired(rollout, 0.0) | {"mask": ~masked}, _count(rollout, left, reached)
+    return _repaired(rollout, 0.0) | {"mask": ~masked}, _count(rollout, before, after)
 
 
 def cut_at_masked(rollout: dict) -> dict:
-    """A rollout whose traces end before, and at, transitions that are masked: they are truncated."""
-    masked, reached = ~rollout["mask"], rollout["next"]
+    """Truncates the traces of a rollout [T, B] at masked transitions, and before them."""
+    masked, following = ~rollout["mask"], rollout["next"]
     before = torch.cat([masked[1:], torch.zeros_like(masked[:1])]) & ~masked
-    cut = (masked | before) & ~reached["done"]
-    return {
-        **rollout,
-        "next": reached | {key: reached[key] | cut for key in ("truncated", "done")},
-    }
+    cut = (masked | before) & ~following["done"]
+    flags = {key: following[key] | cut for key in ("truncated", "done")}
+    return {**rollout, "next": following | flags}
 
 
-class Clip(NamedTuple):
-    """What ``clamp`` makes."""
+class Clamp(NamedTuple):
+    """Clamps observations and rewards that are not finite.
+
+    Attributes:
+        limit: replaces infinite numbers.
+    """
 
     limit: float
 
     def __call__(self, name: str, rollout: dict) -> tuple[dict, int]:
-        """Repairs a rollout; its observations are then those that the policy acted on."""
-        left, reached = map(_bad, _tensors(rollout))
-        if not (left | reached).any():
+        """Clamps a rollout; its observations are then those that the policy acted on."""
+        before, after = map(_bad, _tensors(rollout))
+        if not (before | after).any():
             return rollout, 0
-        return _repaired(rollout, self.limit), _count(rollout, left, reached)
+        return _repaired(rollout, self.limit), _count(rollout, before, after)
 
 
 @checked
 def clamp(limit: float = 100.0) -> NonFinite:
-    """Takes 0 for what is no number, and ``limit`` or ``-limit`` for what is infinite.
+    """Replaces NaN by 0, and infinite numbers by ``limit`` or ``-limit``.
 
     Raises:
         ValueError: if ``limit`` is not above 0 and finite.
     """
     if not 0 < limit < math.inf:
         raise ValueError(f"limit is above 0, not {limit}, and finite")
-    return Clip(limit)
+    return Clamp(limit)
 
 
 @checked
 def guard(non_finite: NonFinite) -> Transform:
-    """Right of ``collect``: has it treat by ``non_finite`` what environments give that is not finite.
+    """Makes the ``collect`` left of it treat observations and rewards that are not finite by ``non_finite``.
 
     In a recipe, ``recipe.replace(non_finite=...)`` does the same.
 
@@ -114,7 +115,7 @@ def guard(non_finite: NonFinite) -> Transform:
 
 
 def finite(x: Any, limit: float = 0.0) -> Any:
-    """Observations as a policy may see them, with numbers for all that is none."""
+    """Observations [B, ...] with 0 for NaN, and ``limit`` or ``-limit`` for infinite numbers."""
     return trees.map(lambda leaf: _finite(leaf, limit), x)
 
 
@@ -127,12 +128,12 @@ def _finite(x: Tensor, limit: float) -> Tensor:
 
 
 def _tensors(rollout: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The observations that were acted on, and what the environment gave for it, by their names."""
+    """The observations that were acted on, and the outcomes of these steps, by their names."""
     following = rollout["next"]
-    given = {**_named(following["observation"]), "reward": following["reward"]}
+    outcomes = {**_named(following["observation"]), "reward": following["reward"]}
     if "raw_reward" in following:
-        given["game reward"] = following["raw_reward"]
-    return _named(rollout["observation"]), given
+        outcomes["game reward"] = following["raw_reward"]
+    return _named(rollout["observation"]), outcomes
 
 
 def _named(observation: Tensor | dict) -> dict[str, Tensor]:
@@ -151,11 +152,11 @@ def _repaired(rollout: dict, limit: float) -> dict:
 
 
 def _bad(tensors: dict[str, Tensor]) -> Tensor:
-    """Where, [T, B], any of the tensors [T, B, ...] is not finite."""
+    """Where any of the tensors [T, B, ...] is not finite, [T, B] bool."""
     good = [x.isfinite().unsqueeze(-1).flatten(2).all(-1) for x in tensors.values()]
     return ~torch.stack(good).all(0)
 
 
-def _count(rollout: dict, left: Tensor, reached: Tensor) -> int:
-    """How many entered: by a step, or a reset; observations that are acted on came by one of these."""
-    return int(reached.sum() + (left & rollout["is_init"]).sum())
+def _count(rollout: dict, before: Tensor, after: Tensor) -> int:
+    """The number that entered by a step or a reset; what was acted on entered by one of these."""
+    return int(after.sum() + (before & rollout["is_init"]).sum())

@@ -1,4 +1,4 @@
-"""A rollout of an environment in torch as one compiled call: ``interact``, as a scan."""
+"""The loop of a rollout as one compiled scan, for environments in torch: the same as ``interact``."""
 
 from functools import lru_cache
 
@@ -15,7 +15,7 @@ from nappo2.params import Plain
 from nappo2.policies import Apply, Policy, sampler_of
 from nappo2.seeds import generator, split
 from nappo2.stages.collecting.interaction import (
-    REACHED,
+    TRANSITION,
     CollectState,
     acting,
     generators,
@@ -23,12 +23,12 @@ from nappo2.stages.collecting.interaction import (
 )
 from nappo2.stages.collecting.non_finite import finite
 
-KEYS = ("observation", "action", "action_log_prob", *REACHED)  # of what a step of the scan gives
+KEYS = ("observation", "action", "action_log_prob", *TRANSITION)  # of a step of the scan
 
 
 @explained
 def can_be_scanned(env: Env, policy: Policy) -> bool:
-    """Whether all that a step does is known as functions of tensors."""
+    """Tests whether environment and policy are functions of tensors, as a compiled rollout needs."""
     sampler = sampler_of(policy)
     return bool(physics_of(env) and sampler and sampler.sample_from_noise)
 
@@ -42,37 +42,59 @@ def scan_interact(
     seed: int | tuple[int, ...],
     limit: float = 0.0,
 ) -> tuple[CollectState, dict, dict]:
-    """What ``interact`` does, and says: whatever is drawn in it is drawn before, by the same seeds.
+    """``interact`` as one compiled scan; noise and first states are drawn before it, by the same seeds.
 
-    An environment of many has a seed for each, and so has the policy; params then have a leading
-    dimension.
+    Args:
+        env: environments in which to act; those of n members have n seeds.
+        policy: how to act; has a sampler.
+        num_steps: of each environment.
+        params: of the policy; those of n members have a leading dimension n.
+        state: before the rollout.
+        seed: of what the policy draws; a tuple has a seed for each member of a population.
+        limit: replaces infinite numbers in what the policy acts on.
 
-    Args: those of ``interact``.
+    Returns:
+        The state after the rollout, the rollout, and no seconds.
     """
     physics, sampler, simulated = physics_of(env), policy.sampler, state.env
     many = isinstance(seed, tuple)
     keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
     num_envs = env.num_envs // len(keys)
     noise = torch.stack(acting(env, policy, num_steps, generators(seed))[1])
-    later, starts = zip(*(begun(physics, num_envs, num_steps, own) for own in seeds), strict=True)
-    still = trees.map(own_memory, {key: x for key, x in params.items() if key != "version"})
+    episodes = (first_states(physics, num_envs, num_steps, s) for s in seeds)
+    seeds_after, starts = zip(*episodes, strict=True)
+    constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})
     carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
-    (at, time, observation, ends), columns = program(still, carry, noise, torch.stack(starts, 1))
+    (physics_state, time, observation, ends), columns = program(
+        constants, carry, noise, torch.stack(starts, 1)
+    )
     current_stop().arrived()
-    seeds = tuple(own[end] for own, end in zip(later, ends.tolist(), strict=True))
-    simulated = PhysicsState(at, time, seeds if many else seeds[0])
+    seeds = tuple(row[end] for row, end in zip(seeds_after, ends.tolist(), strict=True))
+    simulated = PhysicsState(physics_state, time, seeds if many else seeds[0])
     rollout = rollout_of(dict(zip(KEYS, columns, strict=True)))
     return state._replace(env=simulated, observation=observation), rollout, {}
 
 
-def own_memory(x: Tensor) -> Tensor:
-    """A copy: weights are views of one vector, and a scan takes no two tensors that share memory."""
+def copied(x: Tensor) -> Tensor:
+    """A copy [...]: weights are views of one vector, and a scan takes no two tensors that share memory."""
     return x.clone(memory_format=torch.contiguous_format)
 
 
-def begun(physics: Physics, num_envs: int, num_steps: int, seed: int) -> tuple[list[int], Tensor]:
-    """Where episodes begin whenever some have ended, [T, B, ...], and the seed after each time."""
+def first_states(
+    physics: Physics, num_envs: int, num_steps: int, seed: int
+) -> tuple[list[int], Tensor]:
+    """Draws first states of episodes for each step at which some may end.
+
+    Args:
+        physics: of the environments.
+        num_envs: B.
+        num_steps: T.
+        seed: of the environments.
+
+    Returns:
+        The seed after each number of draws, T + 1 of them, and first states [T, B, ...].
+    """
     seeds, starts = [seed], []
     for _ in range(num_steps):
         seed, key = split(seed)
@@ -85,21 +107,32 @@ def begun(physics: Physics, num_envs: int, num_steps: int, seed: int) -> tuple[l
 def roll(
     physics: Physics, actor: Apply, dist: Distribution, num_members: int | None, limit: float = 0.0
 ):
-    """``(params, carry, noise, starts) -> (carry, columns)``; compiled when called."""
+    """The program of a rollout; compiled when called.
+
+    Args:
+        physics: of the environments.
+        actor: of the policy.
+        dist: of the actor's outputs.
+        num_members: n, whose params have a leading dimension; None for one run.
+        limit: replaces infinite numbers in what the policy acts on.
+
+    Returns:
+        ``(params, carry, noise [T, B, ...], starts) -> (carry, columns [T, B, ...])``.
+    """
     from torch._higher_order_ops.scan import scan
 
     def outputs_of(params, observation):
         if num_members is None:
             return actor(Plain(params), observation)
-        seen = observation.unflatten(0, (num_members, -1))
-        return torch.vmap(lambda own, x: actor(Plain(own), x))(params, seen).flatten(0, 1)
+        x = observation.unflatten(0, (num_members, -1))
+        return torch.vmap(lambda plain, x: actor(Plain(plain), x))(params, x).flatten(0, 1)
 
     def run(params, carry, noise, starts):
         def body(carry, noise):
-            at, time, observation, ends = carry
+            physics_state, time, observation, ends = carry
             outputs = outputs_of(params, finite(observation, limit))
             action = dist.sample_from_noise(outputs, noise)
-            reached, reward, terminated = physics.step(at, action)
+            moved, reward, terminated = physics.step(physics_state, action)
             time = time + 1
             truncated = (time >= physics.time_limit) & ~terminated
             done = terminated | truncated
@@ -107,10 +140,11 @@ def roll(
                 [starts[:, i].index_select(0, ends[i : i + 1])[0] for i in range(len(ends))]
             )
             over = done.view(len(ends), -1)
-            at = torch.where(_like(done, reached), fresh.flatten(0, 1), reached)
-            seen = (observation.clone(), action, dist.log_prob(outputs, action))
-            seen = (*seen, physics.observe(reached), reward, terminated, truncated)
-            return (at, time * ~done, physics.observe(at), ends + over.any(1)), seen
+            after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
+            columns = (observation.clone(), action, dist.log_prob(outputs, action))
+            columns = (*columns, physics.observe(moved), reward, terminated, truncated)
+            observation = physics.observe(after_reset)
+            return (after_reset, time * ~done, observation, ends + over.any(1)), columns
 
         return scan(body, carry, noise)
 

@@ -1,4 +1,4 @@
-"""How collectors are saved and go on: their simulators as plain data, or new episodes and a sentence why."""
+"""Saving and loading of collectors: their simulators as plain data, or new episodes and the reason why."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,14 +11,19 @@ from nappo2.stages.collecting.interaction import CollectState
 
 
 class StoredEnv(NamedTuple):
-    """Simulators as plain data, or why they are not."""
+    """Simulators as plain data, or the reason why there is none.
+
+    Attributes:
+        saved: what ``env.save`` returned, packed; None where it could not be saved.
+        lost: the reason; None where it was saved.
+    """
 
     saved: Packed | None
     lost: str | None
 
 
 def collectors(env: Env) -> LiveState:
-    """How the state of a collector in these environments is saved, loaded and closed."""
+    """Functions that save, load and close the ``CollectState`` of these environments."""
     return LiveState(
         lambda state: state._replace(env=_saved(env, state.env)),
         partial(_taken, env),
@@ -39,7 +44,7 @@ def _saved(env: Env, state: Any) -> StoredEnv:
 
 
 def _taken(env: Env, fresh: CollectState, old: Any) -> tuple[CollectState, list[str]]:
-    """A collector that goes on where ``old`` was, or with new episodes and the seed of that."""
+    """The state ``old``, or new episodes with its seed, and notes on what begins anew."""
     # by its fields, as a class that was reloaded in a notebook is another with the same
     if getattr(old, "_fields", None) != CollectState._fields:
         return fresh, ["what collects has another structure than what was saved: it begins anew"]
@@ -53,12 +58,12 @@ def _taken(env: Env, fresh: CollectState, old: Any) -> tuple[CollectState, list[
         return loaded, []
     env.close(fresh.env)
     state, observation = env.reset(fold_in(old.seed, "resumed"))  # or it would play the first again
-    begun = fresh._replace(env=state, observation=observation, seed=old.seed)
-    return begun, [f"the episodes of {env.name} begin anew: {reason}"]
+    restarted = fresh._replace(env=state, observation=observation, seed=old.seed)
+    return restarted, [f"the episodes of {env.name} begin anew: {reason}"]
 
 
 def _loaded(env: Env, fresh: CollectState, old: CollectState) -> tuple[CollectState | None, str]:
-    """The collector with its simulators where they were; or None, and why."""
+    """The state with its simulators loaded; or None, and the reason."""
     if old.env.lost is not None or env.load is None:
         return None, old.env.lost or "it cannot be loaded"
     try:

@@ -1,1 +1,1 @@
-"""Batches to gradients to params, one by one and a whole rollout at once."""
+"""Learning: batches to gradients to params, one by one or all batches of a rollout at once."""

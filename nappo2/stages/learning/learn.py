@@ -1,4 +1,4 @@
-"""A whole rollout's gradients and updates in one step."""
+"""All gradient steps of a rollout in one stage, eager or compiled."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,10 @@ from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.learning.batches import Batches
-from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target, eager_loop, scan_loop
+from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target, eager_loop
 from nappo2.stages.learning.refused_batches import refused_at_the_end, write_refused
-from nappo2.stages.learning.update import moved
+from nappo2.stages.learning.scan_loop import scan_loop
+from nappo2.stages.learning.update import absorb_moments
 
 
 @stage
@@ -30,16 +31,19 @@ def learn(
 ) -> Transform:
     """Takes all gradient steps of a rollout: ``gradients | update | polyak | repeat``, fused.
 
-    Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states are
-    those of the parts that it is the sum of.
+    Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states equal
+    those of the stages it replaces.
 
     Args:
         loss: ``(params, batch) -> (loss, means)``.
         optimizer: of the vector of weights.
         target: how ``params["target"]`` follows the weights; None for params without.
         stop_early: when the rest of a rollout's batches are left out, such as ``kl_exceeds``.
-        jit: whether all of them are one compiled call. That pays after some 15,000 batches; where
-            it fails, or there is no C++ compiler, a warning says so and nothing changes.
+        jit: whether all steps are one compiled call. That pays after some 15,000 batches; where it
+            fails, or there is no C++ compiler, a warning says so and the eager loop runs.
+
+    Returns:
+        A transform from all batches of a rollout to params.
 
     Raises:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
@@ -54,7 +58,7 @@ def learn(
 
 
 def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
-    """Stops early where the KL of old and new policy is above 1.5 ``target_kl``, as SB3 does."""
+    """Tests whether ``approx_kl > 1.5 * target_kl``, [] bool, as SB3 does."""
     return means["approx_kl"] > 1.5 * hyper["target_kl"]
 
 
@@ -63,12 +67,15 @@ def learning(
     first_state: Callable[[Params], Any],
     absorb: Callable = absorb_if,
 ) -> Transform:
-    """The books around a loop: versions, statistics, lags, refused batches.
+    """The stage around a loop of gradient steps: versions, statistics, lags, refused batches.
 
     Args:
-        take: the loop.
-        first_state: of the optimizer.
-        absorb: of moments into the normalizer.
+        take: the loop, ``(params, optimizer state, batches) -> LoopResult``.
+        first_state: ``params -> state`` of the optimizer.
+        absorb: adds moments to the normalizer, as ``absorb_if`` does.
+
+    Returns:
+        A transform from all batches of a rollout to params.
     """
 
     def transform(source):
@@ -85,7 +92,7 @@ def learning(
                 result = take(params, state["update"], batches)
             if not result.means["grad_norm"].isfinite():
                 write_refused(batches.whole())
-            normalizer, report = moved(params["normalizer"], report, result.state, absorb)
+            normalizer, report = absorb_moments(params["normalizer"], report, result.state, absorb)
             version = params["version"] + result.num_updates
             changed = {"weights": result.weights, "target": result.target}
             params = replaced(params, **changed, normalizer=normalizer, version=version)
@@ -100,10 +107,10 @@ def learning(
 
 
 def check_batches(item: Any) -> None:
-    """Refuses what are not all batches of a rollout.
+    """Refuses an item that is not all batches of a rollout.
 
     Raises:
-        ValueError: says what makes some.
+        ValueError: names the stages that make such an item.
     """
     if not hasattr(item, "stacked"):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Batches whose gradients were not finite, in files for later study."""
+"""Files of batches whose gradients were not finite, to study them."""
 
 import itertools
 import logging
@@ -18,7 +18,7 @@ _numbers = itertools.count()
 
 
 def write_refused(batch: Mapping) -> Path | None:
-    """Writes a batch to a .npz in the folder for temporary files, and says so; only the first ten."""
+    """Writes a batch to a .npz in the folder for temporary files and logs its path; None after ten files."""
     number = next(_numbers)
     if number >= MOST:
         return None
@@ -35,7 +35,7 @@ def write_refused(batch: Mapping) -> Path | None:
 
 @contextmanager
 def refused_at_the_end(batch: Callable[[], Mapping]) -> Iterator[None]:
-    """Within, refusals that end a run leave the batch that they were of."""
+    """Writes ``batch()`` if a FloatingPointError, which ends a run, is raised within."""
     try:
         yield
     except FloatingPointError:

@@ -1,4 +1,4 @@
-"""Gradients to params."""
+"""Gradients to params: optimizer, target networks, schedules of hyper-parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +17,9 @@ from nappo2.reports import Report, count, note
 
 @stage
 def update(optimizer: GradientTransformation) -> Transform:
-    """Turns gradients into params, and moments that a report brings into the normalizer's.
+    """Turns gradients into params, and adds the moments of reports to the normalizer.
 
-    These stay as they are where the optimizer refuses the gradient, or moments are not finite.
+    The normalizer is unchanged where the optimizer refuses the gradient, or moments are not finite.
     """
 
     def transform(source):
@@ -34,37 +34,37 @@ def update(optimizer: GradientTransformation) -> Transform:
                 return inner | {"update": state["update"]}, grads, report
             grads = beside_params(params, grads)  # those of other processes come on the CPU
             vector, unravel = ravel(params["weights"])
-            updates, own = optimizer.update(
+            updates, optimizer_state = optimizer.update(
                 grads["weights"], state["update"], params["hyper"], vector
             )
-            normalizer, report = moved(params["normalizer"], report, own)
+            normalizer, report = absorb_moments(params["normalizer"], report, optimizer_state)
             lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
             weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
-            return (
-                inner | {"update": own},
-                params,
-                note(report, 1, gradient_lag=lag, grad_norm=norm),
-            )
+            report = note(report, 1, gradient_lag=lag, grad_norm=norm)
+            return inner | {"update": optimizer_state}, params, report
 
         return Pipeline(init, step)
 
     return described(transform, updates=True)
 
 
-def moved(
+def absorb_moments(
     normalizer: TensorDict, report: Report, state: Any, absorb: Callable = absorb_if
 ) -> tuple[TensorDict, Report]:
-    """Moves the moments of a report, if it has any, into the normalizer.
+    """Adds the moments of a report, if it has any, to the normalizer.
 
-    Statistics stay as they are where the last gradient was refused, or moments are not finite: the
+    The normalizer is unchanged where the last gradient was refused, or moments are not finite: the
     report then counts ``refused_moments``.
 
     Args:
         normalizer: of params.
-        report: of the gradient's batch, or of batches.
-        state: the optimizer's, after the gradient.
-        absorb: ``absorb_if``, or what does so for all members of a population.
+        report: of the batches of the gradients.
+        state: of the optimizer, after the last gradient.
+        absorb: ``absorb_if``, or its equivalent for all members of a population.
+
+    Returns:
+        The normalizer, and the report without moments.
     """
     if not report.moments:
         return normalizer, report
@@ -76,11 +76,34 @@ def moved(
 
 
 @stage
+def polyak(step_size: float, skip: int = 0) -> Transform:
+    """Moves ``params["target"]`` towards the weights of the same names (Polyak & Juditsky, 1992).
+
+    ``target += step_size * (weights - target)``, as ``optax.incremental_update``: a step of 0.005 is
+    ``polyak=0.995`` of Nappo. Before each movement ``skip`` updates pass without one.
+
+    Raises:
+        ValueError: if ``step_size`` is not above 0 and at most 1, or ``skip`` not at least 0.
+    """
+    if not 0 < step_size <= 1:
+        raise ValueError(f"step_size is above 0 and at most 1, not {step_size}")
+
+    def fn(_, params):
+        if params["version"] % (skip + 1):
+            return params
+        target, unravel = ravel(params["target"])
+        online, _ = ravel({name: params["weights"][name] for name in params["target"].keys()})
+        return replaced(params, target=TensorDict(unravel(target.lerp(online, step_size))))
+
+    return stateless(fn)
+
+
+@stage
 def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
     """Sets hyper-parameters by schedules of the number of updates, at each multiple of ``every``.
 
-    With the number of updates per rollout for ``every``, they stand still within a rollout, and
-    fused learning equals composed. Right of an update; the first values are those of the params.
+    With the number of updates per rollout for ``every``, they are constant within a rollout, and
+    ``learn`` equals the stages it fuses. Right of an update; the first values are those of the params.
 
     Raises:
         ValueError: if ``every`` is not at least 1; in a step, if params have no such name.

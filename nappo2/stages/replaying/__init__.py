@@ -1,1 +1,1 @@
-"""Reuse of transitions: replays, and what is done left and right of them."""
+"""Replay of transitions, and the stages left and right of it."""

@@ -1,9 +1,9 @@
-"""Images of a replay, each stored once.
+"""Images of a replay, each frame stored once.
 
-A frame is part of several transitions: what one reaches the next one sees, and a stack of frames
-shares all but one with the stack before. So a ring of images has the numbers of their frames, and
-these are in a pool, found again by their checksums and compared byte by byte: in whatever order
-transitions come, of several collectors, of several steps, or after a reset.
+A frame is part of several transitions: the next observation of one is the observation of the next, and a
+stack of frames shares all but one with the stack before. So the ring of a replay has numbers of frames,
+and the frames are in a pool. They are looked up by checksums and compared byte by byte, so that
+transitions may come in any order: of several collectors, of several steps, or after a reset.
 """
 
 from typing import NamedTuple
@@ -18,53 +18,55 @@ REACH = 16  # a frame is looked for among those of so many rollouts: one of each
 
 
 class Frames(NamedTuple):
+    """A pool of frames, and the numbers of the latest ones."""
+
     pool: Tensor  # [frames, ...] uint8; frame n is in row n % frames; written in place
-    known: dict[int, int]  # the number of each of the latest frames by its checksum; likewise
+    known: dict[int, int]  # checksum to number, of the latest frames; written in place
     total: int  # frames stored so far
-    oldest: int  # at least; no transition in the ring has an older one
+    oldest: int  # no transition in the ring has an older frame than this number
 
     def used_rows(self) -> dict[str, int]:
-        """How much of the pool is worth saving."""
+        """The number of rows of the pool that are worth saving, by field."""
         return {"pool": min(self.total, len(self.pool))}
 
 
 def has_images(flat: TensorDict) -> bool:
-    """Whether the observations of transitions [N] are images [N, C, H, W] of bytes."""
-    seen = flat.get("observation", None)
-    return isinstance(seen, Tensor) and seen.dtype == torch.uint8 and seen.ndim == 4
+    """Tests whether the observations of transitions [N] are images [N, C, H, W] uint8."""
+    x = flat.get("observation", None)
+    return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4
 
 
 def images(flat: TensorDict) -> Tensor:
-    """The frames of all transitions, [N, 2, k, ...]: k of what is seen, and of what is reached."""
+    """The frames of transitions [N], [N, 2, k, ...] uint8: k of ``observation``, and k of the next one."""
     both = torch.stack([flat["observation"], flat["next", "observation"]], 1)
     return both if both.shape[2] <= LARGEST_STACK else both.unsqueeze(2)
 
 
 def numbers_in_place(flat: TensorDict, numbers: Tensor) -> TensorDict:
-    """Transitions that have ``frames``, the numbers of their frames, in place of their images."""
+    """Transitions [N] with ``numbers`` [N, 2, k] int64 under ``frames``, in place of their images."""
     rest = flat.exclude("observation", ("next", "observation"))
     return rest.update({"frames": numbers})
 
 
-def images_in_place(batch: TensorDict, frames: Frames) -> TensorDict:
-    """A batch that has its images again, which is written to."""
+def with_images(batch: TensorDict, frames: Frames) -> TensorDict:
+    """Replaces the numbers of a batch by its images, in place."""
     numbers = batch.pop("frames")
-    found = frames.pool.index_select(0, numbers.flatten() % len(frames.pool))
-    shape = found.shape[1:] if found.ndim == 4 else (numbers.shape[2], *found.shape[1:])
-    seen, reached = found.view(len(batch), 2, *shape).unbind(1)
-    batch["observation"] = seen
-    batch["next", "observation"] = reached
+    rows = frames.pool.index_select(0, numbers.flatten() % len(frames.pool))
+    shape = rows.shape[1:] if rows.ndim == 4 else (numbers.shape[2], *rows.shape[1:])
+    observation, next_observation = rows.view(len(batch), 2, *shape).unbind(1)
+    batch["observation"] = observation
+    batch["next", "observation"] = next_observation
     return batch
 
 
 def pool_shape(flat: TensorDict, capacity: int) -> tuple[int, ...]:
-    """The shape of a pool for so many transitions like these.
+    """The shape of a pool of frames for ``capacity`` transitions like ``flat`` [N].
 
     A frame for each, a sixteenth more for the ends of episodes, and the reach of the search.
     """
-    found = images(flat)
-    size = capacity + capacity // 16 + REACH * len(flat) + found.shape[:3].numel()
-    return size, *found.shape[3:]
+    rows = images(flat)
+    size = capacity + capacity // 16 + REACH * len(flat) + rows.shape[:3].numel()
+    return size, *rows.shape[3:]
 
 
 def no_frames(shape: tuple[int, ...]) -> Frames:
@@ -73,15 +75,18 @@ def no_frames(shape: tuple[int, ...]) -> Frames:
 
 
 def numbered(flat: TensorDict, frames: Frames, in_use: Tensor) -> tuple[TensorDict, Frames]:
-    """Transitions with numbers for images, and the frames, with those that are new.
+    """Stores the frames of transitions, each that is not among the latest ones already.
 
     Args:
-        flat: transitions [N].
-        frames: of the transitions before.
-        in_use: the numbers in the ring.
+        flat: transitions [N] with images.
+        frames: the pool, written to.
+        in_use: numbers of frames in the ring, [M, 2, k] int64.
+
+    Returns:
+        The transitions with numbers for images, and the pool with the frames that are new.
     """
-    found = images(flat)
-    rows, back = found.flatten(0, 2), REACH * len(flat)
+    stacks = images(flat)
+    rows, back = stacks.flatten(0, 2), REACH * len(flat)
     pool, known, total, oldest = with_room(frames, len(rows), back, in_use)
     first, numbers = max(oldest, total - back), []
     while known and known[check := next(iter(known))] < first:
@@ -95,12 +100,22 @@ def numbered(flat: TensorDict, frames: Frames, in_use: Tensor) -> tuple[TensorDi
             pool[number % len(pool)] = row
             total += 1
         numbers.append(number)
-    numbers = torch.tensor(numbers).view(found.shape[:3])
+    numbers = torch.tensor(numbers).view(stacks.shape[:3])
     return numbers_in_place(flat, numbers), Frames(pool, known, total, oldest)
 
 
 def with_room(frames: Frames, num: int, back: int, in_use: Tensor) -> Frames:
-    """Frames whose pool takes ``num`` more, and keeps those in use and the last ``back`` of them."""
+    """The frames with room for ``num`` more: a larger pool, if those to keep would be overwritten.
+
+    Args:
+        frames: stored so far.
+        num: of frames to store.
+        back: of the latest frames, which stay.
+        in_use: numbers of frames in the ring, [M, 2, k] int64, which stay.
+
+    Returns:
+        The frames, in a copy of the pool if it had to grow.
+    """
     pool, known, total, oldest = frames
     if total + num - len(pool) > oldest:
         oldest = min([max(0, total - back), int(in_use.min())])
@@ -108,6 +123,6 @@ def with_room(frames: Frames, num: int, back: int, in_use: Tensor) -> Frames:
         return frames._replace(oldest=oldest)
     size = max(total + num - oldest, len(pool) + len(pool) // 8)  # episodes are very short
     larger = torch.empty(size, *pool.shape[1:], dtype=pool.dtype)
-    kept = torch.arange(oldest, total)
-    larger[kept % size] = pool[kept % len(pool)]
+    numbers = torch.arange(oldest, total)
+    larger[numbers % size] = pool[numbers % len(pool)]
     return Frames(larger, known, total, oldest)

@@ -1,4 +1,4 @@
-"""Hindsight: what an episode reached, as if it had been the goal."""
+"""Hindsight experience replay: transitions are repeated with goals that their episode achieved."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,12 +18,12 @@ from nappo2.stages.rollouts import check_left, check_rollout
 LONGEST = 100_000  # steps of an episode
 
 Relabel = Callable[[int, torch.Generator], Tensor]
-"""``(length, generator) -> [length, k]``: the steps whose achieved goals are taken for each step."""
+"""``(length, generator) -> [length, k] int64``: the steps whose achieved goals each step is given."""
 
 
 @checked
 def future(k: int = 4) -> Relabel:
-    """Goals that were reached at, or after, the step: ``k`` for each (their section 4.5)."""
+    """Draws ``k`` goals for each step that were achieved at or after it (section 4.5 of the paper)."""
     positive(k=k)
 
     def relabel(length, rng):
@@ -35,23 +35,25 @@ def future(k: int = 4) -> Relabel:
 
 
 def final() -> Relabel:
-    """The goal that was reached at the end."""
+    """Takes for each step the goal that was achieved at the end of the episode."""
     return lambda length, rng: torch.full((length, 1), length - 1)
 
 
 @checked
 def episode(k: int = 4) -> Relabel:
-    """Goals that were reached anywhere in the episode: ``k`` for each step."""
+    """Draws ``k`` goals for each step that were achieved anywhere in the episode."""
     positive(k=k)
     return lambda length, rng: torch.randint(length, (length, k), generator=rng)
 
 
 class HindsightState(NamedTuple):
+    """The episodes that have not ended yet."""
+
     unfinished: tuple[TensorDict, ...] | None  # of each environment, the episode so far, [t]
     seed: int
 
     def episodes_begun(self) -> "HindsightState":
-        """The state where the episodes that are unfinished will not go on."""
+        """The state for environments that begin new episodes: without unfinished ones."""
         return self._replace(unfinished=None)
 
 
@@ -61,17 +63,21 @@ def hindsight(
     relabel: Relabel = future(4),
     terminated: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Transform:
-    """Adds to each episode copies of its transitions with goals that it reached.
+    """Adds to each episode copies of its transitions with goals that it achieved.
 
-    (Andrychowicz et al., https://arxiv.org/abs/1707.01495.) Rollouts [T, B] become transitions
-    [N] of the episodes that ended, so it stands where an environment keeps its column: right
-    of ``collect``, left of any cut. Observations are ``observation``, ``achieved_goal`` and
-    ``desired_goal``.
+    Hindsight experience replay (Andrychowicz et al., https://arxiv.org/abs/1707.01495). Rollouts [T, B]
+    become transitions [N] of the episodes that ended. It stands right of ``collect`` and left of any
+    cut, where the columns of a rollout are the same environments from step to step. Observations are
+    dictionaries of ``observation``, ``achieved_goal`` and ``desired_goal``.
 
     Args:
-        reward: ``(achieved, desired) -> reward``, on tensors [..., G].
-        relabel: which goals: ``future(k)``, ``final()`` or ``episode(k)``.
-        terminated: whether a step that achieved this ends the episode; None for what did.
+        reward: ``(achieved, desired) -> reward`` [...] of goals [..., G].
+        relabel: which goals replace the desired ones: ``future(k)``, ``final()`` or ``episode(k)``.
+        terminated: ``(achieved, desired) -> bool`` [...], whether this ends an episode; None keeps
+            ``terminated`` of the original transitions.
+
+    Returns:
+        A transform from rollouts to transitions.
 
     Raises:
         ValueError: if ``n_step`` or ``windows`` stands left of it; in a step, if observations have
@@ -82,8 +88,8 @@ def hindsight(
         check_left("hindsight", source)
 
         def init(params, seed):
-            own = HindsightState(None, fold_in(seed, "hindsight"))
-            return source.init(params, seed) | {"hindsight": own}
+            first = HindsightState(None, fold_in(seed, "hindsight"))
+            return source.init(params, seed) | {"hindsight": first}
 
         def step(params, state):
             (unfinished, seed), reports, ended = state["hindsight"], [], []
@@ -96,13 +102,12 @@ def hindsight(
                 if not ended:
                     check_lengths(unfinished)
                     if current_stop().each_rollout:
-                        own = HindsightState(unfinished, seed)
-                        return state | {"hindsight": own}, TensorDict(batch_size=[0]), join(reports)
+                        state = state | {"hindsight": HindsightState(unfinished, seed)}
+                        return state, TensorDict(batch_size=[0]), join(reports)
             seed, key = split(seed)
             rng = generator(key)
-            found = [relabelled(x, reward, relabel, terminated, rng) for x in ended]
-            own = HindsightState(unfinished, seed)
-            return state | {"hindsight": own}, torch.cat(found), join(reports)
+            flat = torch.cat([relabelled(x, reward, relabel, terminated, rng) for x in ended])
+            return state | {"hindsight": HindsightState(unfinished, seed)}, flat, join(reports)
 
         return Pipeline(init, step)
 
@@ -110,9 +115,13 @@ def hindsight(
 
 
 def check_goals(rollout: TensorDict) -> None:
-    """Refuses observations that have no goals."""
-    seen = rollout["observation"]
-    if isinstance(seen, Tensor) or not {"achieved_goal", "desired_goal"} <= set(seen.keys()):
+    """Refuses observations that have no goals.
+
+    Raises:
+        ValueError: names the keys of a goal environment.
+    """
+    x = rollout["observation"]
+    if isinstance(x, Tensor) or not {"achieved_goal", "desired_goal"} <= set(x.keys()):
         raise ValueError(
             "hindsight takes observations of {observation, achieved_goal, desired_goal}, as a "
             "goal environment has them"
@@ -120,7 +129,11 @@ def check_goals(rollout: TensorDict) -> None:
 
 
 def check_lengths(unfinished: tuple[TensorDict, ...]) -> None:
-    """Refuses to wait for the end of episodes any longer."""
+    """Refuses to wait any longer for the end of an episode.
+
+    Raises:
+        ValueError: if an unfinished episode has 100,000 steps.
+    """
     if (longest := max(map(len, unfinished))) >= LONGEST:
         raise ValueError(
             f"hindsight learns from whole episodes, and none ended in {longest:,} steps; a time "
@@ -131,8 +144,8 @@ def check_lengths(unfinished: tuple[TensorDict, ...]) -> None:
 def episodes(
     rollout: TensorDict, unfinished: tuple[TensorDict, ...] | None
 ) -> tuple[list[TensorDict], tuple[TensorDict, ...]]:
-    """The episodes [t] that ended in a rollout, and what is left of each environment."""
-    ended, left = [], []
+    """The episodes [t] that ended in a rollout, and the unfinished episode of each environment."""
+    ended, rests = [], []
     for b in range(rollout.batch_size[1]):
         column = valid_transitions(rollout[:, b])
         if unfinished is not None:
@@ -141,41 +154,64 @@ def episodes(
         lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
         *whole, rest = column.split([*lengths, len(column) - sum(lengths)])
         ended += whole
-        left.append(rest.clone())
-    return ended, tuple(left)
+        rests.append(rest.clone())
+    return ended, tuple(rests)
 
 
 def relabelled(
-    episode: TensorDict, reward: Callable, relabel: Relabel, terminated: Callable | None, rng
+    episode: TensorDict,
+    reward: Callable,
+    relabel: Relabel,
+    terminated: Callable | None,
+    rng: torch.Generator,
 ) -> TensorDict:
-    """The transitions of an episode, and behind them those with other goals."""
+    """The transitions of an episode, and behind them their copies with other goals.
+
+    Args:
+        episode: [t].
+        reward: of achieved and desired goals.
+        relabel: chooses the steps whose goals are taken.
+        terminated: of achieved and desired goals, or None.
+        rng: with which steps are chosen.
+
+    Returns:
+        Transitions [t + t * k].
+    """
     chosen = relabel(len(episode), rng)  # [t, k]
     goals = episode["next", "observation", "achieved_goal"][chosen]
     copies = episode.unsqueeze(1).expand(*chosen.shape).clone()
     copies["observation", "desired_goal"] = goals
     copies["next", "observation", "desired_goal"] = goals
-    reached = copies["next", "observation", "achieved_goal"]
-    copies["next", "reward"] = checked("reward", reward(reached, goals), copies["next", "reward"])
+    achieved, following = copies["next", "observation", "achieved_goal"], copies["next"]
+    following["reward"] = as_before("reward", reward(achieved, goals), following["reward"])
     if terminated is not None:
-        ends = terminated(reached, goals)
-        copies["next", "terminated"] = checked("terminated", ends, copies["next", "terminated"])
+        ends = terminated(achieved, goals)
+        following["terminated"] = as_before("terminated", ends, following["terminated"])
     return torch.cat([episode, copies.reshape(-1)])
 
 
-def checked(name: str, given: Tensor, before: Tensor) -> Tensor:
-    """What a function of goals gave, of the dtype of what it replaces.
+def as_before(name: str, x: Tensor, before: Tensor) -> Tensor:
+    """The result of a function of goals, converted to the dtype of the numbers that it replaces.
+
+    Args:
+        name: of the function.
+        x: its result, [t, k].
+        before: the numbers that it replaces, [t, k].
+
+    Returns:
+        The result, [t, k] of the dtype of ``before``.
 
     Raises:
-        ValueError: if it is not of that shape, or not finite; names the function.
+        ValueError: if the result is of another shape, or not finite; names the function.
     """
-    if not isinstance(given, Tensor) or given.shape != before.shape:
-        shape = list(given.shape) if isinstance(given, Tensor) else given
+    if not isinstance(x, Tensor) or x.shape != before.shape:
+        shape = list(x.shape) if isinstance(x, Tensor) else x
         raise ValueError(
             f"{name} of hindsight is a function of goals [..., G] that gives [...]; of "
             f"{list(before.shape)} goals it gave {shape}"
         )
-    if not given.isfinite().all():
+    if not x.isfinite().all():
         raise ValueError(
-            f"{name} of hindsight gave what is not finite: {given[~given.isfinite()][0].item()}"
+            f"{name} of hindsight gave what is not finite: {x[~x.isfinite()][0].item()}"
         )
-    return given.to(before.dtype)
+    return x.to(before.dtype)

@@ -1,4 +1,4 @@
-"""Returns of several steps, for off-policy learning."""
+"""n-step returns, for off-policy learning."""
 
 import torch
 from tensordict import TensorDict
@@ -11,11 +11,12 @@ from nappo2.stages.rollouts import map_rollouts
 
 @stage
 def n_step(num: int) -> Transform:
-    """Rewards of up to ``num`` steps as one, and what was reached then (Sutton, 1988).
+    """Makes transitions of up to ``num`` steps (Sutton, 1988, https://doi.org/10.1007/BF00115009).
 
-    Of a rollout [T, B]: ``next`` becomes that of the last of these steps, where ``reward`` is
-    their discounted sum and ``steps`` their number: fewer at the end of an episode or of the
-    rollout. Losses discount what follows by ``gamma ** steps``. Left of replay.
+    In a rollout [T, B], ``next`` of step t becomes that of step ``t + steps - 1``, its ``reward`` the sum
+    of ``gamma**i * reward[t + i]`` over these steps, and ``steps`` [T, B] float32 their number, which is
+    smaller at the end of an episode or of the rollout. Losses discount the next value by
+    ``gamma**steps``. Left of replay.
 
     Raises:
         ValueError: if ``num`` is not at least 1, or ``hindsight`` or ``windows`` stands left of
@@ -24,7 +25,7 @@ def n_step(num: int) -> Transform:
     positive(num=num)
 
     def fn(params, rollout):
-        if len(rollout) < num and valid(rollout) is None:  # not one that was cut short
+        if len(rollout) < num and valid(rollout) is None:  # one that was cut short has a mask
             raise ValueError(
                 f"n_step({num}) sums {num} steps of one rollout, and these have {len(rollout)}; "
                 f"collect with num_steps of at least {num}"
@@ -35,19 +36,29 @@ def n_step(num: int) -> Transform:
 
 
 def summed(params: Params, rollout: TensorDict, num: int) -> TensorDict:
-    """A copy of a rollout, whose transitions are of up to ``num`` steps."""
-    reached, gamma = rollout["next"], params["hyper", "gamma"].to("cpu")
-    reward, going, steps = reached["reward"], ~reached["done"], torch.ones_like(reached["reward"])
+    """A copy of a rollout with transitions of up to ``num`` steps.
+
+    Args:
+        params: of which ``gamma`` is read.
+        rollout: [T, B].
+        num: of steps.
+
+    Returns:
+        The copy, [T, B], with other keys under ``next``.
+    """
+    following, gamma = rollout["next"], params["hyper", "gamma"].to("cpu")
+    reward, going = following["reward"], ~following["done"]
+    steps = torch.ones_like(reward)
     for i in range(1, min(num, len(rollout))):
         ahead = torch.zeros_like(reward)
-        ahead[:-i] = reached["reward"][i:]
+        ahead[:-i] = following["reward"][i:]
         going[-i:] = False
         reward = reward + going * gamma**i * ahead
         steps = steps + going
         done = torch.ones_like(going)
-        done[:-i] = reached["done"][i:]
+        done[:-i] = following["done"][i:]
         going = going & ~done
     last = torch.arange(len(rollout))[:, None] + steps.long() - 1
     column = torch.arange(rollout.batch_size[1])
-    following = reached[last, column].update({"reward": reward, "steps": steps})
-    return rollout.copy().update({"next": following})
+    summed_next = following[last, column].update({"reward": reward, "steps": steps})
+    return rollout.copy().update({"next": summed_next})

@@ -1,4 +1,4 @@
-"""What a loss needs at random, as data."""
+"""Random numbers that a loss needs, as keys of its batches, so that losses are pure functions."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,14 @@ from nappo2.seeds import fold_in, generator, split
 
 @stage
 def noise(
-    draw: Callable[[TensorDict, torch.Generator], dict[str, torch.Tensor]], name: str = "noise"
+    draw_noise: Callable[[TensorDict, torch.Generator], dict[str, torch.Tensor]],
+    name: str = "noise",
 ) -> Transform:
-    """Adds to each batch the keys that ``draw: (batch, generator) -> keys`` makes."""
+    """Adds random keys to each batch, such as ``normal_noise("action_noise", size=2)`` draws.
+
+    ``draw_noise(batch, generator)`` returns a dictionary of tensors [N, ...]. It is drawn on the CPU, so
+    that it is the same on all devices. ``name`` is that of the stage's state.
+    """
 
     def transform(source):
         def init(params, seed):
@@ -27,8 +32,8 @@ def noise(
                 return inner | {name: state[name]}, batch, report
             seed, key = split(state[name])
             device = device_of(batch)
-            drawn = {key: x.to(device) for key, x in draw(batch, generator(key)).items()}
-            return inner | {name: seed}, batch.copy().update(drawn), report
+            keys = {k: x.to(device) for k, x in draw_noise(batch, generator(key)).items()}
+            return inner | {name: seed}, batch.copy().update(keys), report
 
         return Pipeline(init, step)
 
@@ -37,9 +42,9 @@ def noise(
 
 @checked
 def normal_noise(*names: str, size: int) -> Callable[[TensorDict, torch.Generator], dict]:
-    """Draws standard normal noise [N, size] under each name."""
+    """Draws standard normal noise, [N, size] float32, under each name, for ``noise``."""
 
-    def draw(batch, rng):
+    def draw_noise(batch, rng):
         return {name: torch.randn(len(batch), size, generator=rng) for name in names}
 
-    return draw
+    return draw_noise

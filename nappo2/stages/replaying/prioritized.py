@@ -1,4 +1,4 @@
-"""Prioritised replay: transitions are sampled as often as they surprise."""
+"""Prioritised replay: transitions with a large error are sampled more often."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -11,29 +11,20 @@ from nappo2.optim import Schedule
 from nappo2.params import Plain, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.replaying.replay import (
-    ReplayState,
-    check_replay,
-    empty,
-    filled,
-    latest_rows,
-    read,
-    resized,
-    spent,
-    waiting,
-)
+from nappo2.stages.replaying.replay import check_replay, filled, spent, waiting
+from nappo2.stages.replaying.ring import ReplayState, empty, latest_rows, read, resized
 
 Priority = Callable[[Mapping, Mapping], Tensor]
-"""``(params, batch) -> [N]``: how much each transition surprises, such as its absolute TD error."""
+"""``(params, batch) -> [N]``: the priority of each transition, such as its absolute TD error."""
 
 
 class Priorities(NamedTuple):
-    """Powers of priorities, in blocks, so that sampling looks at two short rows and not at all.
+    """``priority ** alpha`` of the rows of a ring, in blocks, so that sampling searches two short rows.
 
     Attributes:
-        values: [blocks, width], written in place.
-        sums: [blocks], of the values.
-        highest: which new transitions have.
+        values: [blocks, width] float64, written in place.
+        sums: [blocks] float64, of the values.
+        highest: [] float64, the highest so far, which new transitions get.
     """
 
     values: Tensor
@@ -53,16 +44,22 @@ def prioritized_replay(
 ) -> Transform:
     """Replay in proportion to ``priority ** alpha`` (Schaul et al., https://arxiv.org/abs/1511.05952).
 
-    Batches have ``importance`` [N], the weights that make up for it, and keep the largest at 1.
-    New transitions have the highest priority so far; those that are sampled are given a new one
-    then, with the params of the stage, so that nothing has to flow back from a loss.
+    Batches have ``importance`` [N] float32, the weights that correct for it, of which the largest is 1.
+    New transitions get the highest priority so far; transitions that are sampled get a new one at
+    once, with the params of the stage, so that nothing has to flow back from a loss.
 
     Args:
-        capacity, batch_size, update_ratio, start_steps: as for ``replay``.
-        priority: how much a transition surprises.
-        alpha: 0 is uniform, 1 in full proportion.
-        beta: how much of the bias the weights make up for, 1 for all of it; a number, or a
-            schedule, as ``optim.linear(0.4, 1.0, num_updates)`` is the paper's.
+        capacity: transitions in the ring; older ones are overwritten.
+        batch_size: transitions in a batch, drawn with replacement.
+        priority: ``(params, batch) -> [N]``, such as absolute TD errors.
+        update_ratio: batches per env step; fractions are carried over.
+        start_steps: env steps before the first batch.
+        alpha: 0 samples uniformly, 1 in proportion to priorities.
+        beta: how much of the bias the weights correct, 1 for all of it; a number, or a schedule: the
+            paper's is ``optim.linear(0.4, 1.0, num_updates)``.
+
+    Returns:
+        A transform from rollouts to batches.
 
     Raises:
         ValueError: as ``replay`` does, and if ``alpha`` or ``beta`` is not within 0 and 1.
@@ -75,37 +72,41 @@ def prioritized_replay(
 
     def transform(source):
         def init(params, seed):
-            own = {"replay": empty(fold_in(seed, "replay")), "priorities": None}
-            return source.init(params, seed) | own
+            first = {"replay": empty(fold_in(seed, "replay")), "priorities": None}
+            return source.init(params, seed) | first
+
+        def nothing_due(state, replay_state, priorities):
+            replay_state, report = waiting(replay_state)
+            state = state | {"replay": replay_state, "priorities": priorities}
+            return state, TensorDict(batch_size=[0]), report
 
         @torch.no_grad()
         def step(params, state):
-            priorities, own = _resized(state["priorities"], state["replay"], capacity)
-            before = own.count
-            state, own = filled(source, params, state, own, capacity, update_ratio, start_steps)
-            if own.ring is None:
-                own, report = waiting(own)
-                own = {"replay": own, "priorities": priorities}
-                return state | own, TensorDict(batch_size=[0]), report
+            priorities, replay_state = _resized(state["priorities"], state["replay"], capacity)
+            before = replay_state.count
+            state, replay_state = filled(
+                source, params, state, replay_state, capacity, update_ratio, start_steps
+            )
+            if replay_state.ring is None:
+                return nothing_due(state, replay_state, priorities)
             if priorities is None:  # as of a ring that was adopted without any
                 priorities, before = none(capacity), 0
-            new = torch.arange(max(before, own.count - capacity), own.count) % capacity
+            count = replay_state.count
+            new = torch.arange(max(before, count - capacity), count) % capacity
             priorities = assigned(priorities, new, priorities.highest.expand(len(new)))
-            if own.owed < 1:
-                own, report = waiting(own)
-                own = {"replay": own, "priorities": priorities}
-                return state | own, TensorDict(batch_size=[0]), report
-            seed, key = split(own.seed)
+            if replay_state.owed < 1:
+                return nothing_due(state, replay_state, priorities)
+            seed, key = split(replay_state.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
-            batch = beside_params(params, read(own, index))
-            surprise = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
-            check_priority(surprise, batch_size)
-            priorities = assigned(priorities, index, surprise.double() ** alpha)
+            batch = beside_params(params, read(replay_state, index))
+            values = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
+            check_priority(values, batch_size)
+            priorities = assigned(priorities, index, values.double() ** alpha)
             beta_now = beta_at(params["version"].cpu().double())
-            weight = importance(chance, min(own.count, capacity), beta_now)
+            weight = importance(chance, min(count, capacity), beta_now)
             batch["importance"] = weight.to(params["version"].device)
-            own, report = spent(own._replace(seed=seed))
-            return state | {"replay": own, "priorities": priorities}, batch, report
+            replay_state, report = spent(replay_state._replace(seed=seed))
+            return state | {"replay": replay_state, "priorities": priorities}, batch, report
 
         return Pipeline(init, step)
 
@@ -113,24 +114,24 @@ def prioritized_replay(
     return described(transform, keys=keys, batches="replay", update_ratio=update_ratio)
 
 
-def check_priority(surprise: Tensor, batch_size: int) -> None:
-    """Refuses priorities by which nothing could be drawn any more.
+def check_priority(values: Tensor, batch_size: int) -> None:
+    """Refuses priorities by which nothing can be sampled.
 
     Raises:
         ValueError: if they are not [batch_size], or not finite.
     """
-    if surprise.shape != (batch_size,):
+    if values.shape != (batch_size,):
         raise ValueError(
             f"priority gives a number for each of {batch_size} transitions, [{batch_size}], not "
-            f"{list(surprise.shape)}"
+            f"{list(values.shape)}"
         )
-    if not surprise.isfinite().all():
-        value = surprise[~surprise.isfinite()][0].item()
+    if not values.isfinite().all():
+        value = values[~values.isfinite()][0].item()
         raise ValueError(f"priority gives finite numbers, and of one transition it gave {value}")
 
 
 def none(capacity: int) -> Priorities:
-    """Priorities of nothing yet."""
+    """Priorities of a ring in which nothing is stored."""
     width = max(1, int(capacity**0.5))
     blocks = -(-capacity // width)
     zeros = torch.zeros(blocks, width, dtype=torch.float64)
@@ -138,19 +139,29 @@ def none(capacity: int) -> Priorities:
 
 
 def _resized(
-    priorities: Priorities | None, own: ReplayState, capacity: int
+    priorities: Priorities | None, replay_state: ReplayState, capacity: int
 ) -> tuple[Priorities | None, ReplayState]:
     """Priorities and ring of this capacity, where they were resumed with another."""
-    if priorities is not None and own.ring is not None and len(own.ring) != capacity:
-        latest = latest_rows(own, capacity)
+    ring = replay_state.ring
+    if priorities is not None and ring is not None and len(ring) != capacity:
+        latest = latest_rows(replay_state, capacity)
         values = priorities.values.view(-1)[latest]
-        kept = none(capacity)._replace(highest=priorities.highest)
-        priorities = assigned(kept, torch.arange(len(latest)), values)
-    return priorities, resized(own, capacity)
+        first = none(capacity)._replace(highest=priorities.highest)
+        priorities = assigned(first, torch.arange(len(latest)), values)
+    return priorities, resized(replay_state, capacity)
 
 
 def assigned(priorities: Priorities, index: Tensor, values: Tensor) -> Priorities:
-    """Priorities with these values at ``index``, in place."""
+    """Sets priorities, in place.
+
+    Args:
+        priorities: written to.
+        index: rows of the ring, [N] int64.
+        values: ``priority ** alpha``, [N].
+
+    Returns:
+        The priorities with new sums.
+    """
     table, sums, highest = priorities
     if not len(index):
         return priorities
@@ -161,7 +172,16 @@ def assigned(priorities: Priorities, index: Tensor, values: Tensor) -> Prioritie
 
 
 def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Indices [num] in proportion to their priorities, one of each of ``num`` equal parts, and chances."""
+    """Samples rows of the ring in proportion to their priorities, one from each of ``num`` equal strata.
+
+    Args:
+        priorities: of the ring.
+        num: of rows.
+        rng: with which they are drawn.
+
+    Returns:
+        Rows [num] int64, and the probability of each, [num] float64.
+    """
     table, sums, _ = priorities
     edges = sums.cumsum(0)
     target = (
@@ -177,6 +197,15 @@ def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Ten
 
 
 def importance(chance: Tensor, size: int, beta: float | Tensor) -> Tensor:
-    """``(1 / (size * chance)) ** beta``, relative to the largest (their section 3.4)."""
+    """Importance weights ``(1 / (size * chance)) ** beta``, divided by the largest (section 3.4).
+
+    Args:
+        chance: with which each transition was sampled, [N].
+        size: transitions in the ring.
+        beta: how much of the bias is corrected.
+
+    Returns:
+        Weights [N] float32, of which the largest is 1.
+    """
     weight = (size * chance) ** -beta
     return (weight / weight.max()).float()

@@ -1,4 +1,4 @@
-"""Rollouts to sequences, for replay of what an agent with a memory has seen."""
+"""Rollouts to overlapping sequences, for replay with a recurrent agent."""
 
 import torch
 from tensordict import TensorDict
@@ -10,15 +10,22 @@ from nappo2.stages.rollouts import map_rollouts
 
 @stage
 def windows(length: int, period: int, burn_in: int = 0) -> Transform:
-    """Overlapping sequences of each rollout [T, B], as items [N] of tensors [N, length, ...].
+    """Cuts each rollout [T, B] into overlapping sequences, items [N] of tensors [N, length, ...].
 
-    They begin every ``period`` steps, each with the ``memory`` that was recorded there. What is
-    learnt of the first begins with the rollout, where its memory was recorded: instead of a
-    burn-in it has ``padding``. So with ``period`` up to ``length - burn_in`` each step is learnt.
-    The key ``learnt`` says which steps losses are of: those behind ``burn_in``, and not masked or
-    beyond the end of a rollout. Replay stores such a sequence as it does a transition, so its
-    counts are of sequences then
-    (Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
+    As R2D2 (Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX): a sequence begins
+    every ``period`` steps, with the ``memory`` that was recorded there, and its first ``burn_in`` steps
+    only restore the memory. The first sequence of a rollout has ``padding`` [N, length] bool in place
+    of them, so that with a ``period`` of up to ``length - burn_in`` each step is learnt from.
+    ``learnt`` [N, length] bool marks the steps of losses: those behind ``burn_in`` that are not masked
+    and not beyond the end of the rollout. A replay right of it counts sequences, not transitions.
+
+    Args:
+        length: steps of a sequence.
+        period: steps from the beginning of a sequence to that of the next.
+        burn_in: steps at its beginning that losses leave out.
+
+    Returns:
+        A transform from rollouts to sequences.
 
     Raises:
         ValueError: if a count is not at least 1, nothing is behind ``burn_in``, or ``n_step`` or
@@ -36,7 +43,19 @@ def windows(length: int, period: int, burn_in: int = 0) -> Transform:
 
 
 def window(rollout: TensorDict, start: int, length: int, burn_in: int) -> TensorDict:
-    """One sequence of each environment, [B]; what is beyond the rollout repeats its nearest step."""
+    """The sequences of all environments that begin at step ``start``.
+
+    Steps outside of the rollout repeat its nearest step.
+
+    Args:
+        rollout: [T, B].
+        start: may be negative.
+        length: steps of a sequence.
+        burn_in: steps at its beginning that losses leave out.
+
+    Returns:
+        Sequences [B] of tensors [B, length, ...].
+    """
     steps = torch.arange(start, start + length)
     part = rollout[steps.clamp(0, len(rollout) - 1)].transpose(0, 1)
     learnt = ((steps < len(rollout)) & (steps >= start + burn_in)).expand(part.shape)

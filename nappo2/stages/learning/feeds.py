@@ -1,0 +1,243 @@
+"""On-policy feeds: shuffled passes over a rollout, one minibatch per step or all of them as one item.
+
+``minibatches`` cuts the transitions of a rollout, ``sequences`` its environments, for agents with a
+memory. ``all_minibatches`` and ``all_sequences`` draw the same orders from the same seeds, for ``learn``.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.batch import age, loss_inputs, num_samples, take, valid, valid_transitions
+from nappo2.checks import shown
+from nappo2.networks import Agent
+from nappo2.params import beside_params, device_of
+from nappo2.pipeline import Pipeline, Transform, described, positive, stage
+from nappo2.reports import Report, counting, held_back
+from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.learning.batches import Passes
+
+
+class MinibatchState(NamedTuple):
+    """The minibatches of a rollout that are still to come."""
+
+    waiting: tuple[tuple[TensorDict, Tensor], ...]  # a batch, and the indices of a minibatch
+    report: Report  # of the rollout, handed on with its last minibatch
+    seed: int
+
+
+class Slicing(NamedTuple):
+    """How a rollout is cut into minibatches.
+
+    Attributes:
+        name: of the stages' state.
+        batch_of: ``rollout -> batch``, of which minibatches are parts.
+        sizes: ``(rollout, num_minibatches) -> sizes`` of a pass's minibatches.
+        dim: dimension of the batch along which it is cut.
+    """
+
+    name: str
+    batch_of: Callable[[TensorDict], TensorDict]
+    sizes: Callable[[TensorDict, int], list[int]]
+    dim: int
+
+
+@stage
+def minibatches(num_epochs: int, num_minibatches: int) -> Transform:
+    """Passes over each rollout ``num_epochs`` times, in shuffled minibatches [N] without ``next``.
+
+    Raises:
+        ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
+            the rollout.
+    """
+    return _one_by_one(TRANSITIONS, num_epochs, num_minibatches)
+
+
+@stage
+def sequences(num_epochs: int, num_minibatches: int) -> Transform:
+    """``minibatches`` of whole sequences, [T, B / num_minibatches], for agents with a memory.
+
+    Each begins with the ``memory`` that was recorded at t=0. Masked steps stay, as what comes after
+    them does not depend on them, and losses leave them out.
+
+    Raises:
+        ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
+            the environments.
+    """
+    return _one_by_one(SEQUENCES, num_epochs, num_minibatches)
+
+
+@stage
+def all_minibatches(num_epochs: int, num_minibatches: int) -> Transform:
+    """All ``minibatches(num_epochs, num_minibatches)`` of a rollout as one item, for ``learn``.
+
+    Raises:
+        ValueError: as ``minibatches`` does.
+    """
+    return _at_once(TRANSITIONS, num_epochs, num_minibatches)
+
+
+@stage
+def all_sequences(num_epochs: int, num_minibatches: int) -> Transform:
+    """All ``sequences(num_epochs, num_minibatches)`` of a rollout as one item, for ``learn``.
+
+    Raises:
+        ValueError: as ``sequences`` does.
+    """
+    return _at_once(SEQUENCES, num_epochs, num_minibatches)
+
+
+def _one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:
+    """Steps its source only when no minibatch is left."""
+    positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
+
+    def transform(source):
+        def step(params, state):
+            waiting, report, seed = state[slicing.name]
+            if not waiting:
+                state, rollout, report = source.step(params, state)
+                seed, key = split(seed)
+                batch, orders, sizes = _shuffled(slicing, rollout, num_epochs, num_minibatches, key)
+                report = counting(report, batch.numel())
+                waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
+            (batch, part), *waiting = waiting
+            now, later = held_back(report) if waiting else (report, Report())
+            feed_state = MinibatchState(tuple(waiting), later, seed)
+            minibatch = take(batch, part, slicing.dim)
+            # a batch that waited in a checkpoint comes back on the CPU
+            return state | {slicing.name: feed_state}, beside_params(params, minibatch), now
+
+        return Pipeline(_first_state(source, slicing), step)
+
+    return described(transform, keys=(slicing.name,), batches=slicing.name)
+
+
+def _at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:
+    """Steps its source once, and makes one item of ``Passes``."""
+    positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
+
+    def transform(source):
+        def step(params, state):
+            inner, rollout, report = source.step(params, state)
+            seed, key = split(state[slicing.name].seed)
+            batch, orders, sizes = _shuffled(slicing, rollout, num_epochs, num_minibatches, key)
+            num, versions = num_epochs * num_samples(batch), age(params, batch)
+            batches = Passes(loss_inputs(batch), orders, sizes, slicing.dim, num, versions)
+            feed_state = state[slicing.name]._replace(seed=seed)
+            return inner | {slicing.name: feed_state}, batches, counting(report, batch.numel())
+
+        return Pipeline(_first_state(source, slicing), step)
+
+    return described(transform, keys=(slicing.name,), batches=slicing.name)
+
+
+def _first_state(source: Pipeline, slicing: Slicing) -> Callable:
+    """The ``init`` of a stage right of ``source``, before any rollout."""
+
+    def init(params, seed):
+        feed_state = MinibatchState((), Report(), fold_in(seed, slicing.name))
+        return source.init(params, seed) | {slicing.name: feed_state}
+
+    return init
+
+
+def _shuffled(
+    slicing: Slicing, rollout: TensorDict, num_epochs: int, num_minibatches: int, seed: int
+) -> tuple[TensorDict, Tensor, list[int]]:
+    """The batch of a rollout, the order of its entries in each pass [num_epochs, N], and minibatch sizes.
+
+    Orders are drawn on the CPU, so that they are the same on all devices, and begin again where a
+    batch has fewer entries than minibatches.
+    """
+    batch, sizes = slicing.batch_of(rollout), slicing.sizes(rollout, num_minibatches)
+    size, rng = batch.shape[slicing.dim], generator(seed)
+    orders = torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+    orders = orders.repeat(1, -(-sum(sizes) // size))[:, : sum(sizes)]
+    return batch, orders.to(device_of(batch)), sizes
+
+
+def transitions_of(rollout: TensorDict) -> TensorDict:
+    """The transitions of a rollout [T, B] as [N], without ``next`` and those that are masked."""
+    return valid_transitions(rollout.exclude("next"))
+
+
+def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
+    """The sizes of a pass's minibatches: equal ones, except where transitions are masked.
+
+    A rollout with masked transitions, such as one that was cut short, has as many minibatches, of
+    sizes that differ by one: workers that meet at each gradient take as many gradients. With fewer
+    transitions than minibatches, each has one transition, and some share it.
+
+    Raises:
+        ValueError: if the minibatches do not divide a whole rollout, or all of it is masked.
+    """
+    size, all_count = num_samples(rollout), valid(rollout) is None
+    least, rest = divmod(size, num_minibatches)
+    if not all_count and size == 0:
+        raise ValueError(
+            f"0 of a rollout's {rollout.numel()} transitions are not masked, too few for "
+            f"{num_minibatches} minibatches: what mask masks, as it is not finite, is all of it; "
+            "longer rollouts, or clamp(limit), go on"
+        )
+    if not all_count and least == 0:
+        return [1] * num_minibatches
+    if least == 0 or (rest and all_count):
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
+        )
+    return [least + 1] * rest + [least] * (num_minibatches - rest)
+
+
+def sequence_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
+    """The sizes of a pass's minibatches of sequences, in environments.
+
+    Raises:
+        ValueError: if the minibatches do not divide the environments.
+    """
+    size = rollout.batch_size[1]
+    if size % num_minibatches:
+        raise ValueError(
+            f"{num_minibatches} minibatches of whole sequences do not divide {size} environments"
+        )
+    return [size // num_minibatches] * num_minibatches
+
+
+TRANSITIONS = Slicing("minibatches", transitions_of, minibatch_sizes, 0)
+SEQUENCES = Slicing("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
+
+
+class Feed(NamedTuple):
+    """The stages that make batches of an agent's rollouts.
+
+    Attributes:
+        batches: ``(num_epochs, num_minibatches) -> transform``, one by one.
+        all_batches: the same, all batches of a rollout at once.
+        sizes: ``(rollout, num_minibatches) -> sizes`` of a pass's minibatches.
+    """
+
+    batches: Callable[[int, int], Transform]
+    all_batches: Callable[[int, int], Transform]
+    sizes: Callable[[TensorDict, int], list[int]]
+
+
+FEEDS = {
+    "transitions": Feed(minibatches, all_minibatches, minibatch_sizes),
+    "sequences": Feed(sequences, all_sequences, sequence_sizes),
+}
+"""By the ``slicing`` of an agent."""
+
+
+def feed_of(agent: Agent) -> Feed:
+    """The stages that make batches of an agent's rollouts, by its ``slicing``.
+
+    Raises:
+        ValueError: if there is no such slicing.
+    """
+    if agent.slicing not in FEEDS:
+        raise ValueError(
+            f"the slicing of an agent is {' or '.join(FEEDS)}, not {shown(agent.slicing)}"
+        )
+    return FEEDS[agent.slicing]

@@ -1,0 +1,218 @@
+"""The loop of gradient steps as a pure function, for compiled code and for many members at once.
+
+``functional_loop`` does what ``eager_loop`` does, with gradients of ``torch.func`` and a step that writes
+to nothing: ``scan_loop`` runs it as one compiled scan, and a population lifts it with vmap.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from nappo2 import trees
+from nappo2.machine.compiling import compiled, mark_dynamic_length
+from nappo2.machine.stop import check_interrupt
+from nappo2.params import Params, ravel
+from nappo2.stages.learning.batches import Batches, View
+from nappo2.stages.learning.gradients import functional_gradient
+from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, target_source
+
+
+class Lift(NamedTuple):
+    """How the step of one run becomes that of many members at once.
+
+    Attributes:
+        ravel: ``tree -> (vector [P], unravel)``; of many members ``(vectors [n, P], unravel of one)``.
+        unravel: ``(unravel, vector) -> tree``.
+        step: ``step -> step``.
+    """
+
+    ravel: Callable[[Mapping], tuple[Tensor, Callable]]
+    unravel: Callable[[Callable, Tensor], Mapping]
+    step: Callable[[Callable], Callable]
+
+
+ALONE = Lift(ravel, lambda unravel, vector: unravel(vector), lambda step: step)
+"""The lift of one run: the step is unchanged."""
+
+Run = Callable[[Callable, Mapping, Any, Mapping, Any], tuple[Any, dict[str, Tensor]]]
+"""``(step, constants, carry, data, xs) -> (carry, means [K, ...])``: a step for each x of xs [K, ...]."""
+
+
+def scan_loop(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
+    """``eager_loop`` as one compiled scan.
+
+    Args:
+        rule: what a step does.
+        params: before the first step.
+        state: of the optimizer.
+        batches: of a rollout, all of one size.
+
+    Returns:
+        As ``eager_loop``, within rounding.
+    """
+    return functional_loop(in_one_scan, ALONE, rule, params, state, batches)
+
+
+def functional_loop(
+    run: Run, lift: Lift, rule: Rule, params: Params, state: Any, batches: Batches
+) -> LoopResult:
+    """``eager_loop`` of pure steps.
+
+    Args:
+        run: takes the steps, as ``in_one_scan`` or ``step_by_step`` do.
+        lift: ``ALONE``, or the lift to many members.
+        rule: what a step does.
+        params: before the first step; of many members with a leading dimension n.
+        state: of the optimizer.
+        batches: of a rollout, all of one size.
+
+    Returns:
+        As ``eager_loop``; weights, target and state of many members have a leading dimension n.
+    """
+    data, xs, view = batches.stacked()
+    vector, unravel = lift.ravel(params["weights"])
+    target, unravel_target = vector.new_empty((*vector.shape[:-1], 0)), dict
+    if rule.target:
+        target, unravel_target = lift.ravel(params["target"])
+    if delayed(rule):
+        versions = params["version"] + torch.arange(1, batches.num + 1, device=vector.device)
+        xs = {"x": xs, "due": versions % rule.target.delay == 0}
+    carry = (vector, target, state)
+    if rule.stop_early is not None:
+        carry = (carry, torch.zeros(vector.shape[:-1], dtype=torch.bool, device=vector.device))
+    step = functional_step(rule, unravel, unravel_target, view, lift)
+    constants = params.exclude("weights", "target", "version").to_dict()
+    carry, means = run(step, constants, carry, data, mark_dynamic_length(xs))
+    num_updates, counted = batches.num, 1.0
+    if rule.stop_early is not None:
+        carry, _ = carry
+        counted, taken = means.pop("counted"), means.pop("taken")
+        num_updates = int(taken.sum(0).max())
+    vector, target, state = carry
+    follows = rule.target is not None
+    target = TensorDict(lift.unravel(unravel_target, target)) if follows else params["target"]
+    means = {name: mean_of(x, counted) for name, x in means.items()}
+    weights = TensorDict(lift.unravel(unravel, vector))
+    return LoopResult(weights, target, state, means, num_updates)
+
+
+def delayed(rule: Rule) -> bool:
+    """Tests whether the target network moves only after some of the updates."""
+    return rule.target is not None and rule.target.delay > 1
+
+
+def mean_of(x: Tensor, counted: Tensor | float) -> Tensor:
+    """The mean, [], of x [K, ...] where ``counted`` [K, ...] bool is true; of all x, if it is a float."""
+    if not isinstance(counted, Tensor):
+        return x.mean()
+    return torch.where(counted, x, 0.0).sum() / counted.sum()
+
+
+@lru_cache(64)
+def functional_step(
+    rule: Rule, unravel: Callable, unravel_target: Callable, view: View, lift: Lift = ALONE
+) -> Callable:
+    """One gradient step as a pure function.
+
+    Cached, as compiled programs are found again by the functions in them.
+
+    Args:
+        rule: what the step does.
+        unravel: ``vector -> weights``.
+        unravel_target: ``vector -> target``.
+        view: ``(data, x) -> batch``.
+        lift: to many members.
+
+    Returns:
+        ``(constants, (vector, target, state), data, x) -> ((vector, target, state), means)``.
+    """
+
+    def step(constants, carry, data, x):
+        vector, target, state = carry
+        x, due = (x["x"], x["due"]) if delayed(rule) else (x, None)
+        params = {**constants, "target": unravel_target(target) if rule.target else {}}
+        grad, means = functional_gradient(rule.loss, params, unravel, vector, view(data, x))
+        updates, state = rule.optimizer.update(grad, state, constants["hyper"], vector)
+        vector = vector + updates
+        if rule.target:
+            online = target_source({**params, "weights": unravel(vector)})
+            nearer = target.lerp(online, rule.target.step_size)
+            target = nearer if due is None else torch.where(due, nearer, target)
+        means = {name: mean.clone() for name, mean in means.items()}
+        return (vector, target, state), {**means, "grad_norm": grad.norm()}
+
+    return lift.step(step if rule.stop_early is None else stoppable(step, rule.stop_early))
+
+
+def stoppable(step: Callable, stop_early: EarlyStop) -> Callable:
+    """A step that returns its carry unchanged once ``stop_early`` is true, as a scan has no break."""
+
+    def masked(constants, carry, data, x):
+        before, stopped = carry
+        after, means = step(constants, before, data, x)
+        stops = stopped | stop_early(constants["hyper"], means)
+        after = trees.where(stops, before, after)
+        return (after, stops), {**means, "counted": ~stopped, "taken": ~stops}
+
+    return masked
+
+
+def step_by_step(step: Callable, constants: Mapping, carry: Any, data: Mapping, xs: Any) -> tuple:
+    """Takes the steps of ``functional_loop`` in eager code.
+
+    Args:
+        step: ``(constants, carry, data, x) -> (carry, means)``.
+        constants: params that no step changes.
+        carry: before the first step.
+        data: of all batches.
+        xs: trees of tensors [K, ...], an x for each step.
+
+    Returns:
+        The carry after the last step, and means [K, ...].
+    """
+    rows = []
+    leaves, spec = tree_flatten(xs)
+    for x in zip(*leaves, strict=True):
+        check_interrupt()
+        carry, means = step(constants, carry, data, tree_unflatten(list(x), spec))
+        rows.append(means)
+    return carry, {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def in_one_scan(step: Callable, constants: Mapping, carry: Any, data: Mapping, xs: Any) -> tuple:
+    """Takes the steps of ``functional_loop`` as one compiled scan.
+
+    Args:
+        step: ``(constants, carry, data, x) -> (carry, means)``.
+        constants: params that no step changes.
+        carry: before the first step.
+        data: of all batches.
+        xs: trees of tensors [K, ...], an x for each step.
+
+    Returns:
+        The carry after the last step, and means [K, ...].
+    """
+    leaves, spec = tree_flatten(carry)
+    leaves, means = scan_program(step, spec)(constants, tuple(leaves), data, xs)
+    return tree_unflatten(list(leaves), spec), means
+
+
+@lru_cache(64)
+def scan_program(step: Callable, spec: TreeSpec) -> Callable:
+    """A scan of ``step`` over xs, with the leaves of a tree as carry; compiled when called."""
+    from torch._higher_order_ops.scan import scan
+
+    def run(constants, carry, data, xs):
+        def body(carry, x):
+            carry, means = step(constants, tree_unflatten(list(carry), spec), data, x)
+            leaves, _ = tree_flatten(carry)
+            return tuple(leaf.clone() if leaf.numel() == 0 else leaf for leaf in leaves), means
+
+        return scan(body, carry, xs)
+
+    return compiled(run)

@@ -1,0 +1,140 @@
+"""The ring of a replay: transitions stored in place, the oldest overwritten, and its other state.
+
+Images are stored once, in ``frames``, and the ring has their numbers.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.batch import take
+from nappo2.machine.limits import available_memory
+from nappo2.reports import Report
+from nappo2.stages.replaying.frames import (
+    Frames,
+    has_images,
+    images,
+    no_frames,
+    numbered,
+    numbers_in_place,
+    pool_shape,
+    with_images,
+)
+from nappo2.trees import walk
+
+
+class ReplayState(NamedTuple):
+    """The ring, and the batches that are due from it."""
+
+    ring: TensorDict | None  # [capacity], written in place; None before the first rollout
+    frames: Frames | None  # to which the ring refers, where observations are images
+    count: int  # transitions stored so far
+    env_steps: int  # collected for them
+    owed: float  # batches left before the source's next step
+    report: Report  # of rollouts whose last batch is yet to come
+    seed: int
+
+    def used_rows(self) -> dict[str, int]:
+        """The number of rows of the ring that are worth saving, by field."""
+        return {} if self.ring is None else {"ring": min(self.count, len(self.ring))}
+
+
+def empty(seed: int) -> ReplayState:
+    """The state before any rollout."""
+    return ReplayState(None, None, 0, 0, 0.0, Report(), seed)
+
+
+def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> ReplayState:
+    """Writes transitions behind those of the ring, in place.
+
+    Args:
+        replay_state: whose ring is written to, or made if there is none.
+        flat: transitions [N].
+        capacity: of the ring.
+
+    Returns:
+        The state with N more transitions counted.
+    """
+    ring, frames, count, *rest = replay_state
+    if not len(flat):
+        return replay_state
+    if ring is None:
+        ring, frames = allocated(flat, capacity)
+    if frames is not None:
+        flat, frames = numbered(flat, frames, ring["frames"][:count])
+    write(ring, count, flat)
+    return ReplayState(ring, frames, count + len(flat), *rest)
+
+
+def read(replay_state: ReplayState, index: Tensor) -> TensorDict:
+    """The transitions [N] at the rows ``index`` [N] int64 of the ring."""
+    batch = take(replay_state.ring, index)
+    return batch if replay_state.frames is None else with_images(batch, replay_state.frames)
+
+
+def resized(replay_state: ReplayState, capacity: int) -> ReplayState:
+    """The state with a ring of this capacity; one of another capacity, as resumed, keeps its latest rows."""
+    if replay_state.ring is None or len(replay_state.ring) == capacity:
+        return replay_state
+    ring, latest = room_for(replay_state.ring[:1], capacity), latest_rows(replay_state, capacity)
+    ring[: len(latest)] = replay_state.ring[latest]
+    return replay_state._replace(ring=ring, count=len(latest))
+
+
+def latest_rows(replay_state: ReplayState, num: int) -> Tensor:
+    """The rows of the latest ``num`` transitions, or of all if there are fewer, oldest first, [M] int64."""
+    length, count = len(replay_state.ring), replay_state.count
+    return torch.arange(max(0, count - min(length, num)), count) % length
+
+
+def room_for(row: TensorDict, capacity: int) -> TensorDict:
+    """An empty ring [capacity] of transitions like ``row`` [1]."""
+    return row.apply(
+        lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
+    )
+
+
+def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
+    """An empty ring [capacity] for transitions like ``flat`` [N], and a pool for the frames of images.
+
+    Raises:
+        ValueError: if it takes more memory than is available; names both.
+    """
+    row, shape = flat[:1], (0,)
+    if has_images(flat):
+        shape = pool_shape(flat, capacity)
+        row = numbers_in_place(row, torch.zeros(images(row).shape[:3], dtype=torch.int64))
+    needed, available = capacity * bytes_each(row) + math.prod(shape), available_memory()
+    if needed > available:
+        raise ValueError(
+            f"a replay of {capacity:,} transitions takes {needed / 1e9:.1f} GB, and "
+            f"{available / 1e9:.1f} GB are available; {int(capacity * available / needed):,} would fit"
+        )
+    return room_for(row, capacity), no_frames(shape) if has_images(flat) else None
+
+
+def bytes_each(flat: TensorDict) -> int:
+    """The size of one of the transitions [N], in bytes."""
+    return sum(x[0].numel() * x.element_size() for _, x in walk(flat))
+
+
+def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
+    """Writes transitions into a ring in place, the oldest rows first.
+
+    Args:
+        ring: [capacity].
+        count: transitions that were written before.
+        flat: transitions [N]; of more than ``capacity`` only the last are written.
+    """
+    capacity = len(ring)
+    skipped, flat = max(0, len(flat) - capacity), flat[-capacity:]
+    start = (count + skipped) % capacity  # as if they had all been written
+    first = min(len(flat), capacity - start)
+    for path, x in walk(flat):
+        column = ring[path]
+        column[start : start + first] = x[:first]
+        if first < len(x):
+            column[: len(x) - first] = x[first:]
