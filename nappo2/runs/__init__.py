@@ -1,1 +1,1 @@
-"""A run: the Learner, what it measures, how it is interrupted, and how its agent is evaluated."""
+"""Runs: the Learner, its metrics, files, interrupts and evaluations."""

@@ -1,20 +1,23 @@
-"""The curve of one run."""
+"""The learning curve of one run as a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-MOST_EVENTS = 10  # that are told in a picture
+MOST_EVENTS = 10  # with a text in a picture
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
-    """Draws returns by env steps into a PNG; without any finished episode there is nothing to draw.
+    """Draws returns by env steps into a PNG.
 
     Args:
-        rows: metrics, each with ``env_steps`` and, once there are any, ``episode_return`` and
-            ``evaluation_return``.
+        rows: metrics, each with ``env_steps`` and, where there are any, ``episode_return``,
+            ``evaluation_return`` and ``event``.
         path: of the picture.
-        title: above it.
+        title: above the curve.
+
+    Returns:
+        The path; None if no episode has ended, as there is nothing to draw.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
@@ -49,7 +52,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
 
 
 def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Thin lines where something was changed, or happened; the first ten say what."""
+    """Draws thin vertical lines at events, the first ten with their texts."""
     events = [(row["env_steps"], row["event"]) for row in rows if _has(row, "event")]
     for i, (step, event) in enumerate(events):
         axes.axvline(step, color="#808890", linewidth=0.6, zorder=0)
@@ -62,7 +65,7 @@ def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def literal(text: str) -> str:
-    """A text that matplotlib writes as it is: ``$`` begins no formula, and ``_`` hides no label."""
+    """Escapes a text for matplotlib: ``$`` begins no formula, and ``_`` hides no label."""
     text = text.encode("utf-8", "replace").decode().replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

@@ -1,4 +1,4 @@
-"""How good params are: episodes of their own, with seeds of their own."""
+"""Evaluation of params: episodes in new environments, with their own seeds."""
 
 from functools import partial
 from typing import NamedTuple
@@ -19,11 +19,11 @@ LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
 
 
 class Evaluation(NamedTuple):
-    """What finished episodes came to.
+    """Returns and lengths of finished episodes.
 
     Attributes:
-        returns: undiscounted and unscaled, [num_episodes].
-        lengths: in steps, [num_episodes].
+        returns: undiscounted and unscaled, [num_episodes] float32.
+        lengths: in steps, [num_episodes] float32.
     """
 
     returns: Tensor
@@ -44,19 +44,21 @@ def evaluate(
     seed: int = 0,
     max_steps: int = LONGEST,
 ) -> Evaluation:
-    """The returns of exactly ``num_episodes`` episodes.
+    """Plays exactly ``num_episodes`` episodes, and returns their returns and lengths.
 
-    How many episodes of each environment count is settled before they begin, so that short
-    ones are not preferred (the first to finish would be). ``recipe.greedy`` is the policy for a
-    deterministic evaluation, ``recipe.policy`` for one as in training.
+    Each environment plays a fixed number of them: the first to finish would mostly be short ones.
+    ``recipe.greedy`` is the policy for a deterministic evaluation, ``recipe.policy`` acts as in training.
 
     Args:
-        env: in which they are played; its simulators are made for it, and closed.
+        env: environments, whose simulators are made for the evaluation and closed after it.
         policy: how to act.
         params: of the policy.
-        num_episodes: how many.
+        num_episodes: episodes to play.
         seed: of environments and policy.
-        max_steps: of an episode, which is waited for no longer.
+        max_steps: steps after which to wait no longer for the end of an episode.
+
+    Returns:
+        Returns and lengths, [num_episodes].
 
     Raises:
         ValueError: if a count is not at least 1, or an episode does not end.
@@ -67,11 +69,11 @@ def evaluate(
     size, rng = env.num_envs, generator(key)
     plain = Plain(beside_environments(params).to_dict())
     quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
-    score, length, found = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
+    score, length, episodes = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
     try:
         memory = policy.init(size, memory_seed)
         act = partial(first_act, env, policy)
-        while any(len(episodes) < due for episodes, due in zip(found, quota, strict=True)):
+        while any(len(played) < due for played, due in zip(episodes, quota, strict=True)):
             check_interrupt()
             decision, memory = act(plain, observation, memory, rng)
             act = policy.act
@@ -80,24 +82,24 @@ def evaluate(
             reward, over, _ = counted(outcome)
             score, length = score + reward, length + 1
             for i in over.nonzero().flatten().tolist():
-                if len(found[i]) < quota[i]:
-                    found[i].append((score[i].item(), length[i].item()))
+                if len(episodes[i]) < quota[i]:
+                    episodes[i].append((score[i].item(), length[i].item()))
             score, length = score * ~over, length * ~over
-            _check_ends(env, length, max_steps, found, quota)
+            _check_ends(env, length, max_steps, episodes, quota)
     finally:
         env.close(state)
-    pairs = torch.tensor([episode for episodes in found for episode in episodes])
+    pairs = torch.tensor([episode for played in episodes for episode in played])
     return Evaluation(*pairs.unbind(-1))
 
 
 def _check_ends(
-    env: Env, length: Tensor, max_steps: int, found: list[list], quota: list[int]
+    env: Env, length: Tensor, max_steps: int, episodes: list[list], quota: list[int]
 ) -> None:
     """Refuses to wait any longer for the end of an episode that counts."""
     if length.max() < max_steps:
         return
     for i in (length >= max_steps).nonzero().flatten().tolist():
-        if len(found[i]) < quota[i]:
+        if len(episodes[i]) < quota[i]:
             raise ValueError(
                 f"environment {i} of {env.name} ended no episode in {max_steps:,} steps; a time "
                 "limit truncates them, and max_steps says how long an evaluation waits"

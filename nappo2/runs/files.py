@@ -1,4 +1,4 @@
-"""The files of a run: opened when it begins; one that cannot be written ends nothing."""
+"""The files of a run: opened when it begins; the run goes on if one of them cannot be written."""
 
 import warnings
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from nappo2.saving.log_dir import Claim, made, set_aside
 
 
 class RunFiles:
-    """What a run writes to its ``log_dir``; without one, nothing.
+    """Writes the files of a run to its ``log_dir``; nothing without one.
 
     Attributes:
-        log_dir: a directory that no other run writes to.
-        loggers: by name, each given all rows so far.
-        checkpoints: those of the run.
+        log_dir: a folder to which no other run writes.
+        loggers: by name, each called with all rows so far.
+        checkpoints: of the run.
 
     Raises:
         ValueError: if ``log_dir`` is a file, or a run of another process writes to it.
@@ -31,10 +31,12 @@ class RunFiles:
         self._warned: set[str] = set()
 
     def begin(self, aside: bool = True) -> None:
-        """Opens the files, if that was not done; those of an earlier run are set aside.
+        """Opens the files, unless they are open.
+
+        Those of an earlier run are set aside, unless ``aside`` is false.
 
         Raises:
-            ValueError: if the directory was given free, or another run was begun there.
+            ValueError: if the folder was released, or another run has begun there.
         """
         if self._claim is not None:
             self._claim.check()
@@ -48,7 +50,7 @@ class RunFiles:
             self.loggers["tensorboard"] = tensorboard_logger(self.log_dir)
 
     def write(self, rows: list[Row]) -> None:
-        """Tells all loggers; of one that fails the first time, that is said."""
+        """Calls all loggers with all rows; warns of one that fails for the first time."""
         self.begin()
         for name, logger in self.loggers.items():
             try:
@@ -60,18 +62,18 @@ class RunFiles:
                 self._warned.add(name)
 
     def write_again(self, rows: list[Row]) -> None:
-        """Writes all rows anew, as an event was added to the last one."""
+        """Writes metrics.csv again, after an event was added to the last row."""
         if "metrics.csv" in self.loggers:
             self.attempt("metrics.csv", lambda: self.loggers["metrics.csv"](rows))
 
     def attempt(self, what: str, write: Callable[[], Any]) -> None:
-        """Writes a file; whatever goes wrong with it is warned of, and ends nothing."""
+        """Calls ``write``, and warns of any error, naming the file ``what``."""
         try:
             write()
         except Exception as error:
             warnings.warn(f"{what} was not written, and the run goes on: {error}", stacklevel=3)
 
     def release(self) -> None:
-        """Gives the directory free for another run."""
+        """Releases the folder for another run."""
         if self._claim is not None:
             self._claim.release()

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first ends a loop in order, the second aborts it."""
+"""SIGINT and SIGTERM: the first ends a loop after its current step, the second aborts it."""
 
 import os
 import signal
@@ -14,21 +14,30 @@ GRACE_SECONDS = 1.0  # in which a step may still come to its end
 
 
 class Signals:
-    """The signals that arrived.
+    """Counts the signals that arrived.
 
-    They are counted by the bytes that each leaves in a pipe when it arrives: Python's handler is
-    called once for two that arrive while C code runs.
+    Each leaves a byte in a pipe when it arrives, as Python's handler is called only once for two
+    signals that arrive while C code runs.
+
+    Attributes:
+        number: of the first signal; 0 if none arrived.
+        count: of signals.
+        since: when the first arrived, by ``time.monotonic``.
     """
 
     def __init__(self):
         self.number, self.count, self.since = 0, 0, 0.0
 
     def over(self) -> bool:
-        """Whether a step that has not ended yet is to be broken off."""
+        """Tests whether to break off a step that has not ended yet: a second after the first signal."""
         return self.count > 0 and monotonic() >= self.since + GRACE_SECONDS
 
     def add(self, numbers: list[int]) -> None:
-        """Counts signals; the second raises KeyboardInterrupt."""
+        """Counts signals by their numbers.
+
+        Raises:
+            KeyboardInterrupt: with the second signal.
+        """
         if numbers and not self.count:
             self.number, self.since = numbers[0], monotonic()
         self.count += len(numbers)
@@ -38,11 +47,14 @@ class Signals:
 
 @contextmanager
 def interruptible() -> Iterator[Signals]:
-    """Within, the first signal is only remembered, and the second raises KeyboardInterrupt.
+    """Counts the first SIGINT or SIGTERM within; a second raises KeyboardInterrupt.
 
-    When the first has been there for so long that a step is to be broken off, what is
-    ``interruptible_at_once`` raises ``Interrupted``. Threads other than the main one receive no
-    signals.
+    A second after the first signal, code that may be interrupted at once raises ``Interrupted``.
+    Threads other than the main one receive no signals.
+
+    Raises:
+        Interrupted: a second after the first signal, where ``current_stop().at_once``.
+        KeyboardInterrupt: with the second signal.
     """
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
@@ -57,7 +69,7 @@ def interruptible() -> Iterator[Signals]:
         arrived = [int(signum)]
         with suppress(BlockingIOError):
             arrived = [n for n in os.read(reader, 4096) if n in SIGNALS]
-        signals.add(bell.without_own(arrived))
+        signals.add(bell.without_rung(arrived))
         if signals.over() and current_stop().at_once:
             raise Interrupted({})
         bell.ring_later(signum)
@@ -76,29 +88,32 @@ def interruptible() -> Iterator[Signals]:
 
 
 class Bell:
-    """Sends the main thread its signal once more, when a step is to be broken off."""
+    """Sends the main thread a signal again, a second later, to break off a step that has not ended."""
 
     def __init__(self):
         self.lock, self.timer, self.rung, self.closed = threading.Lock(), None, 0, False
 
     def ring_later(self, signum: int) -> None:
+        """Starts the timer, unless it is started."""
         if self.timer is None and not self.closed:
             self.timer = threading.Timer(GRACE_SECONDS + 0.01, self.ring, [signum])
             self.timer.daemon = True
             self.timer.start()
 
     def ring(self, signum: int) -> None:
+        """Sends the signal to the main thread."""
         with self.lock:
             if not self.closed:
                 self.rung += 1
                 signal.pthread_kill(threading.main_thread().ident, signum)
 
-    def without_own(self, numbers: list[int]) -> list[int]:
-        """The signals that others have sent."""
-        own, self.rung = min(self.rung, len(numbers)), 0
-        return numbers[own:]
+    def without_rung(self, numbers: list[int]) -> list[int]:
+        """The signals without those that the bell has sent."""
+        num, self.rung = min(self.rung, len(numbers)), 0
+        return numbers[num:]
 
     def close(self) -> None:
+        """Stops the timer; no signal is sent afterwards."""
         with self.lock:
             self.closed = True
         if self.timer is not None:

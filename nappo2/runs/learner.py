@@ -1,8 +1,6 @@
-"""The loop, as something one holds in hand."""
+"""The Learner: the loop of a run, with its metrics, files, evaluations and checkpoints."""
 
 import logging
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
 from nappo2.runs.metrics import Metrics, Row
+from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder, evaluation_row
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
 from nappo2.saving.log_dir import parents
@@ -32,18 +31,19 @@ MOST_STEPS = 100_000  # of a pipeline, from one row to the next
 
 
 class Learner:
-    """Takes the steps of a pipeline that yields params, and remembers what they were like.
+    """Takes the steps of a pipeline whose items are params, and records metrics of them.
 
-    ``for metrics in learner: ...`` yields each new row until ``target_steps``; SIGINT or SIGTERM
-    ends that after the step that is being taken, and what was learnt is kept; a second one aborts.
-    Run on from there in the next cell by the same line, or from a checkpoint with ``resume``.
+    ``for metrics in learner: ...`` yields each new row of metrics until ``target_steps``. SIGINT or
+    SIGTERM ends the loop after the current step, and the params stay; a second one aborts. The same
+    line, in the next cell, goes on from there; ``resume`` goes on from a checkpoint.
 
     Attributes:
-        params, state: with which the pipeline goes on.
+        params: the latest.
+        state: of the pipeline.
         metrics: a row of numbers per rollout, hyper-parameters among them. Returns and lengths are
-            means over the last 100 training episodes, undiscounted and unscaled. What happened
-            since the row before is a text under ``event``: ``set``, ``adopt``, what began anew
-            in ``resume``, restarts of workers; an interrupt is told in the last row.
+            means over the last 100 training episodes, undiscounted and unscaled. ``event`` is a text
+            on what happened since the row before: ``set``, ``adopt``, what began anew in ``resume``,
+            restarts of workers; an interrupt is in the last row.
         env_steps: transitions collected. Updates are ``params["version"]``.
         seconds: spent in steps.
         interrupted: the number of the signal that ended the last loop, 0 if none did.
@@ -65,26 +65,28 @@ class Learner:
         progress: bool | None = None,
         threads: int = 1,
     ):
-        """
+        """Begins a run; its files are opened by the first row.
+
         Args:
             pipeline: whose items are params.
-            params: the first ones.
+            params: before the first step.
             seed: from which all randomness derives.
             target_steps: env steps after which the run is done.
-            log_dir: for metrics.csv, params.npz and curve.png; None writes nothing. Files of
-                an earlier run are set aside. The latest Learner of a process has it for itself.
+            log_dir: folder for metrics.csv, params.npz and curve.png; None writes nothing. Files of
+                an earlier run are set aside. It belongs to the latest Learner of a process.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own.
             evaluate_every: env steps between evaluations.
             checkpoint_every: env steps between checkpoints of the whole run, which are also written
                 when an evaluation is the best so far, and at the end of a loop; None for none.
             tensorboard: whether to log to ``log_dir/tensorboard`` too.
-            progress: whether to show a bar; None shows it where somebody can see it.
-            threads: of torch within a step. For small networks more than one are slower, and
-                many times so on busy cores.
+            progress: whether to show a bar; None shows it on a terminal and in a notebook.
+            threads: of torch within a step. With small networks, more than one are slower, and much
+                slower on busy cores.
 
         Raises:
-            ValueError: for counts that are not at least 1, a pipeline that is none, or a log_dir
-                that is a file, or that a run of another process writes to.
+            ValueError: for counts that are not at least 1, a pipeline that is none, a log_dir that is
+                a file or to which a run of another process writes, and ``tensorboard`` or
+                ``checkpoint_every`` without a log_dir.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
@@ -107,7 +109,7 @@ class Learner:
 
     @property
     def log_dir(self) -> Path | None:
-        """Where the run writes to."""
+        """The folder of the run's files; None if it writes nothing."""
         return self.files.log_dir
 
     @property
@@ -117,12 +119,12 @@ class Learner:
 
     @property
     def seconds(self) -> float:
-        """Spent in steps."""
+        """Seconds spent in steps."""
         return self.recorder.seconds
 
     @property
     def sums(self) -> dict[str, float]:
-        """Of all reports so far, by name."""
+        """Sums of all reports so far, by name."""
         return self.recorder.sums
 
     @property
@@ -166,7 +168,11 @@ class Learner:
         return self.metrics[-1] if self.metrics else {}
 
     def _check_source(self) -> None:
-        """Refuses to run for ever with a pipeline that counts no env steps."""
+        """Refuses to run for ever with a pipeline that counts no env steps.
+
+        Raises:
+            ValueError: after 100,000 steps without any.
+        """
         self._steps_without_row += 1
         if self._steps_without_row >= MOST_STEPS:
             raise ValueError(
@@ -175,12 +181,13 @@ class Learner:
             )
 
     def done(self) -> bool:
-        """Whether the target is reached."""
+        """Tests whether ``target_steps`` env steps were collected."""
         return self.env_steps >= self.target_steps
 
     def __iter__(self) -> Iterator[Row]:
         self.interrupted = 0
-        with interruptible() as signals, self._bar() as bar:
+        shown = partial(progress_bar, self.target_steps, self.env_steps, self.progress)
+        with interruptible() as signals, shown() as bar:
             save = self.save
             stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
             try:
@@ -189,7 +196,7 @@ class Learner:
                     with stopped_by(stop):
                         row = self.step()
                     bar.update(self.env_steps - before)
-                    bar.set_postfix_str(_shown(row), refresh=False)
+                    bar.set_postfix_str(shown_return(row), refresh=False)
                     if self.env_steps > before:
                         yield row
             except Interrupted:
@@ -203,7 +210,7 @@ class Learner:
                     save()
 
     def run(self) -> "Learner":
-        """Runs until ``target_steps`` or an interrupt; returns itself, to be looked at."""
+        """Runs until ``target_steps`` or an interrupt, and returns the Learner."""
         for _ in self:
             pass
         return self
@@ -212,9 +219,9 @@ class Learner:
     def adopt(self, pipeline: Pipeline) -> "Learner":
         """Goes on with another pipeline: a changed stage, or another scheme of the same recipe.
 
-        Params, metrics, and the states of stages that have the same name and structure stay.
-        Workers of a cut of the same name and size receive the new pipeline and keep what they
-        remember; others are ended, or started. Steps that are under way are dropped, and not counted.
+        Params, metrics, and the states of stages with the same name and structure stay. Workers of a
+        cut with the same name and size receive the new pipeline and keep their states; other workers
+        are ended, or started. Steps that are under way are dropped, and not counted.
 
         Raises:
             ValueError: if it is no pipeline.
@@ -226,21 +233,21 @@ class Learner:
 
     @checked
     def set(self, **hyper: float) -> None:
-        """Changes hyper-parameters from the next step on, on every worker.
+        """Changes hyper-parameters from the next step on, on all workers.
 
         Raises:
-            ValueError: if params have none of that name; says which they have.
+            ValueError: if params have none of that name; names those they have.
         """
         self.params = with_hyper(self.params, **hyper)
         self.recorder.tell(*(f"set {name} {value:g}" for name, value in hyper.items()))
 
     def print_info(self) -> None:
-        """Prints where the run stands, in a line."""
+        """Prints a line with env steps, updates, steps per second and the latest return."""
         print(self._info())
 
     @checked
     def save_model(self, path: str | Path | None = None) -> Path:
-        """Writes the params, to ``log_dir/params.npz`` if no path is given; returns where.
+        """Writes the params to ``path``, or to ``log_dir/params.npz`` without one; returns the path.
 
         Raises:
             ValueError: if there is neither a path nor a log_dir.
@@ -250,7 +257,7 @@ class Learner:
         return save_params(self.params, path or self.log_dir / "params.npz")
 
     def save(self) -> None:
-        """Leaves the params, the curve and a last checkpoint in the log_dir, if there is one."""
+        """Writes params, curve and a last checkpoint to the log_dir, if there is one."""
         if self.interrupted:
             self.recorder.tell_last(f"interrupted by {Signals(self.interrupted).name}")
             self.files.write_again(self.metrics)
@@ -271,11 +278,13 @@ class Learner:
             self.files.attempt("params.npz", self.save_model)
 
     def checkpoint(self, best: bool = False) -> None:
-        """Begins to write the whole run to ``log_dir/checkpoints``, while it goes on.
+        """Begins to write the whole run to ``log_dir/checkpoints``; the run goes on meanwhile.
+
+        With ``best`` the checkpoint is marked as that of the best evaluation so far.
 
         Raises:
             ValueError: if there is no log_dir, or params are not finite.
-            TypeError: if a stage's state is no data that could be saved; names its place.
+            TypeError: if a stage's state is no data that can be saved; names its place.
         """
         if self.log_dir is None:
             raise ValueError("a checkpoint needs a log_dir to be written to")
@@ -288,12 +297,12 @@ class Learner:
     def resume(self, path: str | Path) -> None:
         """Goes on from a checkpoint, or the newest good one of a run's log_dir.
 
-        What was learnt is kept: params, optimiser, replay, counters, metrics. What this Learner was
-        given counts: hyper-parameters that are other than those which the saved run was given,
-        capacities, intervals, the environment's arguments. The pipeline may be another scheme, or
-        have another number of workers or environments: what has the same names and structure goes
-        on; what begins anew is said. In the run's own log_dir, later checkpoints are set aside.
-        Nothing is touched unless all of the file is good.
+        Params, optimizer, replay, counters and metrics come from the checkpoint. Settings come from
+        this Learner: capacities, intervals, the environment's arguments, and hyper-parameters that
+        differ from those with which the saved run began. The pipeline may be another scheme, or have
+        another number of workers or environments: stages of the same name and structure go on, and
+        warnings name those that begin anew. In the log_dir of the saved run, later checkpoints are set
+        aside. Nothing is touched unless the whole file is good.
 
         Raises:
             ValueError: if no checkpoint is good, or they have other params; names them.
@@ -313,7 +322,7 @@ class Learner:
         self.recorder.tell(*(f"resume: {note}" for note in notes))
 
     def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
-        """What a checkpoint has, verified, and made beside what is in use."""
+        """The parts of a checkpoint, verified; this Learner is unchanged."""
         params = check_params(unpack(parts["params"]), self.params)
         counters = check_counters(unpack(parts["learner"]))
         hyper = settled(self._given, counters["given"], params["hyper"])
@@ -328,7 +337,9 @@ class Learner:
         return pack({"params": self.params, "state": state, "learner": counters, "stages": stages})
 
     def begin(self, aside: bool = True) -> None:
-        """Opens the files of the run, if it has not begun; those of an earlier one are set aside.
+        """Opens the files of the run, if it has not begun.
+
+        Those of an earlier run are set aside, unless ``aside`` is false.
 
         Raises:
             ValueError: if this Learner is closed, or another one was made for this log_dir.
@@ -336,17 +347,14 @@ class Learner:
         self.files.begin(aside)
 
     def close(self) -> None:
-        """Closes the simulators, ends the workers, if there are any, and gives the log_dir free.
-
-        Params and metrics stay.
-        """
+        """Closes simulators, ends workers, and releases the log_dir; params and metrics stay."""
         if not self._closed:
             self._closed = True
             close_state(self.pipeline, self.state)
             self.files.release()
 
     def _log(self) -> None:
-        """Makes a row of all reports since the last one, and writes what is due."""
+        """Makes a row of the reports since the last row, and writes all files that are due."""
         before, best = self.env_steps, self.recorder.best_score
         row = self.recorder.row(self.params)
         row |= self._evaluated(before)
@@ -356,7 +364,7 @@ class Learner:
             self.files.attempt("a checkpoint", partial(self.checkpoint, is_best))
 
     def _due(self, every: int, before: int) -> bool:
-        """Whether a multiple of ``every`` env steps is among those of the latest row."""
+        """Tests whether a multiple of ``every`` lies between ``before`` and now, in env steps."""
         return before // every < self.env_steps // every
 
     def _evaluated(self, before: int) -> Row:
@@ -368,27 +376,8 @@ class Learner:
         except Interrupted:
             return {}
 
-    def _bar(self):
-        with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm
-        visible = {None: None, True: False, False: True}[
-            self.progress
-        ]  # tqdm's None: on a terminal
-        return tqdm(
-            total=self.target_steps,
-            initial=self.env_steps,
-            unit="step",
-            disable=visible,
-            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a file would fill up
-        )
-
     def _info(self) -> str:
         rate = f", {self.env_steps / self.seconds:.0f} steps/s" if self.seconds else ""
         row = self.metrics[-1] if self.metrics else {}
         line = f"{self.env_steps:,} env steps, {int(self.params['version']):,} updates{rate}"
-        return ", ".join(filter(None, [line, _shown(row)]))
-
-
-def _shown(row: Row) -> str:
-    return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
+        return ", ".join(filter(None, [line, shown_return(row)]))

@@ -1,6 +1,6 @@
-"""What a run was like: a row of numbers per rollout, in memory and in metrics.csv.
+"""Metrics of a run: a row of numbers per rollout, in memory, in metrics.csv and in TensorBoard.
 
-Under ``event`` a row has a text: what was changed, or happened, since the row before.
+Under ``event`` a row has a text on what was changed, or happened, since the row before.
 """
 
 import csv
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
-Logger = Callable[[list[Row]], None]  # is given all rows so far, the last of which is new
+Logger = Callable[[list[Row]], None]  # called with all rows so far, of which the last is new
 
 
 class Metrics(list):
-    """Rows, the oldest first: a list, which shows itself as a table."""
+    """A list of rows, the oldest first, which a notebook shows as a table."""
 
     def to_pandas(self):
-        """A pandas DataFrame, by env steps; what a row lacks is NaN.
+        """A pandas DataFrame of the rows, with NaN for numbers that a row lacks.
 
         Raises:
             ImportError: without pandas; says how to install it.
@@ -30,16 +30,17 @@ class Metrics(list):
 
 
 class CsvFile:
-    """Rows on disk, each written at once. Columns that turn up later are added to all rows.
+    """A file of rows, each written at once.
 
-    What a full disk has refused is made up for by the next row that it takes.
+    It is written again where a row has a new column, or where an earlier row could not be written, as
+    on a full disk.
     """
 
     def __init__(self, path: Path):
         self.path, self.columns, self.written = path, [], 0
 
     def write(self, rows: list[Row]) -> None:
-        """Writes those of all rows that are not in the file yet."""
+        """Writes the rows that are not in the file yet."""
         new = [name for name in rows[-1] if name not in self.columns]
         if new or self.written != len(rows) - 1:
             self._rewrite(rows)
@@ -60,7 +61,7 @@ class CsvFile:
 
 
 def read_csv(path: str | Path) -> list[Row]:
-    """The rows of a metrics.csv, as numbers, but for ``event``; what a row lacks, it does not have."""
+    """The rows of a metrics.csv as numbers, except ``event``; a row has no key for an empty cell."""
     with open(path, newline="") as file:
         return [
             {k: x if k == "event" else float(x) for k, x in row.items() if x}
@@ -69,16 +70,16 @@ def read_csv(path: str | Path) -> list[Row]:
 
 
 def tensorboard_logger(log_dir: Path) -> Logger:
-    """Writes each row to ``log_dir/tensorboard``, at its env steps."""
+    """A logger that writes each row to ``log_dir/tensorboard``, by env steps."""
     from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
 
-    to = TensorboardLogger("tensorboard", log_dir=str(log_dir))
+    board = TensorboardLogger("tensorboard", log_dir=str(log_dir))
 
     def write(rows):
         for name, value in rows[-1].items():
             if isinstance(value, str):
-                to.experiment.add_text(name, value, rows[-1]["env_steps"])
+                board.experiment.add_text(name, value, rows[-1]["env_steps"])
             else:
-                to.log_scalar(name, value, step=rows[-1]["env_steps"])
+                board.log_scalar(name, value, step=rows[-1]["env_steps"])
 
     return write

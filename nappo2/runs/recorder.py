@@ -1,4 +1,4 @@
-"""Reports to rows: what a run was like, as numbers that can be saved with it."""
+"""The record of a run: reports of steps are joined to rows of metrics, which are saved with it."""
 
 import math
 from collections import deque
@@ -14,7 +14,7 @@ RECENT_EPISODES = 100  # over which returns and lengths are averaged
 
 
 class Recorder:
-    """Makes a row of the reports since the last one, and remembers all rows and counters.
+    """Joins reports to rows of metrics, and keeps all rows and counters of a run.
 
     Attributes:
         env_steps: transitions collected.
@@ -32,12 +32,12 @@ class Recorder:
         self._events: list[str] = []  # likewise
 
     def add(self, report: Report, seconds: float) -> None:
-        """Takes a step's report, and the seconds that it took."""
+        """Adds the report of a step that took so many seconds."""
         self.seconds += seconds
         self._reports.append(count(report, seconds=seconds))
 
     def tell(self, *events: str) -> None:
-        """Has the next row say what happened before it."""
+        """Adds events to the next row."""
         self._events += events
 
     def tell_last(self, event: str) -> None:
@@ -49,7 +49,7 @@ class Recorder:
             self.metrics[-1]["event"] = "; ".join([*events, event])
 
     def row(self, params: Params) -> Row:
-        """Adds a row of all reports since the last one, and returns it."""
+        """Adds a row of all reports since the last row, and returns it."""
         report, self._reports = join(self._reports), []
         steps = int(report.sums["env_steps"])
         self.env_steps += steps
@@ -93,7 +93,7 @@ class Recorder:
         return max(scores, default=-math.inf)
 
     def counters(self) -> dict[str, Any]:
-        """All of it, as plain data."""
+        """The record as plain data, to be saved."""
         return {
             "env_steps": self.env_steps,
             "seconds": self.seconds,
@@ -104,7 +104,7 @@ class Recorder:
         }
 
     def restore(self, counters: dict[str, Any]) -> None:
-        """Goes on from counters that were saved."""
+        """Replaces the record by ``counters`` that were saved."""
         self.env_steps, self.seconds = counters["env_steps"], counters["seconds"]
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
@@ -112,7 +112,7 @@ class Recorder:
 
 
 def evaluation_row(evaluation: Evaluation) -> Row:
-    """What a row says of an evaluation."""
+    """The columns of metrics for an evaluation."""
     return {
         "evaluation_return": float(evaluation.returns.mean()),
         "evaluation_std": float(evaluation.returns.std(correction=0)),
