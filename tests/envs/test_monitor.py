@@ -44,9 +44,15 @@ def test_workers_that_share_a_folder_do_not_share_files(tmp_path):
     assert len(load_results(str(tmp_path))) == 6
 
 
-@pytest.mark.parametrize("backend", ["serial", "ray"])
-def test_collectors_write_what_they_report(tmp_path, backend, request):
-    on = serial if backend == "serial" else request.getfixturevalue("on_ray")(deadline=60)
+def test_collectors_write_what_they_report(tmp_path):
+    check_collectors(tmp_path, serial)
+
+
+def test_collectors_on_ray_do_too(tmp_path, on_ray):
+    check_collectors(tmp_path, on_ray(deadline=60))
+
+
+def check_collectors(tmp_path, on):
     env = envs.make("torch/Catch-v0", 2, monitor=tmp_path)
     recipe = ppo(env, PPO(num_steps=20, num_minibatches=1, num_epochs=1))
     pipe = scheme("2dacs", recipe, learners=2, on=on)

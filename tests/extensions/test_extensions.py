@@ -3,18 +3,19 @@
 import inspect
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from nappo2 import Learner, envs, ravel, scheme
 from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
 from tests.extensions import advantage_weighted, redq, threads
+from tests.makers.recipes import scheme_arguments
 
 RECIPES = {
     "awr": (advantage_weighted.awr, advantage_weighted.AWR(num_steps=8), envs.cartpole),
-    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), envs.pendulum),
+    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), partial(envs.make, "Pendulum-v1")),
 }
 WORKERS = {"collectors": 2, "learners": 2}
 
@@ -25,7 +26,7 @@ def made(name, **changes):
 
 
 def started(recipe, name, log_dir=None, **more):
-    given = {key: x for key, x in (WORKERS | more).items() if key in TAKES[name]}
+    given = scheme_arguments(name, **WORKERS | more)
     pipe = scheme(name, recipe, **given)
     return Learner(
         pipe, recipe.init(0), 0, 200, log_dir, checkpoint_every=log_dir and 10**9, progress=False

@@ -30,7 +30,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(recipe, name, k, tmp_path):
 
 
 def check_resume(make_recipe, name, k, folder, **options):
-    whole = step(run_of(make_recipe(), name, **options), STEPS)
+    """The whole run is one of serial workers, wherever those are that are interrupted."""
+    whole = step(run_of(make_recipe(), name), STEPS)
     first = step(run_of(make_recipe(), name, folder, **options), k)
     first.save()
     first.close()
