@@ -1,6 +1,7 @@
 """Members of a population, and the runs that they are."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tensordict import TensorDict
 from nappo2 import PPO, Learner, envs, fold_in, population, ppo, ravel, scheme
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.populations._population import member
+from tests.makers.stepping import steps_of
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8,))
 
@@ -18,11 +20,8 @@ def recipe(**changes):
 
 
 def train(pipe, params, seed, num_steps):
-    state, found = pipe.init(params, seed), []
-    for _ in range(num_steps):
-        state, params, report = pipe.step(params, state)
-        found.append((params, report))
-    return found
+    """Params and report of each step."""
+    return [after[1:] for after in islice(steps_of(pipe, params, seed), num_steps)]
 
 
 def alone(env):
