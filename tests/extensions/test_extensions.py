@@ -13,6 +13,8 @@ from nappo2.schemes import SCHEMES
 from tests.extensions import advantage_weighted, redq, threads
 from tests.makers.recipes import scheme_arguments
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 RECIPES = {
     "awr": (advantage_weighted.awr, advantage_weighted.AWR(num_steps=8), envs.cartpole),
     "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), partial(envs.make, "Pendulum-v1")),
