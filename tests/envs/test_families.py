@@ -44,11 +44,11 @@ def test_skipped_frames_are_summed_and_the_last_is_seen():
     """1 + 2, 3 + 4, and 5 alone, with which it is over."""
     env = envs.make("Ramp-v0", frame_skip=2)
     state, _ = env.reset(0)
-    found = []
+    results = []
     for _ in range(3):
         state, _, outcome = env.step(state, zero_action(env))
-        found.append([outcome.reward.item(), outcome.observation[0, 0].item()])
-    assert found == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
+        results.append([outcome.reward.item(), outcome.observation[0, 0].item()])
+    assert results == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
 
 
 def test_stacked_frames_have_the_newest_last_and_the_bounds_of_the_parts():

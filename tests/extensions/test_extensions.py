@@ -64,15 +64,15 @@ def test_a_strangers_algorithm_runs_in_every_scheme_and_is_resumed(
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_strangers_algorithm_is_compiled_as_any(name):
-    found = []
+    results = []
     for jit in (False, True):
         run = started(made(name, jit=jit), "3cs")
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".*cannot be compiled")
             for _ in range(4):
                 run.step()
-        found.append(ravel(run.params["weights"])[0])
-    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+        results.append(ravel(run.params["weights"])[0])
+    torch.testing.assert_close(*results, atol=1e-5, rtol=0)
 
 
 def test_five_critics_learn_each_their_own():

@@ -161,9 +161,9 @@ IMPOSSIBLE = [-math.inf, torch.finfo(torch.float32).min, -1e30, -1e8, -1e4, -200
 def test_an_impossible_action_has_no_entropy_and_no_gradient(logit, dtype):
     """Of (1/2, 1/2, 0) it is log 2, whatever the mask is made of; equal halves pull nowhere."""
     logits = torch.tensor([0.0, 0.0, logit], dtype=dtype, requires_grad=True)
-    found = categorical().entropy(logits)
-    found.backward()
-    assert found.item() == pytest.approx(math.log(2)) and (logits.grad.abs() < 1e-6).all()
+    result = categorical().entropy(logits)
+    result.backward()
+    assert result.item() == pytest.approx(math.log(2)) and (logits.grad.abs() < 1e-6).all()
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.integers(0, 6), st.data())
@@ -173,9 +173,9 @@ def test_impossible_actions_change_neither_entropy_nor_gradient(logits, num, dat
     few = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
     order = torch.tensor(data.draw(st.permutations(range(len(logits) + num))))
     many = torch.cat([few, torch.full((num,), -math.inf, dtype=torch.float64)])[order]
-    expected, found = (categorical().entropy(x) for x in (few, many))
-    torch.testing.assert_close(found, expected)
-    (ours,) = torch.autograd.grad(found, few)
+    expected, actual = (categorical().entropy(x) for x in (few, many))
+    torch.testing.assert_close(actual, expected)
+    (ours,) = torch.autograd.grad(actual, few)
     (theirs,) = torch.autograd.grad(expected, few)
     torch.testing.assert_close(ours, theirs)
 

@@ -36,22 +36,22 @@ def test_moments_of_parts_add_up_to_those_of_the_whole(seed, num_steps, num_envs
 def test_statistics_are_torchs_mean_and_std():
     """Also where the mean is far from 0: a thousand numbers each around 1, 100 and -1000."""
     x = randn(100, 10, 3) + torch.tensor([1.0, 100.0, -1000.0])
-    found = statistics(moments(x))
+    result = statistics(moments(x))
     flat = x.double().reshape(-1, 3)
-    torch.testing.assert_close(found["mean"], flat.mean(0).float())
-    torch.testing.assert_close(found["std"], flat.std(0, correction=0).float())
-    normal = normalize(found, x)
+    torch.testing.assert_close(result["mean"], flat.mean(0).float())
+    torch.testing.assert_close(result["std"], flat.std(0, correction=0).float())
+    normal = normalize(result, x)
     torch.testing.assert_close(normal.mean((0, 1)), torch.zeros(3), atol=1e-4, rtol=0)
     torch.testing.assert_close(normal.std((0, 1)), torch.ones(3), atol=1e-3, rtol=0)
 
 
 def test_moments_are_kept_in_float64_and_applied_in_float32():
     """2^24 ones and one more are counted, of which float32 would lose the last."""
-    found = statistics(torch.tensor([2.0**24, 2.0**24, 2.0**24], dtype=torch.float64))
-    found = statistics(found["moments"] + moments(torch.ones(1, 1)))
-    assert found["moments"][0].item() == 2**24 + 1
-    assert found["moments"].dtype == torch.float64
-    assert found["mean"].dtype == found["std"].dtype == torch.float32
+    result = statistics(torch.tensor([2.0**24, 2.0**24, 2.0**24], dtype=torch.float64))
+    result = statistics(result["moments"] + moments(torch.ones(1, 1)))
+    assert result["moments"][0].item() == 2**24 + 1
+    assert result["moments"].dtype == torch.float64
+    assert result["mean"].dtype == result["std"].dtype == torch.float32
 
 
 def test_by_a_normalizer_that_has_seen_nothing_nothing_is_changed():
@@ -92,9 +92,9 @@ def test_moments_that_are_not_finite_are_refused(row, column, value):
     normalizer = absorb(
         no_moments(**{"observation": (2,), "return": ()}), {"observation": moments(randn(4, 3, 2))}
     )
-    found = {"observation": moments(randn(4, 3, 2)), "return": moments(randn(4, 3))}
-    found["observation"][row, column] = value
-    after, refused = absorb_if(torch.tensor(True), normalizer, found)
+    batch_moments = {"observation": moments(randn(4, 3, 2)), "return": moments(randn(4, 3))}
+    batch_moments["observation"][row, column] = value
+    after, refused = absorb_if(torch.tensor(True), normalizer, batch_moments)
     bad = refused == 1
     assert bad or row == 0 or (row == 2 and 0 < value < 1e200)  # many, or far from each other
     for name, x in normalizer["observation"].items():
@@ -105,16 +105,16 @@ def test_moments_that_are_not_finite_are_refused(row, column, value):
 
 def test_moments_that_add_up_to_infinity_are_refused(same):
     """Twice 1e308, each of which is a number."""
-    found = {"observation": torch.tensor([[1e280], [0], [1e308]], dtype=torch.float64)}
-    first = absorb(no_moments(observation=(1,)), found)
+    batch_moments = {"observation": torch.tensor([[1e280], [0], [1e308]], dtype=torch.float64)}
+    first = absorb(no_moments(observation=(1,)), batch_moments)
     assert first["observation", "moments"][2] == 1e308
-    assert same(absorb(first, found), first)
+    assert same(absorb(first, batch_moments), first)
 
 
 def test_what_is_not_accepted_is_refused(same):
     normalizer = no_moments(observation=(2,))
-    found = {"observation": moments(randn(4, 3, 2))}
-    after, refused = absorb_if(torch.tensor(False), normalizer, found)
+    batch_moments = {"observation": moments(randn(4, 3, 2))}
+    after, refused = absorb_if(torch.tensor(False), normalizer, batch_moments)
     assert same(after, normalizer) and refused == 1
 
 
@@ -133,10 +133,10 @@ def test_only_what_the_normalizer_names_is_absorbed():
 
 
 def test_what_is_frozen_normalises_but_does_not_move(same):
-    found = {"observation": moments(randn(4, 3, 2)), "return": moments(randn(4, 3))}
-    live = absorb(no_moments(**{"observation": (2,), "return": ()}), found)
+    batch_moments = {"observation": moments(randn(4, 3, 2)), "return": moments(randn(4, 3))}
+    live = absorb(no_moments(**{"observation": (2,), "return": ()}), batch_moments)
     still = frozen(live)
-    assert same(absorb(still, found), still)
+    assert same(absorb(still, batch_moments), still)
     x = randn(5, 2, seed=1)
     assert torch.equal(normalize(still["observation"], x), normalize(live["observation"], x))
     assert "moments" in live["observation"].keys()
@@ -145,8 +145,8 @@ def test_what_is_frozen_normalises_but_does_not_move(same):
 def test_normalize_by_hand():
     """In standard deviations of 2 from a mean of 1, but no more than 10."""
     stats = {"mean": torch.tensor(1.0), "std": torch.tensor(2.0)}
-    found = normalize(stats, torch.tensor([1.0, 5.0, -1.0, 1000.0, -1000.0]))
-    assert found.tolist() == [0, 2, -1, 10, -10]
+    result = normalize(stats, torch.tensor([1.0, 5.0, -1.0, 1000.0, -1000.0]))
+    assert result.tolist() == [0, 2, -1, 10, -10]
 
 
 def test_rewards_are_scaled_and_not_shifted():

@@ -46,8 +46,8 @@ def test_cells_are_torchs(make, module):
     xs, memory = randn(T, B, 4), randn(B, cell.memory_size, seed=1)
     parts = tuple(part.contiguous()[None] for part in memory.split(5, -1))
     ys, last = theirs(xs, parts if len(parts) == 2 else parts[0])
-    memories, found = unroll(cell, weights, memory, xs, torch.zeros(T, B, dtype=bool))
-    torch.testing.assert_close(found, ys, atol=1e-6, rtol=0)
+    memories, result = unroll(cell, weights, memory, xs, torch.zeros(T, B, dtype=bool))
+    torch.testing.assert_close(result, ys, atol=1e-6, rtol=0)
     last = torch.cat(last, -1) if isinstance(last, tuple) else last
     torch.testing.assert_close(memories[-1], last[0], atol=1e-6, rtol=0)
 
@@ -57,12 +57,12 @@ def test_an_unroll_is_as_many_steps_that_forget_where_an_episode_begins(cell):
     weights, xs, memory = cell.init(0), randn(T, B, 4), randn(B, cell.memory_size, seed=1)
     is_init = torch.zeros(T, B, dtype=bool)
     is_init[0, 1] = is_init[3, 0] = is_init[4, 2] = True
-    found, expected = (
+    actual, expected = (
         unroll(cell, weights, memory, xs, is_init),
         stepped(cell, weights, memory, xs, is_init),
     )
-    assert found[0].shape == (T, B, cell.memory_size) and found[1].shape == (T, B, cell.size)
-    for ours, theirs in zip(found, expected, strict=True):
+    assert actual[0].shape == (T, B, cell.memory_size) and actual[1].shape == (T, B, cell.size)
+    for ours, theirs in zip(actual, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
@@ -85,8 +85,8 @@ def test_populations_of_cells_are_vmapped(cell):
     vectors, (_, unravel) = torch.stack([ravel(w)[0] for w in members]), ravel(members[0])
     xs, memory = randn(T, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(T, B, dtype=bool)
-    found = torch.func.vmap(lambda v: unroll(cell, unravel(v), memory, xs, is_init)[1])(vectors)
-    for member, ours in zip(members, found, strict=True):
+    result = torch.func.vmap(lambda v: unroll(cell, unravel(v), memory, xs, is_init)[1])(vectors)
+    for member, ours in zip(members, result, strict=True):
         theirs = unroll(cell, member, memory, xs, is_init)[1]
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
@@ -147,12 +147,12 @@ def test_separate_cores_share_nothing():
         changed["weights"]["core"] = core | {
             branch: {name: 2 * w for name, w in core[branch].items()}
         }
-        found = []
+        results = []
         for p in (params, changed):
             heads, seen = agent.read(p, rollout(agent))
-            found.append(heads.both(p, seen["observation"]))
-        assert torch.equal(found[0][other], found[1][other])
-        assert not torch.equal(found[0][1 - other], found[1][1 - other])
+            results.append(heads.both(p, seen["observation"]))
+        assert torch.equal(results[0][other], results[1][other])
+        assert not torch.equal(results[0][1 - other], results[1][1 - other])
 
 
 def test_a_normalised_agent_sees_standard_deviations_from_the_mean():
@@ -162,10 +162,10 @@ def test_a_normalised_agent_sees_standard_deviations_from_the_mean():
     params["normalizer", "observation", "mean"] += 1
     params["normalizer", "observation", "std"] *= 2
     batch = rollout(agent)
-    found = agent.unroll(params.to_dict(), batch)
+    actual = agent.unroll(params.to_dict(), batch)
     shown = batch | {"observation": (batch["observation"] - 1) / 2}
     expected = plain.unroll(params.to_dict(), shown)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=0)
 
 
 def test_a_module_can_be_a_torso():

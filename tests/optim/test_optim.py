@@ -161,14 +161,14 @@ def test_an_optimiser_of_torch_learns_in_a_recipe_fused_as_composed(same):
     s = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(4,)))
     s = s.replace(optimizer=from_torch(torch.optim.RAdam))
     fused, composed = s.central, s.line | repeat(2)
-    found = []
+    results = []
     for pipe in (fused, composed):
         params = s.init(0)
         state = pipe.init(params, 0)
         for _ in range(2):
             state, params, _ = pipe.step(params, state)
-        found.append(params["weights"])
-    assert same(*found) and not same(found[0], s.init(0)["weights"])
+        results.append(params["weights"])
+    assert same(*results) and not same(results[0], s.init(0)["weights"])
 
 
 def test_what_torch_refuses_is_refused_where_it_is_given():

@@ -75,11 +75,11 @@ recipe = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
 list(Learner(scheme("da2cs", recipe, collectors=1, on=on_ray()), recipe.init(0), progress=False))
 """
     env = environ_with(tmp_path)
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240
     )
-    assert found.returncode == 1
-    assert "environment 0 of Broken gave an observation that is not finite" in found.stderr
+    assert process.returncode == 1
+    assert "environment 0 of Broken gave an observation that is not finite" in process.stderr
     check_all_gone(tmp_path)
 
 
@@ -144,8 +144,8 @@ def test_a_daemon_that_is_killed_is_told_of(daemon, tmp_path):
 def test_who_was_started_by_a_carrier_is_known_whatever_its_environment_says():
     """By number and start, so that nobody is ended who is given the number later."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}) as child:
-        found = {known for known in children([os.getpid()]) if known[0] == child.pid}
-        assert len(found) == 1 and found <= alive()
+        processes = {known for known in children([os.getpid()]) if known[0] == child.pid}
+        assert len(processes) == 1 and processes <= alive()
         child.kill()
         child.wait()
-        assert not found & alive()
+        assert not processes & alive()
