@@ -40,9 +40,9 @@ def ours(make: Make) -> Iterator[Beside]:
     while True:
         spent.clear()
         state, _, found = pipeline.step(params, state)
-        seconds = found.sums["collect_seconds"]
-        total = seconds + found.sums["gae_seconds"] - sum(spent)
-        yield Beside(_each(seconds - found.sums["simulator_seconds"]), _each(total))
+        seconds = found.seconds["collect"]
+        total = seconds + found.seconds["gae"] - sum(spent)
+        yield Beside(_each(seconds - found.seconds["simulator"]), _each(total))
 
 
 def theirs(make: Make) -> Iterator[float]:

@@ -148,16 +148,13 @@ def main(rounds: int = 15) -> None:
     (DOCS / "comparison.md").write_text(page)
 
 
-PAGE = """---
-orphan: true
----
-
-# Beside Stable-Baselines3 and TorchRL
+PAGE = """# Comparison with Stable-Baselines3 and TorchRL
 
 PPO with the same networks (64-64 tanh, separate), hyper-parameters and environments, one torch
-thread, in one process. Who is compared takes turns, {rounds} rounds; medians, with quartiles in
-brackets. Made by `{command}`, with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}. TorchRL's
-is its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused Adam.
+thread, in one process. The libraries take turns, {rounds} rounds; medians, with quartiles in
+brackets. Made by `{command}`, with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}. TorchRL
+runs its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused Adam.
+[Benchmarks](benchmarks.md) were measured on another, faster machine: compare ratios, not rates.
 
 {table}
 

@@ -9,9 +9,9 @@ import torch
 from tensordict import TensorDict
 
 from benchmarks.figures import figure, interleaved, report
-from nappo2.params import walk
 from nappo2.seeds import generator
 from nappo2.stages.replaying.replay import empty, extended, read
+from nappo2.trees import walk
 
 CAPACITY, BATCH = 100_000, 256
 

@@ -5,7 +5,7 @@ To look at, they are trees; to compute with, ``weights`` are one vector. Only
 statistics, ``version`` counts updates, ``hyper`` has what may change during a run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -13,7 +13,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import checked, explained, suggestion
+from nappo2.trees import nested, walk
 
 Params: TypeAlias = TensorDict
 """``{weights, target, normalizer, version, hyper}``; ``make_params`` makes one."""
@@ -120,26 +122,6 @@ def in_one_vector(params: Params) -> Params:
     return replaced(params, weights=TensorDict(unravel(vector)))
 
 
-def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-    """The leaves of a tree with their paths, in order."""
-    for name, child in tree.items():
-        if isinstance(child, Tensor):
-            yield (*path, name), child
-        else:
-            yield from walk(child, (*path, name))
-
-
-def nested(paths: tuple, leaves: list[Tensor]) -> dict:
-    """The tree of plain dictionaries that has ``leaves`` at ``paths``."""
-    tree: dict = {}
-    for path, leaf in zip(paths, leaves, strict=True):
-        node = tree
-        for name in path[:-1]:
-            node = node.setdefault(name, {})
-        node[path[-1]] = leaf
-    return tree
-
-
 def non_finite(params: Params) -> str | None:
     """The name of a leaf that is not finite, None if all are; hyper-parameters may be infinite."""
     for names, leaf in walk(params.exclude("hyper")):
@@ -148,9 +130,6 @@ def non_finite(params: Params) -> str | None:
     return None
 
 
-def stop_gradient(tree: Mapping) -> dict:
+def stop_gradient(tree: Any) -> Any:
     """The same tree, through which no gradient flows."""
-    return {
-        name: child.detach() if isinstance(child, Tensor) else stop_gradient(child)
-        for name, child in tree.items()
-    }
+    return trees.map(lambda leaf: leaf.detach(), tree)

@@ -9,7 +9,6 @@ state; a stage's seed is ``fold_in(seed, name)``, whatever stands beside it.
 import inspect
 import math
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial, reduce, update_wrapper, wraps
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,10 +16,11 @@ from typing import Any, NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import written_by
 from nappo2.checks import binder, checked, takes
 from nappo2.machine.closing import close_each, simulators
 from nappo2.params import Params
-from nappo2.reports import Report, count, join
+from nappo2.reports import Report, join, timed
 from nappo2.saving.snapshots import Left, LiveState, is_cut, taken
 
 
@@ -280,9 +280,6 @@ def _joined(left: tuple[Stage, ...], right: tuple[Stage, ...]) -> tuple[Stage, .
     return left + right
 
 
-_upstream: ContextVar[list] = ContextVar("upstream")  # seconds of inner steps, and their errors
-
-
 def _begin(
     made: Transform, source: Pipeline, pipeline: Pipeline, params: Params, seed: int, left: Any
 ):
@@ -294,8 +291,19 @@ def _begin(
         return pipeline.init(params, seed)
     if takes(pipeline.init, 3):
         return pipeline.init(params, seed, left)
-    handed = source._replace(init=lambda params, seed: source.init(params, seed, left))
+    handed = source._replace(init=lambda params, seed: begun(source, params, seed, left))
     return made(handed).init(params, seed)
+
+
+def begun(pipeline: Pipeline, params: Params, seed: int, left: Left) -> dict[str, Any]:
+    """The first state of a pipeline that takes what is its own of what was left.
+
+    One that was put together by hand, whose ``init`` has no third argument, takes it by the names.
+    """
+    if takes(pipeline.init, 3):
+        return pipeline.init(params, seed, left)
+    state = pipeline.init(params, seed)
+    return {name: taken(None, name, value, left)[0] for name, value in state.items()}
 
 
 def _finished(begin: Callable, pipeline: Pipeline, stages: tuple[Stage, ...]) -> Pipeline:
@@ -316,7 +324,7 @@ def _finished(begin: Callable, pipeline: Pipeline, stages: tuple[Stage, ...]) ->
             )
         if left is None:
             return state
-        own = {key: taken(last, key, state[key], left)[0] for key in last.keys if key in state}
+        own = {key: taken(last.live, key, state[key], left)[0] for key in last.keys if key in state}
         return state | own
 
     step = partial(_measured, stages[-1].name, len(stages) > 1, pipeline.step)
@@ -324,41 +332,25 @@ def _finished(begin: Callable, pipeline: Pipeline, stages: tuple[Stage, ...]) ->
 
 
 def _measured(name: str, reads: bool, step: Callable, params: Params, state: dict):
-    inner: list[Any] = [0.0]
-    outer = _upstream.get([0.0])
-    token, start = _upstream.set(inner), perf_counter()
+    start = perf_counter()
     try:
         state, item, report = step(params, state)
-    except Exception as error:
-        outer.append(error)
-        if reads and isinstance(error, KeyError) and not any(one is error for one in inner):
-            raise ValueError(_lacking(name, error)) from error
-        raise
-    finally:
-        _upstream.reset(token)
+    except KeyError as error:
+        if not reads or "stage" in vars(error):
+            vars(error).setdefault("stage", name)  # it is not the fault of those behind
+            raise
+        raise ValueError(_lacking(name, error)) from error
     total = perf_counter() - start
-    outer[0] += total
-    return state, item, count(report, **{f"{name}_seconds": total - inner[0]})
-
-
-ADDED_BY = {
-    "weights": "gradients(loss)",
-    **dict.fromkeys(
-        ("advantage", "value_target", "state_value"), "gae(agent) or vtrace(agent, dist)"
-    ),
-    **dict.fromkeys(("noise", "next_noise"), "noise(normal_noise(..., size=A))"),
-    **dict.fromkeys(("memory", "is_init"), "collect(...) with a policy that remembers"),
-    **dict.fromkeys(("action_log_prob", "params_version", "next"), "collect(...)"),
-    "learnt": "windows(length, period)",
-}
-"""Which stages add keys that other stages read."""
+    report = timed(report, **{name: max(0.0, total - report.elapsed)})
+    return state, item, report._replace(elapsed=total)
 
 
 def _lacking(name: str, error: KeyError) -> str:
     """What a stage did not find, and which stage left of it adds that."""
     text = str(error.args[0]) if error.args else ""
     key = text.split('"')[1] if text.startswith('key "') else text
-    added = f"; {ADDED_BY[key]}, left of it, adds that" if key in ADDED_BY else ""
+    stage = written_by(key)
+    added = "" if stage is None else f"; {stage}, left of it, adds that"
     return f"the stage {name} reads {key!r}, which its items and params do not have{added}"
 
 
@@ -441,7 +433,7 @@ def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) 
         name: x.ended() if is_cut(x) and not x.fits(pipeline) else x for name, x in state.items()
     }
     held = [x for old in state.values() if not hasattr(old, "fits") for x in simulators(old)]
-    fresh = pipeline.init(params, seed, Left(state))
+    fresh = begun(pipeline, params, seed, Left(state))
     kept = {id(simulator) for simulator in simulators(fresh)}
     close_each(simulator for simulator in held if id(simulator) not in kept)
     return fresh

@@ -21,24 +21,49 @@ class Report(NamedTuple):
 
     Attributes:
         means: losses and lags; joined by their weighted mean.
-        sums: env steps, seconds, moments; added.
-        episodes: ``return`` and ``length`` of finished episodes, [n]; concatenated.
+        sums: env steps and other counts; added.
+        moments: of observations and returns, by their names in the normalizer, [3, ...], or of
+            each member of a population, [n, 3, ...]; added.
+        seconds: that stages took, and waited, by the name of the stage; added.
+        episodes: ``return`` and ``length`` of finished episodes, [N], and in a population their
+            ``member``; concatenated.
+        elapsed: seconds of the step so far, which the stage that follows does not count as its own.
     """
 
     means: dict[str, Mean] = {}
     sums: dict[str, Tensor | float] = {}
+    moments: dict[str, Tensor] = {}
+    seconds: dict[str, float] = {}
     episodes: dict[str, Tensor] = {}
+    elapsed: float = 0.0
 
     def __repr__(self):
         return "  ".join(f"{name} {value:.4g}" for name, value in flat(self).items())
 
 
 def flat(report: Report) -> dict[str, float]:
-    """A report as plain numbers; of finished episodes, the means."""
-    numbers = {name: float(mean.value) for name, mean in report.means.items()}
-    numbers |= {name: float(x) for name, x in report.sums.items() if not _is_vector(x)}
-    finished = {name: x for name, x in report.episodes.items() if len(x)}
-    return numbers | {f"episode_{name}": float(x.mean()) for name, x in finished.items()}
+    """A report as plain numbers, under the names of metrics; of finished episodes, the means."""
+    finished = {k: x for k, x in report.episodes.items() if len(x) and k != "member"}
+    episodes = {f"episode_{name}": float(x.mean()) for name, x in finished.items()}
+    return averages(report) | totals(report) | episodes
+
+
+def averages(report: Report) -> dict[str, float]:
+    """The means of a report, and the mean returns of members, under the names of metrics."""
+    members = {f"episode_return_{i}": float(x.mean()) for i, x in returns_of(report).items()}
+    return members | {name: float(mean.value) for name, mean in report.means.items()}
+
+
+def totals(report: Report) -> dict[str, float]:
+    """The sums and seconds of a report, under the names of metrics."""
+    sums = {name: float(x) for name, x in report.sums.items() if not _is_vector(x)}
+    return sums | {f"{name}_seconds": float(x) for name, x in report.seconds.items()}
+
+
+def returns_of(report: Report) -> dict[int, Tensor]:
+    """The returns of the episodes that each member of a population finished, [N]; none of others."""
+    owner = report.episodes.get("member", torch.empty(0))
+    return {i: report.episodes["return"][owner == i] for i in owner.unique().int().tolist()}
 
 
 def _is_vector(x: Tensor | float) -> bool:
@@ -50,12 +75,22 @@ def join(reports: Sequence[Report]) -> Report:
     """One report of many: weighted means, sums, concatenations."""
     if len(reports) <= 1:
         return reports[0] if reports else Report()
-    means, sums, episodes = (_gather(parts) for parts in zip(*reports, strict=True))
+    *parts, elapsed = zip(*reports, strict=True)
+    means, *added, episodes = map(_gather, parts)
+    sums, moments, seconds = ({k: sum(x[1:], x[0]) for k, x in part.items()} for part in added)
     return Report(
-        {name: _mean(found) for name, found in means.items()},
-        {name: sum(found[1:], found[0]) for name, found in sums.items()},
-        {name: torch.cat(found) for name, found in episodes.items()},
+        {name: _mean(parts) for name, parts in means.items()},
+        sums,
+        moments,
+        seconds,
+        {name: torch.cat(parts) for name, parts in episodes.items()},
+        sum(elapsed),
     )
+
+
+def held_back(report: Report) -> tuple[Report, Report]:
+    """What is reported now of a report that is handed on by a later step, and what is then."""
+    return Report(elapsed=report.elapsed), report._replace(elapsed=0.0)
 
 
 RESERVED = (
@@ -92,18 +127,23 @@ def count(report: Report, /, **values: Tensor | float) -> Report:
     return report._replace(sums=report.sums | values)
 
 
+def timed(report: Report, /, **seconds: float) -> Report:
+    """``report``, with more seconds."""
+    return report._replace(seconds=report.seconds | seconds)
+
+
 def counting(report: Report, env_steps: int) -> Report:
     """``report``; of a source that counts no env steps, with as many as it gave transitions."""
     return report if "env_steps" in report.sums else count(report, env_steps=env_steps)
 
 
 def _gather(dictionaries):
-    names = dict.fromkeys(name for found in dictionaries for name in found)
-    return {name: [found[name] for found in dictionaries if name in found] for name in names}
+    names = dict.fromkeys(name for each in dictionaries for name in each)
+    return {name: [each[name] for each in dictionaries if name in each] for name in names}
 
 
-def _mean(found):
-    weight = sum(mean.weight for mean in found)
-    if len(found) == 1 or not weight:
-        return found[0]
-    return Mean(sum(mean.value * mean.weight for mean in found) / weight, weight)
+def _mean(means):
+    weight = sum(mean.weight for mean in means)
+    if len(means) == 1 or not weight:
+        return means[0]
+    return Mean(sum(mean.value * mean.weight for mean in means) / weight, weight)

@@ -53,6 +53,7 @@ EXAMPLES = {
     TensorDict: PARAMS,
     torch.Tensor: torch.zeros(2),
     torch.Generator: torch.Generator(),
+    torch.dtype: torch.float32,
     Space: Box(-1, 1, (4,)),
     str: "CartPole-v1",
     int: 2,
@@ -199,8 +200,6 @@ def given(function: Any, name: str, wrong: Any) -> tuple[list, dict]:
 ACCEPTED = {
     "look": "shows anything",
     "check_picklable": "says of anything whether it can be sent",
-    "has_goals": "says of anything whether it is such a space",
-    "is_image": "says of anything whether it is such a space",
     "unchanged": "gives back what it is given",
     "as_it_is": "gives back what it is given",
     "action_of": "gives back what is no decision",

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from nappo2.params import make_params, nested, ravel, replaced, stop_gradient, walk, with_hyper
+from nappo2.params import make_params, ravel, replaced, stop_gradient, with_hyper
 from nappo2.stages.recipe import collect_of
+from nappo2.trees import nested, walk
 
 WEIGHTS = TensorDict(
     actor=TensorDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([6.0, 7.0])),

@@ -28,6 +28,7 @@ WORDS = {
     "TensorDict": "a TensorDict",
     "Space": "a space of Gymnasium",
     "Generator": "a torch.Generator",
+    "dtype": "a torch.dtype, as torch.float32 is one",
     "str": "a text",
     "bool": "True or False",
     "NoneType": "None",

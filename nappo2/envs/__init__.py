@@ -10,57 +10,47 @@ from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole, observing
 from nappo2.envs._pendulum import pendulum
 from nappo2.envs._pybullet import PYBULLET, pybullet
-from nappo2.envs.env import (
-    Env,
-    EpisodeCount,
-    Physics,
-    Transition,
-    action_size,
-    check_spaces,
-    counted,
-    has_goals,
-    is_image,
-    observation_size,
-    physics_of,
-)
+from nappo2.envs.actions import ActionSpec, action_spec
+from nappo2.envs.env import Env, EpisodeCount, Physics, Transition, counted, physics_of
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.goals import goal_env, goal_reward
 from nappo2.envs.gym import from_gym
 from nappo2.envs.monitor import monitored
+from nappo2.envs.observations import ObservationSpec, observation_spec, tensor_spec
 from nappo2.envs.physics import PhysicsState, physics_env
 
 __all__ = [
     "PYBULLET",
     "TORCH",
+    "ActionSpec",
     "Env",
     "EpisodeCount",
+    "ObservationSpec",
     "Physics",
     "PhysicsState",
     "Transition",
     "acrobot",
-    "action_size",
+    "action_spec",
     "atari",
     "bit_flipping",
     "bits_reached",
     "bits_reward",
     "cartpole",
     "catch",
-    "check_spaces",
     "counted",
     "from_gym",
     "goal_env",
     "goal_reward",
-    "has_goals",
-    "is_image",
     "make",
     "masked_cartpole",
     "minigrid",
     "monitored",
     "mountain_car",
-    "observation_size",
+    "observation_spec",
     "observing",
     "pendulum",
     "physics_env",
     "physics_of",
     "pybullet",
+    "tensor_spec",
 ]

@@ -8,6 +8,7 @@ from gymnasium.spaces import Box
 from nappo2.checks import checked
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs.env import Env, physics_of
+from nappo2.envs.observations import is_box
 
 
 @checked
@@ -18,7 +19,7 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
         ValueError: if observations are no vectors, or have no such entries.
     """
     space = env.observation_space
-    if not isinstance(space, Box) or len(space.shape) != 1:
+    if not is_box(space) or len(space.shape) != 1:
         raise ValueError(f"{env.name} has observations in {space}; observing takes vectors")
     if not indices or not all(0 <= i < space.shape[0] for i in indices):
         raise ValueError(

@@ -1,28 +1,112 @@
-"""From what a policy decides to what an environment takes: one map, as the space says."""
+"""What actions are: a spec, made once from a space, which everything else reads.
 
+A new space is one new function, registered for its class: ``@action_spec.register``.
+"""
+
+import math
 from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from gymnasium.spaces import Box, Discrete, Space
-from torch import Tensor
+from torch import Generator, Tensor
+
+from nappo2.checks import checked
+from nappo2.maths.distributions import Distribution, categorical, normal
 
 
-def to_action(space: Space, num_envs: int) -> Callable[[Tensor], Sequence]:
-    """``actions [B, A] or [B] -> actions`` of ``space``, one for each of ``num_envs`` environments.
+@checked
+class ActionSpec(NamedTuple):
+    """Actions of one environment, and how a batch has them.
 
-    In each dimension of a Box that is bounded, -1 is the lower bound, 1 the upper one and 0 the
-    middle; integers are rounded. Where a bound is infinite, an action is what it is, within the
-    other bound. All of them are in the space.
+    Attributes:
+        kind: what recipes call them: ``discrete``, ``continuous``, or ``unbounded`` if they are
+            continuous and a bound is infinite.
+        size: how many outputs a network has for them: a logit for each choice, a mean for each
+            dimension.
+        shape: of one in a batch.
+        dtype: in a batch.
+        distribution: from which a policy draws them; its ``num_outputs(size)`` are ``size`` and
+            ``log_stds``.
+        uniform: ``(num_envs, generator) -> actions``: any of them with the same chance.
+        to_env: ``actions [B, *shape] -> actions`` of the space, one for each environment.
+        log_stds: how many log standard deviations stand behind a network's outputs, which no
+            observation changes.
     """
-    if isinstance(space, Discrete):
-        start = int(space.start)
+
+    kind: str
+    size: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    distribution: Distribution
+    uniform: Callable[[int, Generator], Tensor]
+    to_env: Callable[[Tensor], Sequence]
+    log_stds: int = 0
+
+    def fits(self, actions: Tensor, num_envs: int) -> bool:
+        """Whether these are actions, [num_envs, *shape], of so many environments."""
+        is_float = actions.is_floating_point() == self.dtype.is_floating_point
+        return is_float and tuple(actions.shape) == (num_envs, *self.shape)
+
+
+@singledispatch
+@checked
+def action_spec(space: Space) -> ActionSpec:
+    """The spec of a space of actions, by the class of the space.
+
+    Raises:
+        NotImplementedError: if there is none for it, or it has no numbers; says which have one.
+    """
+    raise NotImplementedError(
+        f"actions in {space}; nappo2 takes a Box or Discrete. "
+        "gymnasium.wrappers.TransformAction can map one of these to it"
+    )
+
+
+@action_spec.register
+def _(space: Discrete) -> ActionSpec:
+    """Integers from 0 in a batch, from ``start`` in the environment."""
+    num, start = int(space.n), int(space.start)
+    return ActionSpec(
+        kind="discrete",
+        size=num,
+        shape=(),
+        dtype=torch.int64,
+        distribution=categorical(),
+        uniform=lambda num_envs, rng: torch.randint(num, (num_envs,), generator=rng),
         # plain integers, as checking one takes Gymnasium a fifth of what a NumPy one does
-        return lambda action: [start + own for own in action.tolist()]
-    shape, dtype = (num_envs, *space.shape), space.dtype
-    if (space.low == -1).all() and (space.high == 1).all() and dtype.kind == "f":
-        return lambda action: action.numpy().reshape(shape).clip(-1, 1).astype(dtype, copy=False)
-    scale = scaled_to(space)
-    return lambda action: scale(action.numpy().reshape(shape))
+        to_env=lambda actions: [start + action for action in actions.tolist()],
+    )
+
+
+@action_spec.register
+def _(space: Box) -> ActionSpec:
+    """Rows of numbers in a batch, which are in [-1, 1] in each dimension that is bounded."""
+    size = math.prod(space.shape)
+    if size == 0:
+        raise NotImplementedError(f"actions in {space}, which has no numbers at all")
+    return ActionSpec(
+        kind="continuous" if space.is_bounded() else "unbounded",
+        size=size,
+        shape=(size,),
+        dtype=torch.float32,
+        distribution=normal(),
+        uniform=lambda num_envs, rng: torch.empty(num_envs, size).uniform_(-1, 1, generator=rng),
+        to_env=box_actions(space),
+        log_stds=size,
+    )
+
+
+def box_actions(space: Box) -> Callable[[Tensor], np.ndarray]:
+    """``actions [B, A] -> [B, *shape]``, all of which are in the space.
+
+    In each dimension that is bounded, -1 is the lower bound, 1 the upper one and 0 the middle;
+    integers are rounded. Where a bound is infinite, an action is what it is, within the other bound.
+    """
+    scale, shape = scaled_to(space), space.shape
+    return lambda actions: scale(actions.numpy().reshape(len(actions), *shape))
 
 
 def scaled_to(space: Box) -> Callable[[np.ndarray], np.ndarray]:
@@ -32,6 +116,8 @@ def scaled_to(space: Box) -> Callable[[np.ndarray], np.ndarray]:
     bounds themselves, bit for bit.
     """
     dtype, low, high = space.dtype, np.asarray(space.low), np.asarray(space.high)
+    if (low == -1).all() and (high == 1).all() and dtype.kind == "f":
+        return lambda action: action.clip(-1, 1).astype(dtype, copy=False)
     below, above = low.astype(np.float64), high.astype(np.float64)
     bounded = space.bounded_below & space.bounded_above  # integers have no infinity in their arrays
     least, most = np.where(bounded, -1.0, below), np.where(bounded, 1.0, above)

@@ -1,11 +1,15 @@
 """What environments of others give, checked where it is given: by number and name of the environment."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+import torch
 from torch import Tensor
+
+from nappo2.envs.observations import ObservationSpec
 
 STEP = "observation, reward, terminated, truncated, info"
 
@@ -15,13 +19,15 @@ class Answers(NamedTuple):
 
     Attributes:
         name: what messages call them.
-        shape: of an observation.
+        shape: of an observation that is packed.
         dtype: in which observations are gathered.
+        pack: ``observation -> array [*shape]``; a ValueError says what is wrong with one.
     """
 
     name: str
     shape: tuple[int, ...]
-    dtype: type
+    dtype: np.dtype
+    pack: Callable[[Any], Any]
 
     def empty(self, num_envs: int) -> np.ndarray:
         """Room for an observation of each."""
@@ -60,6 +66,10 @@ class Answers(NamedTuple):
         Raises:
             ValueError: if it has another shape than the space, or is no array of its numbers.
         """
+        try:
+            observation = self.pack(observation)
+        except ValueError as error:
+            raise ValueError(f"environment {i} of {self.name} {error}") from error
         if getattr(observation, "shape", None) != self.shape:
             self.check_shape(i, observation)
         try:
@@ -67,10 +77,10 @@ class Answers(NamedTuple):
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise ValueError(
                 f"environment {i} of {self.name} gave an observation of {described(observation)}, "
-                f"which is no array of {np.dtype(self.dtype).name}: {error}"
+                f"which is no array of {self.dtype.name}: {error}"
             ) from error
-        if rows.itemsize == 1 and getattr(observation, "dtype", None) != np.uint8:
-            self.check_bytes(i, rows[i], observation)
+        if self.dtype.kind in "iu" and getattr(observation, "dtype", None) != self.dtype:
+            self.check_integers(i, rows[i], observation)
 
     def check_shape(self, i: int, observation: Any) -> None:
         """Refuses an observation of another shape."""
@@ -85,12 +95,13 @@ class Answers(NamedTuple):
                 f"shape {self.shape}"
             )
 
-    def check_bytes(self, i: int, row: np.ndarray, observation: Any) -> None:
-        """Refuses numbers that are no bytes where the space has bytes."""
+    def check_integers(self, i: int, row: np.ndarray, observation: Any) -> None:
+        """Refuses numbers that are no bytes where the space has bytes, and so of other integers."""
         if not np.array_equal(row, np.asarray(observation)):
+            least, most = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
             raise ValueError(
                 f"environment {i} of {self.name} gave an observation of {described(observation)} "
-                "that is no array of whole numbers from 0 to 255, as its space says"
+                f"that is no array of whole numbers from {least} to {most}, as its space says"
             )
 
     def reward(self, i: int, reward: Any) -> float:
@@ -141,6 +152,12 @@ class Answers(NamedTuple):
                 )
             numbers.append(number)
         return numbers
+
+
+def answers_of(name: str, spec: ObservationSpec) -> Answers:
+    """What environments of this name may give, by the spec of their observations."""
+    dtype = torch.empty(0, dtype=spec.dtype).numpy().dtype
+    return Answers(name, spec.packed_shape, dtype, spec.pack)
 
 
 def single_number(x: Any) -> float | None:

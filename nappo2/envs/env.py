@@ -4,16 +4,16 @@ Continuous actions are in [-1, 1] in each dimension, [B, A]; an environment clip
 that, and scales them to its own bounds. Discrete actions are integers from 0, [B].
 """
 
-import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from gymnasium.spaces import Box, Dict, Discrete, Space
+from gymnasium.spaces import Space
 from torch import Generator, Tensor
 
 from nappo2.checks import checked, explained
-
-GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+from nappo2.envs.actions import ActionSpec, action_spec
+from nappo2.envs.observations import ObservationSpec, observation_spec
 
 
 class EpisodeCount(NamedTuple):
@@ -75,8 +75,8 @@ class Env(NamedTuple):
         step: ``(state, action) -> (state, observation, outcome)``. An episode
             that ends is reset at once: ``observation`` is the one to act on,
             ``outcome.observation`` the one that was reached.
-        observation_space: of one environment, a Box, or a Dict of GOAL_KEYS.
-        action_space: of one environment, a Box (of any bounds) or Discrete.
+        observation_space: of one environment, one that has an ``observation_spec``.
+        action_space: of one environment, one that has an ``action_spec``.
         num_envs: B.
         name: what messages call it.
         close: ``state -> None``: frees what the state holds outside of this process's memory.
@@ -103,6 +103,16 @@ class Env(NamedTuple):
     load: Callable[[Any, Any], Any] | None = None
     physics: Physics | None = None
 
+    @property
+    def observation_spec(self) -> ObservationSpec:
+        """The spec of its observations; NotImplementedError if its space has none."""
+        return observations_of(self.name, self.observation_space)
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """The spec of its actions; NotImplementedError if its space has none."""
+        return actions_of(self.name, self.action_space)
+
     @staticmethod
     def of(value: Any) -> Any:
         """An id stands for one environment; all else for itself."""
@@ -117,35 +127,48 @@ class Env(NamedTuple):
         return f"{self.num_envs} x {self.name}: {' '.join(spaces.split())}"
 
 
+def observations_of(name: str, space: Space) -> ObservationSpec:
+    """The spec of the observations of an environment of this name.
+
+    Raises:
+        NotImplementedError: if the space has none; names the environment.
+    """
+    return _spec_of(name, observation_spec, space)
+
+
+def actions_of(name: str, space: Space) -> ActionSpec:
+    """The spec of the actions of an environment of this name; errors are those of the above."""
+    return _spec_of(name, action_spec, space)
+
+
+def _spec_of(name: str, make: Callable[[Space], Any], space: Space) -> Any:
+    try:
+        return _made_once(make, Identity(space))
+    except NotImplementedError as error:
+        raise NotImplementedError(f"{name} has {error}") from None
+
+
+class Identity(NamedTuple):
+    """A space, as the key of a cache: spaces have no hash."""
+
+    space: Space
+
+    def __hash__(self):
+        return id(self.space)
+
+    def __eq__(self, other):
+        return self.space is other.space
+
+
+@lru_cache(256)
+def _made_once(make: Callable[[Space], Any], key: Identity) -> Any:
+    return make(key.space)
+
+
 @explained
 def physics_of(env: Env) -> Physics | None:
     """What it is made of; None if it is not in torch, or a wrapper's ``step`` is around it."""
     return env.physics if env.physics and env.physics.env_step is env.step else None
-
-
-@checked
-def check_spaces(name: str, observation_space: Space, action_space: Space) -> None:
-    """Refuses what no policy of nappo2 can see or do.
-
-    Raises:
-        NotImplementedError: names the space, and where to look.
-    """
-    if not isinstance(observation_space, Box) and not has_goals(observation_space):
-        raise NotImplementedError(
-            f"{name} has observations in {observation_space}; nappo2 takes a Box, or a Dict of "
-            f"{', '.join(GOAL_KEYS)}. gymnasium.wrappers.FlattenObservation turns most spaces into a Box"
-        )
-    if not isinstance(action_space, (Box, Discrete)):
-        raise NotImplementedError(
-            f"{name} has actions in {action_space}; nappo2 takes a Box or Discrete. "
-            "gymnasium.wrappers.TransformAction can map one of these to it"
-        )
-    for what, size, space in (
-        ("observations", observation_size(observation_space), observation_space),
-        ("actions", action_size(action_space), action_space),
-    ):
-        if size == 0:
-            raise NotImplementedError(f"{name} has {what} in {space}, which has no numbers at all")
 
 
 @explained
@@ -153,31 +176,3 @@ def counted(outcome: Transition) -> EpisodeCount:
     """What is counted of a step: the game, or what is learnt from, if that is the same."""
     done = outcome.terminated | outcome.truncated
     return EpisodeCount(outcome.reward, done) if outcome.game is None else outcome.game
-
-
-def is_image(space: Space) -> bool:
-    """Whether observations are bytes [C, H, W]."""
-    return isinstance(space, Box) and space.dtype == "uint8" and len(space.shape) == 3
-
-
-def has_goals(space: Space) -> bool:
-    """Whether observations are those of a goal environment, three boxes."""
-    if not isinstance(space, Dict) or set(space.spaces) != set(GOAL_KEYS):
-        return False
-    return all(isinstance(box, Box) for box in space.spaces.values())
-
-
-@explained
-def observation_size(space: Space) -> int:
-    """How many numbers a policy sees: of a goal environment, the observation and the goal."""
-    if has_goals(space):
-        return observation_size(space["observation"]) + observation_size(space["desired_goal"])
-    return math.prod(space.shape)
-
-
-@explained
-def action_size(space: Space) -> int:
-    """How many actions there are to choose from, or how many dimensions an action has."""
-    if isinstance(space, Discrete):
-        return int(space.n)
-    return math.prod(space.shape)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs._pybullet import silent
-from nappo2.envs.env import Env, has_goals
+from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
 
 PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
@@ -30,7 +30,7 @@ def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         ValueError: if nothing has this id, what registers it is not installed, or it has no goals.
     """
     env = registered(env_id, num_envs, **kwargs)
-    if not has_goals(env.observation_space):
+    if env.observation_spec.kind != "goals":
         raise ValueError(f"{env_id} has no goals; it has observations in {env.observation_space}")
     return env
 

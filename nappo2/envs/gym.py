@@ -11,10 +11,8 @@ import numpy as np
 import torch
 
 from nappo2.checks import checked
-from nappo2.envs.actions import to_action
-from nappo2.envs.answers import Answers
-from nappo2.envs.env import Env, EpisodeCount, Transition, check_spaces
-from nappo2.envs.goal_spaces import GoalsInARow, goals_in_a_row, with_goals
+from nappo2.envs.answers import answers_of
+from nappo2.envs.env import Env, EpisodeCount, Transition, actions_of, observations_of
 from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of, settled
 from nappo2.envs.wrappers import channels_first
@@ -56,8 +54,7 @@ def from_gym(
 
     Raises:
         ValueError: if no environment has this id, it cannot be made, or does not take an argument.
-        NotImplementedError: for observations other than a Box or those of a goal environment, and
-            actions other than a Box or Discrete.
+        NotImplementedError: for a space of observations or actions that has no spec.
     """
     return vector_of(env, num_envs, wrappers, info_keywords, kwargs, save_envs, load_envs)
 
@@ -74,16 +71,16 @@ def vector_of(
     """``from_gym`` of environments that are saved, and loaded, in a way of their own."""
     positive(num_envs=num_envs)
     bare, name = _maker(env, kwargs)
-    make = partial(_wrapped, name, bare, (*wrappers, channels_first, goals_in_a_row))
+    make = partial(_wrapped, name, bare, (*wrappers, channels_first))
     probe = _made(make, name, kwargs)
     observation_space, action_space = probe.observation_space, probe.action_space
-    goals = probe.goals if isinstance(probe, GoalsInARow) else None
     settings, exactness = settings_of(probe), Exactness(make, save_envs, load_envs)
     probe.close()
-    check_spaces(name, observation_space, action_space)
-    acting, keys, made = to_action(action_space, num_envs), tuple(info_keywords), Made()
+    observations = observations_of(name, observation_space)
+    to_env, unpack = actions_of(name, action_space).to_env, observations.unpack
+    answers = answers_of(name, observations)
+    keys, made = tuple(info_keywords), Made()
     made.add(name, probe)
-    answers = Answers(name, observation_space.shape, _kept(observation_space.dtype))
 
     def reset(seed):
         envs = []
@@ -106,13 +103,13 @@ def vector_of(
         first = answers.empty(num_envs)
         for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
             answers.put(first, i, answers.start(i, env, seed=own % 2**31))
-        return GymState(name, envs, made_with), torch.from_numpy(first)
+        return GymState(name, envs, made_with), unpack(torch.from_numpy(first))
 
     def step(state, action):
         reached, reward, ended = answers.empty(num_envs), np.empty(num_envs, np.float32), []
         told: list[list[float]] = []
         terminated, truncated = np.empty((2, num_envs), np.bool_)
-        for i, (env, own) in enumerate(zip(state.envs, acting(action), strict=True)):
+        for i, (env, own) in enumerate(zip(state.envs, to_env(action), strict=True)):
             answer = env.step(own)
             if answer.__class__ is not tuple or len(answer) != 5:
                 answer = answers.five(i, answer)
@@ -133,10 +130,11 @@ def vector_of(
         following = reached.copy() if ended else reached
         for i in ended:
             answers.put(following, i, answers.start(i, state.envs[i]))
-        outcome = Transition(*map(torch.from_numpy, (reached, reward, terminated, truncated)))
+        numbers = map(torch.from_numpy, (reward, terminated, truncated))
+        outcome = Transition(unpack(torch.from_numpy(reached)), *numbers)
         if keys:
             outcome = outcome._replace(game=_game(outcome, ended, told, keys))
-        return state, torch.from_numpy(following), outcome
+        return state, unpack(torch.from_numpy(following)), outcome
 
     def close(state):
         close_each(state.envs)
@@ -165,8 +163,7 @@ def vector_of(
 
     spaces = observation_space, action_space
     later = {"close": close, "render": render, "save": save, "load": load}
-    made_env = Env(reset, step, *spaces, num_envs, name, **later)
-    return made_env if goals is None else with_goals(made_env, goals)
+    return Env(reset, step, *spaces, num_envs, name, **later)
 
 
 class Made:
@@ -192,11 +189,6 @@ class Made:
             )
         with suppress(TypeError):  # of a class that knows no weak references
             self.known[id(inner)] = inner
-
-
-def _kept(dtype: np.dtype) -> type:
-    """Bytes stay bytes, as images are; all else becomes float32."""
-    return np.uint8 if dtype == np.uint8 else np.float32
 
 
 def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.Env], str]:

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import FrameStackObservation, ReshapeObservation, TransformObservation
 
-from nappo2.envs.env import has_goals
+from nappo2.envs.observations import has_goals, is_box, is_bytes
 from nappo2.pipeline import positive
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
@@ -47,12 +47,12 @@ def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
     """
     positive(frame_stack=num)
     space = env.observation_space
-    if not isinstance(space, Box):
+    if not is_box(space):
         raise ValueError(f"frame_stack is for observations in a Box, not in {space}")
     if num == 1:
         return env
     stacked = FrameStackObservation(env, num, padding_type="reset")
-    if space.dtype == "uint8" and len(space.shape) in (2, 3):
+    if is_bytes(space, 2, 3):
         return ReshapeObservation(stacked, (num, *(1,) * (3 - len(space.shape)), *space.shape))
     first, *rest = space.shape or (1,)
     return ReshapeObservation(stacked, (num * first, *rest))
@@ -65,7 +65,7 @@ def channels_first(env: gymnasium.Env) -> gymnasium.Env:
     that its first dimension is taken for them.
     """
     space = env.observation_space
-    if not isinstance(space, Box) or space.dtype != "uint8" or len(space.shape) not in (3, 4):
+    if not is_bytes(space, 3, 4):
         return env
     axis = channel_axis(space.shape[-3:])
     if axis is None:

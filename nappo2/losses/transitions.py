@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from nappo2.batch import valid
 from nappo2.networks import ActorCritic, Agent
 
 
@@ -14,7 +15,7 @@ def transitions(agent: Agent, params: Mapping, batch: Mapping) -> tuple[ActorCri
     its heads see memories [T, N, ...], or [M, ...] where M transitions are not masked.
     """
     heads, seen = agent.read(params, batch)
-    if "mask" not in seen.keys():
+    which = valid(seen)
+    if which is None:
         return heads, seen
-    mask = seen["mask"]
-    return heads, {key: x[mask] for key, x in seen.items() if isinstance(x, Tensor)}
+    return heads, {key: x[which] for key, x in seen.items() if isinstance(x, Tensor)}

@@ -7,17 +7,18 @@ from typing import Any
 from tensordict import TensorDictBase
 from torch import Tensor
 
+from nappo2 import trees
+
 
 def simulators(value: Any) -> Iterator[Any]:
     """All in a state that can be closed, also what workers in this process hold."""
-    if isinstance(value, (Tensor, TensorDictBase)):
-        return
     if hasattr(value, "worker_states"):
         value = value.worker_states()
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        for part in value:
+    if isinstance(value, (Tensor, TensorDictBase)):
+        return
+    parts = trees.children(value)
+    if parts is not None:
+        for _, part in parts:
             yield from simulators(part)
     elif callable(getattr(value, "close", None)):
         yield value

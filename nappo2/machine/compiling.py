@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nappo2.machine.stop import check_interrupt, interruptible_at_once
-from nappo2.params import walk
+from nappo2.trees import walk
 
 SCANS = ("scan", "while_loop")
 OPTIONS = {

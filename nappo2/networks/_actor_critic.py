@@ -89,13 +89,14 @@ def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> Acto
 @singledispatch
 @checked
 def with_log_std(agent: ActorCritic, action_size: int, initial: float = 0.0) -> ActorCritic:
-    """Appends log standard deviations to the actor's means, which no observation changes."""
+    """Appends log standard deviations [action_size] to the actor's outputs, which no observation changes."""
 
     def init(seed):
         return agent.init(seed).update({"log_std": torch.full((action_size,), float(initial))})
 
-    def spread(params, mean):
-        return torch.cat([mean, params["weights"]["log_std"].expand_as(mean)], -1)
+    def spread(params, outputs):
+        log_std = params["weights"]["log_std"].expand(*outputs.shape[:-1], -1)
+        return torch.cat([outputs, log_std], -1)
 
     def both(params, x):
         mean, value = agent.both(params, x)

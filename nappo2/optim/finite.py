@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
 from nappo2.optim.transformations import GradientTransformation
@@ -45,7 +45,7 @@ def apply_if_finite(
             good = seen.isfinite()
             refused = torch.where(good, 0, state.refused + 1)
             updates = torch.where(good, updates, NOTHING)
-            inner = tree_map(lambda new, old: torch.where(good, new, old), inner, state.inner)
+            inner = trees.where(good, inner, state.inner)
             return updates, FiniteState(refused, inner)
         if math.isfinite(seen.item()):
             return updates, FiniteState(torch.zeros_like(state.refused), inner)
@@ -62,6 +62,6 @@ def apply_if_finite(
 
 def last_accepted(state: Any) -> Tensor:
     """Whether the last gradient was taken, by an optimizer's state; True of optimizers that refuse none."""
-    states = tree_leaves(state, is_leaf=lambda part: isinstance(part, FiniteState))
+    states = trees.leaves(state, is_leaf=lambda part: isinstance(part, FiniteState))
     refused = [part.refused for part in states if isinstance(part, FiniteState)]
     return refused[0] == 0 if refused else torch.tensor(True)

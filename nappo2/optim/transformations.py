@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
-from nappo2.params import walk
+from nappo2.trees import walk
 
 
 @checked
@@ -195,9 +195,7 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
         count = state.count + 1
         if is_traced(grads):  # so that nothing can be left out
             updates, inner = transformation.update(grads, state.inner, hyper, weights)
-            kept = tree_map(
-                lambda new, old: torch.where(count % num == 0, new, old), inner, state.inner
-            )
+            kept = trees.where(count % num == 0, inner, state.inner)
             return updates * (count % num == 0), EveryState(count, kept)
         if count % num:
             return torch.zeros_like(grads), EveryState(count, state.inner)

@@ -1,6 +1,9 @@
 """Policies that explore by what they add to a policy that does not."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.networks import Apply
@@ -60,20 +63,18 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
 
 @checked
-def warmup_uniform(policy: Policy, num_actions: int | None = None) -> Policy:
+def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Tensor]) -> Policy:
     """Uniform actions while ``params["version"]`` is 0, and those of ``policy`` afterwards.
 
-    With replay, that is for its ``start_steps``. Of ``num_actions``, or in [-1, 1] if None.
+    With replay, that is for its ``start_steps``. ``uniform`` is that of the environment's
+    ``action_spec``: ``(num_envs, generator) -> actions``.
     """
 
     def act(params, observation, memory, generator):
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        action = action_of(decision)
-        if num_actions is None:
-            return torch.empty_like(action).uniform_(-1, 1, generator=generator), memory
-        return torch.randint(num_actions, action.shape, generator=generator), memory
+        return uniform(len(action_of(decision)), generator), memory
 
     return policy._replace(act=act)
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
-from nappo2.envs import Env, action_size
+from nappo2 import trees
+from nappo2.envs import Env
 from nappo2.policies.policy import Decision, Policy, action_of
 from nappo2.seeds import generator
 
@@ -22,7 +21,7 @@ def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memo
     Raises:
         ValueError: as ``first_act`` does.
     """
-    zeros = tree_map(torch.zeros_like, observation)
+    zeros = trees.map(torch.zeros_like, observation)
     first_act(env, policy, params, zeros, memory, generator(0))
 
 
@@ -43,12 +42,10 @@ def first_act(
             f"with these params the policy cannot act on observations of {env.name}, in {space}: "
             f"{error}"
         ) from error
-    space = env.action_space
-    right = (env.num_envs,) if isinstance(space, Discrete) else (env.num_envs, action_size(space))
-    if tuple(action.shape) != right or action.is_floating_point() == isinstance(space, Discrete):
+    if not env.action_spec.fits(action, env.num_envs):
         kind = "numbers" if action.is_floating_point() else "integers"
         raise ValueError(
             f"with these params the policy gives {kind} of shape {tuple(action.shape)} for actions; "
-            f"{env.num_envs} of {env.name} take actions in {space}"
+            f"{env.num_envs} of {env.name} take actions in {env.action_space}"
         )
     return decision, memory

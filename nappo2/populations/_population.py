@@ -10,14 +10,15 @@ from typing import NamedTuple
 import torch
 from tensordict import TensorDict
 
+from nappo2 import trees
 from nappo2.checks import checked, suggestion
 from nappo2.envs import Env
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
 from nappo2.policies import Policy, sampler_of
 from nappo2.populations.collecting import collect_members
-from nappo2.populations.lifting import learn_members, member_batches, tree_stack
-from nappo2.reports import Mean, Report
+from nappo2.populations.lifting import learn_members, member_batches
+from nappo2.reports import Report, join
 from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.non_finite import fail, mask
@@ -155,7 +156,7 @@ def member(params: Params, i: int) -> Params:
 def stacked(params: Sequence[Params]) -> Params:
     """The params of many members, which have one version."""
     names = [name for name in params[0].keys() if name != "version"]
-    own = {name: tree_stack([p[name].to_dict() for p in params]) for name in names}
+    own = {name: trees.stack([p[name].to_dict() for p in params]) for name in names}
     return TensorDict(own | {"version": params[0]["version"]})
 
 
@@ -170,7 +171,7 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
     def step(params, state):
         found = [single.step(member(params, i), own) for i, own in enumerate(state[name])]
         states, rollouts, reports = zip(*found, strict=True)
-        rollouts = tree_stack([rollout.to_dict() for rollout in rollouts])
+        rollouts = trees.stack([rollout.to_dict() for rollout in rollouts])
         shape = rollouts["advantage"].shape
         return {name: states}, TensorDict(rollouts, batch_size=shape), together(reports)
 
@@ -197,15 +198,13 @@ def _alone_each(single: Pipeline) -> LiveState:
 
 
 def together(reports: Sequence[Report]) -> Report:
-    """One report: moments [n, ...] as each member's, the rest summed, and returns of each."""
-    names = dict.fromkeys(name for report in reports for name in report.sums)
-    sums = {name: [report.sums.get(name, 0) for report in reports] for name in names}
-    own = {name: torch.stack(x) for name, x in sums.items() if name.endswith("_moments")}
-    shared = {name: sum(x) for name, x in sums.items() if not name.endswith("_moments")}
-    episodes = {name: [report.episodes[name] for report in reports] for name in reports[0].episodes}
-    returns = {
-        f"episode_return_{i}": Mean(x.mean(), len(x))
-        for i, x in enumerate(episodes["return"])
-        if len(x)
-    }
-    return Report(returns, shared | own, {name: torch.cat(x) for name, x in episodes.items()})
+    """One report: moments [n, ...] as each member's, the rest joined, and whose each episode is."""
+    moments = trees.stack([report.moments for report in reports])
+    return join([_of_member(i, report) for i, report in enumerate(reports)])._replace(
+        moments=moments
+    )
+
+
+def _of_member(i: int, report: Report) -> Report:
+    member = torch.full_like(report.episodes["return"], i, dtype=torch.int64)
+    return report._replace(episodes=report.episodes | {"member": member})

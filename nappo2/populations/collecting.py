@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
@@ -16,7 +16,7 @@ from nappo2.maths.moments import moments
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import Policy, Sampler
-from nappo2.reports import Mean, Report, count
+from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState, interact
@@ -68,15 +68,15 @@ def collect_members(
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
         rollout["next"].pop("raw_reward", None)
         ends = rollout["next"].pop("game_over", rollout["next"]["done"])
-        report = _of_each(report, ends, n)
-        rollout = tree_map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
+        report = with_members(report, ends, n)
+        rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, found = counted(params, rollout, state)
         if ends.shape[0] < num_steps:
             check_interrupt({name: state})
         version = params["version"].expand(rollout["next"]["done"].shape)
         rollout = _prepared(policy, prepare, params, rollout)
         rollout["params_version"] = version
-        report = count(report, **took, **found)
+        report = timed(report._replace(moments=found), **took)
         return {name: state}, TensorDict(rollout, batch_size=version.shape), report
 
     return described(Pipeline(init, step), env=env, live=collectors(together))
@@ -112,11 +112,11 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     reward, done, found = rollout["next"]["reward"], rollout["next"]["done"], {}
     if "observation" in names:
-        found["observation_moments"] = torch.vmap(moments)(rollout["observation"])
+        found["observation"] = torch.vmap(moments)(rollout["observation"])
     if "return" in names:
         before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
         so_far = torch.vmap(returns.running_return)(reward, done, before, gamma)
-        found["return_moments"] = torch.vmap(moments)(so_far)
+        found["return"] = torch.vmap(moments)(so_far)
         state = state._replace(discounted=so_far[:, -1].where(~done[:, -1], 0).flatten())
     return state, found
 
@@ -135,9 +135,7 @@ def _prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict)
     return torch.vmap(one)(params.exclude("version").to_dict(), rollout)
 
 
-def _of_each(report: Report, done: Tensor, num_members: int) -> Report:
-    """The report with the mean return of each member's episodes, ``done`` being [T, n * B]."""
-    owner = done.nonzero()[:, 1] // (done.shape[1] // num_members)
-    own = [report.episodes["return"][owner == i] for i in range(num_members)]
-    means = {f"episode_return_{i}": Mean(x.mean(), len(x)) for i, x in enumerate(own) if len(x)}
-    return report._replace(means=report.means | means)
+def with_members(report: Report, done: Tensor, num_members: int) -> Report:
+    """The report, which says whose each episode is, ``done`` being [T, n * B]."""
+    member = done.nonzero()[:, 1] // (done.shape[1] // num_members)
+    return report._replace(episodes=report.episodes | {"member": member})

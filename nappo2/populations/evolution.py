@@ -6,12 +6,12 @@ from typing import NamedTuple
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
-from nappo2.reports import Report, count
+from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
 
 Exploit = Callable[[Tensor, torch.Generator], Tensor]
@@ -67,7 +67,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
             zeros = torch.zeros_like(own.total)
             later = {
                 "evolve": EvolveState(zeros, zeros.clone(), 0, seed),
-                "update": tree_map(lambda x: x[parents], inner["update"]),
+                "update": trees.index(inner["update"], parents),
             }
             report = count(report, exploited=int(moved.sum()))
             return inner | later, replaced(params, hyper=hyper), report
@@ -80,11 +80,9 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
 def scored(state: EvolveState, report: Report) -> EvolveState:
     """The state with the returns that a report has of each member."""
     total, episodes = state.total.clone(), state.episodes.clone()
-    for i in range(len(total)):
-        found = report.means.get(f"episode_return_{i}")
-        if found:
-            total[i] += found.value * found.weight
-            episodes[i] += found.weight
+    for i, returns in returns_of(report).items():
+        total[i] += returns.mean() * len(returns)
+        episodes[i] += len(returns)
     return state._replace(total=total, episodes=episodes, steps=state.steps + 1)
 
 

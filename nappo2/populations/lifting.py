@@ -1,19 +1,19 @@
 """What one run does, done by many at once: tensors with a leading dimension n, and steps under vmap."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, ravel, walk
+from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import Report
 from nappo2.seeds import fold_in
@@ -28,11 +28,7 @@ from nappo2.stages.learning.loops import (
     in_one_scan,
     step_by_step,
 )
-
-
-def tree_stack(trees: Sequence[Any]) -> Any:
-    """One tree of tensors [n, ...] of n trees."""
-    return tree_map(lambda *leaves: torch.stack(leaves), *trees)
+from nappo2.trees import walk
 
 
 def vectors(weights: TensorDict) -> tuple[Tensor, Callable]:
@@ -75,7 +71,7 @@ class MemberBatches(NamedTuple):
 
     def whole(self) -> Mapping:
         """All of the data, [n, ...]."""
-        return tree_stack([batches.data for batches in self.members])
+        return trees.stack([batches.data for batches in self.members])
 
 
 @stage
@@ -125,7 +121,7 @@ def learn_members(
         return loop(rule, params, state, batches)
 
     def first_state(params: Params) -> Any:
-        return tree_stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])
+        return trees.stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])
 
     return learning(take, first_state, _absorb)
 

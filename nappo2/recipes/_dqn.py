@@ -8,11 +8,11 @@ from tensordict import TensorDict
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, has_goals, observation_size
+from nappo2.envs import Env
 from nappo2.networks import Network, mlp
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
 from nappo2.recipes.agents import image_network
-from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.pieces import recipe
 from nappo2.recipes.views import of_rows
@@ -89,10 +89,10 @@ def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
 ) -> Recipe:
     check_env(name, env)
-    n = action_size(env.action_space)
+    actions, kind = env.action_spec, env.observation_spec.kind
     if q is None:
-        q = _suited(env, c.hidden, n)
-    elif has_goals(env.observation_space):
+        q = _suited(env, c.hidden)
+    elif kind == "goals":
         q = of_rows(q, env)
     check_agent(name, q)
 
@@ -103,14 +103,14 @@ def _q_learning(
         return values(params["weights"], x)
 
     init = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
-    check_fit(name, env, init(0), {"network q": (online, (n,))})
+    check_fit(name, env, init(0), {"network q": (online, (actions.size,))})
     falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name=name,
         init=init,
-        policy=warmup_uniform(epsilon_greedy(online, falling), n),
+        policy=warmup_uniform(epsilon_greedy(online, falling), actions.uniform),
         greedy=greedy_q(online),
         loss=loss(values),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
@@ -118,8 +118,8 @@ def _q_learning(
     )
 
 
-def _suited(env: Env, hidden: tuple[int, ...], n: int) -> Network:
-    if sees_images(env):
-        return image_network(env, hidden, n)
-    inputs = observation_size(env.observation_space)
-    return of_rows(mlp(inputs, *hidden, n, activation=torch.relu), env)
+def _suited(env: Env, hidden: tuple[int, ...]) -> Network:
+    observations, num_actions = env.observation_spec, env.action_spec.size
+    if observations.kind == "images":
+        return image_network(env, hidden, num_actions)
+    return of_rows(mlp(observations.size, *hidden, num_actions, activation=torch.relu), env)

@@ -8,7 +8,7 @@ from tensordict import TensorDict
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, observation_size
+from nappo2.envs import Env
 from nappo2.maths.moments import no_moments, normalize
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
 from nappo2.params import replaced
@@ -91,11 +91,11 @@ def r2d2(
         ValueError: if the actions are not discrete, or ``q`` does not fit.
     """
     check_env("r2d2", env)
-    c, n, q = config, action_size(env.action_space), q or _recurrent_q(env, config.hidden, cell)
+    c, actions, q = config, env.action_spec, q or _recurrent_q(env, config.hidden, cell)
     check_agent("r2d2", q)
 
     view = _normalized if c.normalize else losses.as_it_is
-    statistics = {"observation": env.observation_space.shape} if c.normalize else {}
+    statistics = {"observation": env.observation_spec.shape} if c.normalize else {}
     first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
 
     def step(params, memory, observation):
@@ -111,14 +111,16 @@ def r2d2(
         return online(params, step(params, torch.zeros(2, size), x))
 
     size = q.cell.memory_size
-    check_fit("r2d2", env, init(0), {"network q": (begin, (n,))})
+    check_fit("r2d2", env, init(0), {"network q": (begin, (actions.size,))})
     falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name="r2d2",
         init=init,
-        policy=warmup_uniform(with_memory(epsilon_greedy(online, falling), step, size), n),
+        policy=warmup_uniform(
+            with_memory(epsilon_greedy(online, falling), step, size), actions.uniform
+        ),
         greedy=with_memory(greedy_q(online), step, size),
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
@@ -134,7 +136,6 @@ def _normalized(params, observation):
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    n = action_size(env.action_space)
-    layers = mlp(observation_size(env.observation_space), *hidden[:-1], activation=torch.relu)
+    layers = mlp(env.observation_spec.size, *hidden[:-1], activation=torch.relu)
     torso = of_rows(sequential(layers, torch.relu), env)
-    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], n))
+    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))

@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from gymnasium.spaces import Discrete
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, observation_size
-from nappo2.maths.distributions import categorical, tanh_normal
+from nappo2.envs import Env
+from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import (
     ActorCritics,
     discrete_twin_critics,
@@ -20,7 +19,7 @@ from nappo2.networks import (
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
 from nappo2.recipes.agents import image_network
-from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.pieces import recipe
 from nappo2.recipes.views import vector_view
@@ -89,10 +88,10 @@ def sac(
         ValueError: if something does not go with it, as an agent without a temperature.
     """
     check_env("sac", env)
-    c, size = config, action_size(env.action_space)
-    discrete = isinstance(env.action_space, Discrete)
-    dist = categorical() if discrete else tanh_normal()
-    suits = soft_convolutions if sees_images(env) else soft_perceptrons
+    c, actions, size = config, env.action_spec, env.action_spec.size
+    discrete = actions.kind == "discrete"
+    dist = actions.distribution if discrete else tanh_normal()
+    suits = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
     agent = agent or suits(env, c.hidden, c.initial_alpha)
     check_agent("sac", agent)
     check_temperature(agent)
@@ -109,7 +108,7 @@ def sac(
         c,
         name="sac",
         init=init,
-        policy=warmup_uniform(policy or stochastic(agent.actor, dist), size if discrete else None),
+        policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
         greedy=greedy(agent.actor, dist),
         loss=loss(agent, target_entropy=goal),
         optimizer=optim.adam(),
@@ -134,9 +133,8 @@ def check_temperature(agent: ActorCritics) -> None:
 
 def soft_perceptrons(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorCritics:
     """ReLU perceptrons for an actor and two critics, and the temperature."""
-    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
-    view = vector_view(env)
-    if isinstance(env.action_space, Discrete):
+    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
+    if env.action_spec.kind == "discrete":
         networks = [mlp(inputs, *hidden, size, activation=torch.relu) for _ in range(2)]
         return with_temperature(discrete_twin_critics(*networks, view), alpha)
     actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
@@ -150,11 +148,11 @@ def soft_convolutions(env: Env, hidden: tuple[int, ...], alpha: float) -> ActorC
     Raises:
         NotImplementedError: if actions are continuous.
     """
-    if not isinstance(env.action_space, Discrete):
+    if env.action_spec.kind != "discrete":
         raise NotImplementedError(
             f"sac sees images where actions are discrete, and {env.name} has images "
-            f"{env.observation_space.shape} and actions in {env.action_space}; ppo takes both"
+            f"{env.observation_spec.shape} and actions in {env.action_space}; ppo takes both"
         )
-    size = action_size(env.action_space)
+    size = env.action_spec.size
     actor = image_network(env, hidden, size, gain=0.01)
     return with_temperature(discrete_twin_critics(actor, image_network(env, hidden, size)), alpha)

@@ -6,10 +6,10 @@ import torch
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, observation_size
+from nappo2.envs import Env
 from nappo2.networks import ActorCritics, Network, mlp, twin_critics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
-from nappo2.recipes.fit import check_agent, check_env, check_fit, sees_images
+from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.pieces import recipe
 from nappo2.recipes.views import vector_view
@@ -76,7 +76,7 @@ def td3(
             if there is none.
     """
     check_env("td3", env)
-    c, size = config, action_size(env.action_space)
+    c, size = config, env.action_spec.size
     agent = agent or deterministic_perceptrons(env, c.hidden)
     check_agent("td3", agent)
     init = first_params(agent.init, c, "actor", "critics")
@@ -87,7 +87,7 @@ def td3(
         c,
         name="td3",
         init=init,
-        policy=warmup_uniform(with_noise(agent.actor, c.exploration_std)),
+        policy=warmup_uniform(with_noise(agent.actor, c.exploration_std), env.action_spec.uniform),
         greedy=deterministic(agent.actor),
         loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
         optimizer=optim.partition(
@@ -106,13 +106,12 @@ def deterministic_perceptrons(env: Env, hidden: tuple[int, ...]) -> ActorCritics
     Raises:
         ValueError: for images.
     """
-    if sees_images(env):
+    if env.observation_spec.kind == "images":
         raise ValueError(
-            f"td3 has no network of its own for images {env.observation_space.shape} of {env.name}; "
+            f"td3 has no network of its own for images {env.observation_spec.shape} of {env.name}; "
             "td3(env, agent=...) takes one, and ppo sees them"
         )
-    inputs, size = observation_size(env.observation_space), action_size(env.action_space)
-    view = vector_view(env)
+    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
     inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
     actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
     return twin_critics(actor, mlp(inputs + size, *hidden, 1, activation=torch.relu), view)

@@ -1,10 +1,10 @@
 """Agents that suit an environment: what sees its observations, and decides on its actions."""
 
 import torch
-from gymnasium.spaces import Discrete
 
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, check_spaces
+from nappo2.envs import Env
+from nappo2.envs.observations import SMALLEST_IMAGE
 from nappo2.networks import (
     MNIH,
     YOUNG,
@@ -15,10 +15,8 @@ from nappo2.networks import (
     scaling_rewards,
     sequential,
     shared_actor_critic,
-    with_log_std,
 )
-from nappo2.recipes.fit import SMALLEST_IMAGE, sees_images
-from nappo2.recipes.recipe import perceptrons
+from nappo2.recipes.recipe import perceptrons, with_spread
 
 CONVOLUTIONS = (
     (36, MNIH),
@@ -31,7 +29,8 @@ def suited_agent(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
     """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
-    return (convolutional if sees_images(env) else perceptrons)(env, hidden, normalize)
+    makes = convolutional if env.observation_spec.kind == "images" else perceptrons
+    return makes(env, hidden, normalize)
 
 
 @checked
@@ -48,14 +47,10 @@ def convolutional(
     Raises:
         ValueError: if there is no hidden layer.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    outputs = action_size(env.action_space)
-    torso, heads = image_torso(env, hidden), [*hidden, outputs]
-    actor = mlp(*heads, activation=torch.relu, final_gain=0.01)
+    torso, actions = image_torso(env, hidden), env.action_spec
+    actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*hidden, 1, activation=torch.relu)
-    agent = shared_actor_critic(torso, actor, critic)
-    if not isinstance(env.action_space, Discrete):
-        agent = with_log_std(agent, outputs)
+    agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
     return scaling_rewards(agent) if normalize else agent
 
 
@@ -69,6 +64,6 @@ def image_torso(env: Env, hidden: tuple[int, ...]) -> Network:
     """The convolutions that suit an environment's images, and the first hidden layer."""
     if not hidden:
         raise ValueError("behind the convolutions stands a hidden layer at least, as in (512,)")
-    shape = env.observation_space.shape
+    shape = env.observation_spec.shape
     layers = next(layers for least, layers in CONVOLUTIONS if min(shape[1:]) >= least)
     return cnn(shape, hidden[0], layers)

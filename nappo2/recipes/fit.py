@@ -8,17 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from gymnasium.spaces import Dict, Discrete, Space
-from torch import Tensor
 
-from nappo2.envs import Env, check_spaces, has_goals, is_image
+from nappo2.envs import Env
 from nappo2.params import Params
 from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 
-ANY = ("continuous", "unbounded", "discrete")
+ANY = None
 BOUNDED = ("continuous", "discrete")
 SEEN, ALL_SEEN = ("vectors", "images"), ("vectors", "images", "goals")
-SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are seen as vectors
 ACTORS = ("ActorCritic", "RecurrentActorCritic")
 RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
 ROLLOUTS = ("minibatches", "sequences")
@@ -68,9 +65,9 @@ def check_env(recipe: str, env: Env) -> None:
         NotImplementedError: if nothing of nappo2 can.
         ValueError: if other recipes can; says with what this one goes.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    kinds = {"actions": actions_of(env), "observations": observations_of(env)}
-    check_compatible(recipe, compatible_of(recipe), repr(env), **kinds)
+    kind, actions = env.observation_spec.kind, env.action_spec.kind
+    compatible = compatible_of(recipe)
+    check_compatible(recipe, compatible, repr(env), actions=actions, observations=kind)
 
 
 def check_agent(recipe: str, agent: Any) -> None:
@@ -100,14 +97,14 @@ def check_fit(
     Raises:
         ValueError: says what a network gives for two observations, and what would be right.
     """
-    space, plain = env.observation_space, params.to_dict()
+    spec, plain = env.observation_spec, params.to_dict()
     for name, (apply, shape) in networks.items():
         try:
             with torch.no_grad():
-                outputs = apply(plain, zeros(space, 2))
+                outputs = apply(plain, spec.zeros(2))
         except Exception as error:  # of anybody's network
             raise ValueError(
-                f"the {name} of {recipe} cannot see observations {shapes_of(space)} of "
+                f"the {name} of {recipe} cannot see observations {spec.shapes} of "
                 f"{env.name}: {error}"
             ) from error
         for output in outputs if isinstance(outputs, tuple) else (outputs,):
@@ -119,41 +116,6 @@ def check_fit(
                 )
 
 
-def zeros(space: Space, num: int) -> Tensor | dict[str, Tensor]:
-    """Observations of zeros, of as many environments."""
-    if isinstance(space, Dict):
-        return {key: zeros(box, num) for key, box in space.spaces.items()}
-    dtype = torch.uint8 if space.dtype == "uint8" else torch.float32
-    return torch.zeros(num, *space.shape, dtype=dtype)
-
-
-def shapes_of(space: Space) -> str:
-    """The shapes of batches of observations, for messages."""
-    if isinstance(space, Dict):
-        return ", ".join(f"{key} {shapes_of(box)}" for key, box in space.spaces.items())
-    return f"[{', '.join(map(str, ('B', *space.shape)))}]"
-
-
 def compatible_of(recipe: str) -> Compatibility:
     """The row of a recipe."""
     return TABLE.get(recipe, Compatibility())
-
-
-def actions_of(env: Env) -> str:
-    """The kind of an environment's actions."""
-    if isinstance(env.action_space, Discrete):
-        return "discrete"
-    return "continuous" if env.action_space.is_bounded() else "unbounded"
-
-
-def observations_of(env: Env) -> str:
-    """The kind of an environment's observations: what is no image is seen as one row of numbers."""
-    if has_goals(env.observation_space):
-        return "goals"
-    return "images" if sees_images(env) else "vectors"
-
-
-def sees_images(env: Env) -> bool:
-    """Whether observations are images, large enough to be convolved."""
-    space = env.observation_space
-    return is_image(space) and min(space.shape[1:]) >= SMALLEST_IMAGE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, observation_size
+from nappo2.envs import Env
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
     Network,
@@ -80,13 +80,13 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
         ValueError: as ``ppo`` does, and if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", config.hidden)
-    inputs = observation_size(env.observation_space)
+    inputs = env.observation_spec.size
     actor = state_dependent_actor(
         _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
     )
     critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
     agent = actor_critic(of_rows(actor, env), of_rows(critic, env))
-    agent = normalized(agent, env.observation_space.shape) if c.normalize else agent
+    agent = normalized(agent, env.observation_spec.shape) if c.normalize else agent
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
@@ -102,7 +102,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         ValueError: if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "sac_gsde", config.hidden)
-    inputs = observation_size(env.observation_space)
+    inputs = env.observation_spec.size
     actor = state_dependent_actor(
         _torso(inputs, c.hidden),
         num_features,
@@ -124,7 +124,7 @@ def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:
     check_env(name, env)
     if not hidden:
         raise ValueError(f"{name} makes its noise of the last hidden layer, and hidden is ()")
-    return hidden[-1], action_size(env.action_space)
+    return hidden[-1], env.action_spec.size
 
 
 def _torso(inputs: int, hidden: tuple[int, ...]) -> Network:

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from gymnasium.spaces import Discrete
-
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, check_spaces, observation_size
-from nappo2.maths.distributions import Distribution, categorical, normal
+from nappo2.envs import ActionSpec, Env
+from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     ActorCritic,
     Agent,
@@ -52,7 +50,7 @@ def on_policy(
     way = way_of(agent)
     way.check_division(env.num_envs, pieces["num_steps"], num_minibatches)
     params = make_params(agent.init(0), normalizer=agent.normalizer())
-    outputs = dist.num_outputs(action_size(env.action_space))
+    outputs = dist.num_outputs(env.action_spec.size)
     heads = {
         "actor": (lambda params, x: agent.begin(params, x)[0], (outputs,)),
         "critic": (lambda params, x: agent.begin(params, x)[1], ()),
@@ -84,8 +82,8 @@ def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params
 
 @checked
 def suited(env: Env) -> Distribution:
-    """The distribution for an environment's actions: categorical, or diagonal normal."""
-    return categorical() if isinstance(env.action_space, Discrete) else normal()
+    """The distribution for an environment's actions, such as a categorical or a diagonal normal."""
+    return env.action_spec.distribution
 
 
 @checked
@@ -101,10 +99,15 @@ def perceptrons(
         hidden: sizes of the layers between.
         normalize: whether they see normalised observations, and rewards are scaled.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
-    networks = mlp(inputs, *hidden, outputs, final_gain=0.01), mlp(inputs, *hidden, 1)
-    agent = actor_critic(*(of_rows(network, env) for network in networks))
-    if not isinstance(env.action_space, Discrete):
-        agent = with_log_std(agent, outputs)
-    return normalized(agent, env.observation_space.shape) if normalize else agent
+    observations, actions = env.observation_spec, env.action_spec
+    networks = (
+        mlp(observations.size, *hidden, actions.size, final_gain=0.01),
+        mlp(observations.size, *hidden, 1),
+    )
+    agent = with_spread(actor_critic(*(of_rows(network, env) for network in networks)), actions)
+    return normalized(agent, observations.shape) if normalize else agent
+
+
+def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
+    """An agent, with the log standard deviations that the distribution of actions needs, if any."""
+    return with_log_std(agent, actions.log_stds) if actions.log_stds else agent

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from gymnasium.spaces import Discrete
-
 from nappo2.checks import checked
-from nappo2.envs import Env, action_size, check_spaces, observation_size
+from nappo2.envs import Env
 from nappo2.maths.activations import tanh
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
@@ -17,12 +15,12 @@ from nappo2.networks import (
     recurrent_actor_critic,
     seeing,
     sequential,
-    with_log_std,
 )
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.pieces import recipe
+from nappo2.recipes.recipe import with_spread
 from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe
 
@@ -84,14 +82,11 @@ def recurrent_perceptrons(
     Raises:
         ValueError: if there are fewer than two sizes.
     """
-    check_spaces(env.name, env.observation_space, env.action_space)
-    inputs, outputs = observation_size(env.observation_space), action_size(env.action_space)
+    observations, actions = env.observation_spec, env.action_spec
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
-    torso = sequential(mlp(inputs, *hidden[:-1]), tanh)
+    torso = sequential(mlp(observations.size, *hidden[:-1]), tanh)
     core = seeing(of_rows(torso, env), cell(*hidden[-2:]))
-    heads = mlp(hidden[-1], outputs, final_gain=0.01), mlp(hidden[-1], 1)
-    agent = recurrent_actor_critic(core, *heads)
-    if not isinstance(env.action_space, Discrete):
-        agent = with_log_std(agent, outputs)
-    return normalized(agent, env.observation_space.shape) if normalize else agent
+    heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
+    agent = with_spread(recurrent_actor_critic(core, *heads), actions)
+    return normalized(agent, observations.shape) if normalize else agent

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nappo2.envs import Env, is_image
+from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import ActorCritic, Agent, RecurrentActorCritic
 from nappo2.pipeline import Transform
@@ -46,7 +46,7 @@ def _sequences_divide(num_envs: int, num_steps: int, num_minibatches: int) -> No
 
 def _sampling(env: Env, agent: ActorCritic, dist: Distribution) -> Policy:
     """Convolutions cost more than all that is around them, so they are not computed again."""
-    how = telling if is_image(env.observation_space) else stochastic
+    how = telling if env.observation_spec.kind == "images" else stochastic
     return how(agent.actor, dist)
 
 

@@ -6,7 +6,7 @@ from statistics import pstdev
 from typing import Any
 
 from nappo2.params import Params
-from nappo2.reports import Report, flat, join
+from nappo2.reports import Report, averages, count, join, totals
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.metrics import Metrics, Row
 
@@ -34,7 +34,7 @@ class Recorder:
     def add(self, report: Report, seconds: float) -> None:
         """Takes a step's report, and the seconds that it took."""
         self.seconds += seconds
-        self._reports.append(report._replace(sums=report.sums | {"seconds": seconds}))
+        self._reports.append(count(report, seconds=seconds))
 
     def tell(self, *events: str) -> None:
         """Has the next row say what happened before it."""
@@ -56,9 +56,10 @@ class Recorder:
         if report.episodes:
             columns = (report.episodes[name].tolist() for name in ("return", "length"))
             self._episodes.extend(zip(*columns, strict=True))
-        numbers = flat(report._replace(episodes={}))
-        for name in report.sums:
-            self.sums[name] = self.sums.get(name, 0.0) + numbers.get(name, 0.0)
+        numbers = totals(report)
+        for name, x in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + x
+        numbers = averages(report) | numbers
         rate = steps / numbers.pop("seconds")
         row = {"env_steps": self.env_steps, "updates": int(params["version"])}
         row |= {"seconds": self.seconds, "steps_per_second": rate, **self._returns()}

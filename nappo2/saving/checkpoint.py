@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.params import Params, nested, non_finite, walk
+from nappo2.params import Params, non_finite
 from nappo2.saving.archive import (
     Damaged,
     check_sizes,
@@ -30,6 +30,7 @@ from nappo2.saving.archive import (
 )
 from nappo2.saving.log_dir import earlier
 from nappo2.saving.packing import AS_INTEGERS, Packed, unpack
+from nappo2.trees import nested, walk
 
 log = logging.getLogger("nappo2")
 KEPT = 3  # the newest checkpoints, beside the best

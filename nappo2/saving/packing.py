@@ -18,6 +18,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.machine.limits import available_memory
 
 Kinds = Mapping[str, type]
@@ -320,13 +321,7 @@ def kinds_of(value: Any) -> dict[str, type]:
     """The NamedTuples in a value, by the names of their classes."""
     if isinstance(value, (Tensor, TensorDict)):
         return {}
-    if isinstance(value, dict):
-        return _joined(value.values())
-    if isinstance(value, (tuple, list)):
-        kind = {type(value).__qualname__: type(value)} if hasattr(value, "_fields") else {}
-        return kind | _joined(value)
-    return {}
-
-
-def _joined(values) -> dict[str, type]:
-    return {name: kind for value in values for name, kind in kinds_of(value).items()}
+    kinds = {type(value).__qualname__: type(value)} if hasattr(value, "_fields") else {}
+    for _, part in trees.children(value) or ():
+        kinds |= kinds_of(part)
+    return kinds

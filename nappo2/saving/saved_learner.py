@@ -6,9 +6,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.params import Params, non_finite, walk
+from nappo2.params import Params, non_finite
 from nappo2.reports import Report
 from nappo2.saving.checkpoint import BRANCHES
+from nappo2.trees import walk
 
 
 class SavedLearner(NamedTuple):

@@ -95,7 +95,7 @@ class Restored(NamedTuple):
     notes: list[str]
 
 
-def taken(stage: Any, name: str, fresh: Any, left: Left) -> tuple[Any, list[str]]:
+def taken(live: LiveState | None, name: str, fresh: Any, left: Left) -> tuple[Any, list[str]]:
     """The state with which a stage goes on, and sentences about what in it begins anew.
 
     That is what was left under this name, if it has the structure of ``fresh``. Simulators of the
@@ -107,8 +107,8 @@ def taken(stage: Any, name: str, fresh: Any, left: Left) -> tuple[Any, list[str]
     old = _known(left.get(name), name, {name: kinds_of(fresh)})
     if old is None:
         return fresh, []
-    if stage.live is not None:
-        return stage.live.load(fresh, old)
+    if live is not None:
+        return live.load(fresh, old)
     if alike(fresh, old):
         return old, []
     return fresh, [f"stage {name!r} has another structure than what was saved: it begins anew"]
@@ -120,16 +120,18 @@ def restored(pipeline: Any, fresh: dict[str, Any], states: Mapping[str, Any]) ->
     Simulators of ``fresh`` are moved to where the saved ones were, or begin new episodes; then the
     stages forget what they have of unfinished ones.
     """
-    left, stages = Left(states), stages_of(pipeline)
-    pairs = {name: taken(stages[name], name, value, left) for name, value in fresh.items()}
-    begun = any(notes for name, (_, notes) in pairs.items() if stages[name].live is not None)
+    left, lives = Left(states), lives_of(pipeline)
+    pairs = {name: taken(lives.get(name), name, value, left) for name, value in fresh.items()}
+    begun = any(pairs[name][1] for name in lives if name in pairs)
     state = {name: _begun(value) if begun else value for name, (value, _) in pairs.items()}
     return Restored(state, [note for _, notes in pairs.values() for note in notes])
 
 
-def stages_of(pipeline: Any) -> dict[str, Any]:
-    """The stages of a pipeline by the names of their states."""
-    return {key: stage for stage in pipeline.stages for key in stage.keys}
+def lives_of(pipeline: Any) -> dict[str, LiveState]:
+    """By the names of states that are more than data: how these are saved, loaded and closed."""
+    return {
+        k: stage.live for stage in pipeline.stages for k in stage.keys if stage.live is not None
+    }
 
 
 def _begun(value: Any) -> Any:
@@ -150,13 +152,12 @@ def packed_state(pipeline: Any, state: dict[str, Any]) -> Packed:
 
 def saved_state(pipeline: Any, state: dict[str, Any]) -> dict[str, Any]:
     """``packed_state``, before it is packed."""
-    stages = stages_of(pipeline)
+    lives = lives_of(pipeline)
 
     def plain(name: str, value: Any) -> Any:
         if is_cut(value):
             return {CUT: list(value.saved())}
-        live = stages[name].live if name in stages else None
-        return value if live is None else live.save(value)
+        return lives[name].save(value) if name in lives else value
 
     return {name: plain(name, value) for name, value in state.items()}
 
@@ -221,14 +222,13 @@ def alike(fresh: Any, old: Any) -> bool:
 
 def close_state(pipeline: Any, state: Mapping[str, Any]) -> None:
     """Ends all that the state of a pipeline holds: workers, and simulators, each once."""
-    stages = stages_of(pipeline)
+    lives = lives_of(pipeline)
     for name, value in state.items():
-        live = stages[name].live if name in stages else None
         try:
             if hasattr(value, "stop"):
                 value.stop()
-            elif live is not None:
-                live.close(value)
+            elif name in lives:
+                lives[name].close(value)
             else:
                 close_each(simulators(value))
         except Exception as error:

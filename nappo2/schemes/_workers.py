@@ -231,6 +231,8 @@ def workers(
             start = perf_counter()
             items, reports = zip(*results, strict=True)
             item, report = merge(items), join(reports)
+            if on.remote:  # others spent these seconds, beside this process
+                report = report._replace(elapsed=0.0)
             counted = {
                 f"{name}_wait_seconds": step_now.waited,
                 f"{name}_transfer_seconds": step_now.moved + perf_counter() - start,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nappo2.machine.stop import Interrupted, pause
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline
+from nappo2.pipeline import Pipeline, begun
 from nappo2.saving.snapshots import Left
 from nappo2.schemes.backend import Backend, Lost, Parted, reduces
 from nappo2.seeds import fold_in
@@ -214,4 +214,4 @@ class CutStep:
 
 
 def _anew(params: Params, seed: int, kept: dict) -> Callable:
-    return lambda pipe, state: (pipe, pipe.init(params, seed, Left(kept)), None)
+    return lambda pipe, state: (pipe, begun(pipe, params, seed, Left(kept)), None)

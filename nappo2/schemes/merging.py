@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import valid
 from nappo2.checks import explained
 
 
@@ -63,7 +64,7 @@ def weighted_size(samples: Sequence[Tensor]) -> Tensor | int:
 def padded(rollouts: Sequence[TensorDict]) -> list[TensorDict]:
     """Rollouts [T, B] of one length: shorter ones are truncated at their true end, padded and masked."""
     longest = max(len(rollout) for rollout in rollouts)
-    if not any("mask" in rollout.keys() or len(rollout) < longest for rollout in rollouts):
+    if not any(valid(rollout) is not None or len(rollout) < longest for rollout in rollouts):
         return list(rollouts)
     return [_padded(rollout, longest - len(rollout)) for rollout in rollouts]
 

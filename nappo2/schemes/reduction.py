@@ -7,7 +7,7 @@ from torch import Tensor
 from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, ravel
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
-from nappo2.reports import Report, count
+from nappo2.reports import Report
 from nappo2.schemes.group import group
 from nappo2.schemes.merging import averaged_gradients
 
@@ -34,7 +34,7 @@ def all_reduce() -> Transform:
             mean = averaged_gradients([grads for grads, _ in found])
             total = {name: sum(moments[name] for _, moments in found) for name in found[0][1]}
             mean = mean if mean["samples"] else TensorDict(batch_size=[0])
-            return state, mean, count(report, **total)
+            return state, mean, report._replace(moments=report.moments | total)
 
         return Pipeline(source.init, step)
 
@@ -50,7 +50,7 @@ def no_gradient(params: Params) -> TensorDict:
 def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:
     """Gradient, samples and moments (0 where the report has none) as one float32 vector, bit by bit."""
     moments = [
-        torch.as_tensor(report.sums.get(name, torch.zeros_like(zeros)))
+        torch.as_tensor(report.moments.get(name, torch.zeros_like(zeros)))
         for name, zeros in counted(params).items()
     ]
     doubles = [grads["samples"].double().view(1), *(x.reshape(-1) for x in moments)]
@@ -72,6 +72,6 @@ def unpacked(vector: Tensor, params: Params, grads: TensorDict) -> tuple[TensorD
 
 
 def counted(params: Params) -> dict[str, Tensor]:
-    """The moments that are counted, by their names in reports."""
-    found = params["normalizer"].items()
-    return {f"{name}_moments": x["moments"] for name, x in found if "moments" in x.keys()}
+    """The moments that are counted."""
+    statistics = params["normalizer"].items()
+    return {name: x["moments"] for name, x in statistics if "moments" in x.keys()}

@@ -12,7 +12,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.params import Params, _unravel, ravel, walk
+from nappo2 import trees
+from nappo2.params import Params, _unravel, ravel
+from nappo2.trees import walk
 
 with warnings.catch_warnings():  # torch says once that arrays are read-only, as all that arrive are
     warnings.simplefilter("ignore")
@@ -36,23 +38,31 @@ class Vector(NamedTuple):
 
 def pack(tree: Any) -> Any:
     """The same tree with arrays for tensors and parcels for TensorDicts."""
-    if isinstance(tree, Tensor):
-        return tree if tree.dtype == torch.bfloat16 else tree.detach().cpu().numpy()
-    if isinstance(tree, TensorDict):
-        return Transfer(tuple(tree.batch_size), {k: pack(x) for k, x in tree.items()})
-    return _mapped(pack, tree)
+    return trees.map(_packed, tree)
+
+
+def _packed(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf if leaf.dtype == torch.bfloat16 else leaf.detach().cpu().numpy()
+    if isinstance(leaf, TensorDict):
+        return Transfer(tuple(leaf.batch_size), {k: _packed(x) for k, x in leaf.items()})
+    return leaf
 
 
 def unpack(tree: Any) -> Any:
     """What ``pack`` was given; arrays become tensors that look at the same memory."""
-    if isinstance(tree, np.ndarray):
-        return torch.from_numpy(tree)
-    if isinstance(tree, Transfer):
-        leaves = {name: unpack(x) for name, x in tree.leaves.items()}
-        return TensorDict(leaves, batch_size=tree.batch_size)
-    if isinstance(tree, Vector):
-        return TensorDict(_unravel(tree.paths, tree.shapes)(torch.from_numpy(tree.array)))
-    return _mapped(unpack, tree)
+    return trees.map(_unpacked, tree, is_leaf=lambda node: isinstance(node, (Transfer, Vector)))
+
+
+def _unpacked(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray):
+        return torch.from_numpy(leaf)
+    if isinstance(leaf, Transfer):
+        leaves = {name: _unpacked(x) for name, x in leaf.leaves.items()}
+        return TensorDict(leaves, batch_size=leaf.batch_size)
+    if isinstance(leaf, Vector):
+        return TensorDict(_unravel(leaf.paths, leaf.shapes)(torch.from_numpy(leaf.array)))
+    return leaf
 
 
 def pack_params(params: Params) -> Transfer:
@@ -69,14 +79,3 @@ def pack_params(params: Params) -> Transfer:
 def _vector(weights: TensorDict) -> Vector:
     paths, leaves = zip(*walk(weights), strict=True)
     return Vector(pack(ravel(weights)[0]), paths, tuple(leaf.shape for leaf in leaves))
-
-
-def _mapped(fn, tree):
-    """``fn`` of what is in dictionaries, tuples and lists."""
-    if isinstance(tree, dict):
-        return {key: fn(x) for key, x in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*map(fn, tree))
-    if type(tree) in (tuple, list):
-        return type(tree)(map(fn, tree))
-    return tree

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from nappo2.checks import checked
+from nappo2.reports import totals
 from nappo2.show import configs
 from nappo2.show._diagram import diagram
 from nappo2.show.markup import (
@@ -134,7 +135,7 @@ def evaluation(x: Any) -> Look:
 def report(x: Any) -> Look:
     """What a step said besides its item."""
     rows = [("mean of " + k, f"{float(v.value):.4g}", f"{v.weight:g}") for k, v in x.means.items()]
-    rows += [(k, f"{float(v):.4g}", "") for k, v in x.sums.items() if getattr(v, "ndim", 0) == 0]
+    rows += [(k, f"{v:.4g}", "") for k, v in totals(x).items()]
     rows += [(f"episodes: {k}", f"{v.tolist()[:8]}"[1:-1], "") for k, v in x.episodes.items()]
     return Look(repr(x), block(table(("", "value", "weight"), rows)))
 

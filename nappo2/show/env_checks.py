@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves as leaves
 
 from nappo2.checks import checked
-from nappo2.envs import Env, check_spaces, make
+from nappo2.envs import Env, make
 from nappo2.envs.gym import from_gym
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
 from nappo2.show.trials import Episode, Stuck, play, timely
+from nappo2.trees import leaves
 
 DEADLINE = 10.0  # seconds for any single reset or step
 
@@ -46,13 +46,12 @@ def check_env(
 def _made(env: Any) -> Env:
     if isinstance(env, str):
         return make(env)
-    made = env if hasattr(env, "observation_space") and hasattr(env, "num_envs") else from_gym(env)
-    check_spaces(made.name, made.observation_space, made.action_space)
-    return made
+    return env if hasattr(env, "observation_space") and hasattr(env, "num_envs") else from_gym(env)
 
 
 def _spaces(env: Env) -> str:
-    return " ".join(f"{env.observation_space} -> {env.action_space}".split())
+    spaces = " ".join(f"{env.observation_space} -> {env.action_space}".split())
+    return f"{spaces}: {env.observation_spec.kind}, {env.action_spec.kind} actions"
 
 
 def looked_at(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:

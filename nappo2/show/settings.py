@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from nappo2.params import walk
+from nappo2 import trees
+from nappo2.trees import walk
 
 DEEPEST = 12
 
@@ -41,10 +42,8 @@ def parts(x: Any) -> Iterator[tuple[Any, Any]]:
         yield from (("function", x.func), *enumerate(x.args), *x.keywords.items())
     elif is_dataclass(x) and not isinstance(x, type):
         yield from vars(x).items()
-    elif isinstance(x, dict):
-        yield from x.items()
-    elif isinstance(x, (tuple, list)):
-        yield from zip(getattr(x, "_fields", range(len(x))), x, strict=True)
+    elif (children := trees.children(x)) is not None:
+        yield from children
     elif getattr(x, "__code__", None) is not None:
         yield "name", x.__qualname__
         cells = (cell.cell_contents for cell in x.__closure__ or () if cell != EMPTY)

@@ -1,10 +1,12 @@
 """Params, states and rollouts as trees: shapes, dtypes, sizes, and whether all is finite."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from nappo2 import trees
 
 MOST = 10_000_000  # numbers in a tensor that is looked into, as looking takes no time
 
@@ -37,12 +39,8 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     elif hasattr(tree, "members") and hasattr(tree, "pending"):
         said = f"{len(tree.members)} workers, {len(tree.pending)} calls under way"
         yield Leaf(path, said, "", 0, "")
-    elif isinstance(tree, Mapping) or hasattr(tree, "batch_size"):
-        for name, child in tree.items():
-            yield from leaves(child, (*path, str(name)))
-    elif isinstance(tree, (tuple, list)):
-        names = getattr(tree, "_fields", range(len(tree)))
-        for name, child in zip(names, tree, strict=True):
+    elif (parts := trees.children(tree)) is not None:
+        for name, child in parts:
             yield from leaves(child, (*path, str(name)))
     else:
         plain = isinstance(tree, (int, float, str, bool, type(None)))

@@ -6,11 +6,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor
 
-from nappo2.envs import Env, Transition, action_size
+from nappo2.envs import Env, Transition
 from nappo2.seeds import generator
 
 
@@ -33,7 +31,7 @@ def play(env: Env, seed: int, num_steps: int, deadline: float) -> Episode:
     found = Episode([observation], [], [])
     try:
         for _ in range(num_steps):
-            stepped = partial(_timed, env.step, state, random_action(env, rng))
+            stepped = partial(_timed, env.step, state, env.action_spec.uniform(env.num_envs, rng))
             (state, observation, outcome), seconds = timely(stepped, deadline, "step")
             found.seconds.append(seconds)
             found.observations.append(observation)
@@ -46,14 +44,6 @@ def play(env: Env, seed: int, num_steps: int, deadline: float) -> Episode:
 def _timed(step: Callable, *args: Any) -> tuple[Any, float]:
     start = perf_counter()
     return step(*args), perf_counter() - start
-
-
-def random_action(env: Env, rng: torch.Generator) -> Tensor:
-    """A uniform action for each environment."""
-    size = action_size(env.action_space)
-    if isinstance(env.action_space, Discrete):
-        return torch.randint(size, (env.num_envs,), generator=rng)
-    return 2 * torch.rand(env.num_envs, size, generator=rng) - 1
 
 
 def timely(call: Callable[[], Any], deadline: float, what: str = "making it") -> Any:

@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import only_valid
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
@@ -89,8 +90,8 @@ def standardized() -> Transform:
 
     def fn(params, rollout):
         advantage = rollout["advantage"]
-        counted = advantage[rollout["mask"]] if "mask" in rollout.keys() else advantage
-        return rollout.copy().update({"advantage": standardize(advantage, counted)})
+        scaled = standardize(advantage, only_valid(advantage, rollout))
+        return rollout.copy().update({"advantage": scaled})
 
     return stateless(fn)
 

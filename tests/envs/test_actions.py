@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
-from nappo2.envs.actions import to_action
+from nappo2.envs import action_spec
 from nappo2.recipes import RECIPES
 
 DTYPES = ("float16", "float32", "float64", "int8", "uint8", "int16", "int32", "uint32", "int64")
@@ -34,7 +34,7 @@ def test_the_ends_are_the_bounds_and_all_between_is_in_the_space(dtype, data):
     """-1 is low and 1 is high, bit for bit; whatever a policy says is contained."""
     low, high = (np.array([x], dtype) for x in data.draw(bounds(dtype)))
     space = Box(low, high, dtype=np.dtype(dtype).type)
-    act = to_action(space, 2)
+    act = action_spec(space).to_env
     assert np.array_equal(act(ENDS), np.stack([low, high])) and act(ENDS).dtype == space.dtype
     values = data.draw(st.lists(st.floats(-1.5, 1.5, width=32), min_size=2, max_size=2))
     for action in act(torch.tensor(values)[:, None]):
@@ -56,14 +56,14 @@ def test_the_ends_are_the_bounds_and_all_between_is_in_the_space(dtype, data):
 )
 def test_zero_is_the_middle(low, high, dtype, middle):
     space = Box(np.array([low], dtype), np.array([high], dtype), dtype=np.dtype(dtype).type)
-    assert to_action(space, 1)(torch.zeros(1, 1)) == pytest.approx(middle)
+    assert action_spec(space).to_env(torch.zeros(1, 1)) == pytest.approx(middle)
 
 
 def test_integers_are_rounded():
     """0.96 of 0..10 is 9.8, so 10; 0.9 of -1..1 is 1, and 0.4 is 0."""
-    act = to_action(Box(0, 10, (1,), np.int64), 1)
+    act = action_spec(Box(0, 10, (1,), np.int64)).to_env
     assert act(torch.tensor([[0.96]])).tolist() == [[10]]
-    act = to_action(Box(-1, 1, (3,), np.int32), 1)
+    act = action_spec(Box(-1, 1, (3,), np.int32)).to_env
     assert act(torch.tensor([[0.9, 0.4, -0.6]])).tolist() == [[1, 0, -1]]
 
 
@@ -72,7 +72,7 @@ def test_each_dimension_is_scaled_by_its_own_bounds():
     space = Box(
         np.array([0, -np.inf, 2, -np.inf]), np.array([10, np.inf, np.inf, 5]), dtype=np.float64
     )
-    act = to_action(space, 1)
+    act = action_spec(space).to_env
     assert act(torch.zeros(1, 4)).tolist() == [[5, 0, 2, 0]]
     assert act(torch.full((1, 4), 9.0)).tolist() == [[10, 9, 9, 5]]
     assert act(torch.full((1, 4), -9.0)).tolist() == [[0, -9, 2, -9]]
@@ -80,19 +80,19 @@ def test_each_dimension_is_scaled_by_its_own_bounds():
 
 def test_integers_without_a_bound_are_what_they_are():
     """Gymnasium writes the widest integers for infinity, to which 0.5 of [0, inf) is no way."""
-    act = to_action(Box(0, np.inf, (1,), np.int32), 3)
+    act = action_spec(Box(0, np.inf, (1,), np.int32)).to_env
     assert act(torch.tensor([[-4.0], [0.6], [7.2]])).tolist() == [[0], [1], [7]]
-    act = to_action(Box(-np.inf, np.inf, (1,), np.int64), 2)
+    act = action_spec(Box(-np.inf, np.inf, (1,), np.int64)).to_env
     assert act(torch.tensor([[-4.0], [7.2]])).tolist() == [[-4], [7]]
-    act = to_action(Box(np.array([-np.inf, 0]), np.array([0, 10]), dtype=np.int8), 1)
+    act = action_spec(Box(np.array([-np.inf, 0]), np.array([0, 10]), dtype=np.int8)).to_env
     assert act(torch.tensor([[0.5, 0.5]])).tolist() == [[0, 8]]
 
 
 def test_matrices_and_single_numbers_are_actions():
     space = Box(np.zeros((2, 2)), np.full((2, 2), 4.0), dtype=np.float64)
-    assert to_action(space, 3)(torch.zeros(3, 4)).tolist() == [[[2, 2], [2, 2]]] * 3
-    assert to_action(Box(0, 4, (), np.float64), 2)(torch.zeros(2, 1)).tolist() == [2, 2]
-    assert to_action(Discrete(3, start=5), 2)(torch.tensor([0, 2])) == [5, 7]
+    assert action_spec(space).to_env(torch.zeros(3, 4)).tolist() == [[[2, 2], [2, 2]]] * 3
+    assert action_spec(Box(0, 4, (), np.float64)).to_env(torch.zeros(2, 1)).tolist() == [2, 2]
+    assert action_spec(Discrete(3, start=5)).to_env(torch.tensor([0, 2])) == [5, 7]
 
 
 class Strict(gymnasium.Env):

@@ -15,7 +15,7 @@ from nappo2.envs import (
     Env,
     Transition,
     acrobot,
-    action_size,
+    action_spec,
     cartpole,
     catch,
     from_gym,
@@ -322,7 +322,7 @@ def walker(num_envs=2, time_limit=5):
         "walker",
         num_envs,
         start=lambda num_envs, rng: -torch.rand(num_envs, 1, generator=rng, dtype=torch.float64),
-        move=lambda x, action: (x + action[:, None], action.float(), x[:, 0] + action >= 2),
+        step=lambda x, action: (x + action[:, None], action.float(), x[:, 0] + action >= 2),
         observe=torch.Tensor.float,
         time_limit=time_limit,
         observation_space=LINE,
@@ -427,7 +427,7 @@ def test_actions_have_any_shape_and_type():
     """Policies decide on vectors; the box is [2, 2], in float64."""
     space = Box(-4.0, 4.0, (2, 2), np.float64)
     assert echoed(space, [0.25, 0.5, 0.75, 1.0]) == [[[1, 2], [3, 4]]]
-    assert action_size(space) == 4
+    assert action_spec(space).size == 4
 
 
 def test_actions_without_bounds_stay_as_they_are():
@@ -439,7 +439,7 @@ def test_actions_without_bounds_stay_as_they_are():
 def test_discrete_actions_count_from_where_the_space_does():
     space = Discrete(3, start=5)
     assert echoed(space, 0, 1, 2) == [5, 6, 7]
-    assert action_size(space) == 3
+    assert action_spec(space).size == 3
 
 
 @pytest.mark.parametrize(

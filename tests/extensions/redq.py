@@ -72,7 +72,8 @@ def redq(env: envs.Env, config: REDQ = REDQ()) -> Recipe:
         return critic_loss + actor_loss, {"critic_loss": critic_loss, "actor_loss": actor_loss}
 
     return off_policy(
-        env, c, name="redq", init=init, policy=warmup_uniform(stochastic(actor, dist)),
+        env, c, name="redq", init=init,
+        policy=warmup_uniform(stochastic(actor, dist), env.action_spec.uniform),
         greedy=greedy(actor, dist), loss=loss, optimizer=optim.adam(), replay=replay,
         noise=noise(random_ones),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "nappo2"
 FLOORS = (
-    {"checks", "seeds", "params", "reports", "interop", "maths"},
+    {"batch", "checks", "interop", "maths", "params", "reports", "seeds", "trees"},
     {"machine"},
     {"optim", "saving"},
     {"pipeline"},

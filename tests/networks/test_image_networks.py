@@ -21,7 +21,7 @@ from nappo2.networks import (
     sequential,
     shared_actor_critic,
 )
-from nappo2.params import walk
+from nappo2.trees import walk
 
 ATARI = (4, 84, 84)
 SMALL = {

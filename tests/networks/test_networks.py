@@ -15,7 +15,8 @@ from nappo2.networks import (
     shared_actor_critic,
     with_log_std,
 )
-from nappo2.params import ravel, walk
+from nappo2.params import ravel
+from nappo2.trees import walk
 from tests.makers.tensors import randn
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 
 from nappo2 import envs, optim
 from nappo2.policies import deterministic, epsilon_greedy, greedy_q, warmup_uniform, with_noise
@@ -25,6 +26,10 @@ def actor(params, observation):
 
 def at(version):
     return {"version": torch.tensor(version)}
+
+
+OF_FOUR = envs.action_spec(Discrete(4)).uniform
+OF_TWO_NUMBERS = envs.action_spec(Box(-3, 5, (2,))).uniform
 
 
 def acted(policy, version=1, seed=0, num=N):
@@ -67,7 +72,7 @@ def test_without_epsilon_there_is_only_the_best():
 
 def test_uniform_actions_are_in_both_directions_of_each_dimension():
     """While the version is 0: of mean 0 and variance 1/3, within [-1, 1] and nearly at its ends."""
-    action = acted(warmup_uniform(with_noise(actor, 0.1)), version=0)
+    action = acted(warmup_uniform(with_noise(actor, 0.1), OF_TWO_NUMBERS), version=0)
     assert action.shape == (N, 2) and action.dtype == torch.float32
     assert -1 <= action.min() < -0.999 and 0.999 < action.max() <= 1
     for x in (*action.T, action.prod(-1)):  # the product, as the dimensions are independent
@@ -77,17 +82,20 @@ def test_uniform_actions_are_in_both_directions_of_each_dimension():
 
 
 def test_uniform_discrete_actions_are_as_frequent():
-    action = acted(warmup_uniform(greedy_q(q), 4), version=0)
+    action = acted(warmup_uniform(greedy_q(q), OF_FOUR), version=0)
     assert action.dtype == torch.int64
     for i in range(4):
         assert_near((action == i).float().mean().item(), 0.25)
 
 
-@pytest.mark.parametrize("num_actions", [None, 4])
-def test_after_the_first_update_a_policy_acts_as_it_does(num_actions):
+@pytest.mark.parametrize(
+    ("policy", "uniform"),
+    [(with_noise(actor, 0.1), OF_TWO_NUMBERS), (epsilon_greedy(q, lambda v: 0.5), OF_FOUR)],
+    ids=["continuous", "discrete"],
+)
+def test_after_the_first_update_a_policy_acts_as_it_does(policy, uniform):
     """To the last bit, of the same seed."""
-    policy = with_noise(actor, 0.1) if num_actions is None else epsilon_greedy(q, lambda v: 0.5)
-    wrapped = warmup_uniform(policy, num_actions)
+    wrapped = warmup_uniform(policy, uniform)
     assert torch.equal(acted(wrapped, version=1), acted(policy, version=1))
     assert not torch.equal(acted(wrapped, version=0), acted(policy, version=0))
 
@@ -121,7 +129,7 @@ def test_what_has_no_density_has_a_log_prob_of_zero(policy):
     [
         epsilon_greedy(q, optim.constant(0.4)),
         with_noise(actor, 0.1),
-        warmup_uniform(greedy_q(q), 4),
+        warmup_uniform(greedy_q(q), OF_FOUR),
     ],
     ids=["epsilon", "noise", "uniform"],
 )

@@ -50,7 +50,7 @@ def test_scores_go_on_from_rollout_to_rollout():
 def test_moments_are_those_of_all_raw_observations():
     normalizer, found = PARAMS["normalizer"], rollouts(5)
     for _, report in found:
-        normalizer = absorb(normalizer, {"observation": report.sums["observation_moments"]})
+        normalizer = absorb(normalizer, {"observation": report.moments["observation"]})
     seen = torch.cat([rollout["observation"] for rollout, _ in found]).reshape(-1, 4)
     torch.testing.assert_close(
         normalizer["observation", "mean"], seen.mean(0), atol=1e-5, rtol=1e-4
@@ -61,7 +61,7 @@ def test_moments_are_those_of_all_raw_observations():
 
 def test_moments_of_discounted_returns_go_on_too():
     """Rewards of 1 and gamma 0.9: within an episode 1, 1.9, 2.71, ..., below 10."""
-    first, second = (report.sums["return_moments"] for _, report in rollouts(2))
+    first, second = (report.moments["return"] for _, report in rollouts(2))
     so_far, expected = torch.zeros(3).double(), torch.zeros(2).double()
     for rollout, _ in rollouts(2):
         found = []
@@ -79,7 +79,7 @@ def test_moments_of_discounted_returns_go_on_too():
 def test_what_is_frozen_is_not_counted():
     still = replaced(PARAMS, normalizer=frozen(PARAMS["normalizer"]))
     _, report = rollouts(1, still)[0]
-    assert not [name for name in report.sums if name.endswith("_moments")]
+    assert not report.moments
 
 
 def test_equal_seeds_give_equal_rollouts_and_others_do_not(same):

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves as leaves
 
 from nappo2 import PPO, Learner, clamp, collect, envs, mask, population, ppo, scheme
 from nappo2.envs import Env, EpisodeCount, Transition
-from nappo2.envs.env import GOAL_KEYS
+from nappo2.envs.observations import GOAL_KEYS
 from nappo2.envs.physics import physics_env
 from nappo2.maths.moments import moments, no_moments
 from nappo2.policies import Policy
@@ -172,13 +172,13 @@ def check_finite(rollout, acted_on):
 @pytest.mark.parametrize("name", PLACES)
 def test_moments_are_of_what_is_not_masked(name, kind, value):
     rollout, _, reports = two_rollouts(PLACES[name], value, mask, kind)
-    kept, sums = rollout["mask"], [report.sums for report in reports]
+    kept, sums = rollout["mask"], [report.moments for report in reports]
     rows = rollout["observation"][kept].double()
     expected = torch.stack(
         [torch.full((2,), float(len(rows))).double(), rows.sum(0), rows.square().sum(0)]
     )
-    assert torch.equal(sum(x["observation_moments"] for x in sums), expected)
-    assert sum(x["return_moments"] for x in sums)[0] == kept.sum()
+    assert torch.equal(sum(x["observation"] for x in sums), expected)
+    assert sum(x["return"] for x in sums)[0] == kept.sum()
 
 
 def test_a_trace_of_rewards_goes_on_over_what_is_masked():

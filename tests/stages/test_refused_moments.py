@@ -8,7 +8,7 @@ import torch
 from nappo2 import PPO, SAC, envs, population, ppo, repeat, sac
 from nappo2.maths.moments import no_moments
 from nappo2.populations._population import member
-from nappo2.reports import Report, count
+from nappo2.reports import Report
 from nappo2.stages.learning.update import moved
 
 NAN = float("nan")
@@ -93,11 +93,8 @@ def test_a_member_is_refused_on_its_own(same):
 
 def test_moments_that_are_not_finite_are_counted_and_go_no_further(same):
     normalizer = no_moments(**{"observation": (2,), "return": ()})
-    sums = {
-        "observation_moments": torch.full((3, 2), NAN),
-        "return_moments": torch.ones(3).double(),
-    }
-    after, report = moved(normalizer, count(Report(), env_steps=4, **sums), ())
+    moments = {"observation": torch.full((3, 2), NAN), "return": torch.ones(3).double()}
+    after, report = moved(normalizer, Report(sums={"env_steps": 4}, moments=moments), ())
     assert same(after["observation"], normalizer["observation"])
     assert after["return", "moments"].tolist() == [1, 1, 1]
     assert report.sums == {"env_steps": 4, "refused_moments": 1}

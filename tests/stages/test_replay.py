@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from nappo2 import adopt, envs, make_params, workers
-from nappo2.params import replaced, walk
+from nappo2.params import replaced
 from nappo2.pipeline import Pipeline
 from nappo2.recipes import SAC, sac
 from nappo2.reports import Report, join
 from nappo2.stages import noise, normal_noise, polyak, replay
 from nappo2.stages.recipe import collect_of
 from nappo2.stages.replaying.replay import allocated, bytes_each, stored
+from nappo2.trees import walk
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)))
 QUICK = settings(deadline=None, max_examples=200)
@@ -40,7 +41,7 @@ def numbered(*shapes, again=True, **keys):
             {"number": number, "next": {"number": number + 1}} | keys, batch_size=shape
         )
         episodes = {"return": torch.tensor([float(start)])}
-        report = Report({}, {"env_steps": size}, episodes)
+        report = Report(sums={"env_steps": size}, episodes=episodes)
         return {"numbered": (calls + 1, start + size)}, rollout, report
 
     return Pipeline(lambda params, seed: {"numbered": (0, 0)}, step)

@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import valid
 from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
@@ -12,7 +13,7 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
 from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
-from nappo2.reports import Report, count
+from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
@@ -67,7 +68,7 @@ def collect(
         plain = Plain(params.to_dict())
         seed, key = split(state.seed)
         try:
-            state, rollout, found = act(env, policy, num_steps, plain, state, key, limit)
+            state, rollout, seconds = act(env, policy, num_steps, plain, state, key, limit)
         except Exception:  # which params of another environment may be the reason for
             check_acts(env, policy, plain, state.observation, state.memory)
             raise
@@ -85,12 +86,12 @@ def collect(
         state, report = account(params, rollout, state._replace(seed=seed))
         if len(done) < num_steps:
             check_interrupt({"collect": state})
-        report = count(report, **found)
+        report = timed(report, **seconds)
         if num_bad:
             report = count(report, non_finite=num_bad)
         for key in ("raw_reward", "game_over"):
             rollout["next"].pop(key, None)
-        if "mask" in rollout:  # the traces, not the episodes, which were counted above
+        if valid(rollout) is not None:  # the traces, not the episodes, which were counted above
             rollout = cut_at_masked(rollout)
         return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
 
@@ -110,13 +111,13 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     score = returns.running_return(points, over, state.score)
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
-    sums, discounted = {"env_steps": done.numel()}, state.discounted
-    alive, mask = ~done[-1], rollout.get("mask")
+    found, discounted = {}, state.discounted
+    alive, mask = ~done[-1], valid(rollout)
     if "observation" in counted:
-        sums["observation_moments"] = moments(rollout["observation"], mask)
+        found["observation"] = moments(rollout["observation"], mask)
     if "return" in counted:
         so_far = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
-        sums["return_moments"] = moments(so_far, mask)
+        found["return"] = moments(so_far, mask)
         discounted = so_far[-1].where(alive, 0)
     going_on = ~over[-1]
     state = state._replace(
@@ -125,4 +126,5 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         fresh=done[-1],
         discounted=discounted,
     )
-    return state, Report({}, sums, {"return": score[over], "length": length[over]})
+    episodes = {"return": score[over], "length": length[over]}
+    return state, Report(sums={"env_steps": done.numel()}, moments=found, episodes=episodes)

@@ -1,14 +1,14 @@
 """What is done with an environment in a rollout, step by step."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
-from nappo2.envs import Env, action_size
+from nappo2 import trees
+from nappo2.envs import Env
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
 from nappo2.policies import Decision, Policy, sampler_of
@@ -41,7 +41,7 @@ def interact(
     """Acts ``num_steps`` times, and stacks what happened once: a copy per step costs more than it copies.
 
     Whoever preempts the worker may stop it earlier. Returns the state afterwards, the rollout as
-    ``rollout_of`` makes it, and for the report the seconds inside of ``env.step``.
+    ``rollout_of`` makes it, and the seconds inside of ``env.step``, for the report.
 
     Args:
         seed: of what the policy draws, or one for each member of a population.
@@ -72,10 +72,10 @@ def interact(
             if stop.asked((t + 1) / num_steps):
                 break
     stop.arrived()
-    columns = {key: stacked([row[key] for row in rows]) for key in rows[0]}
-    env_state, observation, memory = tree_map(out_of_inference, (env_state, observation, memory))
+    columns = {key: trees.stack([row[key] for row in rows]) for key in rows[0]}
+    env_state, observation, memory = trees.map(out_of_inference, (env_state, observation, memory))
     state = state._replace(env=env_state, observation=observation, memory=memory)
-    return state, rollout_of(columns), {"simulator_seconds": seconds}
+    return state, rollout_of(columns), {"simulator": seconds}
 
 
 REACHED = ("reached", "reward", "terminated", "truncated")  # as a Transition begins
@@ -94,13 +94,6 @@ def rollout_of(columns: Mapping[str, Any]) -> dict:
     return rollout | {"next": {OF_NEXT[key]: x for key, x in columns.items() if key in OF_NEXT}}
 
 
-def stacked(column: Sequence[Tensor | dict]) -> Tensor | dict:
-    """The observations or tensors of all steps as one, [T, ...]."""
-    if isinstance(column[0], Tensor):
-        return torch.stack(column)
-    return {key: stacked([x[key] for x in column]) for key in column[0]}
-
-
 def generators(seed: int | tuple[int, ...]) -> Any:
     """A generator, or one for each member of a population."""
     return tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
@@ -111,7 +104,7 @@ def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable
     sampler = sampler_of(policy)
     if sampler is None or sampler.sample_from_noise is None:
         return policy.act, [rng] * num_steps
-    size = action_size(env.action_space)
+    size = env.action_spec.size
     return sampler.sample_from_noise, [
         sampler.draw_noise(env.num_envs, size, rng) for _ in range(num_steps)
     ]

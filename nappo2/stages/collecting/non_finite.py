@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import checked, explained
 
 NonFinite = Callable[[str, dict], tuple[dict, int]]
@@ -95,8 +96,10 @@ def clamp(limit: float = 100.0) -> NonFinite:
 
 def finite(x: Any, limit: float = 0.0) -> Any:
     """Observations as a policy may see them, with numbers for all that is none."""
-    if isinstance(x, dict):
-        return {key: finite(leaf, limit) for key, leaf in x.items()}
+    return trees.map(lambda leaf: _finite(leaf, limit), x)
+
+
+def _finite(x: Tensor, limit: float) -> Tensor:
     if not x.is_floating_point():
         return x
     if limit:

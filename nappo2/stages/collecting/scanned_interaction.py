@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
 from nappo2.checks import explained
 from nappo2.envs import Env, Physics, PhysicsState, physics_of
 from nappo2.machine.compiling import compiled
@@ -56,7 +56,7 @@ def scan_interact(
     num_envs = env.num_envs // len(keys)
     noise = torch.stack(acting(env, policy, num_steps, generators(seed))[1])
     later, starts = zip(*(begun(physics, num_envs, num_steps, own) for own in seeds), strict=True)
-    still = tree_map(own_memory, {key: x for key, x in params.items() if key != "version"})
+    still = trees.map(own_memory, {key: x for key, x in params.items() if key != "version"})
     carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
     (at, time, observation, ends), columns = program(still, carry, noise, torch.stack(starts, 1))

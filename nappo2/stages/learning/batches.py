@@ -3,14 +3,15 @@
 A batch is a plain dictionary of tensors here: to make a TensorDict of each costs more than to learn from it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
+from nappo2 import trees
+from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import counting, join
 from nappo2.seeds import generator, split
@@ -18,18 +19,18 @@ from nappo2.stages.learning.minibatches import (
     SEQUENCES,
     TRANSITIONS,
     Slicing,
-    mean_age,
     no_minibatches,
-    num_samples,
     repeated,
-    selected,
     shuffled,
 )
 
 View = Callable[[Mapping, Any], Mapping]
 """``(data, x) -> batch``, such as those entries of the data whose indices are x."""
 
-VIEWS = (selected, partial(selected, dim=1))  # one function each, by which programs are found again
+VIEWS = (
+    trees.index,
+    partial(trees.index, dim=1),
+)  # one function each, by which programs are found again
 
 
 class Passes(NamedTuple):
@@ -63,7 +64,7 @@ class Passes(NamedTuple):
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""
         for order in self.orders:
-            yield from parts(selected(self.data, order, self.dim), self.sizes, self.dim)
+            yield from trees.split(trees.index(self.data, order, self.dim), self.sizes, self.dim)
 
     def scannable(self) -> bool:
         """Whether a scan can go over them, as all are of one size."""
@@ -98,8 +99,8 @@ class Sampled(NamedTuple):
 
     def lag(self, num_updates: int) -> Tensor:
         """The age of the data, on average over updates, each of which makes it one more."""
-        taken = self.ages[: max(num_updates, 1)]
-        return torch.stack([age + i for i, age in enumerate(taken)]).mean()
+        ages = self.ages[: max(num_updates, 1)]
+        return torch.stack([older + i for i, older in enumerate(ages)]).mean()
 
     def one_by_one(self) -> Iterable[dict]:
         """The batches."""
@@ -115,7 +116,7 @@ class Sampled(NamedTuple):
 
     def whole(self) -> Mapping:
         """All of the data."""
-        return tree_map(lambda *leaves: torch.stack(leaves), *self.batches)
+        return trees.stack(self.batches)
 
 
 Batches = Passes | Sampled
@@ -160,12 +161,12 @@ def at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfor
             batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
             orders = shuffled(batch.shape[slicing.dim], num_epochs, generator(key))
             batches = Passes(
-                batch.exclude("params_version").to_dict(),
+                loss_inputs(batch),
                 repeated(orders, sum(sizes)),
                 sizes,
                 slicing.dim,
                 num_epochs * num_samples(batch),
-                mean_age(params, batch),
+                age(params, batch),
             )
             report = counting(report, batch.numel())
             return inner | {slicing.name: own._replace(seed=seed)}, batches, report
@@ -193,26 +194,12 @@ def all_due() -> Transform:
             if is_empty(batches[0]):
                 return state, batches[0], join(reports)
             sampled = Sampled(
-                [batch.exclude("params_version").to_dict() for batch in batches],
+                list(map(loss_inputs, batches)),
                 sum(map(num_samples, batches)),
-                [mean_age(params, batch) for batch in batches],
+                [age(params, batch) for batch in batches],
             )
             return state, sampled, join(reports)
 
         return Pipeline(source.init, step)
 
     return transform
-
-
-def parts(batch: Mapping, sizes: Sequence[int], dim: int = 0) -> list[dict]:
-    """A batch in parts of these sizes, as views: gathered once per pass, not once per minibatch."""
-    columns = {
-        key: _cut(x, sizes, dim) if isinstance(x, Tensor) else parts(x, sizes, dim)
-        for key, x in batch.items()
-    }
-    return [{key: x[i] for key, x in columns.items()} for i in range(len(sizes))]
-
-
-def _cut(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
-    """Contiguous, as strides may change the order of a sum."""
-    return [part.contiguous() for part in x.split(sizes, dim)]

@@ -7,15 +7,16 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.losses.loss import Loss
 from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import broken_off_after
-from nappo2.params import Params, Plain, nested, ravel
+from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.learning.loops import functional_gradient, gradient, leaves_of
-from nappo2.stages.learning.minibatches import mean_age, num_samples
 from nappo2.stages.learning.refused_batches import write_refused
+from nappo2.trees import nested
 
 
 @stage
@@ -41,7 +42,7 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
                 grad, means = gradient_of(loss, params, batch)
             if not grad.sum().isfinite():
                 write_refused(batch)
-            size, lag = num_samples(batch), mean_age(params, batch)
+            size, lag = num_samples(batch), age(params, batch)
             report = note(report, size, **means, collection_lag=lag)
             samples = torch.tensor(size)
             grads = TensorDict(weights=grad, version=params["version"], samples=samples)
@@ -62,7 +63,7 @@ def _compiled(loss: Loss, params: Params, batch: TensorDict) -> tuple[Tensor, di
     vector, unravel = ravel(params["weights"])
     still = params.exclude("weights", "version").to_dict()
     with torch.no_grad():
-        return _program(loss, unravel)(still, vector, batch.exclude("params_version").to_dict())
+        return _program(loss, unravel)(still, vector, loss_inputs(batch))
 
 
 @lru_cache(64)

@@ -12,15 +12,17 @@ from typing import Any, NamedTuple
 import torch
 from tensordict import TensorDict
 from torch import Tensor
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from nappo2 import trees
 from nappo2.losses.loss import Loss, value_and_means
 from nappo2.machine.compiling import compiled, mark_dynamic_length
 from nappo2.machine.stop import check_interrupt
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, Plain, nested, ravel, walk
+from nappo2.params import Params, Plain, ravel
 from nappo2.reports import with_loss
 from nappo2.stages.learning.batches import Batches, View
+from nappo2.trees import nested, walk
 
 EarlyStop = Callable[[Mapping, Mapping], Tensor]
 """``(hyper, means) -> [] bool``: whether a batch, and those of the rollout after it, are left out."""
@@ -245,7 +247,7 @@ def stoppable(step: Callable, stop_early: EarlyStop) -> Callable:
         before, stopped = carry
         after, means = step(still, before, data, x)
         stops = stopped | stop_early(still["hyper"], means)
-        after = tree_map(lambda new, old: torch.where(stops, old, new), after, before)
+        after = trees.where(stops, before, after)
         return (after, stops), {**means, "counted": ~stopped, "taken": ~stops}
 
     return masked

@@ -7,9 +7,9 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.params import Params
+from nappo2.batch import num_samples, take, valid, valid_transitions
 from nappo2.pipeline import Pipeline, Transform, described, positive, stage
-from nappo2.reports import Report, counting
+from nappo2.reports import Report, counting, held_back
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -81,7 +81,7 @@ def one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Trans
                 orders = repeated(shuffled(size, num_epochs, generator(key)), sum(sizes))
                 waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
             (batch, part), *waiting = waiting
-            now, later = (Report(), report) if waiting else (report, Report())
+            now, later = held_back(report) if waiting else (report, Report())
             own = MinibatchState(tuple(waiting), later, seed)
             return state | {slicing.name: own}, take(batch, part, slicing.dim), now
 
@@ -97,10 +97,7 @@ def no_minibatches(slicing: Slicing, seed: int) -> MinibatchState:
 
 def flattened(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B] as [T * B], without what was reached or is masked."""
-    flat = rollout.exclude("next", "mask").reshape(-1)
-    if "mask" not in rollout.keys():
-        return flat
-    return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
+    return valid_transitions(rollout.exclude("next"))
 
 
 def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
@@ -110,18 +107,17 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     gradient take as many gradients. Where it has fewer transitions than minibatches, some of
     these share one.
     """
-    mask = rollout.get("mask", None)
-    size = rollout.numel() if mask is None else int(mask.sum())
+    size, all_count = num_samples(rollout), valid(rollout) is None
     least, rest = divmod(size, num_minibatches)
-    if mask is not None and size == 0:
+    if not all_count and size == 0:
         raise ValueError(
             f"0 of a rollout's {rollout.numel()} transitions are not masked, too few for "
             f"{num_minibatches} minibatches: what mask masks, as it is not finite, is all of it; "
             "longer rollouts, or clamp(limit), go on"
         )
-    if mask is not None and least == 0:
+    if not all_count and least == 0:
         return [1] * num_minibatches
-    if least == 0 or (rest and mask is None):
+    if least == 0 or (rest and all_count):
         raise ValueError(
             f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
         )
@@ -150,42 +146,3 @@ def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
 def repeated(orders: Tensor, size: int) -> Tensor:
     """Orders [num_epochs, size], which begin again where there are fewer slicing."""
     return orders.repeat(1, -(-size // orders.shape[1]))[:, :size]
-
-
-def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
-    """``batch[index]``, or ``batch[:, index]``, at a fifth of its price."""
-    return trusted(selected(batch, index, dim), torch.Size((*batch.shape[:dim], len(index))))
-
-
-def trusted(tree: dict, batch_size: torch.Size) -> TensorDict:
-    """A TensorDict of leaves that are known to have its batch size: checking takes as long as gathering."""
-    found = {k: x if isinstance(x, Tensor) else trusted(x, batch_size) for k, x in tree.items()}
-    return TensorDict._new_unsafe(found, batch_size=batch_size)
-
-
-def selected(batch, index: Tensor, dim: int = 0) -> dict:
-    """The entries at ``index`` of all leaves, as a plain dictionary."""
-    return {
-        key: x.index_select(dim, index) if isinstance(x, Tensor) else selected(x, index, dim)
-        for key, x in batch.items()
-    }
-
-
-def num_samples(batch: TensorDict) -> int:
-    """How many transitions of a batch are not masked."""
-    return int(batch["mask"].sum()) if "mask" in batch.keys() else batch.numel()
-
-
-def mean_age(params: Params, batch: TensorDict) -> Tensor:
-    """By how many versions the params that collected a batch lag behind, on average.
-
-    Raises:
-        ValueError: if a batch does not say which these were.
-    """
-    if "params_version" not in batch.keys():
-        raise ValueError(
-            "a batch lacks params_version, the version of the params that collected it; a source "
-            'adds it to its rollouts: params["version"].expand(T, B)'
-        )
-    age = (params["version"] - batch["params_version"]).float()
-    return (age[batch["mask"]] if "mask" in batch.keys() else age).mean()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nappo2.params import walk
+from nappo2.trees import walk
 
 log = logging.getLogger("nappo2")
 MOST = 10  # files of one process

@@ -65,12 +65,10 @@ def moved(
         state: the optimizer's, after the gradient.
         absorb: ``absorb_if``, or what does so for all members of a population.
     """
-    end = "_moments"
-    found = {name[: -len(end)]: x for name, x in report.sums.items() if name.endswith(end)}
-    if not found:
+    if not report.moments:
         return normalizer, report
-    report = report._replace(sums={k: x for k, x in report.sums.items() if not k.endswith(end)})
-    normalizer, refused = absorb(last_accepted(state), normalizer, found)
+    normalizer, refused = absorb(last_accepted(state), normalizer, report.moments)
+    report = report._replace(moments={})
     return normalizer, count(report, refused_moments=refused) if refused else report
 
 

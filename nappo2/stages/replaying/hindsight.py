@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import valid_transitions
 from nappo2.checks import checked
 from nappo2.machine.stop import current_stop
 from nappo2.pipeline import Pipeline, Transform, described, positive, stage
@@ -133,9 +134,7 @@ def episodes(
     """The episodes [t] that ended in a rollout, and what is left of each environment."""
     ended, left = [], []
     for b in range(rollout.batch_size[1]):
-        column = rollout[:, b]
-        if "mask" in rollout.keys():
-            column = column[column["mask"]].exclude("mask")
+        column = valid_transitions(rollout[:, b])
         if unfinished is not None:
             column = torch.cat([unfinished[b], column])
         ends = (column["next", "done"].nonzero().flatten() + 1).tolist()

@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import valid
 from nappo2.params import Params
 from nappo2.pipeline import Transform, described, positive, stage
 from nappo2.stages.rollouts import map_rollouts
@@ -23,7 +24,7 @@ def n_step(num: int) -> Transform:
     positive(num=num)
 
     def fn(params, rollout):
-        if len(rollout) < num and "mask" not in rollout.keys():  # which one that was cut short has
+        if len(rollout) < num and valid(rollout) is None:  # not one that was cut short
             raise ValueError(
                 f"n_step({num}) sums {num} steps of one rollout, and these have {len(rollout)}; "
                 f"collect with num_steps of at least {num}"

@@ -1,20 +1,19 @@
 """Reuse of transitions, off-policy: a ring of them, from which batches are sampled."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import take, valid_transitions
 from nappo2.machine.limits import available_memory
 from nappo2.machine.stop import current_stop
-from nappo2.params import Params, walk
+from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
-from nappo2.reports import Report, counting, join
+from nappo2.reports import Report, counting, held_back, join
 from nappo2.seeds import fold_in, generator, split
-from nappo2.stages.learning.minibatches import take
 from nappo2.stages.replaying.frames import (
     Frames,
     has_images,
@@ -25,6 +24,7 @@ from nappo2.stages.replaying.frames import (
     numbers_in_place,
     pool_shape,
 )
+from nappo2.trees import walk
 
 LONGEST = 100_000  # env steps of which nothing is kept
 
@@ -197,26 +197,19 @@ def read(own: ReplayState, index: Tensor) -> TensorDict:
 
 def spent(own: ReplayState) -> tuple[ReplayState, Report]:
     """The state after a batch, and the report, if it was the last that is due."""
-    now, later = (own.report, Report()) if own.owed < 2 else (Report(), own.report)
+    now, later = (own.report, Report()) if own.owed < 2 else held_back(own.report)
     return own._replace(owed=own.owed - 1, report=later), now
 
 
 def waiting(own: ReplayState) -> tuple[ReplayState, Report]:
     """The state while no batch is due, and the report but for moments, which come with a batch."""
-    sums = own.report.sums
-    moments = {name: x for name, x in sums.items() if name.endswith("_moments")}
-    now = {name: x for name, x in sums.items() if name not in moments}
-    return own._replace(report=Report(sums=moments)), own.report._replace(sums=now)
+    later = Report(moments=own.report.moments)
+    return own._replace(report=later), own.report._replace(moments={})
 
 
 def stored(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B], [T * B], but those that are masked."""
-    if is_empty(rollout):
-        return rollout
-    flat = rollout.exclude("mask").reshape(-1)
-    if "mask" not in rollout.keys():
-        return flat
-    return take(flat, rollout["mask"].flatten().nonzero().squeeze(-1))
+    return rollout if is_empty(rollout) else valid_transitions(rollout)
 
 
 def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
@@ -251,13 +244,10 @@ def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
     copy(ring, start, flat, min(len(flat), capacity - start))
 
 
-def copy(ring: Mapping, start: int, flat: Mapping, first: int) -> None:
+def copy(ring: TensorDict, start: int, flat: TensorDict, first: int) -> None:
     """Copies the ``first`` of some transitions to ``start``, and the rest to the front."""
-    for key, x in flat.items():
-        column = ring[key]
-        if not isinstance(x, Tensor):
-            copy(column, start, x, first)
-            continue
+    for path, x in walk(flat):
+        column = ring[path]
         column[start : start + first] = x[:first]
         if first < len(x):
             column[: len(x) - first] = x[first:]

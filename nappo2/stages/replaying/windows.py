@@ -3,6 +3,7 @@
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import valid
 from nappo2.pipeline import Transform, described, positive, stage
 from nappo2.stages.rollouts import map_rollouts
 
@@ -39,8 +40,8 @@ def window(rollout: TensorDict, start: int, length: int, burn_in: int) -> Tensor
     steps = torch.arange(start, start + length)
     part = rollout[steps.clamp(0, len(rollout) - 1)].transpose(0, 1)
     learnt = ((steps < len(rollout)) & (steps >= start + burn_in)).expand(part.shape)
-    if "mask" in part.keys():
-        learnt = learnt & part["mask"]
+    if (which := valid(part)) is not None:
+        learnt = learnt & which
     padding = (steps < 0).expand(part.shape)
     part = part.exclude("mask").update({"learnt": learnt, "padding": padding})
     return TensorDict(part.to_dict(), batch_size=part.shape[:1])

@@ -1,0 +1,176 @@
+"""Batches: every key that rollouts and minibatches have, and what is counted of them.
+
+``KEYS`` is the table: messages and the page *Concepts* are made of it. The names are TorchRL's.
+
+Index t of a rollout [T, B] is one step: ``observation[t]`` was acted on with ``action[t]``, and ``next``
+has what came of it. ``terminated`` stops bootstrapping, ``done`` stops the trace, and what an episode
+ended with is in ``next``, before any reset. A minibatch has [N] where its rollout has [T, B], or
+[T, N] of whole sequences; a population's rollouts have [n, T, B].
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.params import Params
+
+
+class Key(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        shape: where it is written.
+        dtype: of its tensors; of spaces, where an environment settles it.
+        written_by: the stage, as one calls it.
+        read_by: the stages and losses that need it.
+        meaning: in a few words.
+    """
+
+    shape: str
+    dtype: str
+    written_by: str
+    read_by: str
+    meaning: str
+
+
+_COLLECT = "collect(...)"
+_REMEMBERS = "collect(...) with a policy that remembers"
+_ADVANTAGE = "gae(agent) or vtrace(agent, dist)"
+_WINDOWS = "windows(length, period)"
+_LOSSES = "advantages, losses"
+
+KEYS = {
+    "observation": Key(
+        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "what was acted on, not normalised"
+    ),
+    "action": Key(
+        "[T, B] or [T, B, A]", "int64 or float32", _COLLECT, _LOSSES, "as the environment takes it"
+    ),
+    "action_log_prob": Key(
+        "[T, B]", "float32", _COLLECT, "vtrace, PPO's loss", "by the policy that acted"
+    ),
+    "params_version": Key(
+        "[T, B]", "int64", _COLLECT, "gradients, learn", "version of the params that acted"
+    ),
+    "memory": Key(
+        "[T, B, ...]", "float32", _REMEMBERS, "recurrent agents", "with which a step began"
+    ),
+    "is_init": Key(
+        "[T, B]", "bool", _REMEMBERS, "recurrent agents", "whether an episode began there"
+    ),
+    "mask": Key(
+        "[T, B]",
+        "bool",
+        "collect(...) or workers(...)",
+        "all that counts transitions",
+        "which count, in rollouts that were cut short or are not finite",
+    ),
+    "next/observation": Key(
+        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "the one reached, before any reset"
+    ),
+    "next/reward": Key("[T, B]", "float32", _COLLECT, _LOSSES, "not scaled"),
+    "next/terminated": Key("[T, B]", "bool", _COLLECT, _LOSSES, "no value follows"),
+    "next/truncated": Key("[T, B]", "bool", _COLLECT, "users", "ended by a limit: a value follows"),
+    "next/done": Key("[T, B]", "bool", _COLLECT, _LOSSES, "terminated or truncated"),
+    "next/steps": Key(
+        "[T, B]", "float32", "n_step(num)", "losses of targets", "of which a reward is the sum"
+    ),
+    "state_value": Key("[T, B]", "float32", _ADVANTAGE, "PPO's loss", "of the observation"),
+    "advantage": Key("[T, B]", "float32", _ADVANTAGE, "losses of policies", "of the action"),
+    "value_target": Key("[T, B]", "float32", _ADVANTAGE, "losses of policies", "of the critic"),
+    "learnt": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps of a sequence that count"),
+    "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the rollout"),
+    "importance": Key(
+        "[N]", "float32", "prioritized_replay(...)", "losses of targets", "weight of a transition"
+    ),
+    "noise": Key(
+        "[N, A]", "float32", "noise(normal_noise(..., size=A))", "SAC's loss", "of the action"
+    ),
+    "next_noise": Key(
+        "[N, A]",
+        "float32",
+        "noise(normal_noise(..., size=A))",
+        "losses of SAC and TD3",
+        "of the next action",
+    ),
+}
+"""Every key of rollouts and minibatches; ``next/reward`` is ``batch["next", "reward"]``."""
+
+
+def written_by(key: str) -> str | None:
+    """The stage that writes a key of batches, or of gradients; None if no stage does."""
+    if key in ("next", "weights"):
+        return {"next": _COLLECT, "weights": "gradients(loss)"}[key]
+    row = KEYS.get(key, KEYS.get(f"next/{key}"))
+    return None if row is None else row.written_by
+
+
+def table() -> str:
+    """The table in Markdown."""
+    head = ("key", "shape", "dtype", "written by", "read by", "meaning")
+    rows = [head, ("---",) * len(head), *(_cells(name, key) for name, key in KEYS.items())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(name: str, key: Key) -> tuple[str, ...]:
+    path = ", ".join(f"`{part}`" for part in name.split("/"))
+    return path, key.shape, key.dtype, key.written_by, key.read_by, key.meaning
+
+
+def valid(batch: Mapping) -> Tensor | None:
+    """Which transitions of a batch count, bool of its batch size; None where all do."""
+    return batch["mask"] if "mask" in batch.keys() else None
+
+
+def only_valid(x: Tensor, batch: Mapping) -> Tensor:
+    """The numbers ``x`` of those transitions of a batch that count, [M, ...]; where all do, ``x`` itself."""
+    which = valid(batch)
+    return x if which is None else x[which]
+
+
+def num_samples(batch: TensorDict) -> int:
+    """How many transitions of a batch count."""
+    which = valid(batch)
+    return batch.numel() if which is None else int(which.sum())
+
+
+def age(params: Params, batch: TensorDict) -> Tensor:
+    """By how many versions the params that collected a batch are older than ``params``, on average, [].
+
+    Raises:
+        ValueError: if a batch does not say which these were.
+    """
+    if "params_version" not in batch.keys():
+        raise ValueError(
+            "a batch lacks params_version, the version of the params that collected it; a source "
+            'adds it to its rollouts: params["version"].expand(T, B)'
+        )
+    return only_valid((params["version"] - batch["params_version"]).float(), batch).mean()
+
+
+def valid_transitions(rollout: TensorDict) -> TensorDict:
+    """Those transitions of a rollout [T, B] that count, one after the other, [N]."""
+    flat, which = rollout.exclude("mask").reshape(-1), valid(rollout)
+    return flat if which is None else take(flat, which.flatten().nonzero().squeeze(-1))
+
+
+def loss_inputs(batch: TensorDict) -> dict:
+    """What losses read of a batch, as a plain dictionary."""
+    return batch.exclude("params_version").to_dict()
+
+
+def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
+    """``batch[index]``, or ``batch[:, index]``, at a fifth of its price."""
+    return _taken(batch, index, dim, torch.Size((*batch.shape[:dim], len(index))))
+
+
+def _taken(batch: Mapping, index: Tensor, dim: int, size: torch.Size) -> TensorDict:
+    """Of leaves that are known to have this batch size: checking takes as long as gathering."""
+    entries = {
+        key: x.index_select(dim, index) if isinstance(x, Tensor) else _taken(x, index, dim, size)
+        for key, x in batch.items()
+    }
+    return TensorDict._new_unsafe(entries, batch_size=size)

@@ -1,0 +1,201 @@
+"""What observations are: a spec, made once from a space, which everything else reads.
+
+A new space is one new function, registered for its class: ``@observation_spec.register``.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial, singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict, Space
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.networks import flattened, unchanged, with_goal
+
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
+SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
+
+Shape = tuple[int, ...]
+Row = Callable[[Any], Tensor]
+"""``observation [..., *shape] -> [..., n]``, in floats."""
+
+
+@checked
+class ObservationSpec(NamedTuple):
+    """Observations of one environment, and how a batch has them.
+
+    Attributes:
+        kind: what recipes call them: ``vectors``, ``images`` or ``goals``.
+        size: how many numbers of one a perceptron sees.
+        shape: of one in a batch; of several tensors, the shape of each by name.
+        dtype: of the tensors in a batch.
+        row: ``observation [..., *shape] -> [..., size]``, in floats: what a perceptron sees.
+        packed_shape: of the array in which a simulator's observation is gathered.
+        pack: ``observation of a simulator -> array [*packed_shape]``; a ValueError says what is wrong.
+        unpack: ``tensor [B, *packed_shape] -> observation [B, *shape]``.
+        warning: what is to be said where a perceptron sees them; empty if nothing.
+    """
+
+    kind: str
+    size: int
+    shape: Shape | Mapping[str, Shape]
+    dtype: torch.dtype
+    row: Row
+    packed_shape: Shape
+    pack: Callable[[Any], Any]
+    unpack: Callable[[Tensor], Any]
+    warning: str = ""
+
+    def zeros(self, num: int) -> Any:
+        """Observations of zeros [num, *shape]."""
+        return self.unpack(torch.zeros(num, *self.packed_shape, dtype=self.dtype))
+
+    @property
+    def shapes(self) -> str:
+        """The shapes of a batch, for messages."""
+        if isinstance(self.shape, tuple):
+            return _text(self.shape)
+        return ", ".join(f"{key} {_text(shape)}" for key, shape in self.shape.items())
+
+
+def _text(shape: Shape) -> str:
+    return f"[{', '.join(map(str, ('B', *shape)))}]"
+
+
+@singledispatch
+@checked
+def observation_spec(space: Space) -> ObservationSpec:
+    """The spec of a space of observations, by the class of the space.
+
+    Raises:
+        NotImplementedError: if there is none for it, or it has no numbers; says which have one.
+    """
+    raise NotImplementedError(
+        f"observations in {space}; nappo2 takes a Box, or a Dict of {', '.join(GOAL_KEYS)}. "
+        "gymnasium.wrappers.FlattenObservation turns most spaces into a Box"
+    )
+
+
+@checked
+def tensor_spec(
+    kind: str,
+    shape: Shape,
+    dtype: torch.dtype = torch.float32,
+    pack: Callable[[Any], Any] = unchanged,
+    warning: str = "",
+) -> ObservationSpec:
+    """The spec of observations that are one tensor, [B, *shape].
+
+    Args:
+        kind: what recipes call them: ``vectors`` or ``images``.
+        shape: of one.
+        dtype: of the tensor; bytes are seen in [0, 1].
+        pack: ``observation of a simulator -> array [*shape]``.
+        warning: what is to be said where a perceptron sees them.
+    """
+    row, size = row_of(shape, dtype), math.prod(shape)
+    return ObservationSpec(kind, size, shape, dtype, row, shape, pack, unchanged, warning)
+
+
+def row_of(shape: Shape, dtype: torch.dtype) -> Row:
+    """``tensor [..., *shape] -> [..., n]``: all numbers in a row, in floats."""
+    plain = len(shape) == 1 and dtype.is_floating_point
+    return unchanged if plain else partial(flattened, rank=len(shape))
+
+
+@observation_spec.register
+def _(space: Box) -> ObservationSpec:
+    """Bytes stay bytes, as images are; all else becomes float32."""
+    if math.prod(space.shape) == 0:
+        raise NotImplementedError(f"observations in {space}, which has no numbers at all")
+    convolved = is_bytes(space, 3) and min(space.shape[1:]) >= SMALLEST_IMAGE
+    kind = "images" if convolved else "vectors"
+    return tensor_spec(kind, space.shape, _dtype(space), warning=_warning(space))
+
+
+def _dtype(space: Box) -> torch.dtype:
+    return torch.uint8 if is_bytes(space) else torch.float32
+
+
+def _warning(space: Box) -> str:
+    """What to say of images in floats, grey, or in a stack, which are seen as none."""
+    rank = len(space.shape)
+    if (rank < 3 or is_bytes(space, 3)) and not is_bytes(space, 2):
+        return ""
+    return (
+        f"of shape {space.shape} in {space.dtype}, which are seen as a row of "
+        f"{math.prod(space.shape)} numbers, not as images: these are of bytes (uint8), "
+        "[C, H, W] or [H, W, C]"
+    )
+
+
+@observation_spec.register
+def _(space: Dict) -> ObservationSpec:
+    """Observations of a goal environment, of which a perceptron sees the state and the goal."""
+    if not has_goals(space):
+        return observation_spec.dispatch(Space)(space)
+    visible = [space[key] for key in ("observation", "desired_goal")]
+    size = sum(math.prod(box.shape) for box in visible)
+    if size == 0:
+        raise NotImplementedError(f"observations in {space}, which has no numbers at all")
+    shapes = {key: box.shape for key, box in space.spaces.items()}
+    return ObservationSpec(
+        kind="goals",
+        size=size,
+        shape=shapes,
+        dtype=torch.uint8 if all(map(is_bytes, space.spaces.values())) else torch.float32,
+        row=_goal_row(*(row_of(box.shape, _dtype(box)) for box in visible)),
+        packed_shape=(sum(math.prod(shape) for shape in shapes.values()),),
+        pack=partial(pack_parts, shapes),
+        unpack=partial(unpack_parts, shapes),
+    )
+
+
+def _goal_row(state_row: Row, goal_row: Row) -> Callable[[Mapping], Tensor]:
+    if state_row is unchanged and goal_row is unchanged:
+        return with_goal
+    return lambda x: torch.cat([state_row(x["observation"]), goal_row(x["desired_goal"])], -1)
+
+
+def pack_parts(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
+    """The arrays of a dictionary as one row, in the order of ``shapes``.
+
+    Raises:
+        ValueError: if one is missing, or has another shape than in the space.
+    """
+    for key, shape in shapes.items():
+        part = observation.get(key) if hasattr(observation, "get") else None
+        if part is None or np.shape(part) != shape:
+            what = "nothing" if part is None else f"an array of shape {np.shape(part)}"
+            raise ValueError(
+                f"gave {what} as {key!r} of its observation; its space has shape {shape}"
+            )
+    return np.concatenate([np.ravel(observation[key]) for key in shapes])
+
+
+def unpack_parts(shapes: Mapping[str, Shape], rows: Tensor) -> dict[str, Tensor]:
+    """Rows [B, n] as tensors [B, *shape] by name, as ``pack_parts`` packed them."""
+    parts = rows.split([math.prod(shape) for shape in shapes.values()], -1)
+    named = zip(shapes.items(), parts, strict=True)
+    return {key: part.reshape(-1, *shape) for (key, shape), part in named}
+
+
+def is_box(space: Space) -> bool:
+    """Whether a space is a box of numbers, of which frames can be stacked."""
+    return isinstance(space, Box)
+
+
+def is_bytes(space: Space, *ranks: int) -> bool:
+    """Whether a space is a box of bytes, of one of these ranks if any are given."""
+    return is_box(space) and space.dtype == "uint8" and (not ranks or len(space.shape) in ranks)
+
+
+def has_goals(space: Space) -> bool:
+    """Whether a space is that of a goal environment, three boxes."""
+    if not isinstance(space, Dict) or set(space.spaces) != set(GOAL_KEYS):
+        return False
+    return all(map(is_box, space.spaces.values()))

@@ -1,0 +1,105 @@
+"""Trees: dictionaries, lists, tuples and NamedTuples with tensors at their leaves.
+
+The words are those of ``jax.tree``, over ``torch.utils._pytree``. A TensorDict is a leaf here, as it
+has ``apply``, ``torch.stack`` and indices itself. Dictionaries of tensors, which most trees are, are
+walked by hand: pytree takes ten times as long.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+IsLeaf = Callable[[Any], bool]
+"""Whether a node is a leaf, whatever it is made of."""
+
+
+def is_tensordict(node: Any) -> bool:
+    """Whether a node is a TensorDict."""
+    return isinstance(node, TensorDictBase)
+
+
+def map(fn: Callable, tree: Any, *others: Any, is_leaf: IsLeaf = is_tensordict) -> Any:
+    """The tree of ``fn(leaf, ...)``, of each leaf and those at the same place in the others.
+
+    Args:
+        fn: of a leaf of each tree.
+        tree: a tree.
+        *others: trees of the same structure.
+        is_leaf: which nodes are leaves, besides what is no container.
+
+    Raises:
+        ValueError: if the structures differ.
+    """
+    if not others and isinstance(tree, Tensor):
+        return fn(tree)
+    if not others and type(tree) is dict and not is_leaf(tree):
+        return {key: map(fn, child, is_leaf=is_leaf) for key, child in tree.items()}
+    return tree_map(fn, tree, *others, is_leaf=is_leaf)
+
+
+def leaves(tree: Any, is_leaf: IsLeaf = is_tensordict) -> list:
+    """The leaves of a tree, in order."""
+    return tree_leaves(tree, is_leaf=is_leaf)
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """One tree of tensors [n, ...] of n trees of one structure."""
+    if isinstance(trees[0], Tensor):
+        return torch.stack(list(trees))
+    if type(trees[0]) is dict:
+        return {key: stack([tree[key] for tree in trees]) for key in trees[0]}
+    return map(lambda *parts: torch.stack(parts), *trees)
+
+
+def index(tree: Any, index: Tensor, dim: int = 0) -> Any:
+    """The entries of all tensors at ``index`` [n] of a dimension."""
+    return map(lambda x: x.index_select(dim, index), tree)
+
+
+def split(tree: Any, sizes: Sequence[int], dim: int = 0) -> list:
+    """Trees of the parts of all tensors, of these sizes along a dimension.
+
+    They are contiguous, as strides may change the order of a sum.
+    """
+    tensors, structure = tree_flatten(tree, is_leaf=is_tensordict)
+    columns = [x.split(sizes, dim) for x in tensors]
+    rows = zip(*columns, strict=True)
+    return [tree_unflatten([part.contiguous() for part in row], structure) for row in rows]
+
+
+def where(condition: Tensor, new: Any, old: Any) -> Any:
+    """The tree of ``torch.where(condition, new, old)`` of all tensors."""
+    return map(lambda x, y: torch.where(condition, x, y), new, old)
+
+
+def children(node: Any) -> list[tuple[Any, Any]] | None:
+    """The parts of a node by name: keys, fields, or numbers; None for what is no container."""
+    if isinstance(node, (Mapping, TensorDictBase)):
+        return list(node.items())
+    if isinstance(node, (tuple, list)):
+        return list(zip(getattr(node, "_fields", range(len(node))), node, strict=True))
+    return None
+
+
+def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    """The tensors of nested mappings with their paths, in order."""
+    for name, child in tree.items():
+        if isinstance(child, Tensor):
+            yield (*path, name), child
+        else:
+            yield from walk(child, (*path, name))
+
+
+def nested(paths: Sequence[tuple[str, ...]], leaves: Sequence[Tensor]) -> dict:
+    """The tree of plain dictionaries that has ``leaves`` at ``paths``."""
+    tree: dict = {}
+    for path, leaf in zip(paths, leaves, strict=True):
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = leaf
+    return tree
