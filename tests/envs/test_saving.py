@@ -17,6 +17,8 @@ from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.envs.kinds import Opaque
 from nappo2.saving.packing import pack, unpack
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 
 class Walk(gymnasium.Env):
     """A state of four numbers that moves at random; an episode has 13 steps."""
