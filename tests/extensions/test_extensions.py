@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("without_curves")
 SMALL_PPO = PPO(num_steps=8, num_epochs=2, num_minibatches=2)
 RECIPES = {
     "awr": (advantage_weighted.awr, advantage_weighted.AWR(num_steps=8), envs.cartpole),
-    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), envs.pendulum),
+    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), partial(envs.make, "Pendulum-v1")),
     "ppo of two values": (partial(ppo, agent=agents.TwoValues()), SMALL_PPO, envs.cartpole),
     "ppo of windows": (partial(ppo, agent=agents.Window()), SMALL_PPO, envs.cartpole),
     "a2c of two values": (partial(a2c, agent=agents.TwoValues()), A2C(), envs.cartpole),
