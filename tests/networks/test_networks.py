@@ -272,7 +272,7 @@ def test_what_is_no_module_is_refused(wrong):
 
 @pytest.mark.parametrize("num_critics", [1, 2, 5])
 def test_critics_are_as_many_networks_side_by_side(num_critics):
-    actor, critic, x, action = mlp(4, 2), mlp(6, 8, 1), normal(7, 4), normal(7, 2)
+    actor, critic, x, action = mlp(4, 2), mlp(6, 8, 1), randn(7, 4), randn(7, 2)
     agent = actor_critics(actor, critic, num_critics)
     weights = agent.init(0)["critics"].to_dict()
     values = agent.critics(weights, x, action)
@@ -284,4 +284,4 @@ def test_critics_are_as_many_networks_side_by_side(num_critics):
 
 def test_critics_of_discrete_actions_value_all_of_them():
     agent = discrete_actor_critics(mlp(4, 3), mlp(4, 8, 3), 5)
-    assert agent.critics(agent.init(0)["critics"], normal(7, 4)).shape == (5, 7, 3)
+    assert agent.critics(agent.init(0)["critics"], randn(7, 4)).shape == (5, 7, 3)
