@@ -110,17 +110,28 @@ time.sleep(600)
         os.kill(free, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("end", ["", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt"])
-def test_nothing_is_said_of_a_driver_that_ends_in_order(end):
+ENDS = ("", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt")
+
+
+def test_nothing_is_said_of_a_driver_that_ends_in_order():
+    """Four drivers, one after the other: forks of a process that has imported what they need."""
     code = f"""
-import subprocess, sys
+import os, subprocess, sys
 from nappo2.schemes.remote.watchdog import watched
+for end in {ENDS}:
+    if not os.fork():
+        break
+    os.wait()
+else:
+    sys.exit(0)
 with watched():
     subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-{end}
+print("ended by", repr(end), flush=True)
+exec(end)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert "nappo2:" not in run.stderr
+    assert run.stdout.count("ended by") == len(ENDS) and run.returncode == 0, run.stderr
+    assert run.stderr.count("ValueError") >= 1 and "nappo2:" not in run.stderr
 
 
 @pytest.mark.faults
