@@ -66,9 +66,20 @@ class Plain(dict):
         return value
 
 
+def device_of(tree: Mapping) -> torch.device:
+    """Where the first tensor of a tree is, such as ``cuda:0``; the CPU if there is none."""
+    return next((leaf.device for _, leaf in walk(tree)), torch.device("cpu"))
+
+
 def beside_environments(params: Params) -> Params:
     """``params`` on the CPU, where environments are, to act with."""
-    return params if params["version"].device.type == "cpu" else params.cpu()
+    return params if params["version"].is_cpu else params.cpu()
+
+
+def beside_params(params: Params, data: TensorDict) -> TensorDict:
+    """``data`` on the device of ``params``, to learn from; unchanged if they are there."""
+    device = params["version"].device
+    return data if device_of(data) == device else data.to(device)
 
 
 def with_hyper(params: Params, **values: float) -> Params:

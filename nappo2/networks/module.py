@@ -38,7 +38,8 @@ def from_module(module: Module | Callable[[], Module]) -> Network:
 
     def apply(weights, x):
         flat = {name: _leaf(weights, name.split(".")) for name in names}
-        return functional_call(skeleton, flat | constants, (x,))
+        there = {name: constant.to(x.device) for name, constant in constants.items()}
+        return functional_call(skeleton, flat | there, (x,))
 
     return Network(init, apply)
 

@@ -49,10 +49,15 @@ def from_torch(
         moved = weights.clone().requires_grad_()
         moved.grad = grads.clone()
         inner = optimizer([moved], lr=float(hyper[rate]), **options)
-        inner.state[moved] = {
-            k: x.clone() if isinstance(x, Tensor) else x for k, x in state.items()
-        }
+        inner.state[moved] = {name: _beside(weights, x) for name, x in state.items()}
         inner.step()
         return moved.detach() - weights, dict(inner.state[moved])
 
     return GradientTransformation(init, update)
+
+
+def _beside(weights: Tensor, x: Any) -> Any:
+    """A copy of what torch keeps, where the weights are; its counts [] stay where they are."""
+    if not isinstance(x, Tensor):
+        return x
+    return x.clone().to(weights.device) if x.ndim else x.clone()

@@ -36,7 +36,8 @@ def apply_if_finite(
         raise ValueError(f"patience is an integer of at least 1, not {patience!r}")
 
     def init(vector):
-        return FiniteState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
+        refused = torch.zeros((), dtype=torch.int64, device=vector.device)
+        return FiniteState(refused, transformation.init(vector))
 
     def update(grads, state, hyper, weights=None):
         updates, inner = transformation.update(grads, state.inner, hyper, weights)

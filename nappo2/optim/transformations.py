@@ -189,7 +189,8 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
         raise ValueError(f"num is at least 1, not {num}")
 
     def init(vector):
-        return EveryState(torch.zeros((), dtype=torch.int64), transformation.init(vector))
+        count = torch.zeros((), dtype=torch.int64, device=vector.device)
+        return EveryState(count, transformation.init(vector))
 
     def update(grads, state, hyper, weights=None):
         count = state.count + 1

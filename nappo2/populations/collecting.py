@@ -13,7 +13,7 @@ from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, Plain, beside_environments
+from nappo2.params import Params, Plain, beside_environments, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import Policy, Sampler
 from nappo2.reports import Report, timed
@@ -59,9 +59,9 @@ def collect_members(
 
     @torch.no_grad()
     def step(params, states):
-        state, plain = states[name], beside_environments(params).to_dict()
+        state, here = states[name], beside_environments(params)
         seeds, keys = zip(*map(split, state.seed), strict=True)
-        state, rollout, took = act(together, acting, num_steps, plain, state, keys)
+        state, rollout, took = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
@@ -70,10 +70,11 @@ def collect_members(
         ends = rollout["next"].pop("game_over", rollout["next"]["done"])
         report = with_members(report, ends, n)
         rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
-        state, found = counted(params, rollout, state)
+        state, found = counted(here, rollout, state)
         if ends.shape[0] < num_steps:
             check_interrupt({name: state})
         version = params["version"].expand(rollout["next"]["done"].shape)
+        rollout = beside_params(params, TensorDict(rollout)).to_dict()
         rollout = _prepared(policy, prepare, params, rollout)
         rollout["params_version"] = version
         report = timed(report._replace(moments=found), **took)

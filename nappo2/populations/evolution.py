@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.checks import checked
-from nappo2.params import Params, replaced
+from nappo2.params import Params, beside_params, replaced
 from nappo2.pipeline import Pipeline, Transform, positive, stage
 from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
@@ -63,14 +63,14 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
             parents = exploit(own.total / own.episodes, generator(first))
             moved = parents != torch.arange(len(parents))
             params = born(params, parents)
-            hyper = explore(params["hyper"], moved, generator(second))
+            hyper = explore(params["hyper"].cpu(), moved, generator(second))
             zeros = torch.zeros_like(own.total)
             later = {
                 "evolve": EvolveState(zeros, zeros.clone(), 0, seed),
                 "update": trees.index(inner["update"], parents),
             }
             report = count(report, exploited=int(moved.sum()))
-            return inner | later, replaced(params, hyper=hyper), report
+            return inner | later, replaced(params, hyper=beside_params(params, hyper)), report
 
         return Pipeline(init, step)
 

@@ -110,7 +110,7 @@ def taken(live: LiveState | None, name: str, fresh: Any, left: Left) -> tuple[An
     if live is not None:
         return live.load(fresh, old)
     if alike(fresh, old):
-        return old, []
+        return beside(fresh, old), []
     return fresh, [f"stage {name!r} has another structure than what was saved: it begins anew"]
 
 
@@ -194,6 +194,19 @@ def _known(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
         return unpack(value, kinds.get(name))
     except UnknownKind:
         return value
+
+
+def beside(fresh: Any, old: Any) -> Any:
+    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
+    if isinstance(fresh, Tensor):
+        return old.to(fresh.device)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        return type(old)(*map(beside, fresh, old))
+    if type(fresh) in (tuple, list) and len(fresh):
+        return type(old)(map(beside, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        return {name: beside(x, old[name]) for name, x in fresh.items()}
+    return old
 
 
 def alike(fresh: Any, old: Any) -> bool:

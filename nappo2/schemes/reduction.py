@@ -5,7 +5,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.machine.stop import broken_off_after
-from nappo2.params import Params, ravel
+from nappo2.params import Params, device_of, ravel
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import Report
 from nappo2.schemes.group import group
@@ -54,7 +54,8 @@ def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:
         for name, zeros in counted(params).items()
     ]
     doubles = [grads["samples"].double().view(1), *(x.reshape(-1) for x in moments)]
-    return torch.cat([grads["weights"], torch.cat(doubles).to(grads.device).view(torch.float32)])
+    doubles = [x.to(device_of(grads)) for x in doubles]
+    return torch.cat([grads["weights"], torch.cat(doubles).view(torch.float32)])
 
 
 def unpacked(vector: Tensor, params: Params, grads: TensorDict) -> tuple[TensorDict, dict]:

@@ -43,7 +43,8 @@ def pack(tree: Any) -> Any:
 
 def _packed(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        return leaf if leaf.dtype == torch.bfloat16 else leaf.detach().cpu().numpy()
+        leaf = leaf.detach().cpu()
+        return leaf if leaf.dtype == torch.bfloat16 else leaf.numpy()
     if isinstance(leaf, TensorDict):
         return Transfer(tuple(leaf.batch_size), {k: _packed(x) for k, x in leaf.items()})
     return leaf

@@ -198,7 +198,7 @@ def at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfor
             inner, rollout, report = source.step(params, state)
             own, (seed, key) = state[slicing.name], split(state[slicing.name].seed)
             batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
-            orders = shuffled(batch.shape[slicing.dim], num_epochs, generator(key))
+            orders = shuffled(batch, slicing.dim, num_epochs, generator(key))
             batches = Passes(
                 loss_inputs(batch),
                 repeated(orders, sum(sizes)),

@@ -181,7 +181,7 @@ def functional_loop(
     if rule.target:
         target, unravel_target = lift.ravel(params["target"])
     if delayed(rule):
-        versions = params["version"] + torch.arange(1, batches.num + 1)
+        versions = params["version"] + torch.arange(1, batches.num + 1, device=vector.device)
         xs = {"x": xs, "due": versions % rule.target.delay == 0}
     carry = (vector, target, state)
     if rule.stop_early is not None:

@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.batch import num_samples, take, valid, valid_transitions
+from nappo2.params import beside_params, device_of
 from nappo2.pipeline import Pipeline, Transform, described, positive, stage
 from nappo2.reports import Report, counting, held_back
 from nappo2.seeds import fold_in, generator, split
@@ -77,13 +78,15 @@ def one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Trans
                 seed, key = split(seed)
                 batch, sizes = slicing.of(rollout), slicing.sizes(rollout, num_minibatches)
                 report = counting(report, batch.numel())
-                size = batch.shape[slicing.dim]
-                orders = repeated(shuffled(size, num_epochs, generator(key)), sum(sizes))
+                orders = shuffled(batch, slicing.dim, num_epochs, generator(key))
+                orders = repeated(orders, sum(sizes))
                 waiting = tuple((batch, part) for order in orders for part in order.split(sizes))
             (batch, part), *waiting = waiting
             now, later = held_back(report) if waiting else (report, Report())
             own = MinibatchState(tuple(waiting), later, seed)
-            return state | {slicing.name: own}, take(batch, part, slicing.dim), now
+            minibatch = take(batch, part, slicing.dim)
+            # what waited in a checkpoint comes back on the CPU
+            return state | {slicing.name: own}, beside_params(params, minibatch), now
 
         return Pipeline(init, step)
 
@@ -138,9 +141,14 @@ TRANSITIONS = Slicing("minibatches", flattened, minibatch_sizes, 0)
 SEQUENCES = Slicing("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
 
 
-def shuffled(size: int, num_epochs: int, rng: torch.Generator) -> Tensor:
-    """The order of the pieces in each epoch, [num_epochs, size]."""
-    return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+def shuffled(batch: TensorDict, dim: int, num_epochs: int, rng: torch.Generator) -> Tensor:
+    """The order of a batch's entries along ``dim`` in each epoch, [num_epochs, size], where the batch is.
+
+    Drawn on the CPU, so that no device changes it.
+    """
+    size = batch.shape[dim]
+    orders = torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+    return orders.to(device_of(batch))
 
 
 def repeated(orders: Tensor, size: int) -> Tensor:

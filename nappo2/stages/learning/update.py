@@ -10,7 +10,7 @@ from nappo2.checks import suggestion
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
-from nappo2.params import Params, ravel, replaced
+from nappo2.params import Params, beside_params, device_of, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage, stateless
 from nappo2.reports import Report, count, note
 
@@ -32,6 +32,7 @@ def update(optimizer: GradientTransformation) -> Transform:
             inner, grads, report = source.step(params, state)
             if is_empty(grads):
                 return inner | {"update": state["update"]}, grads, report
+            grads = beside_params(params, grads)  # those of other processes come on the CPU
             vector, unravel = ravel(params["weights"])
             updates, own = optimizer.update(
                 grads["weights"], state["update"], params["hyper"], vector
@@ -67,7 +68,9 @@ def moved(
     """
     if not report.moments:
         return normalizer, report
-    normalizer, refused = absorb(last_accepted(state), normalizer, report.moments)
+    device = device_of(normalizer)
+    moments = {name: x.to(device) for name, x in report.moments.items()}
+    normalizer, refused = absorb(last_accepted(state).to(device), normalizer, moments)
     report = report._replace(moments={})
     return normalizer, count(report, refused_moments=refused) if refused else report
 

@@ -6,6 +6,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.checks import checked
+from nappo2.params import device_of
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.seeds import fold_in, generator, split
 
@@ -25,7 +26,9 @@ def noise(
             if is_empty(batch):
                 return inner | {name: state[name]}, batch, report
             seed, key = split(state[name])
-            return inner | {name: seed}, batch.copy().update(draw(batch, generator(key))), report
+            device = device_of(batch)
+            drawn = {key: x.to(device) for key, x in draw(batch, generator(key)).items()}
+            return inner | {name: seed}, batch.copy().update(drawn), report
 
         return Pipeline(init, step)
 

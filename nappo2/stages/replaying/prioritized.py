@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.optim import Schedule
-from nappo2.params import Plain
+from nappo2.params import Plain, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.replaying.replay import (
@@ -97,13 +97,13 @@ def prioritized_replay(
                 return state | own, TensorDict(batch_size=[0]), report
             seed, key = split(own.seed)
             index, chance = sampled(priorities, batch_size, generator(key))
-            batch = read(own, index)
+            batch = beside_params(params, read(own, index))
             surprise = priority(Plain(params.to_dict()), batch).abs().cpu() + 1e-6
             check_priority(surprise, batch_size)
             priorities = assigned(priorities, index, surprise.double() ** alpha)
-            batch["importance"] = importance(
-                chance, min(own.count, capacity), beta_at(params["version"].cpu().double())
-            )
+            beta_now = beta_at(params["version"].cpu().double())
+            weight = importance(chance, min(own.count, capacity), beta_now)
+            batch["importance"] = weight.to(params["version"].device)
             own, report = spent(own._replace(seed=seed))
             return state | {"replay": own, "priorities": priorities}, batch, report
 
