@@ -7,9 +7,9 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
-from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
+from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, vtrace
 
 
@@ -60,8 +60,8 @@ def impala(
     Arguments and errors are those of ``ppo``.
     """
     check_env("impala", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,

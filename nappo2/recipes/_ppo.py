@@ -10,9 +10,9 @@ from nappo2.maths.surrogates import standardize
 from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
-from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
+from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
 
 WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"
@@ -81,7 +81,7 @@ def ppo(
     Args:
         env: where the collectors act.
         config: the hyper-parameters.
-        agent: None for ``suited_agent``: perceptrons, or for images convolutions, of the right sizes.
+        agent: None for ``default_agent``: perceptrons, or for images convolutions, of the right sizes.
         dist: None for the one that suits the environment's actions.
         policy: how the collectors act, whose log-probabilities are the distribution's; None for
             one that samples from it.
@@ -90,8 +90,8 @@ def ppo(
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
     """
     check_env("ppo", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
     made = on_policy(
         env,

@@ -10,7 +10,7 @@ from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.moments import no_moments, normalize
-from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
+from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
 from nappo2.recipes.fit import check_agent, check_env, check_fit
@@ -94,7 +94,7 @@ def r2d2(
     c, actions, q = config, env.action_spec, q or _recurrent_q(env, config.hidden, cell)
     check_agent("r2d2", q)
 
-    view = _normalized if c.normalize else losses.as_it_is
+    view = _normalized if c.normalize else losses.raw_observation
     statistics = {"observation": env.observation_spec.shape} if c.normalize else {}
     first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
 
@@ -138,4 +138,4 @@ def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], C
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
     layers = mlp(env.observation_spec.size, *hidden[:-1], activation=torch.relu)
     torso = of_rows(sequential(layers, torch.relu), env)
-    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))
+    return RecurrentQ(with_torso(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))

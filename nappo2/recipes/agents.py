@@ -15,10 +15,10 @@ from nappo2.networks import (
     cnn,
     mlp,
     normalized,
-    scaling_rewards,
     sequential,
     shared_actor_critic,
     with_log_std,
+    with_reward_scaling,
 )
 from nappo2.recipes.views import of_rows
 
@@ -29,7 +29,7 @@ CONVOLUTIONS = (
 
 
 @checked
-def suited_agent(
+def default_agent(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
     """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
@@ -82,7 +82,7 @@ def convolutional(
     actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*hidden, 1, activation=torch.relu)
     agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
-    return scaling_rewards(agent) if normalize else agent
+    return with_reward_scaling(agent) if normalize else agent
 
 
 def image_network(env: Env, hidden: tuple[int, ...], outputs: int, gain: float = 1.0) -> Network:

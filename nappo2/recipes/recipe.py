@@ -14,7 +14,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.policies import Policy, sampler_of, telling
+from nappo2.policies import Policy, sampler_of, stochastic_with_log_prob
 from nappo2.recipes.fit import check_fit, compatible_of
 from nappo2.stages import Recipe, to_device
 from nappo2.stages.learning.batches import feed_of
@@ -121,7 +121,7 @@ def acting_policy(env: Env, agent: Agent, dist: Distribution) -> Policy:
     sampler = sampler_of(policy)
     if sampler is None or env.observation_spec.kind != "images":
         return policy
-    return telling(sampler.actor, sampler.dist)
+    return stochastic_with_log_prob(sampler.actor, sampler.dist)
 
 
 def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
@@ -135,6 +135,6 @@ def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params
 
 
 @checked
-def suited(env: Env) -> Distribution:
+def default_distribution(env: Env) -> Distribution:
     """The distribution for an environment's actions, such as a categorical or a diagonal normal."""
     return env.action_spec.distribution

@@ -12,8 +12,8 @@ from nappo2.networks import (
     mlp,
     normalized,
     recurrent_actor_critic,
-    seeing,
     sequential,
+    with_torso,
 )
 from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
@@ -86,7 +86,7 @@ def recurrent_perceptrons(
     if len(hidden) < 2:
         raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
     torso = sequential(mlp(observations.size, *hidden[:-1]), tanh)
-    core = seeing(of_rows(torso, env), cell(*hidden[-2:]))
+    core = with_torso(of_rows(torso, env), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
     agent = with_spread(recurrent_actor_critic(core, *heads), actions)
     return normalized(agent, observations.shape) if normalize else agent

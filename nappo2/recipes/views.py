@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from nappo2.envs import Env
-from nappo2.networks import Network, unchanged, viewing
+from nappo2.networks import Network, unchanged, with_view
 
 
 def vector_view(env: Env) -> Callable[[Any], Tensor]:
@@ -25,4 +25,4 @@ def vector_view(env: Env) -> Callable[[Any], Tensor]:
 def of_rows(network: Network, env: Env) -> Network:
     """A network of rows, for an environment's observations."""
     view = vector_view(env)
-    return network if view is unchanged else viewing(network, view)
+    return network if view is unchanged else with_view(network, view)

@@ -118,7 +118,7 @@ def test_an_agent_whose_memory_is_of_no_use_learns_as_one_without(same):
     """A cell that replaces its memory by what it sees: the gradient is that of feed-forward PPO."""
     actor, critic = mlp(2, 8, 2), mlp(2, 8, 1)
     cell = gru(2, 2)._replace(
-        init=lambda seed: mlp(1, 1).init(seed), project=lambda w, x: x, seen_size=2,
+        init=lambda seed: mlp(1, 1).init(seed), project=lambda w, x: x, projected_size=2,
         advance=lambda w, memory, seen: seen + 0 * memory,
     )  # fmt: skip
     with_memory = recurrent_actor_critic(cell, actor, critic)
