@@ -155,7 +155,7 @@ def test_of_images_rewards_may_be_scaled():
     agent = default_agent(envs.make("torch/Catch-v0"), (32,), True)
     assert set(agent.normalizer().keys()) == {"return"}
     assert not default_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
-    with pytest.raises(ValueError, match="a hidden layer at least"):
+    with pytest.raises(ValueError, match="a hidden layer behind them"):
         default_agent(envs.make("torch/Catch-v0"), ())
 
 

@@ -215,7 +215,9 @@ def test_evaluation_forgets_between_episodes():
 def test_what_does_not_divide_is_refused():
     with pytest.raises(ValueError, match="3 minibatches of whole sequences do not divide 4 env"):
         recurrent_ppo(ENV, replace(CONFIG, num_minibatches=3))
-    with pytest.raises(ValueError, match="hidden has a layer and a cell's size at least, not"):
+    with pytest.raises(
+        ValueError, match="hidden needs at least two sizes, of a layer and of the cell, not"
+    ):
         recurrent_ppo(ENV, replace(CONFIG, hidden=(8,)))
     with pytest.raises(ValueError, match=r"agent is an actor and a critic .*, not a Network"):
         ppo(ENV, CONFIG, agent=mlp(2, 2))
