@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 
 from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
 from nappo2.params import make_params
-from nappo2.recipes import double_dqn, suited_agent
+from nappo2.recipes import default_agent, double_dqn
 from nappo2.recipes._dqn import DQN
 from tests.makers.environments import Ramp, zero_action
 
@@ -119,7 +119,7 @@ def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
     kernels = {}
     for env_id in ("ALE/Pong-v5", "MiniGrid-Empty-5x5-v0", "torch/CartPole-v1"):
         env = envs.make(env_id, 2)
-        agent = suited_agent(env, (32,))
+        agent = default_agent(env, (32,))
         weights = agent.init(0)
         first = weights["torso", "0"] if "torso" in weights.keys() else weights["actor", "0"]
         kernels[env_id] = tuple(first["weight"].shape)
@@ -129,11 +129,11 @@ def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
 
 
 def test_of_images_rewards_may_be_scaled():
-    agent = suited_agent(envs.make("torch/Catch-v0"), (32,), True)
+    agent = default_agent(envs.make("torch/Catch-v0"), (32,), True)
     assert set(agent.normalizer().keys()) == {"return"}
-    assert not suited_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
-    with pytest.raises(ValueError, match="a hidden layer at least"):
-        suited_agent(envs.make("torch/Catch-v0"), ())
+    assert not default_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
+    with pytest.raises(ValueError, match="a hidden layer behind them"):
+        default_agent(envs.make("torch/Catch-v0"), ())
 
 
 @pytest.mark.parametrize(

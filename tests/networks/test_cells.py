@@ -5,15 +5,15 @@ import torch
 
 from nappo2 import from_module, make_params, mlp, ravel
 from nappo2.networks import (
-    beside,
     gru,
     lstm,
     normalized,
     recurrent_actor_critic,
-    seeing,
     separate_recurrent_actor_critic,
+    side_by_side,
     unroll,
     with_log_std,
+    with_torso,
 )
 from tests.makers.tensors import randn
 
@@ -21,8 +21,8 @@ T, B = 7, 3
 CELLS = {
     "gru": gru(4, 5),
     "lstm": lstm(4, 5),
-    "torso": seeing(mlp(4, 6), gru(6, 5)),
-    "beside": beside(gru(4, 5), lstm(4, 2)),
+    "torso": with_torso(mlp(4, 6), gru(6, 5)),
+    "side_by_side": side_by_side(gru(4, 5), lstm(4, 2)),
 }
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 
@@ -93,7 +93,7 @@ def test_populations_of_cells_are_vmapped(cell):
 
 def test_cells_compile_in_one_graph():
     """Both in one, as the tracer sees them; what the C++ compiler makes of it is its own affair."""
-    cell = CELLS["beside"]
+    cell = CELLS["side_by_side"]
     weights, xs, memory = cell.init(0).to_dict(), randn(2, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(2, B, dtype=bool)
     compiled = torch.compile(
@@ -165,6 +165,6 @@ def test_a_normalised_agent_sees_standard_deviations_from_the_mean():
 
 
 def test_a_module_can_be_a_torso():
-    cell = seeing(from_module(lambda: torch.nn.Linear(4, 6)), gru(6, 5))
+    cell = with_torso(from_module(lambda: torch.nn.Linear(4, 6)), gru(6, 5))
     memory, y = cell.apply(cell.init(0), torch.zeros(B, 5), randn(B, 4))
     assert memory.shape == y.shape == (B, 5)

@@ -118,7 +118,7 @@ def test_an_agent_whose_memory_is_of_no_use_learns_as_one_without(same):
     """A cell that replaces its memory by what it sees: the gradient is that of feed-forward PPO."""
     actor, critic = mlp(2, 8, 2), mlp(2, 8, 1)
     cell = gru(2, 2)._replace(
-        init=lambda seed: mlp(1, 1).init(seed), project=lambda w, x: x, seen_size=2,
+        init=lambda seed: mlp(1, 1).init(seed), project=lambda w, x: x, projected_size=2,
         advance=lambda w, memory, seen: seen + 0 * memory,
     )  # fmt: skip
     with_memory = recurrent_actor_critic(cell, actor, critic)
@@ -217,7 +217,9 @@ def test_evaluation_forgets_between_episodes():
 def test_what_does_not_divide_is_refused():
     with pytest.raises(ValueError, match="3 minibatches of whole sequences do not divide 4 env"):
         recurrent_ppo(ENV, replace(CONFIG, num_minibatches=3))
-    with pytest.raises(ValueError, match="hidden has a layer and a cell's size at least, not"):
+    with pytest.raises(
+        ValueError, match="hidden needs at least two sizes, of a layer and of the cell, not"
+    ):
         recurrent_ppo(ENV, replace(CONFIG, hidden=(8,)))
     with pytest.raises(ValueError, match=r"agent is an actor and a critic .*, not a Network"):
         ppo(ENV, CONFIG, agent=mlp(2, 2))
