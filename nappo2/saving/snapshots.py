@@ -233,6 +233,19 @@ def alike(fresh: Any, old: Any) -> bool:
     return type(fresh).__qualname__ == type(old).__qualname__
 
 
+def beside(fresh: Any, old: Any) -> Any:
+    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
+    if isinstance(fresh, Tensor):
+        return old.to(fresh.device)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        return type(old)(*map(beside, fresh, old))
+    if type(fresh) in (tuple, list) and len(fresh):
+        return type(old)(map(beside, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        return {name: beside(x, old[name]) for name, x in fresh.items()}
+    return old
+
+
 def close_state(pipeline: Any, state: Mapping[str, Any]) -> None:
     """Ends all that the state of a pipeline holds: workers, and simulators, each once."""
     lives = lives_of(pipeline)
