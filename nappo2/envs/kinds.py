@@ -20,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
 from nappo2.envs.mujoco_data import load_mujoco, save_mujoco
-from nappo2.saving.packing import numpy_generator
+from nappo2.saving.unpacking import numpy_generator
 
 NAMED = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType)
 CONSTANTS = (*NAMED, partial, EnvSpec)
