@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nappo2.envs.kinds import MISSING, Kind, Opaque, exactly, stateful
-from nappo2.saving.packing import numpy_generator
+from nappo2.saving.unpacking import numpy_generator
 
 LARGE = 1 << 16  # bytes from which an array that has not changed is not saved
 SCRATCH = ("efc_", "efm_", "island", "map_")  # of MuJoCo: written in each step before they are read

@@ -15,7 +15,8 @@ from gymnasium.wrappers import FrameStackObservation, NormalizeObservation, Time
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.envs.kinds import Opaque
-from nappo2.saving.packing import pack, unpack
+from nappo2.saving.packing import pack
+from nappo2.saving.unpacking import unpack
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
