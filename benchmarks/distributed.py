@@ -16,7 +16,7 @@ from nappo2 import envs
 from nappo2.recipes import PPO, ppo
 from nappo2.runs.learner import Learner
 from nappo2.schemes import on_ray, scheme
-from nappo2.schemes._workers import WorkersState
+from nappo2.schemes.workers_state import WorkersState
 
 NUM_ROLLOUTS, COLLECTORS = 8, 2
 

@@ -1,6 +1,8 @@
 """What all tests share. Shapes in the types of ``maths.returns`` are checked while they run."""
 
 import os
+from collections import Counter
+from itertools import chain
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, whoever imports it first
 
@@ -23,6 +25,26 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "ray_instance" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+BUDGET = 10.0
+"""Seconds that a test may take which is run each time."""
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how long all tests took together, and which took more than their budget."""
+    marked, seconds = {"learning", "faults", "notebooks", "docs"}, Counter()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "when", None) == "call" and not marked & set(report.keywords):
+            seconds[report.nodeid] += report.duration
+    over = [(name, x) for name, x in seconds.most_common() if x > BUDGET]
+    terminalreporter.section("durations budget")
+    terminalreporter.write_line(
+        f"{len(seconds)} tests took {seconds.total():.0f} s; {len(over)} of them more than "
+        f"{BUDGET:.0f} s each, {sum(x for _, x in over):.0f} s together"
+    )
+    for name, x in over:
+        terminalreporter.write_line(f"{x:6.1f} s {name}")
 
 
 @pytest.fixture(scope="session")

@@ -204,7 +204,7 @@ ACCEPTED = {
     "look": "shows anything",
     "check_picklable": "says of anything whether it can be sent",
     "unchanged": "gives back what it is given",
-    "as_it_is": "gives back what it is given",
+    "raw_observation": "gives back what it is given",
     "action_of": "gives back what is no decision",
     "least": "is the least of values in any batch",
     "memoryless": "remembers nothing, for any number of environments",

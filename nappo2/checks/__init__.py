@@ -8,7 +8,7 @@ called there are not decorated.
 
 from nappo2.checks.annotations import Check, Refusal, check_of, is_a, takes
 from nappo2.checks.calls import CallError, binder, checked, explained, take
-from nappo2.checks.ranges import RANGES, Range
+from nappo2.checks.ranges import RANGES, Range, positive
 from nappo2.checks.words import misfit, nearest, shown, suggestion
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "is_a",
     "misfit",
     "nearest",
+    "positive",
     "shown",
     "suggestion",
     "take",

@@ -56,7 +56,12 @@ def explained(function: Callable) -> Callable:
 
 
 def binder(make: Callable, owner: type | None = None) -> Callable[..., inspect.BoundArguments]:
-    """``(*args, **kwargs) -> arguments`` of ``make`` by name, checked; of a class, its ``owner``."""
+    """Makes ``(*args, **kwargs) -> arguments`` of ``make`` by name, checked; of a class, its ``owner``.
+
+    Raises:
+        CallError: in a call with arguments that ``make`` does not have, or without one that it needs.
+        ValueError: in a call; names the argument, what is right and what was given.
+    """
     signature = inspect.signature(make)
     name = owner.__name__ if owner else make.__qualname__.removesuffix(".__init__")
     own = [p for i, p in enumerate(signature.parameters.values()) if i or not _is_self(p)]

@@ -65,3 +65,14 @@ RANGES = {
 
 Other integers are at least 1, or at least 0 where that is the default.
 """
+
+
+def positive(**counts: int) -> None:
+    """Refuses counts that are not integers of at least 1.
+
+    Raises:
+        ValueError: names the count.
+    """
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is an integer of at least 1, not {value!r}")

@@ -1,4 +1,4 @@
-"""Two links to be swung up, in torch."""
+"""Acrobot, two links to be swung up, in torch."""
 
 import math
 
@@ -32,15 +32,15 @@ def acrobot(num_envs: int, time_limit: int = 500) -> Env:
     def step(physics, action):
         angles, speeds = runge_kutta(physics, action - 1.0).split(2, -1)
         speeds = torch.minimum(torch.maximum(speeds, -limits), limits)
-        reached = torch.cat([wrapped(angles), speeds], -1)
-        first, second = reached[:, 0], reached[:, 1]
+        next_physics = torch.cat([wrap_angle(angles), speeds], -1)
+        first, second = next_physics[:, 0], next_physics[:, 1]
         above = -first.cos() - (first + second).cos() > 1
-        return reached, above.float() - 1, above
+        return next_physics, above.float() - 1, above
 
     def observe(physics):
         first, second, *speeds = physics.unbind(-1)
-        seen = [first.cos(), first.sin(), second.cos(), second.sin(), *speeds]
-        return torch.stack(seen, -1).float()
+        columns = [first.cos(), first.sin(), second.cos(), second.sin(), *speeds]
+        return torch.stack(columns, -1).float()
 
     high = np.array([1, 1, 1, 1, *MAX_SPEEDS], np.float32)
     spaces = Box(-high, high), Discrete(3)
@@ -48,16 +48,16 @@ def acrobot(num_envs: int, time_limit: int = 500) -> Env:
 
 
 def runge_kutta(state: Tensor, torque: Tensor) -> Tensor:
-    """The state [B, 4] a time step of DT later, by the classic method of fourth order."""
-    k1 = motion(state, torque)
-    k2 = motion(state + DT / 2 * k1, torque)
-    k3 = motion(state + DT / 2 * k2, torque)
-    k4 = motion(state + DT * k3, torque)
+    """Integrates states [B, 4] over a time step of DT under torques [B], by Runge-Kutta 4."""
+    k1 = derivative(state, torque)
+    k2 = derivative(state + DT / 2 * k1, torque)
+    k3 = derivative(state + DT / 2 * k2, torque)
+    k4 = derivative(state + DT * k3, torque)
     return state + DT / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-def motion(state: Tensor, torque: Tensor) -> Tensor:
-    """The derivative of both angles and both velocities, [B, 4] (Sutton & Barto, 11.3)."""
+def derivative(state: Tensor, torque: Tensor) -> Tensor:
+    """The derivative of both angles and velocities, [B, 4], by time (Sutton & Barto, example 11.3)."""
     first, second, speed1, speed2 = state.unbind(-1)
     sin, cos = second.sin(), second.cos()
     d1, d2 = 3.5 + cos, 1.25 + 0.5 * cos
@@ -70,7 +70,7 @@ def motion(state: Tensor, torque: Tensor) -> Tensor:
     return torch.stack([speed1, speed2, pull1, pull2], -1)
 
 
-def wrapped(angle: Tensor) -> Tensor:
-    """The same angle within -pi and pi; one that is there already keeps its bits."""
+def wrap_angle(angle: Tensor) -> Tensor:
+    """Angles [B] within -pi and pi; one that is there already keeps its bits."""
     turns = ((angle.abs() - math.pi) / (2 * math.pi)).ceil().clamp(min=0)
     return angle - angle.sign() * turns * 2 * math.pi

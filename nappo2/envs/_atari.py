@@ -28,7 +28,7 @@ class AtariState(NamedTuple):
 def atari(
     env_id: str, num_envs: int = 1, *, noop_max: int = 30, fire: bool = True, threads: int = 1
 ) -> Env:
-    """Games of Atari as Mnih et al. play them (https://doi.org/10.1038/nature14236).
+    """Atari games with the preprocessing of Mnih et al. (https://doi.org/10.1038/nature14236).
 
     A step is four frames with one action, whose last two are joined by their maximum, in grey and
     84 x 84; observations are the last four of these, [B, 4, 84, 84] bytes, black before an
@@ -45,6 +45,9 @@ def atari(
             such a button. In the first step of a further life that is done instead of the action.
         threads: in which the emulators run.
 
+    Returns:
+        The environment, with observations [B, 4, 84, 84] uint8.
+
     Raises:
         ValueError: if there is no such game, or ale-py is not installed.
     """
@@ -52,7 +55,7 @@ def atari(
     game, sticky = game_of(env_id)
     from ale_py.vector_env import AtariVectorEnv
 
-    def vectorised(num: int):
+    def make_vector(num: int):
         return AtariVectorEnv(
             game,
             num,
@@ -65,13 +68,13 @@ def atari(
             reward_clipping=False,
         )
 
-    probe = vectorised(1)
+    probe = make_vector(1)
     actions = probe.ale.get_action_set()
     probe.close()
     fires = fire and len(actions) > 2 and actions[FIRE].name == "FIRE"
 
     def reset(seed):
-        envs = vectorised(num_envs)
+        envs = make_vector(num_envs)
         seeds = np.array([s % 2**31 for s in split(seed, num_envs)])
         observation, info = envs.reset(seed=seeds)
         settings = f"{env_id}, {noop_max}, {fire}"
@@ -79,27 +82,27 @@ def atari(
         return state, torch.from_numpy(observation)
 
     def step(state, action):
-        chosen = action.numpy()
+        actions = action.numpy()
         if fires and state.lost.any():
-            chosen = np.where(state.lost, FIRE, chosen)
-        observation, reward, terminated, truncated, info = state.envs.step(chosen)
-        observation, points = torch.from_numpy(observation), torch.from_numpy(reward).float()
-        ended, reached = terminated | truncated, observation
+            actions = np.where(state.lost, FIRE, actions)
+        observation, reward, terminated, truncated, info = state.envs.step(actions)
+        observation, reward = torch.from_numpy(observation), torch.from_numpy(reward).float()
+        ended, next_observation = terminated | truncated, observation
         if ended.any():
-            final = torch.from_numpy(info["final_obs"])
-            reached = torch.where(torch.from_numpy(ended).view(-1, 1, 1, 1), final, observation)
+            mask = torch.from_numpy(ended).view(-1, 1, 1, 1)
+            next_observation = torch.where(mask, torch.from_numpy(info["final_obs"]), observation)
         lost = (info["lives"] < state.lives) & ~ended
         flags = torch.from_numpy(terminated | lost), torch.from_numpy(truncated)
-        told = EpisodeCount(points, torch.from_numpy(ended))
-        outcome = Transition(reached, points.sign(), *flags, told)
-        return state._replace(lives=info["lives"].copy(), lost=lost), observation, outcome
+        game = EpisodeCount(reward, torch.from_numpy(ended))
+        transition = Transition(next_observation, reward.sign(), *flags, game)
+        return state._replace(lives=info["lives"].copy(), lost=lost), observation, transition
 
     spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
     return Env(reset, step, *spaces, num_envs, env_id, lambda state: state.envs.close())
 
 
 def is_atari(env_id: str) -> bool:
-    """Whether an id is one of Atari's."""
+    """Tests whether an id is that of an Atari game."""
     return isinstance(env_id, str) and ID.fullmatch(env_id) is not None
 
 
@@ -109,8 +112,8 @@ def game_of(env_id: str) -> tuple[str, float]:
     Raises:
         ValueError: if there is none, or ale-py is not installed.
     """
-    found = ID.fullmatch(env_id)
-    if found is None:
+    match = ID.fullmatch(env_id)
+    if match is None:
         raise ValueError(
             f"Atari's environments are called ALE/Pong-v5 or PongNoFrameskip-v4, not {env_id!r}"
         )
@@ -120,8 +123,8 @@ def game_of(env_id: str) -> tuple[str, float]:
         raise ValueError(
             f"{env_id} is played by ale-py, which is GPL and not installed: pip install 'nappo2[atari]'"
         ) from error
-    known = {rom.replace("_", ""): rom for rom in get_all_rom_ids()}
-    name = found["new"] or found["old"]
-    if name.lower() not in known:
-        raise ValueError(f"ale-py has no game {name!r} for {env_id}; it has {', '.join(known)}")
-    return known[name.lower()], 0.0 if found["version"] == "4" else STICKY
+    roms = {rom.replace("_", ""): rom for rom in get_all_rom_ids()}
+    name = match["new"] or match["old"]
+    if name.lower() not in roms:
+        raise ValueError(f"ale-py has no game {name!r} for {env_id}; it has {', '.join(roms)}")
+    return roms[name.lower()], 0.0 if match["version"] == "4" else STICKY

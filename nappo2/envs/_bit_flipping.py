@@ -10,7 +10,7 @@ from nappo2.envs.physics import physics_env
 
 @checked
 def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
-    """The example of hindsight's paper (Andrychowicz et al., https://arxiv.org/abs/1707.01495, 3.1).
+    """Bits to be flipped until they equal a goal (Andrychowicz et al., https://arxiv.org/abs/1707.01495).
 
     Observations are ``observation``, ``achieved_goal`` (both the bits, 0 or 1) and
     ``desired_goal``, each [B, num_bits]. An action flips a bit. A step is worth -1, and 0 when
@@ -23,8 +23,8 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     def step(physics, action):
         bits, goal = physics.unbind(1)
         bits = bits ^ torch.nn.functional.one_hot(action, num_bits)
-        reached = (bits == goal).all(-1)
-        return torch.stack([bits, goal], 1), reached.float() - 1, reached
+        is_equal = (bits == goal).all(-1)
+        return torch.stack([bits, goal], 1), is_equal.float() - 1, is_equal
 
     def observe(physics):
         bits, goal = physics.float().unbind(1)
@@ -38,11 +38,11 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
 
 @explained
 def bits_reward(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
-    """What a step is worth that led to ``achieved``, [...] of [..., num_bits]."""
+    """The reward [...] float32 of a step to ``achieved`` [..., num_bits]: 0 at the goal, else -1."""
     return bits_reached(achieved, desired).float() - 1
 
 
 @explained
 def bits_reached(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
-    """Whether all bits are those of the goal."""
+    """Tests whether all bits equal those of the goal: [...] bool of two [..., num_bits]."""
     return (achieved == desired).all(-1)

@@ -1,4 +1,4 @@
-"""A pole on a cart, in torch."""
+"""CartPole, a pole on a cart, in torch."""
 
 import math
 
@@ -34,11 +34,11 @@ def cartpole(num_envs: int, time_limit: int = 500) -> Env:
         lever = HALF_LENGTH * (4 / 3 - POLE_MASS * cos.square() / MASS)
         torque = (GRAVITY * sin - cos * push) / lever
         pull = push - MOMENT * torque * cos / MASS
-        reached = torch.stack(
+        next_physics = torch.stack(
             [x + DT * velocity, velocity + DT * pull, angle + DT * spin, spin + DT * torque], -1
         )
-        fell = (reached[:, 0].abs() > MAX_POSITION) | (reached[:, 2].abs() > MAX_ANGLE)
-        return reached, torch.ones(len(reached), device=reached.device), fell
+        fell = (next_physics[:, 0].abs() > MAX_POSITION) | (next_physics[:, 2].abs() > MAX_ANGLE)
+        return next_physics, torch.ones(len(next_physics), device=next_physics.device), fell
 
     high = np.array([2 * MAX_POSITION, np.inf, 2 * MAX_ANGLE, np.inf], np.float32)
     spaces = Box(-high, high), Discrete(2)

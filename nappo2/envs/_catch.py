@@ -1,4 +1,4 @@
-"""A ball to be caught, seen as an image, in torch."""
+"""Catch, a falling ball observed as an image, in torch."""
 
 import torch
 from gymnasium.spaces import Box, Discrete
@@ -20,8 +20,13 @@ def catch(num_envs: int, rows: int = 10, columns: int = 5, pixels: int = 1) -> E
     are bytes, 255 at the ball and the paddle, [B, 1, rows * pixels, columns * pixels].
 
     Args:
-        rows, columns: of the board.
+        num_envs: B.
+        rows: of the board.
+        columns: of the board.
         pixels: to a side of a cell.
+
+    Returns:
+        The environment, with three discrete actions.
 
     Raises:
         ValueError: if a size is not at least 1, or there is no row to fall to.

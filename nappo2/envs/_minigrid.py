@@ -1,4 +1,4 @@
-"""MiniGrid's and BabyAI's worlds of cells."""
+"""The grid worlds of MiniGrid and BabyAI."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ PREFIXES = "MiniGrid-", "BabyAI-"
 
 @checked
 def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """What is in the 7 x 7 cells ahead, as images [B, 3, 7, 7]: objects, colours and states.
+    """MiniGrid and BabyAI: the 7 x 7 cells ahead as images [B, 3, 7, 7] of objects, colours and states.
 
     Their numbers are spread over a byte, as networks scale bytes to [0, 1]. The mission is not
-    seen. For another view, give ``from_gym`` a function that makes it, such as
+    observed. For another view, give ``from_gym`` a function that makes it, such as
     ``lambda: minigrid.wrappers.FlatObsWrapper(gymnasium.make(env_id))``.
 
     Raises:
@@ -32,14 +32,14 @@ def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         raise ValueError(
             f"{env_id} is of minigrid, which is not installed: pip install 'nappo2[minigrid]'"
         ) from error
-    return from_gym(env_id, num_envs, wrappers=(ahead, *kwargs.pop("wrappers", ())), **kwargs)
+    return from_gym(env_id, num_envs, wrappers=(image_only, *kwargs.pop("wrappers", ())), **kwargs)
 
 
-def ahead(env: gymnasium.Env) -> gymnasium.Env:
-    """The image out of MiniGrid's dictionaries, as bytes [3, 7, 7]."""
+def image_only(env: gymnasium.Env) -> gymnasium.Env:
+    """Replaces the dictionaries of MiniGrid by their image, bytes [3, 7, 7]."""
     shape = np.roll(env.observation_space["image"].shape, 1)
     return TransformObservation(
         env,
-        lambda seen: np.moveaxis(seen["image"] * STEPS, -1, 0),
+        lambda observation: np.moveaxis(observation["image"] * STEPS, -1, 0),
         Box(0, 255, tuple(shape), np.uint8),
     )

@@ -1,4 +1,4 @@
-"""Environments of which less is seen."""
+"""Environments with fewer observations: partially observed versions of others."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,15 @@ from nappo2.envs.observations import is_box
 
 @checked
 def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
-    """The environment, of whose observations [B, n] only the entries at ``indices`` are seen.
+    """Keeps only some entries of the observations [B, n] of an environment.
+
+    Args:
+        env: an environment with vectors as observations.
+        indices: the entries that stay, in this order.
+        name: of the new environment; by default that of ``env`` with the indices.
+
+    Returns:
+        An environment with observations [B, len(indices)].
 
     Raises:
         ValueError: if observations are no vectors, or have no such entries.
@@ -25,25 +33,25 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
         raise ValueError(
             f"observations of {env.name} have entries 0 to {space.shape[0] - 1}, not {indices}"
         )
-    seen, index = list(indices), torch.tensor(indices)
+    columns, index = list(indices), torch.tensor(indices)
 
     def reset(seed):
         state, observation = env.reset(seed)
         return state, observation.index_select(1, index)
 
     def step(state, action):
-        state, observation, outcome = env.step(state, action)
-        reached = outcome.observation.index_select(1, index)
-        return state, observation.index_select(1, index), outcome._replace(observation=reached)
+        state, observation, transition = env.step(state, action)
+        part = transition.observation.index_select(1, index)
+        return state, observation.index_select(1, index), transition._replace(observation=part)
 
     def many(n):
-        return observing(env.many(n), seen, name)
+        return observing(env.many(n), columns, name)
 
     physics = physics_of(env) and env.physics._replace(
-        observe=lambda at: env.physics.observe(at).index_select(1, index), env_step=step
+        observe=lambda physics: env.physics.observe(physics).index_select(1, index), env_step=step
     )
-    part = Box(space.low[seen], space.high[seen], dtype=space.dtype)
-    name = name or f"{env.name} seen at {seen}"
+    part = Box(space.low[columns], space.high[columns], dtype=space.dtype)
+    name = name or f"{env.name} seen at {columns}"
     return env._replace(
         reset=reset,
         step=step,
@@ -56,5 +64,5 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
 
 @checked
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:
-    """CartPole-v1 without its velocities: position and angle, [B, 2]; one has to remember."""
+    """CartPole-v1 without its velocities: position and angle, [B, 2]; it takes memory to solve."""
     return observing(cartpole(num_envs, time_limit), (0, 2), "masked cartpole")

@@ -33,8 +33,8 @@ def pendulum(num_envs: int, time_limit: int = 200) -> Env:
         cost = upright.square() + 0.1 * speed.square() + 0.001 * torque.square()
         pull = 3 * GRAVITY / (2 * LENGTH) * angle.sin() + 3.0 / (MASS * LENGTH**2) * torque
         speed = (speed + pull * DT).clamp(-MAX_SPEED, MAX_SPEED)
-        reached = torch.stack([angle + speed * DT, speed], -1)
-        return reached, -cost.float(), torch.zeros_like(upright, dtype=torch.bool)
+        next_physics = torch.stack([angle + speed * DT, speed], -1)
+        return next_physics, -cost.float(), torch.zeros_like(upright, dtype=torch.bool)
 
     def observe(physics):
         angle, speed = physics.unbind(-1)

@@ -1,4 +1,4 @@
-"""PyBullet's locomotion and manipulation environments, in the port to Gymnasium."""
+"""The locomotion and manipulation environments of PyBullet, in the port to Gymnasium."""
 
 import ctypes
 import os
@@ -13,8 +13,8 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import vector_of
-from nappo2.envs.saving import layers, load_layers, save_known, save_layer
-from nappo2.envs.seal import is_sealed, seal_of
+from nappo2.envs.saving import layers, load_layers, save_layer, save_transparent
+from nappo2.envs.signature import is_signed, sign
 
 PYBULLET = tuple(
     f"{name}BulletEnv-v0"
@@ -37,13 +37,20 @@ def pybullet(
     trust_worlds: bool = False,
     **kwargs: Any,
 ) -> Env:
-    """One of the thirteen ``*BulletEnv-v0``; other arguments as those of ``from_gym``.
+    """One of the thirteen ``*BulletEnv-v0``.
 
     Args:
         env_id: such as ``AntBulletEnv-v0``.
+        num_envs: B.
+        wrappers: around each environment, from the inside to the outside.
+        info_keywords: numbers that an environment tells of the last step of an episode.
         trust_worlds: whether a run may be resumed with the simulators of another user: Bullet reads
             them, and a file that is made to do harm could do it there. Without, their episodes
             begin anew.
+        **kwargs: for the environment.
+
+    Returns:
+        The environment, whose simulators can be saved.
 
     Raises:
         ValueError: if there is none of this id.
@@ -69,9 +76,9 @@ HANDLES = ("physicsClientId", "ownsPhysicsClient", "stateId")  # of this process
 
 
 def _save(envs: list[Any], unchanged: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Wrappers; what environments and robots know; and worlds, contacts and all, as Bullet writes them."""
+    """The attributes of all layers, and the worlds with their contacts, as Bullet writes them."""
     saving = Saving(unchanged)
-    saving.stand(layer for env in envs for layer in _layers(env))
+    saving.add_layers(layer for env in envs for layer in _layers(env))
     roots = [_save_layers(env, saving) for env in envs]
     worlds = [_world(env) for env in envs]
     return {"nodes": saving.nodes, "roots": roots, "worlds": worlds}
@@ -79,12 +86,12 @@ def _save(envs: list[Any], unchanged: frozenset[str] = frozenset()) -> dict[str,
 
 def _save_layers(env: Any, saving: Saving) -> list:
     *wrappers, inner, robot = _layers(env)
-    known = [save_known(x, saving, *HANDLES) for x in (inner, robot)]
-    return [save_layer(layer, saving) for layer in wrappers] + known
+    data = [save_transparent(x, saving, *HANDLES) for x in (inner, robot)]
+    return [save_layer(layer, saving) for layer in wrappers] + data
 
 
 def _layers(env: Any) -> list[Any]:
-    """Its wrappers, the environment, and the robot in it."""
+    """The wrappers of an environment, itself, and its robot."""
     return [*layers(env), env.unwrapped.robot]
 
 
@@ -93,24 +100,24 @@ def _world(env: Any) -> dict[str, Any]:
         path = Path(folder) / "world.bullet"
         env.unwrapped._p.saveBullet(str(path))
         data = path.read_bytes()
-    return {"data": data, "seal": seal_of(data)}
+    return {"data": data, "signature": sign(data)}
 
 
 def _load(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
-    """Moves environments to where those were that are saved.
+    """Moves environments to the states that ``_save`` returned.
 
     Raises:
-        ValueError: if they are others, or their worlds are not of this user.
+        ValueError: if these were of other environments, or their worlds are not of this user.
     """
     if len(envs) != len(saved["roots"]):
         raise ValueError(f"{len(saved['roots'])} environments were saved, and here are {len(envs)}")
-    if not trust_worlds and not all(is_sealed(**world) for world in saved["worlds"]):
+    if not trust_worlds and not all(is_signed(**world) for world in saved["worlds"]):
         raise ValueError(
             "Bullet's worlds were saved by another user or machine; if you trust the file, "
             "envs.make(..., trust_worlds=True) loads them"
         )
     loading = Loading(saved["nodes"])
-    loading.stand(layer for env in envs for layer in _layers(env))
+    loading.add_layers(layer for env in envs for layer in _layers(env))
     for env, roots, world in zip(envs, saved["roots"], saved["worlds"], strict=True):
         load_layers(_layers(env), roots, loading)
         with tempfile.TemporaryDirectory() as folder:
@@ -121,17 +128,17 @@ def _load(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
 
 @contextmanager
 def silent(*descriptors: int) -> Iterator[None]:
-    """Keeps what C code prints off the standard output, whose last line is the result of a run."""
+    """Silences C code, as the last line of the standard output is the result of a run."""
     libc = ctypes.CDLL(None)
     libc.fflush(None)
-    kept, nowhere = [os.dup(fd) for fd in descriptors], os.open(os.devnull, os.O_WRONLY)
+    copies, null = [os.dup(fd) for fd in descriptors], os.open(os.devnull, os.O_WRONLY)
     for fd in descriptors:
-        os.dup2(nowhere, fd)
+        os.dup2(null, fd)
     try:
         yield
     finally:
-        libc.fflush(None)  # while it still goes nowhere
-        for fd, copy in zip(descriptors, kept, strict=True):
+        libc.fflush(None)  # while it still goes to the null device
+        for fd, copy in zip(descriptors, copies, strict=True):
             os.dup2(copy, fd)
             os.close(copy)
-        os.close(nowhere)
+        os.close(null)

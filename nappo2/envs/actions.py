@@ -1,4 +1,4 @@
-"""What actions are: a spec, made once from a space, which everything else reads.
+"""Action specs: made once from a space, they say how actions are batched, sampled and scaled.
 
 A new space is one new function, registered for its class: ``@action_spec.register``.
 """
@@ -19,21 +19,20 @@ from nappo2.maths.distributions import Distribution, categorical, normal
 
 @checked
 class ActionSpec(NamedTuple):
-    """Actions of one environment, and how a batch has them.
+    """How the actions of an environment are batched, sampled and scaled.
 
     Attributes:
-        kind: what recipes call them: ``discrete``, ``continuous``, or ``unbounded`` if they are
-            continuous and a bound is infinite.
-        size: how many outputs a network has for them: a logit for each choice, a mean for each
-            dimension.
-        shape: of one in a batch.
+        kind: ``discrete``, ``continuous``, or ``unbounded`` if they are continuous and a bound is
+            infinite.
+        size: number of network outputs: a logit for each choice, a mean for each dimension.
+        shape: of one action in a batch.
         dtype: in a batch.
-        distribution: from which a policy draws them; its ``num_outputs(size)`` are ``size`` and
+        distribution: from which a policy samples; its ``num_outputs(size)`` are ``size`` and
             ``log_stds``.
-        uniform: ``(num_envs, generator) -> actions``: any of them with the same chance.
+        uniform: ``(num_envs, generator) -> actions`` [num_envs, *shape], uniformly distributed.
         to_env: ``actions [B, *shape] -> actions`` of the space, one for each environment.
-        log_stds: how many log standard deviations stand behind a network's outputs, which no
-            observation changes.
+        log_stds: number of log standard deviations after a network's outputs, parameters that do
+            not depend on the observation.
     """
 
     kind: str
@@ -46,7 +45,7 @@ class ActionSpec(NamedTuple):
     log_stds: int = 0
 
     def fits(self, actions: Tensor, num_envs: int) -> bool:
-        """Whether these are actions, [num_envs, *shape], of so many environments."""
+        """Tests whether a tensor has the shape [num_envs, *shape] and a dtype of actions."""
         is_float = actions.is_floating_point() == self.dtype.is_floating_point
         return is_float and tuple(actions.shape) == (num_envs, *self.shape)
 
@@ -57,7 +56,7 @@ def action_spec(space: Space) -> ActionSpec:
     """The spec of a space of actions, by the class of the space.
 
     Raises:
-        NotImplementedError: if there is none for it, or it has no numbers; says which have one.
+        NotImplementedError: if this class has no spec, or the space has no numbers.
     """
     raise NotImplementedError(
         f"actions in {space}; nappo2 takes a Box or Discrete. "
@@ -100,17 +99,18 @@ def _(space: Box) -> ActionSpec:
 
 
 def box_actions(space: Box) -> Callable[[Tensor], np.ndarray]:
-    """``actions [B, A] -> [B, *shape]``, all of which are in the space.
+    """The function that maps actions [B, A] to arrays [B, *shape] in the space.
 
     In each dimension that is bounded, -1 is the lower bound, 1 the upper one and 0 the middle;
-    integers are rounded. Where a bound is infinite, an action is what it is, within the other bound.
+    integers are rounded. Where a bound is infinite, an action keeps its value, clipped at the other
+    bound.
     """
-    scale, shape = scaled_to(space), space.shape
+    scale, shape = action_scale(space), space.shape
     return lambda actions: scale(actions.numpy().reshape(len(actions), *shape))
 
 
-def scaled_to(space: Box) -> Callable[[np.ndarray], np.ndarray]:
-    """``[..., *shape] -> [..., *shape]``: actions in [-1, 1] as actions of ``space``.
+def action_scale(space: Box) -> Callable[[np.ndarray], np.ndarray]:
+    """The function that maps actions [..., *shape] in [-1, 1] to actions [..., *shape] of ``space``.
 
     Computed in float64, whatever the dtype of the space, where no bound overflows; the ends are the
     bounds themselves, bit for bit.
@@ -123,23 +123,23 @@ def scaled_to(space: Box) -> Callable[[np.ndarray], np.ndarray]:
     least, most = np.where(bounded, -1.0, below), np.where(bounded, 1.0, above)
     with np.errstate(invalid="ignore", over="ignore"):
         centre = np.where(bounded, below / 2 + above / 2, 0.0)
-        reach = np.where(bounded, above / 2 - below / 2, 1.0)
+        half_width = np.where(bounded, above / 2 - below / 2, 1.0)
 
-    def straight(action):
-        """Where rounding leads to the bounds at the ends, it leads nowhere beyond them between."""
-        return (centre + reach * action.clip(-1, 1)).astype(dtype)
+    def scale_exact(action):
+        """Needs no clipping: -1 and 1 are rounded to the bounds, so nothing between is beyond them."""
+        return (centre + half_width * action.clip(-1, 1)).astype(dtype)
 
-    def scaled(action):
+    def scale_clipped(action):
         action = action.astype(np.float64).clip(least, most)
-        value = centre + reach * action
+        value = centre + half_width * action
         value = value if dtype.kind == "f" else np.rint(value)
         with np.errstate(over="ignore", invalid="ignore"):
             value = value.astype(dtype)
         value = np.where(action <= least, low, np.where(action >= most, high, value))
-        return np.clip(value, low, high) if dtype.kind != "b" else value  # rounding leads beyond
+        return np.clip(value, low, high) if dtype.kind != "b" else value  # rounding may lead beyond
 
     if dtype.kind != "f" or not bounded.all():
-        return scaled
+        return scale_clipped
     with np.errstate(over="ignore"):
-        ends = (centre - reach).astype(dtype), (centre + reach).astype(dtype)
-    return straight if np.array_equal(ends, (low, high)) else scaled
+        ends = (centre - half_width).astype(dtype), (centre + half_width).astype(dtype)
+    return scale_exact if np.array_equal(ends, (low, high)) else scale_clipped

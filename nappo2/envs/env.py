@@ -17,7 +17,7 @@ from nappo2.envs.observations import ObservationSpec, observation_spec
 
 
 class EpisodeCount(NamedTuple):
-    """What is counted of a step, where that is not what is learnt from.
+    """What episode statistics count of a step, where that is not what is learnt from.
 
     Attributes:
         reward: before it was clipped, [B].
@@ -31,14 +31,14 @@ class EpisodeCount(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What an action led to; plain tensors, as they are made once per step.
+    """The result of an action, in plain tensors.
 
     Attributes:
-        observation: the one reached, before any reset, [B, ...].
+        observation: after the action and before any reset, [B, ...].
         reward: [B].
-        terminated: whether it is terminal, so that nothing follows it, [B] bool.
+        terminated: whether a terminal state was reached, so that nothing follows, [B] bool.
         truncated: whether the episode was cut off here, [B] bool.
-        game: of which returns and lengths are reported, where these are not those of the above.
+        game: what episode statistics count, if not the reward and the flags above.
     """
 
     observation: Tensor
@@ -49,14 +49,14 @@ class Transition(NamedTuple):
 
 
 class Physics(NamedTuple):
-    """What an environment in torch is made of, so that a whole rollout of it can be compiled.
+    """The functions of an environment in torch, of which a whole rollout can be compiled.
 
     Attributes:
         start: ``(num_envs, generator) -> physics``, of new episodes.
         step: ``(physics, action) -> (physics, reward, terminated)``.
         observe: ``physics -> observation``.
         time_limit: steps after which an episode is truncated.
-        env_step: the ``step`` that these make; an environment with another one has other physics.
+        env_step: the ``Env.step`` made of these; a wrapper has another one, and so no physics.
     """
 
     start: Callable[[int, Generator], Tensor]
@@ -72,22 +72,22 @@ class Env(NamedTuple):
 
     Attributes:
         reset: ``seed -> (state, observation)``.
-        step: ``(state, action) -> (state, observation, outcome)``. An episode
-            that ends is reset at once: ``observation`` is the one to act on,
-            ``outcome.observation`` the one that was reached.
-        observation_space: of one environment, one that has an ``observation_spec``.
-        action_space: of one environment, one that has an ``action_spec``.
+        step: ``(state, action) -> (state, observation, transition)``. An episode that ends is reset
+            at once: ``observation`` is the one to act on next, ``transition.observation`` the
+            last one of the episode.
+        observation_space: of one environment; it has an ``observation_spec``.
+        action_space: of one environment; it has an ``action_spec``.
         num_envs: B.
-        name: what messages call it.
-        close: ``state -> None``: frees what the state holds outside of this process's memory.
-        render: ``state -> frame``, a picture [height, width, 3] of the first environment, or None
-            if it was made without one; None where there are no pictures.
-        many: ``n -> Env`` of n * B, which moves at once what n of these would; its ``reset`` takes
-            a seed for each of them. None where there is none.
+        name: in messages.
+        close: ``state -> None``: frees resources outside of this process's memory.
+        render: ``state -> frame``, a picture [height, width, 3] uint8 of the first environment, or
+            None if it was made without a render mode; None if the environment has no pictures.
+        many: ``n -> Env`` of n * B environments that move at once; its ``reset`` takes n seeds.
+            None if there is no such version.
         save: ``state -> saved``, tensors, arrays and numbers in dictionaries, tuples and lists;
-            None where there is more in a state than that.
-        load: ``(state, saved) -> state``: any state, moved to where the saved one was.
-        physics: what it is made of, if it is in torch; its state is then a PhysicsState.
+            None if a state holds more than these.
+        load: ``(state, saved) -> state``: moves a state to the saved one.
+        physics: the functions of an environment in torch; its state is then a PhysicsState.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -105,17 +105,17 @@ class Env(NamedTuple):
 
     @property
     def observation_spec(self) -> ObservationSpec:
-        """The spec of its observations; NotImplementedError if its space has none."""
+        """The spec of the observations; NotImplementedError if their space has none."""
         return observations_of(self.name, self.observation_space)
 
     @property
     def action_spec(self) -> ActionSpec:
-        """The spec of its actions; NotImplementedError if its space has none."""
+        """The spec of the actions; NotImplementedError if their space has none."""
         return actions_of(self.name, self.action_space)
 
     @staticmethod
     def of(value: Any) -> Any:
-        """An id stands for one environment; all else for itself."""
+        """Makes one environment of an id; returns any other value as it is."""
         if not isinstance(value, str):
             return value
         from nappo2.envs.families import make
@@ -128,28 +128,28 @@ class Env(NamedTuple):
 
 
 def observations_of(name: str, space: Space) -> ObservationSpec:
-    """The spec of the observations of an environment of this name.
+    """The spec of a space of observations, with errors that name the environment.
 
     Raises:
-        NotImplementedError: if the space has none; names the environment.
+        NotImplementedError: if the space has none.
     """
     return _spec_of(name, observation_spec, space)
 
 
 def actions_of(name: str, space: Space) -> ActionSpec:
-    """The spec of the actions of an environment of this name; errors are those of the above."""
+    """The spec of a space of actions, with errors that name the environment."""
     return _spec_of(name, action_spec, space)
 
 
 def _spec_of(name: str, make: Callable[[Space], Any], space: Space) -> Any:
     try:
-        return _made_once(make, Identity(space))
+        return _cached_spec(make, Identity(space))
     except NotImplementedError as error:
         raise NotImplementedError(f"{name} has {error}") from None
 
 
 class Identity(NamedTuple):
-    """A space, as the key of a cache: spaces have no hash."""
+    """A space as the key of a cache, by identity: spaces have no hash."""
 
     space: Space
 
@@ -161,18 +161,18 @@ class Identity(NamedTuple):
 
 
 @lru_cache(256)
-def _made_once(make: Callable[[Space], Any], key: Identity) -> Any:
+def _cached_spec(make: Callable[[Space], Any], key: Identity) -> Any:
     return make(key.space)
 
 
 @explained
 def physics_of(env: Env) -> Physics | None:
-    """What it is made of; None if it is not in torch, or a wrapper's ``step`` is around it."""
+    """The physics of an environment; None if it is not in torch, or a wrapper has replaced ``step``."""
     return env.physics if env.physics and env.physics.env_step is env.step else None
 
 
 @explained
-def counted(outcome: Transition) -> EpisodeCount:
-    """What is counted of a step: the game, or what is learnt from, if that is the same."""
-    done = outcome.terminated | outcome.truncated
-    return EpisodeCount(outcome.reward, done) if outcome.game is None else outcome.game
+def counted(transition: Transition) -> EpisodeCount:
+    """What episode statistics count of a step: ``game`` if there is one, else reward and done."""
+    done = transition.terminated | transition.truncated
+    return EpisodeCount(transition.reward, done) if transition.game is None else transition.game

@@ -1,4 +1,4 @@
-"""Environments by name."""
+"""Environments by id: ``make`` looks up which library has one and adds frame skips and stacks."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -47,7 +47,7 @@ def make(
     info_keywords: Sequence[str] = (),
     **kwargs: Any,
 ) -> Env:
-    """Environments by id: of torch, PyBullet, Atari, MiniGrid, Panda, Fetch, or any of Gymnasium.
+    """Makes environments by id: of torch, PyBullet, Atari, MiniGrid, Panda, Fetch, or any of Gymnasium.
 
     Args:
         env_id: such as ``torch/CartPole-v1``, ``AntBulletEnv-v0``, ``ALE/Pong-v5``, ``Ant-v5``; or a
@@ -56,30 +56,33 @@ def make(
         frame_skip: how often each action is done; rewards are summed.
         frame_stack: of how many observations each consists, the newest last.
         monitor: a folder for files of all episodes, as ``monitored`` writes them.
-        info_keywords: what these files have beside return, length and time.
+        info_keywords: columns of these files beside return, length and time.
         **kwargs: for the environment.
+
+    Returns:
+        The environment; the docs of ``from_gym``, ``atari`` and ``pybullet`` say what it observes.
 
     Raises:
         ValueError: if nothing has this id, or does not take an argument; names it.
-        NotImplementedError: for spaces that no policy of nappo2 can see or do.
+        NotImplementedError: for a space of observations or actions that has no spec.
     """
-    maker, frames = maker_of(env_id), _frames(frame_skip, frame_stack)
-    known = arguments_of(maker)
-    if frames and "wrappers" not in known:
+    maker, frames = maker_of(env_id), _frame_wrappers(frame_skip, frame_stack)
+    names = arguments_of(maker)
+    if frames and "wrappers" not in names:
         raise ValueError(f"{env_id} has frames of its own; frame_skip and frame_stack stay 1")
     kwargs |= {"wrappers": (*kwargs.get("wrappers", ()), *frames)} if frames else {}
     kwargs |= {"info_keywords": info_keywords} if info_keywords else {}
-    refused = [] if "kwargs" in known else [name for name in kwargs if name not in known]
+    refused = [] if "kwargs" in names else [name for name in kwargs if name not in names]
     if refused:
         raise ValueError(
-            f"{env_id} takes no argument {refused[0]!r}; it takes {', '.join(known) or 'none'}"
+            f"{env_id} takes no argument {refused[0]!r}; it takes {', '.join(names) or 'none'}"
         )
     env = maker(num_envs=num_envs, **kwargs)
     return env if monitor is None else monitored(env, monitor, info_keywords)
 
 
 def maker_of(env_id: str | Callable) -> Callable[..., Env]:
-    """What makes environments of this id, or of what this function makes."""
+    """The function of this package that makes environments of an id, or of a user's function."""
     if not isinstance(env_id, str):
         return partial(from_gym, env_id)
     if env_id in TORCH:
@@ -94,12 +97,12 @@ def maker_of(env_id: str | Callable) -> Callable[..., Env]:
 
 
 def arguments_of(maker: Callable[..., Env]) -> list[str]:
-    """What it takes beside the number of environments; "kwargs" and what ``from_gym`` does, if any."""
+    """The arguments of a maker beside id and number; with "kwargs", also those of ``from_gym``."""
     names = [name for name in signature(maker).parameters if name not in ("env_id", "num_envs")]
     return [*names, "wrappers", "info_keywords"] if "kwargs" in names else names
 
 
-def _frames(skip: int, stack: int) -> tuple[Callable, ...]:
+def _frame_wrappers(skip: int, stack: int) -> tuple[Callable, ...]:
     positive(frame_skip=skip, frame_stack=stack)
     skips = (partial(FrameSkip, num=skip),) if skip > 1 else ()
     return skips + ((partial(frame_stacked, num=stack),) if stack > 1 else ())

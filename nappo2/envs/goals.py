@@ -1,4 +1,4 @@
-"""Goal environments of packages: panda-gym's (PyBullet) and gymnasium-robotics' (MuJoCo)."""
+"""Goal environments of panda-gym (PyBullet) and gymnasium-robotics (MuJoCo)."""
 
 import importlib
 import re
@@ -22,12 +22,12 @@ PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
 
 @checked
 def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """A goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``; arguments as of ``from_gym``.
+    """Makes a goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``, as ``from_gym`` does.
 
     Observations are ``observation``, ``achieved_goal`` and ``desired_goal``, each [B, ...] float32.
 
     Raises:
-        ValueError: if nothing has this id, what registers it is not installed, or it has no goals.
+        ValueError: if nothing has this id, its package is not installed, or it has no goals.
     """
     env = registered(env_id, num_envs, **kwargs)
     if env.observation_spec.kind != "goals":
@@ -36,7 +36,7 @@ def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
 
 
 def registered(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
-    """``from_gym`` of an id that Gymnasium has, or that one of ``PACKAGES`` registers.
+    """Makes environments of an id that Gymnasium has, or that one of ``PACKAGES`` registers.
 
     Raises:
         ValueError: if nothing has this id; names the packages that are not installed.
@@ -49,7 +49,7 @@ def registered(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
             raise ValueError(f"{error}; not installed are {', '.join(missing)}") from error
     if module_of(env_id) not in PACKAGES:
         return from_gym(env_id, num_envs, **kwargs)
-    with silent(1, 2):  # PyBullet announces itself
+    with silent(1, 2):  # PyBullet prints its version
         env = from_gym(env_id, num_envs, **kwargs)
 
     def reset(seed):
@@ -60,7 +60,7 @@ def registered(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
 
 
 def import_packages(env_id: str) -> list[str]:
-    """Imports packages until an id is known; returns those that are not installed, if none knows it."""
+    """Imports packages until one registers an id; returns those not installed if none does."""
     missing = []
     for package, extra in PACKAGES.items():
         if is_known(env_id):
@@ -74,14 +74,14 @@ def import_packages(env_id: str) -> list[str]:
 
 
 def is_known(env_id: str) -> bool:
-    """Whether Gymnasium has this id, with its version or without, or will import a module for it."""
+    """Tests whether Gymnasium has an id, with its version or without, or will import a module for it."""
     if ":" in env_id:
         return True
-    return any(env_id in (known, known.rpartition("-v")[0]) for known in gymnasium.registry)
+    return any(env_id in (key, key.rpartition("-v")[0]) for key in gymnasium.registry)
 
 
 def module_of(env_id: str) -> str:
-    """The package that an environment of Gymnasium is of; empty if it says none."""
+    """The package of a registered environment; empty if the id is not registered."""
     if ":" in env_id:
         return env_id.partition(":")[0]
     spec = gymnasium.registry.get(env_id)
@@ -90,14 +90,15 @@ def module_of(env_id: str) -> str:
 
 @checked
 def goal_reward(env: str | Callable[..., gymnasium.Env]) -> Callable[[Tensor, Tensor], Tensor]:
-    """``(achieved, desired) -> reward`` [...] of goals [..., G], as the environment computes it.
+    """The reward function ``(achieved, desired) -> reward`` of a goal environment, for ``hindsight``.
 
-    For ``hindsight``: ``compute_reward`` of an environment that is made when it is first needed.
+    Goals are [..., G], rewards [...] float32. It calls ``compute_reward`` of an environment that is
+    made when it is first needed.
 
     Args:
         env: an id, or a function that makes a Gymnasium environment.
     """
-    return partial(_reward, env)  # a worker can be sent it
+    return partial(_reward, env)  # a partial, as it is pickled for workers
 
 
 def _reward(env: str | Callable, achieved: Tensor, desired: Tensor) -> Tensor:
@@ -109,16 +110,16 @@ def _reward(env: str | Callable, achieved: Tensor, desired: Tensor) -> Tensor:
 
 @cache
 def _rewarder(env: str | Callable) -> Callable:
-    made = env() if callable(env) else _of_id(env)
-    if not hasattr(made.unwrapped, "compute_reward"):
+    inner = (env() if callable(env) else _make(env)).unwrapped
+    if not hasattr(inner, "compute_reward"):
         raise ValueError(
-            f"{made.unwrapped} has no compute_reward(achieved, desired, info), which says what a step "
-            "to another goal earns"
+            f"{inner} has no compute_reward(achieved, desired, info), which computes the reward of "
+            "another goal"
         )
-    return made.unwrapped.compute_reward
+    return inner.compute_reward
 
 
-def _of_id(env_id: str) -> gymnasium.Env:
+def _make(env_id: str) -> gymnasium.Env:
     import_packages(env_id)
     with silent(1, 2):
         return gymnasium.make(env_id, disable_env_checker=True)

@@ -1,7 +1,8 @@
-"""A simulator as a graph of things, each of which is saved once.
+"""A simulator as a graph of values, each of which is saved once.
 
-Two names may be of one list, two arrays views of one memory. So each thing is one node, and whoever
-refers to it says so; what is not yet a node when it is loaded is made of what is there.
+Two names may be of one list, and two arrays views of one memory. So each value is one node, and
+attributes and items refer to nodes by index. A node is loaded when it is first referred to, into the
+value that the simulator has in its place, where that is of the same kind.
 """
 
 import sys
@@ -9,138 +10,174 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from nappo2.envs.kinds import KINDS, MISSING, Opaque, constant_name, is_constant, is_plain_class
+from nappo2.envs.array_kinds import ARRAYS
+from nappo2.envs.container_kinds import CONTAINERS
+from nappo2.envs.kinds import (
+    MISSING,
+    OBJECTS,
+    Kind,
+    Opaque,
+    constant_name,
+    is_constant,
+    is_plain_class,
+)
+
+KINDS: dict[str, Kind] = {**ARRAYS, **CONTAINERS, **OBJECTS}
+"""All that a simulator may consist of, by name; the first kind that fits a value saves it."""
 
 
 class Saving:
     """A graph while it is saved.
 
     Attributes:
-        nodes: the things that are not plain numbers and texts, each once.
-        seen: the index of each by its identity, and the thing itself, so that it stays alive.
+        nodes: the values that are not plain numbers and texts, each once.
+        index_and_value: of each node, by the identity of the value, which so stays alive.
         unchanged: digests of large arrays that every simulator of this kind is made with.
-        most: nodes, beyond which it is given up.
+        max_nodes: number of nodes beyond which saving is given up.
     """
 
-    def __init__(self, unchanged: frozenset[str] = frozenset(), most: float = float("inf")):
+    def __init__(self, unchanged: frozenset[str] = frozenset(), max_nodes: float = float("inf")):
         self.nodes: list = []
-        self.seen: dict[int, tuple[int, Any]] = {}
-        self.unchanged, self.most = unchanged, most
+        self.index_and_value: dict[int, tuple[int, Any]] = {}
+        self.unchanged, self.max_nodes = unchanged, max_nodes
 
-    def stand(self, layers: Iterable[Any]) -> None:
-        """Has things stand for themselves: who refers to one, refers to the one that is loaded into."""
+    def add_layers(self, layers: Iterable[Any]) -> None:
+        """Adds nodes for objects that are not saved here, but exist wherever the graph is loaded."""
         for layer in layers:
-            self.seen[id(layer)] = len(self.nodes), layer
+            self.index_and_value[id(layer)] = len(self.nodes), layer
             self.nodes.append({"kind": "layer", "data": type(layer).__qualname__})
 
-    def value(self, x: Any, place: str) -> Any:
-        """A value as it is, if it is a number or a text; else where its node is.
+    def value(self, x: Any, path: str) -> Any:
+        """A number or text itself; of any other value a reference to its node, which is added.
 
         Raises:
-            Opaque: if it may hold more than can be seen; names its place.
+            Opaque: if the value may hold more than its attributes show; names its path.
         """
         if x is None or type(x) in (bool, int, float, str):
             return x
         if is_constant(x):
             return {"constant": constant_name(x)}
-        if id(x) not in self.seen:
-            if len(self.nodes) >= self.most:
-                raise Opaque(f"{place} is one of more than {self.most:,} things")
+        if id(x) not in self.index_and_value:
+            if len(self.nodes) >= self.max_nodes:
+                raise Opaque(f"{path} is one of more than {self.max_nodes:,} things")
             index = len(self.nodes)
-            self.seen[id(x)] = index, x
+            self.index_and_value[id(x)] = index, x
             self.nodes.append(None)
-            self.nodes[index] = self._node(x, place)
-        return {"node": self.seen[id(x)][0]}
+            self.nodes[index] = self._node(x, path)
+        return {"node": self.index_and_value[id(x)][0]}
 
-    def _node(self, x: Any, place: str) -> dict[str, Any]:
+    def _node(self, x: Any, path: str) -> dict[str, Any]:
         for name, kind in KINDS.items():
             if kind.fits(x):
-                return {"kind": name, "data": kind.save(x, self, place)}
+                return {"kind": name, "data": kind.save(x, self, path)}
         module = getattr(type(x), "__module__", "?")  # some classes made in C have none
-        raise Opaque(f"{place} is {module}.{type(x).__qualname__}, which may hold more than data")
+        raise Opaque(f"{path} is {module}.{type(x).__qualname__}, which may hold more than data")
 
-    def values(self, parts: Any, place: str) -> list:
-        """Each of some parts."""
-        return [self.value(x, f"{place}[{i}]") for i, x in enumerate(parts)]
+    def values(self, items: Iterable[Any], path: str) -> list:
+        """``value`` of each item."""
+        return [self.value(x, f"{path}[{i}]") for i, x in enumerate(items)]
 
-    def known(self, parts: dict[str, Any], place: str) -> dict[str, Any]:
-        """Those of some parts that are data."""
-        known = {}
-        for name, x in parts.items():
-            nodes, seen = list(self.nodes), dict(self.seen)
+    def transparent_values(self, items: dict[str, Any], path: str) -> dict[str, Any]:
+        """``value`` of each item by name, without those that are opaque."""
+        values = {}
+        for name, x in items.items():
+            nodes, index_and_value = list(self.nodes), dict(self.index_and_value)
             try:
-                known[name] = self.value(x, f"{place}.{name}")
+                values[name] = self.value(x, f"{path}.{name}")
             except Opaque:
-                self.nodes, self.seen = nodes, seen
-        return known
+                self.nodes, self.index_and_value = nodes, index_and_value
+        return values
 
 
 class Loading:
     """A graph while it is loaded.
 
     Attributes:
-        nodes: as they were saved.
-        made: what each has become, by its index.
-        used: identities of things that were there before, and stand for a node now.
+        nodes: as ``Saving`` left them.
+        values_by_index: the value of each node that has been loaded.
+        claimed: identities of the simulator's values that stand for a node by now.
         modules: of the classes of the layers.
     """
 
     def __init__(self, nodes: list):
         self.nodes = nodes
-        self.made: dict[int, Any] = {}
-        self.used: set[int] = set()
+        self.values_by_index: dict[int, Any] = {}
+        self.claimed: set[int] = set()
         self.modules: set[str] = set()
 
-    def stand(self, layers: Iterable[Any]) -> None:
-        """Has things stand for those of the same number that were saved."""
+    def add_layers(self, layers: Iterable[Any]) -> None:
+        """Has objects stand for the layers that were saved, in the same order."""
         for layer in layers:
-            self.made[len(self.made)] = layer
+            self.values_by_index[len(self.values_by_index)] = layer
             self.modules.add(getattr(type(layer), "__module__", ""))
 
-    def value(self, saved: Any, there: Any, place: str) -> Any:
-        """The value that was saved, made of what is there, where that is of its kind.
+    def value(self, saved: Any, current: Any, path: str) -> Any:
+        """Loads a value that ``Saving.value`` saved.
+
+        Args:
+            saved: a number, a text, or a reference to a node.
+            current: the value that the simulator has in its place, or MISSING.
+            path: the name of the value in messages.
+
+        Returns:
+            The value that was saved: ``current`` itself, changed, where its kind allows that.
 
         Raises:
-            ValueError: if it cannot be made here; names its place.
+            ValueError: if it cannot be made here; names its path.
         """
         match saved:
             case {"constant": name}:
-                if not is_constant(there) or constant_name(there) != name:
-                    raise ValueError(f"{place} was {name}, and is another here")
-                return there
+                if not is_constant(current) or constant_name(current) != name:
+                    raise ValueError(f"{path} was {name}, and is another here")
+                return current
             case {"node": index}:
-                if index not in self.made:
+                if index not in self.values_by_index:
                     node = self.nodes[index]
-                    self.made[index] = KINDS[node["kind"]].load(
-                        node["data"], there, self, place, index
-                    )
-                return self.made[index]
+                    load = KINDS[node["kind"]].load
+                    self.values_by_index[index] = load(node["data"], current, self, path, index)
+                return self.values_by_index[index]
         return saved
 
-    def values(self, parts: list, there: Any, place: str) -> list:
-        """Each of some parts, made of those that are there."""
-        old = list(there) if isinstance(there, (list, tuple, deque)) else []
-        old += [MISSING] * (len(parts) - len(old))
-        return [self.value(x, old[i], f"{place}[{i}]") for i, x in enumerate(parts)]
+    def values(self, items: list, current: Any, path: str) -> list:
+        """``value`` of each item.
 
-    def plain_class(self, module: str, name: str, place: str) -> type:
-        """A class of which an object can be made that nothing here stands for.
+        Args:
+            items: as ``Saving.values`` returned them.
+            current: the sequence that the simulator has in their place; any other value counts as
+                an empty one.
+            path: the name of the sequence in messages.
 
-        Of a module that a layer is of, and such that making and deleting an object runs no code.
+        Returns:
+            The values, as many as items.
+        """
+        old = list(current) if isinstance(current, (list, tuple, deque)) else []
+        old += [MISSING] * (len(items) - len(old))
+        return [self.value(x, old[i], f"{path}[{i}]") for i, x in enumerate(items)]
+
+    def plain_class(self, module: str, name: str, path: str) -> type:
+        """Looks up the class of an object that has to be made, as the simulator has none.
+
+        Args:
+            module: its module, which has to be that of a layer.
+            name: its qualified name.
+            path: the name of the object in messages.
+
+        Returns:
+            A class such that making and deleting an object runs no code.
 
         Raises:
-            ValueError: if it is another one.
+            ValueError: if there is no such class.
         """
-        kind = sys.modules.get(module) if module in self.modules else None
+        cls = sys.modules.get(module) if module in self.modules else None
         for part in name.split("."):
-            kind = vars(kind).get(part) if hasattr(kind, "__dict__") else None
-        if not isinstance(kind, type) or not is_plain_class(kind) or hasattr(kind, "__del__"):
-            raise ValueError(f"{place} was {name}, and there is none here to be moved")
-        return kind
+            cls = vars(cls).get(part) if hasattr(cls, "__dict__") else None
+        if not isinstance(cls, type) or not is_plain_class(cls) or hasattr(cls, "__del__"):
+            raise ValueError(f"{path} was {name}, and there is none here to be moved")
+        return cls
 
-    def take(self, there: Any, kind: type) -> bool:
-        """Whether what is there is of this kind and free; from now on it stands for a node."""
-        if type(there) is not kind or id(there) in self.used:
+    def claim(self, x: Any, cls: type) -> bool:
+        """Claims a value for a node; False if it has another class, or stands for a node already."""
+        if type(x) is not cls or id(x) in self.claimed:
             return False
-        self.used.add(id(there))
+        self.claimed.add(id(x))
         return True

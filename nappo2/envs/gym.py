@@ -1,9 +1,7 @@
-"""Any Gymnasium environment. The state is the live simulator, which some can save as plain data."""
+"""Any Gymnasium environment; the state is the live simulator, which some can save as plain data."""
 
-import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial, reduce
+from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -11,10 +9,11 @@ import numpy as np
 import torch
 
 from nappo2.checks import checked
-from nappo2.envs.answers import answers_of
 from nappo2.envs.env import Env, EpisodeCount, Transition, actions_of, observations_of
-from nappo2.envs.saving import Exactness, Load, Save, load_envs, save_envs
-from nappo2.envs.settings import differences, settings_of, settled
+from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped, maker_of
+from nappo2.envs.outputs import output_checks
+from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
+from nappo2.envs.settings import common_settings, differences, settings_of
 from nappo2.envs.wrappers import channels_first
 from nappo2.machine.closing import close_each
 from nappo2.pipeline import positive
@@ -34,7 +33,7 @@ def from_gym(
     env: str | Callable[..., gymnasium.Env],
     num_envs: int = 1,
     *,
-    wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]] = (),
+    wrappers: Sequence[Wrapper] = (),
     info_keywords: Sequence[str] = (),
     **kwargs: Any,
 ) -> Env:
@@ -52,6 +51,9 @@ def from_gym(
         info_keywords: numbers that an environment tells of the last step of an episode.
         **kwargs: for the environment.
 
+    Returns:
+        An environment with observations [B, ...] and rewards [B] float32.
+
     Raises:
         ValueError: if no environment has this id, it cannot be made, or does not take an argument.
         NotImplementedError: for a space of observations or actions that has no spec.
@@ -62,97 +64,115 @@ def from_gym(
 def vector_of(
     env: str | Callable[..., gymnasium.Env],
     num_envs: int,
-    wrappers: Sequence[Callable[[gymnasium.Env], gymnasium.Env]],
+    wrappers: Sequence[Wrapper],
     info_keywords: Sequence[str],
     kwargs: dict[str, Any],
     save_envs: Save,
     load_envs: Load,
 ) -> Env:
-    """``from_gym`` of environments that are saved, and loaded, in a way of their own."""
+    """``from_gym`` with other functions that save and load the simulators.
+
+    Args:
+        env: a registered id, or a function that makes an environment.
+        num_envs: B.
+        wrappers: around each environment, from the inside to the outside.
+        info_keywords: numbers that an environment tells of the last step of an episode.
+        kwargs: for the environment.
+        save_envs: ``(envs, unchanged) -> saved``.
+        load_envs: ``(envs, saved) -> None``.
+
+    Returns:
+        The vector.
+
+    Raises:
+        ValueError: if it cannot be made; ``reset`` if a simulator is given twice, ``render`` if one
+            cannot be drawn, and ``load`` if the saved ones had other settings.
+    """
     positive(num_envs=num_envs)
-    bare, name = _maker(env, kwargs)
-    make = partial(_wrapped, name, bare, (*wrappers, channels_first))
-    probe = _made(make, name, kwargs)
+    make_bare, name = maker_of(env, kwargs)
+    make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first))
+    probe = make_first(make, name, kwargs)
     observation_space, action_space = probe.observation_space, probe.action_space
-    settings, exactness = settings_of(probe), Exactness(make, save_envs, load_envs)
+    settings, copy_check = settings_of(probe), CopyCheck(make, save_envs, load_envs)
     probe.close()
-    observations = observations_of(name, observation_space)
-    to_env, unpack = actions_of(name, action_space).to_env, observations.unpack
-    answers = answers_of(name, observations)
-    keys, made = tuple(info_keywords), Made()
-    made.add(name, probe)
+    observation_spec = observations_of(name, observation_space)
+    to_env, unpack = actions_of(name, action_space).to_env, observation_spec.unpack
+    checks = output_checks(name, observation_spec)
+    keys, simulators = tuple(info_keywords), Simulators()
+    simulators.add(name, probe)
 
     def reset(seed):
         envs = []
         try:
-            return begun(envs, seed)
+            return reset_new(envs, seed)
         except BaseException:
             close_each(envs)
             raise
 
-    def begun(envs, seed):
+    def reset_new(envs, seed):
         envs += (make() for _ in range(num_envs))
         for env in envs:
-            made.add(name, env)
+            simulators.add(name, env)
             if env.observation_space != observation_space:
                 raise ValueError(
                     f"{name} had observations in {observation_space}, and has them now in "
                     f"{env.observation_space}"
                 )
-        made_with = settled(settings, settings_of(envs[0]))
-        first = answers.empty(num_envs)
-        for i, (env, own) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
-            answers.put(first, i, answers.start(i, env, seed=own % 2**31))
-        return GymState(name, envs, made_with), unpack(torch.from_numpy(first))
+        made_with = common_settings(settings, settings_of(envs[0]))
+        rows = checks.empty(num_envs)
+        for i, (env, env_seed) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
+            pair = env.reset(seed=env_seed % 2**31)
+            checks.write(rows, i, checks.first_observation(i, pair))
+        return GymState(name, envs, made_with), unpack(torch.from_numpy(rows))
 
     def step(state, action):
-        reached, reward, ended = answers.empty(num_envs), np.empty(num_envs, np.float32), []
-        told: list[list[float]] = []
-        terminated, truncated = np.empty((2, num_envs), np.bool_)
-        for i, (env, own) in enumerate(zip(state.envs, to_env(action), strict=True)):
-            answer = env.step(own)
-            if answer.__class__ is not tuple or len(answer) != 5:
-                answer = answers.five(i, answer)
-            observation, points, over, cut, info = answer
-            answers.put(reached, i, observation)  # a copy, as its array may be used again
-            known = points.__class__ is float or isinstance(points, NUMBERS)
+        rows, rewards, ended = checks.empty(num_envs), np.empty(num_envs, np.float32), []
+        infos: list[list[float]] = []
+        terminations, truncations = np.empty((2, num_envs), np.bool_)
+        for i, (env, env_action) in enumerate(zip(state.envs, to_env(action), strict=True)):
+            five = env.step(env_action)
+            if five.__class__ is not tuple or len(five) != 5:
+                five = checks.five(i, five)
+            observation, reward, terminated, truncated, info = five
+            checks.write(rows, i, observation)  # a copy, as its array may be used again
+            is_number = reward.__class__ is float or isinstance(reward, NUMBERS)
             try:
-                reward[i] = points if known else answers.reward(i, points)
+                rewards[i] = reward if is_number else checks.reward(i, reward)
             except OverflowError:  # an integer that no float holds
-                answers.reward(i, points)
-            if over.__class__ is not bool or cut.__class__ is not bool:
-                over = answers.flag(i, "terminated", over)
-                cut = answers.flag(i, "truncated", cut)
-            terminated[i], truncated[i] = over, cut
-            if over or cut:
+                checks.reward(i, reward)
+            if terminated.__class__ is not bool or truncated.__class__ is not bool:
+                terminated = checks.flag(i, "terminated", terminated)
+                truncated = checks.flag(i, "truncated", truncated)
+            terminations[i], truncations[i] = terminated, truncated
+            if terminated or truncated:
                 ended.append(i)
-                told.append(answers.told(i, info, keys) if keys else [])
-        following = reached.copy() if ended else reached
+                infos.append(checks.info_numbers(i, info, keys) if keys else [])
+        next_rows = rows.copy() if ended else rows
         for i in ended:
-            answers.put(following, i, answers.start(i, state.envs[i]))
-        numbers = map(torch.from_numpy, (reward, terminated, truncated))
-        outcome = Transition(unpack(torch.from_numpy(reached)), *numbers)
+            checks.write(next_rows, i, checks.first_observation(i, state.envs[i].reset()))
+        numbers = map(torch.from_numpy, (rewards, terminations, truncations))
+        transition = Transition(unpack(torch.from_numpy(rows)), *numbers)
         if keys:
-            outcome = outcome._replace(game=_game(outcome, ended, told, keys))
-        return state, unpack(torch.from_numpy(following)), outcome
+            transition = transition._replace(game=_game(transition, ended, infos, keys))
+        return state, unpack(torch.from_numpy(next_rows)), transition
 
     def close(state):
         close_each(state.envs)
 
     def render(state):
-        first = state.envs[0]
-        if getattr(first, "render_mode", None) != "rgb_array":
+        env = state.envs[0]
+        if getattr(env, "render_mode", None) != "rgb_array":
             return None
         try:
-            return first.render()
+            return env.render()
         except Exception as error:  # of other people's code, such as without a driver
             raise ValueError(
                 f"{name} could not be drawn: {type(error).__name__}: {error}"
             ) from error
 
     def save(state):
-        exactness.check()
-        return {"settings": state.settings, "envs": save_envs(state.envs, exactness.unchanged)}
+        copy_check.check()
+        return {"settings": state.settings, "envs": save_envs(state.envs, copy_check.unchanged)}
 
     def load(state, saved):
         difference = differences(saved["settings"], state.settings)
@@ -161,80 +181,26 @@ def vector_of(
         load_envs(state.envs, saved["envs"])
         return state
 
-    spaces = observation_space, action_space
-    later = {"close": close, "render": render, "save": save, "load": load}
-    return Env(reset, step, *spaces, num_envs, name, **later)
-
-
-class Made:
-    """The simulators that were made, so that none is taken for two; it travels without them."""
-
-    def __init__(self):
-        self.known: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-
-    def __reduce__(self):
-        return Made, ()
-
-    def add(self, name: str, env: gymnasium.Env) -> None:
-        """Remembers a simulator.
-
-        Raises:
-            ValueError: if it was made before.
-        """
-        inner = getattr(env, "unwrapped", env)
-        if self.known.get(id(inner)) is inner:
-            raise ValueError(
-                f"{name} gave the same environment twice, which two would step in turns; give a "
-                "function that makes a new one each time, such as its class"
-            )
-        with suppress(TypeError):  # of a class that knows no weak references
-            self.known[id(inner)] = inner
-
-
-def _maker(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.Env], str]:
-    """A function that makes one environment, and what to call it."""
-    if callable(env):
-        return (lambda: env(**kwargs)), getattr(env, "__name__", repr(env))
-    return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
-
-
-def _wrapped(name: str, make: Callable, wrappers: Sequence[Callable]) -> gymnasium.Env:
-    """An environment with its wrappers."""
-    made = make()
-    try:
-        return _checked(name, made, wrappers)
-    except BaseException:
-        close_each([made] if callable(getattr(made, "close", None)) else [])
-        raise
-
-
-def _checked(name: str, made: Any, wrappers: Sequence[Callable]) -> gymnasium.Env:
-    if not hasattr(made, "observation_space") or not hasattr(made, "action_space"):
-        raise ValueError(f"{name} made {made!r}, which is no Gymnasium environment")
-    return reduce(lambda env, wrapper: wrapper(env), wrappers, made)
+    return Env(
+        reset,
+        step,
+        observation_space,
+        action_space,
+        num_envs,
+        name,
+        close=close,
+        render=render,
+        save=save,
+        load=load,
+    )
 
 
 def _game(
-    outcome: Transition, ended: list[int], told: list[list], names: Sequence[str]
+    transition: Transition, ended: list[int], infos: list[list[float]], names: Sequence[str]
 ) -> EpisodeCount:
-    """What environments told of the last step of their episodes, NaN where they did not."""
-    info = torch.full((len(names), len(outcome.reward)), torch.nan)
+    """The numbers that environments tell of the last step of their episodes, NaN where they do not."""
+    info = torch.full((len(names), len(transition.reward)), torch.nan)
     if ended:
-        info[:, ended] = torch.tensor(told, dtype=torch.float32).T
-    done = outcome.terminated | outcome.truncated
-    return EpisodeCount(outcome.reward, done, dict(zip(names, info, strict=True)))
-
-
-def _made(make: Callable[[], gymnasium.Env], name: str, kwargs: dict[str, Any]) -> gymnasium.Env:
-    try:
-        return make()
-    except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(f"no environment can be made of {name!r}: {error}") from error
-    except TypeError as error:
-        none = "() takes no arguments" in str(error)  # as of a class without an __init__
-        refused = [
-            key for key in kwargs if none or f"unexpected keyword argument '{key}'" in str(error)
-        ]
-        if not refused:
-            raise
-        raise ValueError(f"{name} takes no argument {refused[0]!r}: {error}") from error
+        info[:, ended] = torch.tensor(infos, dtype=torch.float32).T
+    done = transition.terminated | transition.truncated
+    return EpisodeCount(transition.reward, done, dict(zip(names, info, strict=True)))

@@ -1,4 +1,4 @@
-"""Monitor files: an episode per line, as Gymnasium's baselines write them and their plotters read them."""
+"""Monitor files, a line per episode, in the format of Stable-Baselines3 that its plotters read."""
 
 import csv
 import json
@@ -18,14 +18,14 @@ from nappo2.envs.env import Env, counted
 class MonitorState(NamedTuple):
     env: Any
     score: Tensor  # [B], the return of each game so far
-    length: Tensor  # [B], its steps so far
+    length: Tensor  # [B], the steps of each game so far
     files: "MonitorFiles"
-    folder: str  # where these are
+    folder: str  # of the files
 
 
 @checked
 def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -> Env:
-    """The environment, of whose episodes ``folder`` gets a line each.
+    """Writes a line per episode of an environment to monitor files in ``folder``.
 
     There is a file ``{worker}_{env}.monitor.csv`` per environment: a comment in JSON (``t_start``,
     ``env_id``), the header, and return, length and seconds since ``t_start`` of each episode: of
@@ -33,7 +33,12 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
     each once in a folder, whichever processes share it.
 
     Args:
-        info_keywords: what else is written, of what the environment tells of a game's last step.
+        env: the environment.
+        folder: of the files; it is made when the first episode ends.
+        info_keywords: further columns, of what the environment tells of the last step of a game.
+
+    Returns:
+        The environment, which steps as before.
     """
 
     def reset(seed):
@@ -42,18 +47,18 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
         return MonitorState(state, zeros, zeros, files, str(files.folder)), observation
 
     def step(state, action):
-        inner, observation, outcome = env.step(state.env, action)
-        reward, over, info = counted(outcome)
+        inner, observation, transition = env.step(state.env, action)
+        reward, over, info = counted(transition)
         score, length = state.score + reward, state.length + 1
         if over.any():
             for i in over.nonzero().flatten().tolist():
-                told = [
+                columns = [
                     info[name][i].item() if name in info else math.nan for name in info_keywords
                 ]
-                state.files.write(i, score[i].item(), int(length[i]), told)
+                state.files.write(i, score[i].item(), int(length[i]), columns)
             score, length = score * ~over, length * ~over
         state = state._replace(env=inner, score=score, length=length)
-        return state, observation, outcome
+        return state, observation, transition
 
     def save(state):
         inner = env.save(state.env)
@@ -84,15 +89,22 @@ class MonitorFiles:
         head = json.dumps({"t_start": self.start, "env_id": env.name})
         self.head = f"#{head}\n{','.join(['r', 'l', 't', *info_keywords])}\n"
 
-    def write(self, i: int, score: float, length: int, told: Sequence[float]) -> None:
-        """Appends an episode of environment ``i``."""
+    def write(self, i: int, score: float, length: int, columns: Sequence[float]) -> None:
+        """Appends a line to the file of an environment.
+
+        Args:
+            i: the number of the environment.
+            score: the return of the episode.
+            length: its number of steps.
+            columns: a number for each of ``info_keywords``.
+        """
         if not self.paths:
-            self.paths = self.made()
-        row = [round(score, 6), length, round(time() - self.start, 6), *told]
+            self.paths = self._create()
+        row = [round(score, 6), length, round(time() - self.start, 6), *columns]
         with open(self.paths[i], "a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(row)
 
-    def made(self) -> list[Path]:
+    def _create(self) -> list[Path]:
         """New files under the first number that no other worker has taken."""
         self.folder.mkdir(parents=True, exist_ok=True)
         worker = 0
@@ -100,7 +112,7 @@ class MonitorFiles:
             paths = [self.folder / f"{worker}_{i}.monitor.csv" for i in range(self.num)]
             try:
                 for path in paths:
-                    with open(path, "x") as file:  # fails where another one was faster
+                    with open(path, "x") as file:  # fails where another worker was faster
                         file.write(self.head)
                 return paths
             except FileExistsError:

@@ -1,4 +1,4 @@
-"""What observations are: a spec, made once from a space, which everything else reads.
+"""Observation specs: made once from a space, they say how observations are batched and flattened.
 
 A new space is one new function, registered for its class: ``@observation_spec.register``.
 """
@@ -21,23 +21,23 @@ SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
 
 Shape = tuple[int, ...]
 Row = Callable[[Any], Tensor]
-"""``observation [..., *shape] -> [..., n]``, in floats."""
+"""``observation [..., *shape] -> [..., n]`` float32."""
 
 
 @checked
 class ObservationSpec(NamedTuple):
-    """Observations of one environment, and how a batch has them.
+    """How the observations of an environment are batched, and flattened for a perceptron.
 
     Attributes:
-        kind: what recipes call them: ``vectors``, ``images`` or ``goals``.
-        size: how many numbers of one a perceptron sees.
-        shape: of one in a batch; of several tensors, the shape of each by name.
+        kind: ``vectors``, ``images`` or ``goals``.
+        size: number of inputs of a perceptron.
+        shape: of one observation; of several tensors, the shape of each by name.
         dtype: of the tensors in a batch.
-        row: ``observation [..., *shape] -> [..., size]``, in floats: what a perceptron sees.
+        row: ``observation [..., *shape] -> [..., size]`` float32, the input of a perceptron.
         packed_shape: of the array in which a simulator's observation is gathered.
         pack: ``observation of a simulator -> array [*packed_shape]``; a ValueError says what is wrong.
         unpack: ``tensor [B, *packed_shape] -> observation [B, *shape]``.
-        warning: what is to be said where a perceptron sees them; empty if nothing.
+        warning: what a recipe warns of if its network is a perceptron; empty for nothing.
     """
 
     kind: str
@@ -72,7 +72,7 @@ def observation_spec(space: Space) -> ObservationSpec:
     """The spec of a space of observations, by the class of the space.
 
     Raises:
-        NotImplementedError: if there is none for it, or it has no numbers; says which have one.
+        NotImplementedError: if this class has no spec, or the space has no numbers.
     """
     raise NotImplementedError(
         f"observations in {space}; nappo2 takes a Box, or a Dict of {', '.join(GOAL_KEYS)}. "
@@ -91,25 +91,28 @@ def tensor_spec(
     """The spec of observations that are one tensor, [B, *shape].
 
     Args:
-        kind: what recipes call them: ``vectors`` or ``images``.
-        shape: of one.
-        dtype: of the tensor; bytes are seen in [0, 1].
+        kind: ``vectors`` or ``images``.
+        shape: of one observation.
+        dtype: of the tensor; networks scale bytes to [0, 1].
         pack: ``observation of a simulator -> array [*shape]``.
-        warning: what is to be said where a perceptron sees them.
+        warning: what a recipe warns of if its network is a perceptron; empty for nothing.
+
+    Returns:
+        The spec.
     """
     row, size = row_of(shape, dtype), math.prod(shape)
     return ObservationSpec(kind, size, shape, dtype, row, shape, pack, unchanged, warning)
 
 
 def row_of(shape: Shape, dtype: torch.dtype) -> Row:
-    """``tensor [..., *shape] -> [..., n]``: all numbers in a row, in floats."""
+    """The function that flattens tensors [..., *shape] to [..., n] float32."""
     plain = len(shape) == 1 and dtype.is_floating_point
     return unchanged if plain else partial(flattened, rank=len(shape))
 
 
 @observation_spec.register
 def _(space: Box) -> ObservationSpec:
-    """Bytes stay bytes, as images are; all else becomes float32."""
+    """Bytes stay uint8, as images are; all other numbers become float32."""
     if math.prod(space.shape) == 0:
         raise NotImplementedError(f"observations in {space}, which has no numbers at all")
     convolved = is_bytes(space, 3) and min(space.shape[1:]) >= SMALLEST_IMAGE
@@ -122,7 +125,7 @@ def _dtype(space: Box) -> torch.dtype:
 
 
 def _warning(space: Box) -> str:
-    """What to say of images in floats, grey, or in a stack, which are seen as none."""
+    """A warning for images in floats, grey ones and stacks, which no convolution takes."""
     rank = len(space.shape)
     if (rank < 3 or is_bytes(space, 3)) and not is_bytes(space, 2):
         return ""
@@ -135,7 +138,7 @@ def _warning(space: Box) -> str:
 
 @observation_spec.register
 def _(space: Dict) -> ObservationSpec:
-    """Observations of a goal environment, of which a perceptron sees the state and the goal."""
+    """Observations of a goal environment; a perceptron gets the state and the desired goal."""
     if not has_goals(space):
         return observation_spec.dispatch(Space)(space)
     visible = [space[key] for key in ("observation", "desired_goal")]
@@ -162,7 +165,7 @@ def _goal_row(state_row: Row, goal_row: Row) -> Callable[[Mapping], Tensor]:
 
 
 def pack_parts(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
-    """The arrays of a dictionary as one row, in the order of ``shapes``.
+    """Concatenates the arrays of a dictionary to one row, in the order of ``shapes``.
 
     Raises:
         ValueError: if one is missing, or has another shape than in the space.
@@ -178,24 +181,24 @@ def pack_parts(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
 
 
 def unpack_parts(shapes: Mapping[str, Shape], rows: Tensor) -> dict[str, Tensor]:
-    """Rows [B, n] as tensors [B, *shape] by name, as ``pack_parts`` packed them."""
+    """Splits rows [B, n] that ``pack_parts`` made into tensors [B, *shape] by name."""
     parts = rows.split([math.prod(shape) for shape in shapes.values()], -1)
     named = zip(shapes.items(), parts, strict=True)
     return {key: part.reshape(-1, *shape) for (key, shape), part in named}
 
 
 def is_box(space: Space) -> bool:
-    """Whether a space is a box of numbers, of which frames can be stacked."""
+    """Tests whether a space is a Box, of which frames can be stacked."""
     return isinstance(space, Box)
 
 
 def is_bytes(space: Space, *ranks: int) -> bool:
-    """Whether a space is a box of bytes, of one of these ranks if any are given."""
+    """Tests whether a space is a Box of bytes, of one of these ranks if there are any."""
     return is_box(space) and space.dtype == "uint8" and (not ranks or len(space.shape) in ranks)
 
 
 def has_goals(space: Space) -> bool:
-    """Whether a space is that of a goal environment, three boxes."""
+    """Tests whether a space is that of a goal environment, a Dict of three boxes."""
     if not isinstance(space, Dict) or set(space.spaces) != set(GOAL_KEYS):
         return False
     return all(map(is_box, space.spaces.values()))

@@ -1,4 +1,4 @@
-"""Small simulators in torch: an equation of motion, vectorised and reset at once."""
+"""Makes environments in torch of an equation of motion on a batch, reset where episodes end."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from nappo2.seeds import generator, split
 
 
 class PhysicsState(NamedTuple):
-    """Where environments in torch stand."""
+    """The state of environments in torch."""
 
     physics: Tensor  # [B, ...], float64 as in Gymnasium
     time: Tensor  # [B], steps of each episode so far
@@ -33,63 +33,71 @@ def physics_env(
     action_space: Space,
     draw: Callable[[Tensor], Any] | None = None,
 ) -> Env:
-    """An environment of the functions that describe its physics.
+    """Makes an environment of the functions that describe its physics.
 
     Args:
-        start: ``(num_envs, generator) -> physics``, of new episodes.
-        step: ``(physics, action) -> (physics, reward, terminated)``.
-        observe: ``physics -> observation``.
+        name: in messages.
+        num_envs: B.
+        start: ``(num_envs, generator) -> physics`` [num_envs, ...], of new episodes.
+        step: ``(physics, action) -> (physics, reward [B], terminated [B] bool)``.
+        observe: ``physics -> observation`` [B, ...].
         time_limit: steps after which an episode is truncated.
-        draw: of one environment: ``physics -> frame``.
+        observation_space: of one environment.
+        action_space: of one environment.
+        draw: of one environment: ``physics -> frame`` [height, width, 3] uint8; None for no pictures.
+
+    Returns:
+        The environment, whose state is a PhysicsState.
     """
     positive(num_envs=num_envs, time_limit=time_limit)
 
     def reset(seed):
-        (seed,), physics = begun((seed,))
+        (seed,), physics = start_each((seed,))
         return PhysicsState(physics, torch.zeros(num_envs), seed), observe(physics)
 
     def step_one(state, action):
-        state, observation, outcome = step_many(state._replace(seed=(state.seed,)), action)
-        return state._replace(seed=state.seed[0]), observation, outcome
+        state, observation, transition = step_many(state._replace(seed=(state.seed,)), action)
+        return state._replace(seed=state.seed[0]), observation, transition
 
-    def begun(seeds):
+    def start_each(seeds):
         """New episodes of ``num_envs`` for each seed, and the seeds after them."""
         pairs = [split(seed) for seed in seeds]
-        fresh = [start(num_envs, generator(key)) for _, key in pairs]
-        return tuple(seed for seed, _ in pairs), torch.cat(fresh) if len(fresh) > 1 else fresh[0]
+        starts = [start(num_envs, generator(key)) for _, key in pairs]
+        physics = torch.cat(starts) if len(starts) > 1 else starts[0]
+        return tuple(seed for seed, _ in pairs), physics
 
     def step_many(state, action):
         """A step of as many times ``num_envs`` as there are seeds."""
-        reached, reward, terminated = step(state.physics, action)
-        time, seeds, physics = state.time + 1, state.seed, reached
+        physics, reward, terminated = step(state.physics, action)
+        time, seeds = state.time + 1, state.seed
         truncated = (time >= time_limit) & ~terminated
-        observation, done = observe(reached), terminated | truncated
-        outcome = Transition(observation, reward, terminated, truncated)
+        observation, done = observe(physics), terminated | truncated
+        transition = Transition(observation, reward, terminated, truncated)
         if done.any():
-            seeds, physics = renewed(seeds, reached, done)
+            seeds, physics = restart_done(seeds, physics, done)
             observation = observe(physics)
-        return PhysicsState(physics, time * ~done, seeds), observation, outcome
+        return PhysicsState(physics, time * ~done, seeds), observation, transition
 
-    def renewed(seeds, reached, done):
-        """What was reached, or where an episode begins if one is over."""
-        over = done.view(len(seeds), num_envs).any(1).nonzero().flatten().tolist()
-        later, fresh = begun([seeds[i] for i in over])
-        seeds, physics = list(seeds), reached.clone()
-        for k, i in enumerate(over):
-            own, seeds[i] = slice(i * num_envs, (i + 1) * num_envs), later[k]
-            mask = done[own].view(-1, *[1] * (reached.ndim - 1))
-            begins = fresh[k * num_envs : (k + 1) * num_envs].to(reached.device)
-            physics[own] = torch.where(mask, begins, reached[own])
+    def restart_done(seeds, physics, done):
+        """Starts new episodes where one is over; only seeds of groups where one is are used."""
+        groups = done.view(len(seeds), num_envs).any(1).nonzero().flatten().tolist()
+        next_seeds, starts = start_each([seeds[i] for i in groups])
+        seeds, physics = list(seeds), physics.clone()
+        for k, i in enumerate(groups):
+            rows, seeds[i] = slice(i * num_envs, (i + 1) * num_envs), next_seeds[k]
+            mask = done[rows].view(-1, *[1] * (physics.ndim - 1))
+            start_rows = starts[k * num_envs : (k + 1) * num_envs].to(physics.device)
+            physics[rows] = torch.where(mask, start_rows, physics[rows])
         return tuple(seeds), physics
 
     def many(n):
         def reset(seeds):
-            seeds, physics = begun(tuple(seeds))
+            seeds, physics = start_each(tuple(seeds))
             return PhysicsState(physics, torch.zeros(len(physics)), seeds), observe(physics)
 
-        made = env.physics._replace(env_step=step_many)
+        physics = env.physics._replace(env_step=step_many)
         return env._replace(
-            reset=reset, step=step_many, num_envs=n * num_envs, many=None, physics=made
+            reset=reset, step=step_many, num_envs=n * num_envs, many=None, physics=physics
         )
 
     env = Env(

@@ -1,4 +1,4 @@
-"""Pictures of the small simulators, [height, width, 3] of uint8: a raster of numpy, and no window."""
+"""Draws the simulators in torch as pictures [height, width, 3] uint8 with numpy, without a window."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,7 +22,15 @@ def draw_line(
     width: float,
     colour: Sequence[int],
 ) -> None:
-    """A thick line between two points (x, y), in pixels from the upper left, into the picture."""
+    """Draws a thick line with smooth edges into a picture, in place.
+
+    Args:
+        frame: the picture [HEIGHT, WIDTH, 3] uint8.
+        start: x and y, in pixels from the upper left.
+        end: x and y.
+        width: in pixels.
+        colour: red, green and blue from 0 to 255.
+    """
     margin = width / 2 + 1
     (x0, y0), (x1, y1) = start, end
     left, right = _within(min(x0, x1) - margin, max(x0, x1) + margin, WIDTH)
@@ -41,7 +49,7 @@ def _within(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def draw_cartpole(physics: Tensor) -> np.ndarray:
-    """The cart and its pole, twice as long as half of it is."""
+    """Draws the cart and the pole of a CartPole state [4]."""
     position, _, angle, _ = physics.tolist()
     frame, scale, ground = blank(), WIDTH / 5.2, 0.72 * HEIGHT
     cart = WIDTH / 2 + scale * position
@@ -53,7 +61,7 @@ def draw_cartpole(physics: Tensor) -> np.ndarray:
 
 
 def draw_pendulum(physics: Tensor) -> np.ndarray:
-    """The pendulum; upright is above."""
+    """Draws a pendulum state [2]; upright is above."""
     angle, _ = physics.tolist()
     frame, (x, y), length = blank(), (WIDTH / 2, HEIGHT / 2), 0.42 * HEIGHT
     tip = x - length * np.sin(angle), y - length * np.cos(angle)
@@ -63,7 +71,7 @@ def draw_pendulum(physics: Tensor) -> np.ndarray:
 
 
 def draw_mountain_car(physics: Tensor) -> np.ndarray:
-    """The valley, the flag at its right, and the car."""
+    """Draws the valley, the flag on the right, and the car of a MountainCar state [2]."""
 
     def at(x):
         return WIDTH * (x + 1.25) / 1.9, HEIGHT * (0.55 - 0.3 * np.sin(3 * x))
@@ -80,7 +88,7 @@ def draw_mountain_car(physics: Tensor) -> np.ndarray:
 
 
 def draw_acrobot(physics: Tensor) -> np.ndarray:
-    """Two links, and the line that the tip is to cross."""
+    """Draws the two links of an Acrobot state [4], and the line that the tip has to cross."""
     first, second, *_ = physics.tolist()
     frame, (x, y), length = blank(), (WIDTH / 2, HEIGHT / 2), 0.23 * HEIGHT
     draw_line(frame, (0, y - length), (WIDTH, y - length), 1, DARK)
@@ -92,8 +100,8 @@ def draw_acrobot(physics: Tensor) -> np.ndarray:
     return frame
 
 
-def draw_board(seen: Tensor) -> np.ndarray:
-    """An image [1, rows, columns] of bytes, each of its pixels as large as there is room for."""
-    board = 255 - seen[0].numpy()
+def draw_board(image: Tensor) -> np.ndarray:
+    """Enlarges an image [1, rows, columns] uint8 to the size of the other pictures, in black on white."""
+    board = 255 - image[0].numpy()
     side = max(1, min(HEIGHT // board.shape[0], WIDTH // board.shape[1]))
     return np.repeat(np.kron(board, np.ones((side, side), np.uint8))[..., None], 3, -1)

@@ -1,4 +1,4 @@
-"""Wrappers of Gymnasium environments, before they become a vector."""
+"""Wrappers of single Gymnasium environments: frame skips, frame stacks, and channels first."""
 
 import warnings
 
@@ -14,7 +14,7 @@ CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
 
 class FrameSkip(gymnasium.Wrapper):
-    """Each action is done ``num`` times; rewards are summed, and the last observation is seen."""
+    """Repeats each action ``num`` times, sums the rewards, and returns the last observation."""
 
     def __init__(self, env: gymnasium.Env, num: int):
         super().__init__(env)
@@ -26,6 +26,7 @@ class FrameSkip(gymnasium.Wrapper):
         self.num = num
 
     def step(self, action):
+        """Steps until an episode ends, at most ``num`` times."""
         total = 0.0
         for _ in range(self.num):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -36,11 +37,11 @@ class FrameSkip(gymnasium.Wrapper):
 
 
 def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
-    """The last ``num`` observations as one along the first dimension, the newest last.
+    """Joins the last ``num`` observations along the first dimension, the newest last.
 
-    Vectors [n] become [num * n], single numbers [num]. Of images of bytes, which are grey if they
-    are [H, W], there is a stack, [num, ...], which ``channels_first`` makes one image of. At first
-    all are the first one. Bounds are those of the parts.
+    Vectors [n] become [num * n], single numbers [num]. Images of bytes, grey ones
+    [H, W] too, become a stack [num, ...], of which ``channels_first`` makes one image. An episode
+    begins with ``num`` copies of its first observation.
 
     Raises:
         ValueError: if observations are no Box.
@@ -59,10 +60,10 @@ def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
 
 
 def channels_first(env: gymnasium.Env) -> gymnasium.Env:
-    """Images of bytes [H, W, C] as [C, H, W], and stacks of N images as one of N * C channels.
+    """Turns images of bytes [H, W, C] to [C, H, W], and stacks of N images to one of N * C channels.
 
-    Anything else stays as it is. Where a shape does not tell which are its channels, a warning says
-    that its first dimension is taken for them.
+    Anything else stays as it is. Where a shape does not tell which dimension has the channels, a
+    warning says that the first one is taken for it.
     """
     space = env.observation_space
     if not is_bytes(space, 3, 4):
@@ -78,22 +79,22 @@ def channels_first(env: gymnasium.Env) -> gymnasium.Env:
     if len(space.shape) == 3 and axis != LAST:
         return env
 
-    def turned(x):
+    def turn(x):
         x = np.moveaxis(x, -1, -3) if axis == LAST else x
         return x.reshape(-1, *x.shape[-2:])
 
-    bounds = turned(space.low), turned(space.high)
-    return TransformObservation(env, turned, Box(*bounds, dtype=space.dtype))
+    bounds = turn(space.low), turn(space.high)
+    return TransformObservation(env, turn, Box(*bounds, dtype=space.dtype))
 
 
 FIRST, LAST = 0, 2
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:
-    """Which dimension of an image is that of its channels: FIRST, LAST, or None if that is unsure.
+    """The dimension of the channels in an image: FIRST, LAST, or None if the shape does not tell.
 
-    It is the one of 1, 3 or 4; if that is none or both, the one beside a square; or the smaller
-    one, if it is smaller than both others.
+    It is the one of size 1, 3 or 4; if that is none or both, the one beside a square; or else the
+    one that is smaller than both others.
     """
     first, middle, last = shape
     if (first in CHANNELS) != (last in CHANNELS):

@@ -1,9 +1,9 @@
-"""Losses: functions ``(params, batch) -> (loss, means)``."""
+"""Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
-from nappo2.losses.critics import OfCritics, least
+from nappo2.losses.critics import CriticReduction, least
 from nappo2.losses.loss import Loss
 from nappo2.losses.policy_gradient import (
     ValueLoss,
@@ -12,14 +12,13 @@ from nappo2.losses.policy_gradient import (
     plain_value_loss,
     ppo,
 )
-from nappo2.losses.recurrent_dqn import as_it_is, recurrent_double_dqn
+from nappo2.losses.recurrent_dqn import raw_observation, recurrent_double_dqn
 
 __all__ = [
+    "CriticReduction",
     "Loss",
-    "OfCritics",
     "ValueLoss",
     "a2c",
-    "as_it_is",
     "clipped_value_loss",
     "discrete_sac",
     "double_dqn",
@@ -29,6 +28,7 @@ __all__ = [
     "least",
     "plain_value_loss",
     "ppo",
+    "raw_observation",
     "recurrent_double_dqn",
     "sac",
     "td3",

@@ -1,4 +1,4 @@
-"""Q-learning with a target network."""
+"""Q-learning with a target network, whose params ``params["target"]`` follow the online ones."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,42 +13,46 @@ from nappo2.maths.surrogates import weighted_mean
 from nappo2.maths.values import of_action
 
 Q = Callable[[Mapping, Tensor], Tensor]
-
+"""``(weights, observation) -> values`` of all n actions, [N, n]."""
 
 Error = Callable[[Mapping, Mapping], Tensor]
-"""``(params, batch) -> [N]``: how wrong the value of each transition's action is."""
+"""``(params, batch) -> TD errors`` [N] of a batch's transitions."""
 
 
 @checked
 def dqn(q: Q) -> Loss:
     """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
 
-    Reads, of a batch [N], ``observation``, ``action`` and ``next``; of params ``target`` and
-    ``gamma``. The error is Huber's.
+    The mean over a batch of ``huber(q(s, a) - y)``, with ``y = r + gamma max_b q_target(s', b)``, and
+    ``y = r`` where an episode terminated. Reads, of a batch [N], ``observation``, ``action`` and
+    ``next``; of params ``target`` and ``gamma``.
 
     Args:
         q: ``(weights, observation) -> values`` of all n actions, [N, n].
     """
-    return _loss(_compared(q, _highest(q)))
+    return _loss(_values_and_targets(q, _highest(q)))
 
 
 @checked
 def double_dqn(q: Q) -> Loss:
-    """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461): ``dqn``, whose next
-    action is the online network's choice, and whose value is the target's."""
-    return _loss(_compared(q, _chosen(q)))
+    """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
+
+    ``dqn`` with ``y = r + gamma q_target(s', argmax_b q(s', b))``: the online network chooses the next
+    action, the target network values it. ``q`` is ``(weights, observation) -> values`` [N, n].
+    """
+    return _loss(_values_and_targets(q, _chosen(q)))
 
 
 @checked
 def dqn_error(q: Q) -> Error:
-    """What ``dqn`` lowers, for ``prioritized_replay`` to go by."""
-    return _error(_compared(q, _highest(q)))
+    """The TD errors of ``dqn``, as priorities for ``prioritized_replay``."""
+    return _error(_values_and_targets(q, _highest(q)))
 
 
 @checked
 def double_dqn_error(q: Q) -> Error:
-    """What ``double_dqn`` lowers, for ``prioritized_replay`` to go by."""
-    return _error(_compared(q, _chosen(q)))
+    """The TD errors of ``double_dqn``, as priorities for ``prioritized_replay``."""
+    return _error(_values_and_targets(q, _chosen(q)))
 
 
 def _highest(q: Q) -> Callable[[Mapping, Tensor], Tensor]:
@@ -63,29 +67,29 @@ def _chosen(q: Q) -> Callable[[Mapping, Tensor], Tensor]:
     return next_value
 
 
-def _compared(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Callable:
-    """``(params, batch) -> values, targets``, of the actions that were taken."""
+def _values_and_targets(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Callable:
+    """``(params, batch) -> (values, targets)`` of a batch's actions, each [N]."""
 
-    def compared(params, batch):
-        reached = batch["next"]
+    def values_and_targets(params, batch):
+        after = batch["next"]
         with torch.no_grad():
-            y = target(params, reached, next_value(params, reached["observation"]))
+            y = target(params, after, next_value(params, after["observation"]))
         return of_action(q(params["weights"], batch["observation"]), batch["action"]), y
 
-    return compared
+    return values_and_targets
 
 
-def _error(compared: Callable) -> Error:
+def _error(values_and_targets: Callable) -> Error:
     def error(params, batch):
-        value, y = compared(params, batch)
+        value, y = values_and_targets(params, batch)
         return value - y
 
     return error
 
 
-def _loss(compared: Callable) -> Loss:
+def _loss(values_and_targets: Callable) -> Loss:
     def loss(params, batch):
-        value, y = compared(params, batch)
+        value, y = values_and_targets(params, batch)
         error = smooth_l1_loss(value, y, reduction="none")
         return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
 

@@ -1,9 +1,9 @@
-"""Soft actor-critic, for continuous and for discrete actions."""
+"""Soft actor-critic for continuous and for discrete actions."""
 
 import torch
 
 from nappo2.checks import checked
-from nappo2.losses.critics import OfCritics, critic_loss, least
+from nappo2.losses.critics import CriticReduction, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
 from nappo2.maths.distributions import discrete_entropy, squash
@@ -17,28 +17,38 @@ def sac(
     agent: ActorCritics,
     *,
     target_entropy: float,
-    next_value: OfCritics = least,
-    policy_value: OfCritics = least,
+    next_value: CriticReduction = least,
+    policy_value: CriticReduction = least,
 ) -> Loss:
     """Soft actor-critic (Haarnoja et al., https://arxiv.org/abs/1812.05905).
 
+    The sum of three losses with separate gradients, where a' and b are sampled by the actor::
+
+        critics:     1/2 (q_k(s, a) - y)^2,  y = r + gamma (q_target(s', a') - alpha log pi(a' | s'))
+        actor:       alpha log pi(b | s) - q(s, b)
+        temperature: -log_alpha (log pi(b | s) + target_entropy)
+
     Reads, of a batch [N], ``observation``, ``action`` and ``next``, and the standard normal
-    ``noise`` and ``next_noise`` [N, A] from which actions are made; of params ``target``,
-    ``gamma`` and the weight ``log_alpha``. Gradients of the three losses do not touch.
+    ``noise`` and ``next_noise`` [N, A] of which actions are made; of params ``target``,
+    ``gamma`` and the weight ``log_alpha``.
 
     Args:
         agent: an actor of tanh-normal outputs [N, 2A], and critics of (observation, action).
-        target_entropy: to which the temperature steers the policy, such as -A.
-        next_value: what the target takes the critics to say: ``(values [K, N], batch) -> [N]``.
-        policy_value: the same, of the policy's actions, which the actor raises.
+        target_entropy: entropy that the temperature aims at, in nats, such as -A.
+        next_value: ``(values [K, N], batch) -> [N]``, the target critics' value of a'.
+        policy_value: ``(values [K, N], batch) -> [N]``, the critics' value of b.
+
+    Returns:
+        The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``
+        and ``entropy``.
     """
 
     def target(params, batch, alpha):
-        reached = batch["next"]
-        action, log_prob = squash(agent.actor(params, reached["observation"]), batch["next_noise"])
-        values = agent.critics(params["target"]["critics"], reached["observation"], action)
+        after = batch["next"]
+        action, log_prob = squash(agent.actor(params, after["observation"]), batch["next_noise"])
+        values = agent.critics(params["target"]["critics"], after["observation"], action)
         value = next_value(values, batch)
-        return target_of(params, reached, soft_value(value, log_prob, alpha))
+        return target_of(params, after, soft_value(value, log_prob, alpha))
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]
@@ -48,8 +58,8 @@ def sac(
         values = agent.critics(weights["critics"], observation, batch["action"])
         critic = critic_loss(values, y, batch)
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
-        still = stop_gradient(weights["critics"])
-        value = policy_value(agent.critics(still, observation, action), batch)
+        critics = stop_gradient(weights["critics"])
+        value = policy_value(agent.critics(critics, observation, action), batch)
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
         return critic + actor + temperature, _means(
@@ -64,26 +74,29 @@ def discrete_sac(
     agent: ActorCritics,
     *,
     target_entropy: float,
-    next_value: OfCritics = least,
-    policy_value: OfCritics = least,
+    next_value: CriticReduction = least,
+    policy_value: CriticReduction = least,
 ) -> Loss:
-    """Soft actor-critic in expectation over n actions (Christodoulou, https://arxiv.org/abs/1910.07207).
+    """Soft actor-critic for n discrete actions (Christodoulou, https://arxiv.org/abs/1910.07207).
 
-    Reads what ``sac`` reads, but no noise.
+    The losses of ``sac`` in expectation over all actions; reads the same keys, but no noise.
 
     Args:
         agent: an actor of logits [N, n], and critics of observations, [K, N, n].
-        target_entropy: to which the temperature steers the policy, a share of log n.
-        next_value: what the target takes the critics to say: ``(values [K, N, n], batch) -> [N, n]``.
-        policy_value: the same, where the policy acts, which the actor raises.
+        target_entropy: entropy that the temperature aims at, in nats: a share of log n.
+        next_value: ``(values [K, N, n], batch) -> [N, n]``, the target critics' value of s'.
+        policy_value: ``(values [K, N, n], batch) -> [N, n]``, the critics' value of s for the actor.
+
+    Returns:
+        The loss, with the means of ``sac``.
     """
 
     def target(params, batch, alpha):
-        reached = batch["next"]
-        log_probs = agent.actor(params, reached["observation"]).log_softmax(-1)
-        values = agent.critics(params["target"]["critics"], reached["observation"])
+        after = batch["next"]
+        log_probs = agent.actor(params, after["observation"]).log_softmax(-1)
+        values = agent.critics(params["target"]["critics"], after["observation"])
         value = next_value(values, batch)
-        return target_of(params, reached, expected_soft_value(value, log_probs, alpha))
+        return target_of(params, after, expected_soft_value(value, log_probs, alpha))
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]

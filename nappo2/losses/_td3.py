@@ -1,9 +1,9 @@
-"""Twin delayed deep deterministic policy gradients."""
+"""Twin delayed deep deterministic policy gradients (TD3)."""
 
 import torch
 
 from nappo2.checks import checked
-from nappo2.losses.critics import OfCritics, critic_loss, least
+from nappo2.losses.critics import CriticReduction, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
 from nappo2.maths.values import smoothed
@@ -17,18 +17,26 @@ def td3(
     *,
     noise_std: float = 0.2,
     noise_limit: float = 0.5,
-    next_value: OfCritics = least,
+    next_value: CriticReduction = least,
 ) -> Loss:
-    """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477); the delay is the optimiser's.
+    """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477); delays are the optimiser's.
+
+    The sum of two losses with separate gradients::
+
+        critics: 1/2 (q_k(s, a) - y)^2,  y = r + gamma q_target(s', clip(mu_target(s') + noise, -1, 1))
+        actor:   -q_1(s, mu(s))
 
     Reads, of a batch [N], ``observation``, ``action``, ``next`` and the standard normal
     ``next_noise`` [N, A]; of params ``target``, with actor and critics, and ``gamma``.
 
     Args:
         agent: an actor of actions in [-1, 1], [N, A], and critics of (observation, action).
-        noise_std: of the noise on the target's action.
-        noise_limit: to which that is clipped.
-        next_value: what the target takes the critics to say: ``(values [K, N], batch) -> [N]``.
+        noise_std: standard deviation of the noise on the target's action.
+        noise_limit: bound on that noise.
+        next_value: ``(values [K, N], batch) -> [N]``, the target critics' value.
+
+    Returns:
+        The loss, with the means ``critic_loss``, ``actor_loss`` and ``value``.
     """
 
     def loss(params, batch):
@@ -37,17 +45,17 @@ def td3(
             y = target(params, batch)
         values = agent.critics(weights["critics"], observation, batch["action"])
         critic = critic_loss(values, y, batch)
-        still = stop_gradient(weights["critics"])
-        first = agent.critics(still, observation, agent.actor(params, observation))[0]
-        actor = -first.mean()
+        critics = stop_gradient(weights["critics"])
+        policy_value = agent.critics(critics, observation, agent.actor(params, observation))[0]
+        actor = -policy_value.mean()
         means = {"critic_loss": critic, "actor_loss": actor, "value": values[0].mean()}
         return critic + actor, means
 
     def target(params, batch):
-        reached, slow = batch["next"], {**params, "weights": params["target"]}
-        action = agent.actor(slow, reached["observation"])
+        after, target_params = batch["next"], {**params, "weights": params["target"]}
+        action = agent.actor(target_params, after["observation"])
         action = smoothed(action, batch["next_noise"], noise_std, noise_limit)
-        values = agent.critics(params["target"]["critics"], reached["observation"], action)
-        return target_of(params, reached, next_value(values, batch))
+        values = agent.critics(params["target"]["critics"], after["observation"], action)
+        return target_of(params, after, next_value(values, batch))
 
     return loss

@@ -1,4 +1,4 @@
-"""What losses of critics share: their targets, and what K critics are taken to say."""
+"""Losses of K critics: their TD targets, and how K values become one."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,25 +8,44 @@ from nappo2.checks import explained
 from nappo2.maths.surrogates import squared_error
 from nappo2.maths.values import td_target
 
-OfCritics = Callable[[Tensor, Mapping], Tensor]
-"""``(values [K, N, ...], batch) -> value [N, ...]``: what K critics are taken to say of a batch."""
+CriticReduction = Callable[[Tensor, Mapping], Tensor]
+"""``(values [K, N, ...], batch) -> value [N, ...]``: one value of those of K critics."""
 
 
 @explained
 def least(values: Tensor, batch: Mapping) -> Tensor:
-    """The least of K values, [K, N, ...] to [N, ...] (Fujimoto et al., https://arxiv.org/abs/1802.09477)."""
+    """The minimum over critics, [K, N, ...] to [N, ...] (Fujimoto et al., https://arxiv.org/abs/1802.09477)."""
     return values.amin(0)
 
 
-def target(params: Mapping, reached: Mapping, next_value: Tensor) -> Tensor:
-    """The TD target of a batch's ``next``; with ``n_step``, ``gamma`` counts once per step."""
-    gamma, steps = params["hyper"]["gamma"], reached.get("steps", None)
+def target(params: Mapping, after: Mapping, next_value: Tensor) -> Tensor:
+    """TD targets ``r + gamma^steps next_value``, without the value where an episode terminated.
+
+    Args:
+        params: with ``hyper["gamma"]``.
+        after: a batch's ``next``: ``reward`` [N], ``terminated`` [N] bool, and with ``n_step`` the
+            number of ``steps`` [N], otherwise 1.
+        next_value: of the next observations, [N].
+
+    Returns:
+        Targets [N] float32.
+    """
+    gamma, steps = params["hyper"]["gamma"], after.get("steps", None)
     discount = gamma if steps is None else gamma**steps
-    return td_target(reached["reward"], next_value, reached["terminated"], discount)
+    return td_target(after["reward"], next_value, after["terminated"], discount)
 
 
 def critic_loss(values: Tensor, target: Tensor, batch: Mapping) -> Tensor:
-    """The squared errors of K critics' values [K, N], halved and averaged, as a sum over critics."""
+    """The sum over K critics of the mean of ``1/2 (value - target)^2``.
+
+    Args:
+        values: of the critics, [K, N].
+        target: of all critics, [N].
+        batch: whose ``importance`` [N], if there is one, weights the errors.
+
+    Returns:
+        The loss, [].
+    """
     weight = batch.get("importance", None)
     first, *others = (squared_error(value, target, weight) for value in values)
     return sum(others, first)

@@ -1,4 +1,4 @@
-"""What a loss is: deterministic in its batch, as everything random that it needs is in there."""
+"""The type of losses. A loss is deterministic: all random numbers that it needs are in its batch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,20 +11,20 @@ from nappo2.checks import shown
 from nappo2.networks import Agent
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
-"""``(params, batch) -> (loss, means)``: a scalar to be lowered, and what else is worth a look."""
+"""``(params, batch) -> (loss, means)``: a scalar to be minimised, and scalars by name to be logged."""
 
 
 def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor, Mapping]:
     """Agent outputs and values for a batch, and the batch, without masked transitions.
 
     Args:
-        agent: which gives those of masked transitions too, or leaves them out.
+        agent: which may give those of masked transitions too.
         params: of the agent.
         batch: [N], or of sequences [T, N], with or without a ``mask``, bool.
 
     Returns:
-        Outputs [..., num_outputs], values [...] and the batch; where there is a mask, those of the
-        M transitions that it has: [M, num_outputs], [M] and the batch's tensors [M, ...].
+        Outputs [..., num_outputs], values [...] and the batch; with a mask, those of the M
+        transitions where it is True: [M, num_outputs], [M] and the batch's tensors [M, ...].
     """
     outputs, value = agent.outputs_and_values(params, batch)
     mask = valid(batch)
@@ -38,10 +38,18 @@ def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Ten
 def value_and_means(
     loss: Loss, params: Mapping, batch: Mapping
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a loss gives: its value, [], and means, each one floating point number.
+    """Evaluates a loss, and checks that it returns a scalar and scalars by name.
+
+    Args:
+        loss: to be evaluated.
+        params: of the loss.
+        batch: of the loss.
+
+    Returns:
+        The loss [] and its means, each a floating point tensor [].
 
     Raises:
-        ValueError: if it gives something else; says what a loss gives.
+        ValueError: if the loss returns anything else.
     """
     result = loss(params, batch)
     if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
@@ -55,7 +63,7 @@ def value_and_means(
 
 
 def _mean(name: Any, mean: Any) -> Tensor:
-    """A mean as a tensor, which numbers become."""
+    """A mean as a floating point tensor of one element."""
     if not isinstance(name, str):
         raise ValueError(f"the means of a loss have texts for names, not {shown(name)}")
     if isinstance(mean, Tensor) and mean.numel() == 1:

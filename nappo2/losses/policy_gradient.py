@@ -1,4 +1,4 @@
-"""Policy gradients with a learnt baseline: the formulas of ``maths.surrogates``, bound to a batch's keys."""
+"""Policy gradients with a learnt baseline: ``maths.surrogates``, applied to the keys of a batch."""
 
 from collections.abc import Callable, Mapping
 
@@ -23,12 +23,21 @@ from nappo2.networks import Agent
 def a2c(agent: Agent, dist: Distribution, *, value_coef: float = 0.5) -> Loss:
     """Advantage actor-critic (Mnih et al., https://arxiv.org/abs/1602.01783).
 
+    The mean over a batch of::
+
+        -log pi(a | s) A + value_coef 1/2 (v(s) - target)^2 - entropy_coef H(pi(. | s))
+
     Reads ``observation``, ``action``, ``advantage`` and ``value_target`` of a batch [N], or of
     sequences [T, N] for a recurrent agent, and ``entropy_coef`` of ``params["hyper"]``. With the
     advantages of ``vtrace`` it is IMPALA's.
 
     Args:
-        value_coef: weight of the value's loss, which is half a squared error.
+        agent: an actor and a critic.
+        dist: of the actor's outputs.
+        value_coef: weight of the value's loss.
+
+    Returns:
+        The loss, with the means ``policy_loss``, ``value_loss`` and ``entropy``.
     """
 
     def loss(params, batch):
@@ -43,18 +52,36 @@ def a2c(agent: Agent, dist: Distribution, *, value_coef: float = 0.5) -> Loss:
 
 
 ValueLoss = Callable[[Mapping, Mapping, Tensor], Tensor]
-"""``(params, batch, value) -> loss``, of values [N]."""
+"""``(params, batch, value) -> loss`` [], of values [N]."""
 
 
 @explained
 def plain_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:
-    """The squared error of the value."""
+    """The mean of ``1/2 (value - target)^2``.
+
+    Args:
+        params: not read.
+        batch: with ``value_target`` [N].
+        value: of the critic, [N].
+
+    Returns:
+        The loss, [].
+    """
     return squared_error(value, batch["value_target"])
 
 
 @explained
 def clipped_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:
-    """The squared error of a value that stays near the old one, by ``hyper["clip_eps"]``."""
+    """The mean of the larger of two halved squared errors, of ``value`` and of it clipped to old +- eps.
+
+    Args:
+        params: with ``hyper["clip_eps"]``.
+        batch: with ``value_target`` and the old value ``state_value``, each [N].
+        value: of the critic, [N].
+
+    Returns:
+        The loss, [].
+    """
     eps = params["hyper"]["clip_eps"]
     return clipped_squared_error(value, batch["state_value"], batch["value_target"], eps)
 
@@ -70,14 +97,24 @@ def ppo(
 ) -> Loss:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
 
+    The mean over a batch, with ``rho = pi(a | s) / pi_old(a | s)``, of::
+
+        -min(rho A, clip(rho, 1 - eps, 1 + eps) A) + value_coef value_loss - entropy_coef H(pi(. | s))
+
     Reads ``observation``, ``action``, ``action_log_prob``, ``advantage`` and ``value_target`` of
     a batch [N], or of sequences [T, N] for a recurrent agent, and ``clip_eps`` and
     ``entropy_coef`` of ``params["hyper"]``.
 
     Args:
-        value_coef: weight of the value's loss, which is half a squared error.
+        agent: an actor and a critic.
+        dist: of the actor's outputs.
+        value_coef: weight of the value's loss.
         value_loss: ``(params, batch, value) -> loss``.
-        scale: what is done to a minibatch's advantages first.
+        scale: ``advantages -> advantages`` of a minibatch, each [N].
+
+    Returns:
+        The loss, with the means ``policy_loss``, ``value_loss``, ``entropy``, ``approx_kl`` and
+        ``clip_fraction``.
     """
 
     def loss(params, batch):
@@ -87,13 +124,13 @@ def ppo(
         error = value_loss(params, batch, value)
         entropy = dist.entropy(outputs).mean()
         total = policy + value_coef * error - hyper["entropy_coef"] * entropy
-        change = log_ratio.detach()
+        detached = log_ratio.detach()
         return total, {
             "policy_loss": policy,
             "value_loss": error,
             "entropy": entropy,
-            "approx_kl": approx_kl(change),
-            "clip_fraction": clip_fraction(change, hyper["clip_eps"]),
+            "approx_kl": approx_kl(detached),
+            "clip_fraction": clip_fraction(detached, hyper["clip_eps"]),
         }
 
     return loss

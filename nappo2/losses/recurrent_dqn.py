@@ -1,4 +1,4 @@
-"""Q-learning of sequences."""
+"""Recurrent Q-learning from sequences of a replay."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,8 +13,8 @@ from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
 
 
-def as_it_is(params: Mapping, observation: Tensor) -> Tensor:
-    """All of an observation."""
+def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
+    """An observation as it is, [..., *shape]."""
     return observation
 
 
@@ -24,21 +24,25 @@ def recurrent_double_dqn(
     *,
     burn_in: int,
     lambda_: float = 0.0,
-    view: Callable[[Mapping, Tensor], Tensor] = as_it_is,
+    view: Callable[[Mapping, Tensor], Tensor] = raw_observation,
 ) -> Loss:
-    """Double Q-learning of sequences from replay (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
+    """Double Q-learning from sequences (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
 
     Reads, of a batch [N] of tensors [N, L, ...] made by ``windows``, ``observation``, ``action``,
-    ``memory``, ``is_init``, ``learnt``, ``padding`` (without it there is none) and ``next``; of
-    params ``target`` and ``gamma``. Online and target networks begin with the recorded memory,
-    unroll ``burn_in`` steps without gradient, and then the rest, whose Huber errors are averaged.
-    Where these steps are padding, the rest begins with the memory recorded there. (No rescaling
-    of values; returns are lambda's rather than those of five steps.)
+    ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
+    ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
+    without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
+    padding, the rest begins with the memory recorded there. Unlike the paper, values are not
+    rescaled, and targets are lambda-returns rather than returns of five steps.
 
     Args:
+        q: a Q-function with a memory.
         burn_in: as given to ``windows``.
-        lambda_: of the targets, 0 for one step.
-        view: ``(params, observation) -> observation``, what is seen of it.
+        lambda_: of the targets; 0 for one step.
+        view: ``(params, observation) -> observation``, such as a normalisation.
+
+    Returns:
+        The loss, with the mean ``value``.
     """
 
     def loss(params, batch):
@@ -48,18 +52,18 @@ def recurrent_double_dqn(
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
         part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
-        reached = {name: x[burn_in:] for name, x in batch["next"].items()}
+        after = {name: x[burn_in:] for name, x in batch["next"].items()}
         with torch.no_grad():
-            following = q.step(weights, memories, reached["observation"])
-            best = q.values(weights, following).argmax(-1)
-            theirs = unrolled(q, target, batch, burn_in)
-            theirs = q.step(target, theirs, reached["observation"])
-            ends = reached["done"].clone()
-            ends[:-1] |= ~part["learnt"][1:]  # what is masked is followed no further
+            next_memories = q.step(weights, memories, after["observation"])
+            best = q.values(weights, next_memories).argmax(-1)
+            target_memories = unrolled(q, target, batch, burn_in)
+            target_memories = q.step(target, target_memories, after["observation"])
+            ends = after["done"].clone()
+            ends[:-1] |= ~part["learnt"][1:]  # returns end before masked steps
             y = lambda_return(
-                reached["reward"],
-                of_action(q.values(target, theirs), best),
-                reached["terminated"],
+                after["reward"],
+                of_action(q.values(target, target_memories), best),
+                after["terminated"],
                 ends,
                 params["hyper"]["gamma"],
                 lambda_,
@@ -72,29 +76,48 @@ def recurrent_double_dqn(
 
 
 def in_time(batch: Mapping) -> dict:
-    """A batch of sequences [N, L, ...] as [L, N, ...]; importance weights [N] stay."""
+    """A batch of sequences [N, L, ...] with time first, [L, N, ...]; ``importance`` stays [N]."""
 
-    def turned(name, x):
+    def time_first(name, x):
         if name == "importance":
             return x
         return x.transpose(0, 1) if isinstance(x, Tensor) else in_time(x)
 
-    return {name: turned(name, x) for name, x in batch.items()}
+    return {name: time_first(name, x) for name, x in batch.items()}
 
 
 def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> Tensor:
-    """The memories after each step behind ``burn_in``."""
-    memory, seen, is_init = batch["memory"][0], batch["observation"], batch["is_init"]
+    """Memories after each step that follows the burn-in.
+
+    Args:
+        q: a Q-function with a memory.
+        weights: of ``q``, online or target.
+        batch: of sequences, [L, N, ...].
+        burn_in: steps at the beginning, unrolled without gradient.
+
+    Returns:
+        The memories [L - burn_in, N, memory_size].
+    """
+    memory, x, is_init = batch["memory"][0], batch["observation"], batch["is_init"]
     if burn_in:
         with torch.no_grad():
-            memory = q.unroll(weights, memory, seen[:burn_in], is_init[:burn_in])[-1]
+            memory = q.unroll(weights, memory, x[:burn_in], is_init[:burn_in])[-1]
         if "padding" in batch:
-            recorded = batch["padding"][0].unsqueeze(-1)
-            memory = torch.where(recorded, batch["memory"][burn_in], memory)
-    return q.unroll(weights, memory, seen[burn_in:], is_init[burn_in:])
+            padded = batch["padding"][0].unsqueeze(-1)
+            memory = torch.where(padded, batch["memory"][burn_in], memory)
+    return q.unroll(weights, memory, x[burn_in:], is_init[burn_in:])
 
 
 def sequence_mean(error: Tensor, learnt: Tensor, batch: Mapping) -> Tensor:
-    """The mean over what is learnt; with prioritised replay, that of ``importance * error``."""
+    """The mean error of learnt steps; with prioritised replay, of ``importance * error``.
+
+    Args:
+        error: [L, N], 0 where a step is not learnt.
+        learnt: [L, N] bool.
+        batch: whose ``importance`` [N], if there is one, weights the errors.
+
+    Returns:
+        The mean, [].
+    """
     weighted = error * batch["importance"] if "importance" in batch else error
     return weighted.sum() / learnt.sum().clamp(min=1)

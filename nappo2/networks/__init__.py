@@ -12,11 +12,11 @@ from nappo2.networks._actor_critics import (
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
 from nappo2.networks._state_dependent import state_dependent
-from nappo2.networks.agent import Agent, normalized, scaling_rewards, with_log_std
-from nappo2.networks.cell import Cell, beside, seeing, unroll
+from nappo2.networks.agent import Agent, normalized, with_log_std, with_reward_scaling
+from nappo2.networks.cell import Cell, side_by_side, unroll, with_torso
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
-from nappo2.networks.network import Network, layer_norm, sequential, viewing
+from nappo2.networks.network import Network, layer_norm, sequential, with_view
 from nappo2.networks.recurrent import (
     RecurrentActorCritic,
     recurrent_actor_critic,
@@ -37,7 +37,6 @@ __all__ = [
     "RecurrentQ",
     "actor_critic",
     "actor_critics",
-    "beside",
     "cnn",
     "convolution",
     "discrete_actor_critics",
@@ -55,16 +54,17 @@ __all__ = [
     "normalized",
     "orthogonal",
     "recurrent_actor_critic",
-    "scaling_rewards",
-    "seeing",
     "separate_recurrent_actor_critic",
     "sequential",
     "shared_actor_critic",
+    "side_by_side",
     "state_dependent",
     "unchanged",
     "unroll",
-    "viewing",
     "with_goal",
     "with_log_std",
+    "with_reward_scaling",
     "with_temperature",
+    "with_torso",
+    "with_view",
 ]

@@ -1,4 +1,8 @@
-"""Actors and critics that learn together."""
+"""An actor and a critic that learn together, as functions of one tree of params.
+
+Params are what ``params.make_params`` makes, or a plain dictionary of the same keys; networks read the
+branch ``weights``.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -7,6 +11,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import only_valid
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.traced import is_traced
@@ -17,14 +22,14 @@ from nappo2.seeds import split
 
 @checked
 class ActorCritic(NamedTuple):
-    """Functions of whole params and observations ``[..., *shape]``.
+    """An actor and a critic, as functions of whole params and observations ``[..., *shape]``.
 
     Attributes:
         init: ``seed -> weights``.
-        actor: ``(params, observation) -> outputs``, of an action distribution, [..., num_outputs].
-        critic: ``(params, observation) -> value``, [...].
-        both: the two in one call, so that what they share is computed once.
-        normalizer: ``() -> statistics`` that they read, empty where there are none.
+        actor: ``(params, observation) -> outputs`` of an action distribution, [..., num_outputs] float32.
+        critic: ``(params, observation) -> value``, [...] float32.
+        both: ``(params, observation) -> (outputs, value)``, which computes a shared torso once.
+        normalizer: ``() -> statistics`` that the functions read, empty by default.
     """
 
     init: Callable[[int], TensorDict]
@@ -36,28 +41,28 @@ class ActorCritic(NamedTuple):
     slicing = "transitions"
 
     def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of a batch, without masked transitions."""
-        return self.both(params, unmasked(batch, batch["observation"]))
+        """Outputs [M, num_outputs] and values [M] of unmasked transitions, or of all without a mask."""
+        return self.both(params, only_valid(batch["observation"], batch))
 
     def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
-        """The values of what was acted on, and of what was reached, each [T, B]."""
+        """Values of a rollout's observations and of its next observations, each [T, B] float32."""
         value = self.critic(params, rollout["observation"])
         return value, next_values(self.critic, params, rollout["next"], value)
 
     def policy(self, dist: Distribution) -> Policy:
-        """Samples from the distribution."""
+        """A policy that samples from the distribution."""
         return stochastic(self.actor, dist)
 
     def greedy(self, dist: Distribution) -> Policy:
-        """Takes the most probable action."""
+        """A policy that takes the most probable action."""
         return greedy(self.actor, dist)
 
     def with_heads(self, change: Callable[["ActorCritic"], "ActorCritic"]) -> "ActorCritic":
-        """The agent with other functions, which ``change`` makes of these."""
+        """The agent that ``change`` makes of this one; of a recurrent agent it changes the heads only."""
         return change(self)
 
     def with_view(self, view: Apply) -> "ActorCritic":
-        """The agent of what ``view: (params, observation)`` makes of an observation."""
+        """The agent whose networks take ``view(params, observation)`` in place of an observation."""
 
         def viewing(fn):
             return lambda params, x: fn(params, view(params, x))
@@ -67,35 +72,33 @@ class ActorCritic(NamedTuple):
         )
 
 
-def unmasked(batch: Mapping, x: Tensor) -> Tensor:
-    """``x`` [..., *shape] as it is, or of the M transitions that a batch does not mask, [M, *shape]."""
-    return x[batch["mask"]] if "mask" in batch.keys() else x
+def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -> Tensor:
+    """Values of a rollout's next observations; of images mostly ``value`` itself, one row on.
 
-
-def next_values(critic: Apply, params: Mapping, reached: Mapping, value: Tensor) -> Tensor:
-    """Values of what was reached, [T, B]; of images those of the next row, which are the same.
-
-    Only where an episode or the rollout ends are these valued themselves: a pass over images takes
-    as long as learning from them. (Numbers are all valued, as it costs nothing, and a few rows
-    are not multiplied to the same last bit wherever the weights lie in memory.)
+    Within an episode the next observation is the next row's, so images are valued again only where
+    an episode or the rollout ends: a pass over images takes as long as learning from them. Vectors
+    are all valued, as it costs nothing, and a product of a few rows may differ in its last bit.
 
     Args:
         critic: ``(params, observation) -> value``.
         params: of the critic.
-        reached: a rollout's ``next``, [T, B].
-        value: of what was acted on, [T, B].
+        after: the rollout's ``next``: ``observation`` [T, B, *shape] and ``done`` [T, B] bool.
+        value: of the rollout's observations, [T, B] float32.
+
+    Returns:
+        Values [T, B] float32.
     """
-    observation = reached["observation"]
+    observation = after["observation"]
     if is_traced(value) or observation.dtype != torch.uint8:
         return critic(params, observation)
-    ends = reached["done"].clone()
+    ends = after["done"].clone()
     ends[-1] = True
     return value.roll(-1, 0).masked_scatter(ends, critic(params, observation[ends]))
 
 
 @checked
 def actor_critic(actor: Network, critic: Network) -> ActorCritic:
-    """An actor, and a critic with one output, that share nothing."""
+    """An actor [..., num_outputs] and a critic [..., 1] that share no weights."""
 
     def init(seed):
         actor_seed, critic_seed = split(seed)
@@ -114,7 +117,16 @@ def actor_critic(actor: Network, critic: Network) -> ActorCritic:
 
 @checked
 def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> ActorCritic:
-    """An actor and a critic as heads of one torso."""
+    """An actor and a critic as heads of one torso.
+
+    Args:
+        torso: of observations, to features [..., F].
+        actor: of features, to outputs [..., num_outputs].
+        critic: of features, to values [..., 1].
+
+    Returns:
+        The agent, with the branches ``torso``, ``actor`` and ``critic`` of weights.
+    """
     heads = actor_critic(actor, critic)
 
     def init(seed):

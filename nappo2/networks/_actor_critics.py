@@ -1,4 +1,4 @@
-"""Actors with K critics of actions, for continuous and for discrete ones."""
+"""An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3 and REDQ."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from nappo2.seeds import split
 
 @checked
 class ActorCritics(NamedTuple):
-    """Functions of an actor and K critics.
+    """An actor and K critics, as functions.
 
     Attributes:
-        init: ``seed -> weights``, with a branch ``critics``.
-        actor: ``(params, observation) -> outputs``, of an action distribution.
-        critics: ``(weights of the critics, observation[, action]) -> values``, [K, ...] of an
-            action, or [K, ..., n] of all n that there are.
-        normalizer: ``() -> statistics`` that they read, empty where there are none.
+        init: ``seed -> weights``, with branches ``actor`` and ``critics``.
+        actor: ``(params, observation) -> outputs`` of an action distribution, [..., num_outputs].
+        critics: ``(weights of the critics, observation, action) -> values`` [K, ...], or for n
+            discrete actions ``(weights of the critics, observation) -> values`` [K, ..., n].
+        normalizer: ``() -> statistics`` that the functions read, empty by default.
     """
 
     init: Callable[[int], TensorDict]
@@ -32,17 +32,17 @@ class ActorCritics(NamedTuple):
 
 
 View = Callable[[Any], Tensor]
-"""What an observation is seen as."""
+"""``observation -> x``: what networks take in place of an observation."""
 
 
 def unchanged(observation: Tensor) -> Tensor:
-    """All of an observation."""
+    """An observation as it is, [..., *shape]."""
     return observation
 
 
 @explained
 def with_goal(observation: Mapping) -> Tensor:
-    """The observation of a goal environment, and beside it the goal."""
+    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
     return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 
@@ -50,13 +50,16 @@ def with_goal(observation: Mapping) -> Tensor:
 def actor_critics(
     actor: Network, critic: Network, num_critics: int = 2, view: View = unchanged
 ) -> ActorCritics:
-    """An actor of continuous actions and K critics of (observation, action), which share nothing.
+    """An actor of continuous actions and K critics of (observation, action), without shared weights.
 
     Args:
-        actor: of what ``view`` makes of an observation.
-        critic: of that and an action, side by side.
+        actor: of ``view(observation)``, [..., n] to outputs [..., num_outputs].
+        critic: of ``view(observation)`` and an action side by side, [..., n + A] to [..., 1].
         num_critics: K.
-        view: what an observation is seen as, such as ``with_goal``.
+        view: ``observation -> x`` [..., n], such as ``with_goal``.
+
+    Returns:
+        The agent, whose critics give values [K, ...].
     """
     values = _values(critic, num_critics)
 
@@ -70,7 +73,17 @@ def actor_critics(
 def discrete_actor_critics(
     actor: Network, critic: Network, num_critics: int = 2, view: View = unchanged
 ) -> ActorCritics:
-    """An actor of discrete actions and K critics that value all of them; arguments as above."""
+    """An actor of n discrete actions and K critics that value all n, without shared weights.
+
+    Args:
+        actor: of ``view(observation)``, to logits [..., n].
+        critic: of ``view(observation)``, to values [..., n].
+        num_critics: K.
+        view: ``observation -> x``, such as ``with_goal``.
+
+    Returns:
+        The agent, whose critics give values [K, ..., n].
+    """
     values = _values(critic, num_critics)
 
     def critics(weights, x):
@@ -100,6 +113,6 @@ def _actor(actor, view):
 
 @checked
 def with_temperature(agent: ActorCritics, initial: float = 1.0) -> ActorCritics:
-    """Adds the logarithm of SAC's temperature to the weights, as it is learnt with them."""
+    """Adds ``log_alpha`` to the weights, the learnt logarithm of SAC's temperature, first log ``initial``."""
     start = torch.tensor(float(initial)).log()
     return agent._replace(init=lambda seed: agent.init(seed).update({"log_alpha": start.clone()}))

@@ -1,4 +1,4 @@
-"""Convolutional networks of images [..., C, H, W]. Bytes are scaled to [0, 1] inside of them."""
+"""Convolutional networks of images [..., C, H, W], in floats or in bytes, which they scale to [0, 1]."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nappo2.networks.network import Network, sequential
 from nappo2.pipeline import positive
 
 MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-"""Layers for Atari (Mnih et al., 2015): channels, kernel, stride of each."""
+"""Layers for Atari (Mnih et al., 2015): channels, kernel and stride of each."""
 YOUNG = ((16, 3, 1),)
 """Layers for MinAtar (Young & Tian, https://arxiv.org/abs/1903.03176)."""
 
@@ -23,19 +23,22 @@ YOUNG = ((16, 3, 1),)
 def cnn(
     shape: tuple[int, ...], features: int = 512, layers: Sequence[tuple[int, int, int]] = MNIH
 ) -> Network:
-    """The network of Atari (Mnih et al., https://doi.org/10.1038/nature14236), up to its head.
+    """The network for Atari without its head (Mnih et al., https://doi.org/10.1038/nature14236).
 
-    Convolutions, then a linear layer, each followed by a ReLU: [..., C, H, W] to [..., features].
-    Weights are orthogonal with a gain of sqrt(2), and are named as ``torch.nn.Sequential``'s.
+    Convolutions, then a linear layer, each followed by a ReLU. Weights are orthogonal with a gain of
+    sqrt(2), and have the names that ``torch.nn.Sequential`` gives them.
 
     Args:
-        shape: of an image: channels, height and width.
-        features: that come out.
+        shape: of an image: (channels, height, width).
+        features: size of the output.
         layers: channels, kernel and stride of each convolution. ``YOUNG`` is for images of
             10 x 10 or so (MinAtar, https://arxiv.org/abs/1903.03176).
 
+    Returns:
+        A network of images [..., C, H, W], uint8 or float32, to [..., features] float32.
+
     Raises:
-        ValueError: if it is no shape of an image, or too small for the kernels.
+        ValueError: if ``shape`` is not an image's, or too small for the kernels.
     """
     channels, *size = check_image(shape)
     body = []
@@ -57,7 +60,19 @@ def cnn(
 def convolution(
     inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, gain: float = 2**0.5
 ) -> Network:
-    """A convolution with orthogonal weights and biases of 0, of images [N, inputs, H, W]."""
+    """A convolution with orthogonal weights and biases of 0.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        kernel: side of the square kernel, in pixels.
+        stride: pixels between two places of the kernel.
+        padding: rows of zeros on each side.
+        gain: of the weights; sqrt(2) suits ReLU.
+
+    Returns:
+        A network of images [N, inputs, H, W] to [N, outputs, H', W'], float32.
+    """
 
     def init(seed):
         weight = orthogonal((outputs, inputs, kernel, kernel), gain, seed)
@@ -71,7 +86,7 @@ def convolution(
 
 @checked
 def images(network: Network, shape: tuple[int, ...]) -> Network:
-    """A network of images ``[N, *shape]`` for images with any leading dimensions, and for bytes."""
+    """Lets a network of float images ``[N, *shape]`` take any leading dimensions, and bytes."""
 
     def apply(weights, x):
         leading = x.shape[: x.ndim - len(shape)]
@@ -85,15 +100,15 @@ def images(network: Network, shape: tuple[int, ...]) -> Network:
 
 
 def flat(x: Tensor) -> Tensor:
-    """All features of each image, [N, features]."""
+    """Flattens each image, [N, C, H, W] to [N, C * H * W]."""
     return x.flatten(1)
 
 
 def check_image(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape, if it can be an image's.
+    """Returns ``shape`` as a tuple if it can be an image's.
 
     Raises:
-        ValueError: says what a shape of an image is.
+        ValueError: if it is not (channels, height, width), each at least 1.
     """
     if len(shape) != 3:
         raise ValueError(f"an image has channels, height and width, not a shape of {tuple(shape)}")

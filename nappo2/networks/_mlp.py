@@ -1,4 +1,4 @@
-"""Linear layers, and perceptrons made of them."""
+"""Linear layers and multi-layer perceptrons, with orthogonal weights."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,21 +10,39 @@ from torch.nn import functional
 
 from nappo2.checks import checked, explained
 from nappo2.machine.threads import torch_threads
-from nappo2.networks.network import Network, tanh, viewing
+from nappo2.networks.network import Network, tanh, with_view
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
 
 @explained
 def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
-    """An orthogonal matrix, scaled by ``gain`` (Saxe et al., https://arxiv.org/abs/1312.6120)."""
+    """A random orthogonal matrix (Saxe et al., https://arxiv.org/abs/1312.6120).
+
+    Args:
+        shape: of the result; all but the first dimension count as one.
+        gain: by which the matrix is multiplied.
+        seed: of the random numbers.
+
+    Returns:
+        The matrix ``[*shape]`` float32, the same for every number of threads.
+    """
     with torch_threads(1):  # another number of threads gives other bits
         return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
 
 
 @checked
 def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
-    """A linear layer with orthogonal weights and biases of 0, [..., inputs] to [..., outputs]."""
+    """A linear layer with orthogonal weights and biases of 0.
+
+    Args:
+        inputs: size of the input.
+        outputs: size of the output.
+        gain: of the weights.
+
+    Returns:
+        A network of ``x`` [..., inputs] to [..., outputs], float32.
+    """
 
     def init(seed):
         weight = orthogonal((outputs, inputs), gain, seed)
@@ -46,15 +64,18 @@ def mlp(
     gain: float = 2**0.5,
     final_gain: float = 1.0,
 ) -> Network:
-    """A perceptron with orthogonal weights and biases of 0, linear at its end.
+    """A multi-layer perceptron with orthogonal weights and biases of 0, whose last layer is linear.
 
-    ``x`` is [..., sizes[0]]; ``flattening`` makes it so of what has a higher rank.
+    For inputs of a higher rank see ``flattening``.
 
     Args:
         *sizes: of the input, the hidden layers and the output.
-        activation: between the layers.
+        activation: of the hidden layers.
         gain: of the hidden layers' weights; sqrt(2) suits tanh and ReLU alike in practice.
-        final_gain: of the last layer's; 0.01 for a policy, 1 for a value.
+        final_gain: of the last layer's weights; 0.01 for a policy, 1 for a value.
+
+    Returns:
+        A network of ``x`` [..., sizes[0]] to [..., sizes[-1]], float32.
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
@@ -67,7 +88,7 @@ def mlp(
 
     def init(seed):
         seeds = zip(layers.items(), split(seed, len(layers)), strict=True)
-        return TensorDict({name: layer.init(its) for (name, layer), its in seeds})
+        return TensorDict({name: layer.init(key) for (name, layer), key in seeds})
 
     def apply(weights, x):
         for name, layer in layers.items():
@@ -80,13 +101,13 @@ def mlp(
 
 @checked
 def flattening(network: Network, rank: int) -> Network:
-    """A network of ``x`` as ``flattened`` makes it."""
-    return viewing(network, partial(flattened, rank=rank))
+    """Lets a network of [..., n] take inputs whose last ``rank`` dimensions are ``flattened`` first."""
+    return with_view(network, partial(flattened, rank=rank))
 
 
 @explained
 def flattened(x: Tensor, rank: int) -> Tensor:
-    """The last ``rank`` dimensions as one, in floats: of bytes in [0, 1], as images are seen."""
+    """Joins the last ``rank`` dimensions, [..., *shape] to [..., n] float; bytes are scaled to [0, 1]."""
     if not x.is_floating_point():
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
     return x.reshape(*x.shape[: x.ndim - rank], -1)

@@ -1,4 +1,4 @@
-"""An actor whose noise depends on the state (gSDE: Raffin et al., https://arxiv.org/abs/2005.05719)."""
+"""Actors with state-dependent exploration (gSDE: Raffin et al., https://arxiv.org/abs/2005.05719)."""
 
 import math
 
@@ -24,21 +24,25 @@ def state_dependent(
     gain: float = 0.01,
     learn_features: bool = False,
 ) -> Network:
-    """An actor of normal actions, whose variances are ``features^2 @ std^2``.
+    """An actor of normal actions whose variance depends on the observation::
 
-    Its outputs are means and log standard deviations of A actions, as a diagonal normal has them,
-    and behind these the F features of which the noise is made, [..., 2A + F]; what reads them is
-    ``distributions.state_dependent`` and ``policies.gsde``.
+        variance = features^2 @ std^2
+
+    The outputs are means and log standard deviations of A actions, as of a diagonal normal, and
+    then the F features; ``distributions.state_dependent`` and ``policies.gsde`` read them.
 
     Args:
-        torso: of features [..., F], as they are after their last activation.
+        torso: of observations, to features [..., F] after the last activation.
         num_features: F.
         action_size: A.
-        initial: the first log standard deviations, of an exploration matrix [F, A].
-        mean_limit: to which means are clipped.
-        gain: of the layer that makes the means.
+        initial: first log standard deviation of each entry of the exploration matrix [F, A].
+        mean_limit: bound on the absolute means; infinite by default.
+        gain: of the weights of the means' layer.
         learn_features: whether the gradient of the variance reaches the torso, as in
-            Stable-Baselines3's SAC, and not in its PPO.
+            Stable-Baselines3's SAC; it does not in that library's PPO.
+
+    Returns:
+        A network of observations to [..., 2A + F] float32.
     """
 
     def init(seed):
@@ -61,5 +65,10 @@ def state_dependent(
 
 
 def marginal_log_std(features: Tensor, log_std: Tensor) -> Tensor:
-    """Of ``features @ noise``, where the noise [F, A] is normal with these deviations (their eq. 10)."""
+    """Log standard deviations of ``features @ noise`` (equation 10 of https://arxiv.org/abs/2005.05719)::
+
+        log sqrt(features^2 @ exp(log_std)^2 + 1e-6)
+
+    Features are [..., F], the noise [F, A] is normal with deviations exp(log_std), the result [..., A].
+    """
     return 0.5 * (features.square() @ (2 * log_std).exp() + 1e-6).log()

@@ -1,4 +1,4 @@
-"""What on-policy recipes, losses and advantages ask of an agent, and what can be added to one."""
+"""The interface of agents for on-policy recipes, losses and advantages, and additions to an agent."""
 
 from collections.abc import Mapping
 from typing import Protocol, TypeVar, runtime_checkable
@@ -17,36 +17,36 @@ from nappo2.policies import Policy
 
 @runtime_checkable
 class Agent(Protocol):
-    """An actor and a critic that learn together: whatever has these answers is one.
+    """An actor and a critic that learn together: any object with these methods.
 
-    A rollout or a batch has the keys that ``collect`` writes, [T, B, ...]; minibatches of
-    transitions are [N, ...], those of sequences [T, N, ...]. Params are plain dictionaries.
+    Rollouts have the keys that ``collect`` writes, [T, B, ...]; minibatches of transitions are
+    [N, ...], those of sequences [T, N, ...]. Params are plain dictionaries.
     """
 
     @property
     def slicing(self) -> str:
-        """What minibatches are made of: ``transitions``, or ``sequences`` where memory matters."""
+        """Unit of minibatches: ``transitions``, or ``sequences`` for agents with a memory."""
 
     def init(self, seed: int, /) -> TensorDict:
-        """The weights."""
+        """The first weights, a tree of floating point tensors."""
 
     def normalizer(self) -> TensorDict:
-        """The statistics that ``maths.moments.no_moments`` begins; empty where none are read."""
+        """The first statistics, of ``maths.moments.no_moments``; empty if the agent reads none."""
 
     def outputs_and_values(self, params: Mapping, batch: Mapping, /) -> tuple[Tensor, Tensor]:
-        """Outputs of an action distribution, [..., num_outputs], and values, [...], of a batch.
+        """Outputs of an action distribution [..., num_outputs] and values [...] of a batch.
 
-        Of its transitions that have a False ``mask``, none are needed.
+        Transitions whose ``mask`` is False may be left out.
         """
 
     def values(self, params: Mapping, rollout: Mapping, /) -> tuple[Tensor, Tensor]:
-        """The values of what was acted on, and of what was reached before any reset, each [T, B]."""
+        """Values of observations, and of next observations before a reset, each [T, B] float32."""
 
     def policy(self, dist: Distribution, /) -> Policy:
-        """Samples from the distribution, as collectors do."""
+        """A policy that samples from the distribution, for collectors."""
 
     def greedy(self, dist: Distribution, /) -> Policy:
-        """Takes the most probable action, as evaluations do."""
+        """A policy that takes the most probable action, for evaluation."""
 
 
 A = TypeVar("A", ActorCritic, RecurrentActorCritic)
@@ -54,10 +54,20 @@ A = TypeVar("A", ActorCritic, RecurrentActorCritic)
 
 @checked
 def with_log_std(agent: A, action_size: int, initial: float = 0.0) -> A:
-    """Appends log standard deviations to the actor's means, which no observation changes."""
+    """Appends learnt log standard deviations to the actor's means, the same for every observation.
+
+    Args:
+        agent: whose actor gives means [..., A].
+        action_size: A.
+        initial: the first log standard deviation.
+
+    Returns:
+        The agent, whose actor gives [..., 2A], with the weights ``log_std`` [A].
+    """
 
     def spread(params, mean):
-        return torch.cat([mean, params["weights"]["log_std"].expand_as(mean)], -1)
+        log_std = params["weights"]["log_std"].expand(*mean.shape[:-1], -1)
+        return torch.cat([mean, log_std], -1)
 
     def spreading(heads):
         def init(seed):
@@ -77,10 +87,10 @@ def with_log_std(agent: A, action_size: int, initial: float = 0.0) -> A:
 
 @checked
 def normalized(agent: A, shape: tuple[int, ...]) -> A:
-    """Shows the agent observations ``[..., *shape]`` with mean 0 and variance 1, and has rewards scaled.
+    """Normalises observations ``[..., *shape]`` to mean 0 and variance 1, and scales rewards.
 
-    The statistics are in ``params["normalizer"]``: ``collect`` counts them, ``update`` moves
-    them, and ``maths.moments.frozen`` stops that.
+    The statistics are in ``params["normalizer"]``: ``collect`` counts, ``update`` adds the counts,
+    and ``maths.moments.frozen`` stops both.
     """
 
     def view(params, x):
@@ -91,6 +101,6 @@ def normalized(agent: A, shape: tuple[int, ...]) -> A:
 
 
 @checked
-def scaling_rewards(agent: A) -> A:
-    """Has rewards scaled, as ``normalized`` does, but sees observations as they are."""
+def with_reward_scaling(agent: A) -> A:
+    """Scales rewards as ``normalized`` does, and leaves observations as they are."""
     return agent._replace(normalizer=lambda: no_moments(**{"return": ()}))

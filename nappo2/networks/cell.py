@@ -1,4 +1,4 @@
-"""Cells: networks that remember. A memory is one tensor [..., memory_size], of 0 at first."""
+"""Recurrent cells. A memory is one tensor [..., memory_size], 0 where an episode begins."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,35 +14,44 @@ from nappo2.seeds import split
 
 @checked
 class Cell(NamedTuple):
-    """Functions of weights and a memory; what no memory is needed for is apart, for whole sequences.
+    """A recurrent network, as functions of weights; ``project`` runs on whole sequences at once.
 
     Attributes:
         init: ``seed -> weights``.
-        project: ``(weights, x) -> seen``, of any leading dimensions.
-        advance: ``(weights, memory, seen) -> memory``, a step.
-        read: ``memory -> y``.
-        seen_size: of what is projected, [..., seen_size].
-        memory_size: of a memory, [..., memory_size].
-        size: of ``y``, [..., size].
+        project: ``(weights, x) -> projected`` [..., projected_size], which needs no memory.
+        advance: ``(weights, memory, projected) -> memory`` [..., memory_size], a step.
+        read: ``memory -> y`` [..., size].
+        projected_size: size of the projected input.
+        memory_size: size of a memory.
+        size: of ``y``.
     """
 
     init: Callable[[int], TensorDict]
     project: Callable[[Any, Tensor], Tensor]
     advance: Callable[[Any, Tensor, Tensor], Tensor]
     read: Callable[[Tensor], Tensor]
-    seen_size: int
+    projected_size: int
     memory_size: int
     size: int
 
     def apply(self, weights: Mapping, memory: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A step: ``(memory, y)``."""
+        """A step of the cell.
+
+        Args:
+            weights: of the cell.
+            memory: before the step, [..., memory_size].
+            x: the input, [..., inputs].
+
+        Returns:
+            The memory after the step [..., memory_size] and ``y`` [..., size].
+        """
         memory = self.advance(weights, memory, self.project(weights, x))
         return memory, self.read(memory)
 
 
 @checked
-def seeing(torso: Network, cell: Cell) -> Cell:
-    """A cell that sees what a network makes of its input."""
+def with_torso(torso: Network, cell: Cell) -> Cell:
+    """A cell whose input goes through a network first."""
 
     def init(seed):
         first, second = split(seed)
@@ -51,37 +60,40 @@ def seeing(torso: Network, cell: Cell) -> Cell:
     def project(weights, x):
         return cell.project(weights["cell"], torso.apply(weights["torso"], x))
 
-    def advance(weights, memory, seen):
-        return cell.advance(weights["cell"], memory, seen)
+    def advance(weights, memory, projected):
+        return cell.advance(weights["cell"], memory, projected)
 
     return cell._replace(init=init, project=project, advance=advance)
 
 
 @checked
-def beside(first: Cell, second: Cell) -> Cell:
-    """Two cells of one input that share nothing; memories and ``y`` stand side by side."""
+def side_by_side(first: Cell, second: Cell) -> Cell:
+    """Two cells of one input without shared weights; their memories, and their ``y``, are concatenated."""
     cells = (first, second)
 
-    def joined(fn: Callable, *parted: Tensor):
-        return torch.cat([fn(cell, *xs) for cell, *xs in zip(cells, *parted, strict=True)], -1)
+    def concatenated(fn: Callable, *halves: Any):
+        return torch.cat([fn(cell, *xs) for cell, *xs in zip(cells, *halves, strict=True)], -1)
+
+    def both(weights):
+        return weights["first"], weights["second"]
+
+    def memories(memory):
+        return memory.split([cell.memory_size for cell in cells], -1)
 
     def init(seed):
         a, b = split(seed)
         return TensorDict(first=first.init(a), second=second.init(b))
 
     def project(weights, x):
-        own = (weights["first"], weights["second"])
-        return joined(lambda cell, w: cell.project(w, x), own)
+        return concatenated(lambda cell, w: cell.project(w, x), both(weights))
 
-    def advance(weights, memory, seen):
-        own = (weights["first"], weights["second"])
-        memory = memory.split([cell.memory_size for cell in cells], -1)
-        seen = seen.split([cell.seen_size for cell in cells], -1)
-        return joined(lambda cell, w, m, s: cell.advance(w, m, s), own, memory, seen)
+    def advance(weights, memory, projected):
+        inputs = projected.split([cell.projected_size for cell in cells], -1)
+        halves = both(weights), memories(memory), inputs
+        return concatenated(lambda cell, w, m, x: cell.advance(w, m, x), *halves)
 
     def read(memory):
-        memory = memory.split([cell.memory_size for cell in cells], -1)
-        return joined(lambda cell, m: cell.read(m), memory)
+        return concatenated(lambda cell, m: cell.read(m), memories(memory))
 
     sizes = (sum(numbers) for numbers in zip(*(cell[4:] for cell in cells), strict=True))
     return Cell(init, project, advance, read, *sizes)
@@ -91,14 +103,20 @@ def beside(first: Cell, second: Cell) -> Cell:
 def unroll(
     cell: Cell, weights: Mapping, memory: Tensor, x: Tensor, is_init: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Steps over a sequence ``x`` [T, B, ...]: the memories after each, and ``y``, [T, B, ...].
+    """Runs a cell over a sequence.
 
     Args:
-        memory: with which the first begins, [B, memory_size].
-        is_init: where an episode begins, so that what was before is forgotten, [T, B] bool.
+        cell: to be run.
+        weights: of the cell.
+        memory: before the first step, [B, memory_size].
+        x: the inputs, [T, B, inputs].
+        is_init: whether an episode begins at a step, where the memory becomes 0, [T, B] bool.
+
+    Returns:
+        The memories after each step [T, B, memory_size] and ``y`` [T, B, size].
     """
     memories = advanced(
-        lambda memory, seen: cell.advance(weights, memory, seen),
+        lambda memory, projected: cell.advance(weights, memory, projected),
         memory,
         cell.project(weights, x),
         is_init,
@@ -107,11 +125,21 @@ def unroll(
 
 
 def advanced(
-    advance: Callable[[Tensor, Tensor], Tensor], memory: Tensor, seen: Tensor, is_init: Tensor
+    advance: Callable[[Tensor, Tensor], Tensor], memory: Tensor, projected: Tensor, is_init: Tensor
 ) -> Tensor:
-    """The memories after each of T steps, [T, B, memory_size], forgetting where an episode begins."""
-    found, kept = [], (~is_init).unsqueeze(-1).to(memory.dtype)
-    for x, keeps in zip(seen.unbind(), kept.unbind(), strict=True):
-        memory = advance(memory * keeps, x)
-        found.append(memory)
-    return torch.stack(found)
+    """Memories after each of T steps, starting from 0 where an episode begins.
+
+    Args:
+        advance: ``(memory, projected) -> memory``, a step.
+        memory: before the first step, [B, memory_size].
+        projected: inputs, [T, B, projected_size].
+        is_init: whether an episode begins at a step, [T, B] bool.
+
+    Returns:
+        The memories [T, B, memory_size].
+    """
+    memories, keeps = [], (~is_init).unsqueeze(-1).to(memory.dtype)
+    for x, keep in zip(projected.unbind(), keeps.unbind(), strict=True):
+        memory = advance(memory * keep, x)
+        memories.append(memory)
+    return torch.stack(memories)

@@ -1,7 +1,6 @@
-"""Cells that decide by gates what they keep.
+"""Gated cells: GRU (Cho et al., https://arxiv.org/abs/1406.1078) and LSTM (Hochreiter & Schmidhuber, 1997).
 
-GRU (Cho et al., https://arxiv.org/abs/1406.1078) and LSTM (Hochreiter & Schmidhuber, 1997), with
-the weights, their names and the formulas of torch.nn's.
+Formulas, weights and names of weights are those of torch.nn.
 """
 
 from collections.abc import Callable
@@ -19,14 +18,17 @@ from nappo2.seeds import split
 
 @checked
 def gru(inputs: int, size: int) -> Cell:
-    """A gated recurrent unit, as torch.nn.GRU, with orthogonal weights and biases of 0."""
+    """A gated recurrent unit, as torch.nn.GRU, with orthogonal weights and biases of 0.
 
-    def advance(weights, memory, seen):
-        gates, new = seen.split((2 * size, size), -1)
-        kept = linear(memory, weights["weight_hh"], weights["bias_hh"])
-        kept_gates, kept_new = kept.split((2 * size, size), -1)
-        reset, update = (gates + kept_gates).sigmoid().chunk(2, -1)
-        return torch.lerp(torch.addcmul(new, reset, kept_new).tanh(), memory, update)
+    A memory is the hidden state, which is ``y``, [..., size].
+    """
+
+    def advance(weights, memory, projected):
+        x_gates, x_new = projected.split((2 * size, size), -1)
+        hidden = linear(memory, weights["weight_hh"], weights["bias_hh"])
+        h_gates, h_new = hidden.split((2 * size, size), -1)
+        reset, update = (x_gates + h_gates).sigmoid().chunk(2, -1)
+        return torch.lerp(torch.addcmul(x_new, reset, h_new).tanh(), memory, update)
 
     return Cell(
         _gates(3, inputs, size), _project, advance, lambda memory: memory, 3 * size, size, size
@@ -37,15 +39,15 @@ def gru(inputs: int, size: int) -> Cell:
 def lstm(inputs: int, size: int) -> Cell:
     """Long short-term memory, as torch.nn.LSTM, with orthogonal weights and biases of 0.
 
-    A memory is the hidden state, which is ``y``, and beside it the cell's, [..., 2 * size].
+    A memory is the hidden state, which is ``y``, and then the cell state, [..., 2 * size].
     """
 
-    def advance(weights, memory, seen):
+    def advance(weights, memory, projected):
         hidden, cell = memory.chunk(2, -1)
-        gates = seen + linear(hidden, weights["weight_hh"], weights["bias_hh"])
-        let_in, forget, new, let_out = gates.chunk(4, -1)
-        cell = forget.sigmoid() * cell + let_in.sigmoid() * new.tanh()
-        return torch.cat([let_out.sigmoid() * cell.tanh(), cell], -1)
+        gates = projected + linear(hidden, weights["weight_hh"], weights["bias_hh"])
+        input_gate, forget, new, output_gate = gates.chunk(4, -1)
+        cell = forget.sigmoid() * cell + input_gate.sigmoid() * new.tanh()
+        return torch.cat([output_gate.sigmoid() * cell.tanh(), cell], -1)
 
     def read(memory):
         return memory.chunk(2, -1)[0]
@@ -58,13 +60,13 @@ def _gates(num: int, inputs: int, size: int) -> Callable[[int], TensorDict]:
 
     def init(seed):
         seeds = split(seed, 2 * num)
-        of_input, of_memory = (
+        weight_ih, weight_hh = (
             torch.cat([orthogonal((size, width), 1.0, key) for key in keys])
             for width, keys in ((inputs, seeds[:num]), (size, seeds[num:]))
         )
         zeros = torch.zeros(num * size)
         return TensorDict(
-            weight_ih=of_input, weight_hh=of_memory, bias_ih=zeros, bias_hh=zeros.clone()
+            weight_ih=weight_ih, weight_hh=weight_hh, bias_ih=zeros, bias_hh=zeros.clone()
         )
 
     return init

@@ -14,17 +14,16 @@ from nappo2.networks.network import Network
 def from_module(module: Module | Callable[[], Module]) -> Network:
     """A module, or a function that makes one, as a network.
 
-    A module brings its weights: they are those that it has now, whatever the seed. A function
-    that makes modules is called under each seed, so different seeds give different weights.
-    Buffers (masks, tables, statistics of batch norm) and parameters that require no gradient are
-    constants, not optimised and the same for every seed, and the module runs in evaluation mode:
-    a loss draws nothing, and a network changes nothing.
+    Of a module, the first weights are its present ones, whatever the seed. A function is called
+    under each seed, so different seeds give different weights. Buffers (masks, tables, statistics
+    of batch norm) and parameters that require no gradient are constants: not optimised, and the
+    same for every seed. The module runs in evaluation mode, without dropout.
 
     Args:
-        module: a function of one tensor.
+        module: of one tensor, to one tensor.
 
     Raises:
-        ValueError: if it is neither a module nor makes one.
+        ValueError: if ``module`` is neither a module nor a function that makes one.
     """
     skeleton = deepcopy(module if isinstance(module, Module) else _made(module, 0)).eval()
     make = (lambda: skeleton) if isinstance(module, Module) else module
@@ -33,8 +32,8 @@ def from_module(module: Module | Callable[[], Module]) -> Network:
     names = [name for name, p in skeleton.named_parameters() if p.requires_grad]
 
     def init(seed):
-        found = dict(_made(make, seed).named_parameters())
-        return TensorDict({tuple(name.split(".")): found[name].detach().clone() for name in names})
+        params = dict(_made(make, seed).named_parameters())
+        return TensorDict({tuple(name.split(".")): params[name].detach().clone() for name in names})
 
     def apply(weights, x):
         flat = {name: _leaf(weights, name.split(".")) for name in names}
@@ -45,7 +44,7 @@ def from_module(module: Module | Callable[[], Module]) -> Network:
 
 
 def _made(make: Callable[[], Module], seed: int) -> Module:
-    """What ``make`` makes under ``seed``; torch's global generator is left as it was."""
+    """The module that ``make`` makes under ``seed``; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         module = make() if callable(make) else None

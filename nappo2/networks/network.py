@@ -1,4 +1,4 @@
-"""Networks, as pairs of functions of explicit weights, and what is made of several."""
+"""Networks as pairs of functions of explicit weights, and how to combine them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from nappo2.seeds import split
 
 @checked
 class Network(NamedTuple):
-    """A pair of pure functions.
+    """A network as a pair of pure functions.
 
     Attributes:
         init: ``seed -> weights``, a tree of floating point tensors.
-        apply: ``(weights, x) -> y``, where weights may also be plain dictionaries.
+        apply: ``(weights, x) -> y``; weights may also be plain dictionaries.
     """
 
     init: Callable[[int], TensorDict]
@@ -27,19 +27,19 @@ class Network(NamedTuple):
 
 
 @checked
-def viewing(network: Network, view: Callable[[Any], Tensor]) -> Network:
-    """The network of what ``view`` makes of an observation."""
+def with_view(network: Network, view: Callable[[Any], Tensor]) -> Network:
+    """A network of ``view(observation)`` [..., n] in place of an observation [..., *shape]."""
     return Network(network.init, lambda weights, x: network.apply(weights, view(x)))
 
 
 @checked
 def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
-    """Networks, and functions without weights such as ``torch.relu``, from left to right.
+    """Applies networks, and functions without weights such as ``torch.relu``, from left to right.
 
-    Weights have the names that ``torch.nn.Sequential`` gives them: the layer's number.
+    Weights are named by a layer's number, as in ``torch.nn.Sequential``.
 
     Raises:
-        ValueError: if a layer is neither, or none is a network.
+        ValueError: if a layer is neither a network nor a function, or no layer is a network.
     """
     for i, layer in enumerate(layers):
         if not isinstance(layer, Network) and not callable(layer):
@@ -50,7 +50,7 @@ def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
 
     def init(seed):
         seeds = zip(networks.items(), split(seed, len(networks)), strict=True)
-        return TensorDict({name: network.init(its) for (name, network), its in seeds})
+        return TensorDict({name: network.init(key) for (name, network), key in seeds})
 
     def apply(weights, x):
         for i, layer in enumerate(layers):
@@ -62,7 +62,9 @@ def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
 
 @checked
 def layer_norm(size: int, eps: float = 1e-5) -> Network:
-    """Layer normalisation over the last dimension (Ba et al., https://arxiv.org/abs/1607.06450).
+    """Layer normalisation over the last dimension, [..., size] (Ba et al., https://arxiv.org/abs/1607.06450)::
+
+        y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias
 
     Raises:
         ValueError: if ``size`` is not at least 1.
@@ -79,9 +81,9 @@ def layer_norm(size: int, eps: float = 1e-5) -> Network:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent, within 2e-7.
+    """The hyperbolic tangent of ``x`` [...], within 2e-7.
 
-    In compiled code it is made of a sigmoid, as a vector of these takes less than half as long.
+    In compiled code it is ``2 sigmoid(2x) - 1``, which takes less than half as long on a CPU.
     """
     compiling = torch.compiler.is_compiling()
     return 2 * torch.sigmoid(2 * x) - 1 if compiling else torch.tanh(x)

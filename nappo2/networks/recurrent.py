@@ -1,4 +1,4 @@
-"""Actors and critics that remember."""
+"""Actors and critics with a memory."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -6,10 +6,11 @@ from typing import NamedTuple
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2.batch import only_valid
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
-from nappo2.networks._actor_critic import ActorCritic, actor_critic, unmasked
-from nappo2.networks.cell import Cell, advanced, beside
+from nappo2.networks._actor_critic import ActorCritic, actor_critic
+from nappo2.networks.cell import Cell, advanced, side_by_side
 from nappo2.networks.network import Network
 from nappo2.policies import Apply, Policy, greedy, stochastic, with_memory
 from nappo2.seeds import split
@@ -17,15 +18,15 @@ from nappo2.seeds import split
 
 @checked
 class RecurrentActorCritic(NamedTuple):
-    """Functions of whole params; what is acted on, and valued, is the memory after an observation.
+    """An actor and a critic of the memory after an observation, as functions of whole params.
 
     Attributes:
-        core: ``seed -> weights`` of what remembers.
-        perceive: ``(params, observation) -> seen``, of any leading dimensions.
-        advance: ``(params, memory, seen) -> memory``, a step.
-        heads: an actor and a critic of memories.
-        memory_size: of a memory, [..., memory_size], which is 0 at first.
-        normalizer: ``() -> statistics`` that are read, empty where there are none.
+        core: ``seed -> weights`` of the recurrent part.
+        perceive: ``(params, observation) -> projected``, for any leading dimensions.
+        advance: ``(params, memory, projected) -> memory``, a step.
+        heads: an actor and a critic of memories [..., memory_size].
+        memory_size: size of a memory, which is 0 where an episode begins.
+        normalizer: ``() -> statistics`` that the functions read, empty by default.
     """
 
     core: Callable[[int], TensorDict]
@@ -38,53 +39,65 @@ class RecurrentActorCritic(NamedTuple):
     slicing = "sequences"
 
     def init(self, seed: int) -> TensorDict:
-        """The weights."""
+        """The first weights, with a branch ``core``."""
         core, heads = split(seed)
         return self.heads.init(heads).update({"core": self.core(core)})
 
     def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
-        """The actor's outputs and the values of sequences [T, B], without masked transitions."""
-        return self.heads.both(params, unmasked(batch, self.unroll(params, batch)))
+        """Outputs [M, num_outputs] and values [M] of unmasked transitions, or of all without a mask."""
+        return self.heads.both(params, only_valid(self.unroll(params, batch), batch))
 
     def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
-        """The values of what was acted on, and of what was reached, each [T, B].
+        """Values of a rollout's observations and of its next observations, each [T, B] float32.
 
-        The memory of what was reached is one step from that before any reset, so a truncated
-        episode has the value that it would have gone on with.
+        The memory after a next observation is a step on from the one before, without a reset, so
+        a truncated episode keeps the value of going on.
         """
         memories = self.unroll(params, rollout)
         following = self.step(params, memories, rollout["next"]["observation"])
         return self.heads.critic(params, memories), self.heads.critic(params, following)
 
     def policy(self, dist: Distribution) -> Policy:
-        """Samples from the distribution."""
+        """A policy that samples from the distribution."""
         return with_memory(stochastic(self.heads.actor, dist), self.step, self.memory_size)
 
     def greedy(self, dist: Distribution) -> Policy:
-        """Takes the most probable action."""
+        """A policy that takes the most probable action."""
         return with_memory(greedy(self.heads.actor, dist), self.step, self.memory_size)
 
     def step(self, params: Mapping, memory: Tensor, observation: Tensor) -> Tensor:
-        """The memory after one observation more, of any leading dimensions."""
+        """The memory after one more observation.
+
+        Args:
+            params: of the agent.
+            memory: before the step, [..., memory_size].
+            observation: [..., *shape].
+
+        Returns:
+            The memory after the step, [..., memory_size].
+        """
         return self.advance(params, memory, self.perceive(params, observation))
 
     def unroll(self, params: Mapping, rollout: Mapping) -> Tensor:
-        """The memories after each observation, [T, B, memory_size].
+        """Memories after each observation, [T, B, memory_size].
 
-        Starts from the ``memory`` recorded at t=0, and forgets where ``is_init`` says that an
-        episode begins.
+        The first step has the recorded ``memory`` of t = 0; it becomes 0 where ``is_init`` says
+        that an episode begins.
         """
-        seen, memory = self.perceive(params, rollout["observation"]), rollout["memory"][0]
+        projected = self.perceive(params, rollout["observation"])
         return advanced(
-            lambda memory, x: self.advance(params, memory, x), memory, seen, rollout["is_init"]
+            lambda memory, x: self.advance(params, memory, x),
+            rollout["memory"][0],
+            projected,
+            rollout["is_init"],
         )
 
     def with_heads(self, change: Callable[[ActorCritic], ActorCritic]) -> "RecurrentActorCritic":
-        """The agent with other heads, which ``change`` makes of these."""
+        """The agent with the heads that ``change`` makes of its heads."""
         return self._replace(heads=change(self.heads))
 
     def with_view(self, view: Apply) -> "RecurrentActorCritic":
-        """The agent of what ``view: (params, observation)`` makes of an observation."""
+        """The agent whose cell takes ``view(params, observation)`` in place of an observation."""
 
         def perceive(params, x):
             return self.perceive(params, view(params, x))
@@ -94,14 +107,23 @@ class RecurrentActorCritic(NamedTuple):
 
 @checked
 def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> RecurrentActorCritic:
-    """An actor and a critic as heads of one cell."""
+    """An actor and a critic as heads of one cell.
+
+    Args:
+        cell: of observations, which gives [..., cell.size].
+        actor: of what the cell gives, to outputs [..., num_outputs].
+        critic: of what the cell gives, to values [..., 1].
+
+    Returns:
+        The agent, with the branches ``core``, ``actor`` and ``critic`` of weights.
+    """
     heads = actor_critic(_reading(cell.read, actor), _reading(cell.read, critic))
 
     def perceive(params, x):
         return cell.project(params["weights"]["core"], x)
 
-    def advance(params, memory, seen):
-        return cell.advance(params["weights"]["core"], memory, seen)
+    def advance(params, memory, projected):
+        return cell.advance(params["weights"]["core"], memory, projected)
 
     return RecurrentActorCritic(cell.init, perceive, advance, heads, cell.memory_size)
 
@@ -110,10 +132,20 @@ def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> Recur
 def separate_recurrent_actor_critic(
     actor_cell: Cell, actor: Network, critic_cell: Cell, critic: Network
 ) -> RecurrentActorCritic:
-    """An actor and a critic with a cell each, that share nothing."""
+    """An actor and a critic with a cell each, without shared weights.
+
+    Args:
+        actor_cell: of observations, for the actor.
+        actor: of what its cell gives, to outputs [..., num_outputs].
+        critic_cell: of observations, for the critic.
+        critic: of what its cell gives, to values [..., 1].
+
+    Returns:
+        The agent, whose memory is that of both cells side by side.
+    """
     size = actor_cell.size
     return recurrent_actor_critic(
-        beside(actor_cell, critic_cell),
+        side_by_side(actor_cell, critic_cell),
         _reading(lambda y: y[..., :size], actor),
         _reading(lambda y: y[..., size:], critic),
     )

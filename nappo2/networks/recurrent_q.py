@@ -1,4 +1,4 @@
-"""Values of all actions, of what is remembered."""
+"""Q-functions with a memory, for discrete actions."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,31 +14,50 @@ from nappo2.seeds import split
 
 @checked
 class RecurrentQ(NamedTuple):
-    """Functions of weights, which may be a target's.
+    """Values of all n actions as functions of weights, online or target.
 
     Attributes:
-        cell: of observations.
-        head: of what the cell gives, to the values of all n actions.
+        cell: of observations, which gives [..., cell.size].
+        head: of what the cell gives, to values [..., n].
     """
 
     cell: Cell
     head: Network
 
     def init(self, seed: int) -> TensorDict:
-        """The weights."""
+        """The first weights, with branches ``cell`` and ``head``."""
         first, second = split(seed)
         return TensorDict(cell=self.cell.init(first), head=self.head.init(second))
 
     def step(self, weights: Mapping, memory: Tensor, observation: Tensor) -> Tensor:
-        """The memory after one observation more, of any leading dimensions."""
+        """The memory after one more observation.
+
+        Args:
+            weights: of cell and head.
+            memory: before the step, [..., memory_size].
+            observation: [..., *shape].
+
+        Returns:
+            The memory after the step, [..., memory_size].
+        """
         return self.cell.apply(weights["cell"], memory, observation)[0]
 
     def unroll(
         self, weights: Mapping, memory: Tensor, observation: Tensor, is_init: Tensor
     ) -> Tensor:
-        """The memories after each observation [T, B, ...], forgetting where an episode begins."""
+        """Memories after each observation of a sequence.
+
+        Args:
+            weights: of cell and head.
+            memory: before the first step, [B, memory_size].
+            observation: [T, B, *shape].
+            is_init: whether an episode begins at a step, where the memory becomes 0, [T, B] bool.
+
+        Returns:
+            The memories, [T, B, memory_size].
+        """
         return unroll(self.cell, weights["cell"], memory, observation, is_init)[0]
 
     def values(self, weights: Mapping, memory: Tensor) -> Tensor:
-        """The values of all actions, [..., n]."""
+        """Values of all n actions, [..., n], of memories [..., memory_size]."""
         return self.head.apply(weights["head"], self.cell.read(memory))

@@ -1,4 +1,4 @@
-"""Residual networks of images: IMPALA's, and the same with Fixup."""
+"""Residual networks of images [..., C, H, W]: IMPALA's, and the same with Fixup."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,11 +24,18 @@ def impala_cnn(
     """The deep network of IMPALA (Espeholt et al., https://arxiv.org/abs/1802.01561, figure 3).
 
     Sections of a convolution, a max-pooling that halves the image, and two residual blocks; then
-    a linear layer: [..., C, H, W] to [..., features]. Gains are sqrt(2), of the residual branches'
-    last convolutions 1.
+    a linear layer. Gains are sqrt(2), and 1 for the last convolution of a residual branch.
+
+    Args:
+        shape: of an image: (channels, height, width).
+        features: size of the output.
+        widths: channels of each section.
+
+    Returns:
+        A network of images [..., C, H, W], uint8 or float32, to [..., features] float32.
 
     Raises:
-        ValueError: if ``shape`` is no image's.
+        ValueError: if ``shape`` is not an image's.
     """
     return _sections(shape, features, widths, _block)
 
@@ -41,11 +48,19 @@ def fixup_cnn(
 
     In each of the L residual branches of two convolutions, the first is initialised with a gain
     of sqrt(2 / L), the second with 0, both without bias; a scalar is added before every
-    convolution and activation, and one multiplies the branch. So each section starts as if it
+    convolution and activation, and another multiplies the branch. So each section begins as if it
     had no branches.
 
+    Args:
+        shape: of an image: (channels, height, width).
+        features: size of the output.
+        widths: channels of each section.
+
+    Returns:
+        A network of images [..., C, H, W], uint8 or float32, to [..., features] float32.
+
     Raises:
-        ValueError: if ``shape`` is no image's.
+        ValueError: if ``shape`` is not an image's.
     """
     gain = (2 / (BLOCKS * len(widths))) ** 0.5
     return _sections(shape, features, widths, lambda width: _fixup_block(width, gain))

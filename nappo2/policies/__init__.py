@@ -1,6 +1,6 @@
-"""Policies: functions that act on plain tensors."""
+"""Policies: how to act, as functions of params, observations and a memory."""
 
-from nappo2.policies._gsde import Exploration, gsde
+from nappo2.policies._gsde import GsdeMemory, gsde
 from nappo2.policies.exploration import (
     deterministic,
     epsilon_greedy,
@@ -18,14 +18,14 @@ from nappo2.policies.policy import (
     memoryless,
     sampler_of,
     stochastic,
-    telling,
+    stochastic_with_log_prob,
     with_memory,
 )
 
 __all__ = [
     "Apply",
     "Decision",
-    "Exploration",
+    "GsdeMemory",
     "Policy",
     "Sampler",
     "action_of",
@@ -37,7 +37,7 @@ __all__ = [
     "memoryless",
     "sampler_of",
     "stochastic",
-    "telling",
+    "stochastic_with_log_prob",
     "warmup_uniform",
     "with_memory",
     "with_noise",

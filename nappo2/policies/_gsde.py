@@ -1,4 +1,4 @@
-"""Exploration by noise that depends on the state (gSDE), which is smooth as long as it is kept."""
+"""State-dependent exploration (gSDE): noise that varies smoothly with the state."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from nappo2.policies.policy import Apply, Policy
 from nappo2.seeds import generator as generator_of
 
 
-class Exploration(NamedTuple):
-    """A policy's memory: what its exploration matrices are, and how old."""
+class GsdeMemory(NamedTuple):
+    """The memory of a gSDE policy: an exploration matrix for each environment, and how old it is."""
 
     noise: Tensor  # [B, F, A], standard normal: exploration matrices in units of their deviations
     age: Tensor  # [B], steps since each was drawn
 
 
 def actors_log_std(params: Mapping) -> Tensor:
-    """Where an actor made by ``networks.state_dependent`` has its log standard deviations, [F, A]."""
+    """Log standard deviations [F, A] of an actor made by ``networks.state_dependent``."""
     return params["weights"]["actor"]["log_std"]
 
 
@@ -34,18 +34,23 @@ def gsde(
     every: int,
     log_std: Callable[[Mapping], Tensor] = actors_log_std,
 ) -> Policy:
-    """Acts with the mean and ``features @ exploration matrix`` (https://arxiv.org/abs/2005.05719).
+    """Explores by a random matrix (generalised SDE; Raffin et al., https://arxiv.org/abs/2005.05719)::
 
-    The matrix is the policy's memory, drawn at the start of each episode and every so many steps.
-    Within a step the action is a normal's, so log-probabilities are those of ``dist``. Nothing of
-    the memory is recorded.
+        action = mean(s) + features(s) @ matrix
+
+    The matrix is the policy's memory, drawn at the start of each episode and every ``every`` steps.
+    A single action is normally distributed, so log-probabilities are those of ``dist``. Rollouts
+    do not record the memory.
 
     Args:
         actor: ``(params, observation) -> outputs``, made by ``networks.state_dependent``.
         dist: made by ``distributions.state_dependent``; a squashed one squashes mean and noise.
-        shape: (features, actions) of the matrix.
-        every: steps after which it is drawn again.
-        log_std: ``params -> [F, A]``, the matrix' log standard deviations.
+        shape: of the matrix: (F features, A actions).
+        every: steps after which the matrix is drawn again.
+        log_std: ``params -> [F, A]``, log standard deviations of the matrix.
+
+    Returns:
+        A policy of observations [B, ...].
 
     Raises:
         ValueError: if ``every`` is not at least 1.
@@ -55,24 +60,24 @@ def gsde(
 
     def init(num_envs, seed):
         noise = torch.randn(num_envs, *shape, generator=generator_of(seed))
-        return Exploration(noise, torch.zeros(num_envs))
+        return GsdeMemory(noise, torch.zeros(num_envs))
 
     def act(params, observation, memory, generator):
         outputs = actor(params, observation)
         matrix = log_std(params).exp() * memory.noise
         noise = torch.bmm(outputs[:, None, -num_features:], matrix).squeeze(1)
-        moved = torch.cat([outputs[:, :size] + noise, outputs[:, size:]], -1)
-        return dist.mode(moved), memory
+        explored = torch.cat([outputs[:, :size] + noise, outputs[:, size:]], -1)
+        return dist.mode(explored), memory
 
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
 
     def reset(memory, done, generator):
         noise, age = memory.noise, memory.age + 1
-        over = done | (age >= every)
-        if over.any():
-            fresh = torch.randn(noise.shape, generator=generator)
-            noise, age = torch.where(over[:, None, None], fresh, noise), age * ~over
-        return Exploration(noise, age)
+        due = done | (age >= every)
+        if due.any():
+            drawn = torch.randn(noise.shape, generator=generator)
+            noise, age = torch.where(due[:, None, None], drawn, noise), age * ~due
+        return GsdeMemory(noise, age)
 
     return Policy(init, act, log_prob, reset)

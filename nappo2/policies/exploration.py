@@ -1,4 +1,4 @@
-"""Policies that explore by what they add to a policy that does not."""
+"""Greedy policies of values and of deterministic actors, and ways to explore with them."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from nappo2.policies.policy import Apply, Policy, action_of, memoryless
 
 @checked
 def greedy_q(q: Apply) -> Policy:
-    """The action of highest value."""
+    """Takes the action of highest value; ``q`` is ``(params, observation) -> values`` [..., n]."""
 
     def act(params, observation, memory, generator):
         return q(params, observation).argmax(-1), memory
@@ -22,26 +22,31 @@ def greedy_q(q: Apply) -> Policy:
 
 @checked
 def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
-    """The action of highest value, or with probability ``epsilon(version)`` any action."""
+    """Takes the action of highest value, or with a probability a uniform action.
+
+    Args:
+        q: ``(params, observation) -> values`` [..., n].
+        epsilon: ``version -> probability`` of a uniform action; ``params["version"]`` counts updates.
+    """
 
     def act(params, observation, memory, generator):
-        values, chance = q(params, observation), epsilon(params["version"])
+        values, probability = q(params, observation), epsilon(params["version"])
         shape = values.shape[:-1]
-        anything = torch.randint(values.shape[-1], shape, generator=generator)
-        explore = torch.rand(shape, generator=generator) < chance
-        return torch.where(explore, anything, values.argmax(-1)), memory
+        uniform = torch.randint(values.shape[-1], shape, generator=generator)
+        explores = torch.rand(shape, generator=generator) < probability
+        return torch.where(explores, uniform, values.argmax(-1)), memory
 
     def log_prob(params, rollout):
-        values, chance = q(params, rollout["observation"]), epsilon(params["version"])
+        values, probability = q(params, rollout["observation"]), epsilon(params["version"])
         greedy = rollout["action"] == values.argmax(-1)
-        return (chance / values.shape[-1] + (1 - chance) * greedy).log()
+        return (probability / values.shape[-1] + (1 - probability) * greedy).log()
 
     return Policy(memoryless, act, log_prob)
 
 
 @checked
 def deterministic(actor: Apply) -> Policy:
-    """The action that a network gives, in [-1, 1]."""
+    """Takes the action of a network, ``(params, observation) -> action`` [..., A] in [-1, 1]."""
 
     def act(params, observation, memory, generator):
         return actor(params, observation), memory
@@ -51,7 +56,12 @@ def deterministic(actor: Apply) -> Policy:
 
 @checked
 def with_noise(actor: Apply, std: float) -> Policy:
-    """The action that a network gives, with normal noise, clipped to [-1, 1] (TD3's exploration)."""
+    """Adds normal noise to the action of a network, clipped to [-1, 1] (TD3's exploration).
+
+    Args:
+        actor: ``(params, observation) -> action`` [..., A] in [-1, 1].
+        std: standard deviation of the noise.
+    """
 
     def act(params, observation, memory, generator):
         action = actor(params, observation)
@@ -63,10 +73,13 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
 @checked
 def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Tensor]) -> Policy:
-    """Uniform actions while ``params["version"]`` is 0, and those of ``policy`` afterwards.
+    """Takes uniform actions before the first update, and those of ``policy`` afterwards.
 
-    With replay, that is for its ``start_steps``. ``uniform`` is that of the environment's
-    ``action_spec``: ``(num_envs, generator) -> actions``.
+    With replay, that is for its ``start_steps``: ``params["version"]`` is 0 until the first update.
+
+    Args:
+        policy: to act later.
+        uniform: ``(num_envs, generator) -> actions`` [B, ...], as ``env.action_spec.uniform``.
     """
 
     def act(params, observation, memory, generator):

@@ -1,4 +1,4 @@
-"""Whether a policy can act in an environment with certain params, tried before it does."""
+"""Checks that a policy can act in an environment with certain params."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,17 @@ from nappo2.seeds import generator
 def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memory: Any) -> None:
     """Refuses params with which a policy cannot act in an environment.
 
-    It acts on zeros in place of observations [B, ...], and draws from a generator of its own.
+    The policy acts on zeros, with a generator made for this check.
+
+    Args:
+        env: in which the policy is to act.
+        policy: to be checked.
+        params: of the policy.
+        observation: a tree of tensors [B, ...] of the right shapes.
+        memory: of the policy.
 
     Raises:
-        ValueError: as ``first_act`` does.
+        ValueError: if acting fails, or the actions are not the environment's.
     """
     zeros = trees.map(torch.zeros_like, observation)
     first_act(env, policy, params, zeros, memory, generator(0))
@@ -28,15 +35,26 @@ def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memo
 def first_act(
     env: Env, policy: Policy, params: Mapping, observation: Any, memory: Any, rng: torch.Generator
 ) -> tuple[Tensor | Decision, Any]:
-    """What ``policy.act`` does, where it acts in an environment for the first time.
+    """Calls ``policy.act``, and explains its errors; for the first step in an environment.
+
+    Args:
+        env: in which the policy acts.
+        policy: which acts.
+        params: of the policy.
+        observation: a tree of tensors [B, ...].
+        memory: of the policy.
+        rng: of which the policy draws.
+
+    Returns:
+        The action [B, ...], or a ``Decision``, and the memory.
 
     Raises:
-        ValueError: if it cannot, or its actions are not the environment's; names that.
+        ValueError: if acting fails, or the actions are not the environment's.
     """
     try:
         decision, memory = policy.act(params, observation, memory, rng)
         action = action_of(decision)
-    except Exception as error:  # of anybody's network
+    except Exception as error:  # a user's network may raise anything
         space = " ".join(str(env.observation_space).split())
         raise ValueError(
             f"with these params the policy cannot act on observations of {env.name}, in {space}: "

@@ -1,4 +1,4 @@
-"""Policies: how to act, on plain tensors, and how probable it was, once per rollout."""
+"""Policies: pure functions that act on plain tensors, and score the actions of a rollout."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
 
 Apply = Callable[[Mapping, Tensor], Tensor]
-"""``(params, x) -> y``, of whole params, or of weights alone."""
+"""``(params, x) -> y``, of whole params or of weights alone."""
 
 
 class Decision(NamedTuple):
-    """An action [B, ...], and how probable it was, [B]: where to ask again costs as much as to act."""
+    """Actions [B, ...] and their log-probabilities [B], for networks that are expensive to run twice."""
 
     action: Tensor
     log_prob: Tensor
@@ -22,21 +22,21 @@ class Decision(NamedTuple):
 
 @explained
 def action_of(decision: Tensor | Decision) -> Tensor:
-    """The action that was decided on."""
+    """The actions [B, ...] of a decision, or of actions alone."""
     return decision.action if isinstance(decision, Decision) else decision
 
 
 class Sampler(NamedTuple):
-    """Of what a policy is made that does no more than sample from a distribution.
+    """The parts of a policy that only samples from a distribution: fast paths are made of these.
 
     Attributes:
-        actor: the network.
-        dist: the distribution of its outputs.
-        act: the policy's ``act``, which these make; a policy with another one is not made of them.
-        draw_noise: ``(num_envs, size, generator) -> noise``: all that is random in a step, for actions of
-            so many dimensions or choices, so that it can be drawn before; None where it
-            depends on what is seen.
-        sample_from_noise: ``(params, observation, memory, noise) -> (action, memory)``: the rest of ``act``.
+        actor: ``(params, observation) -> outputs``.
+        dist: of the actor's outputs.
+        act: the policy's ``act``; the sampler is void for a policy with another one.
+        draw_noise: ``(num_envs, size, generator) -> noise``, all randomness of a step for actions of
+            ``size`` dimensions or choices; None where noise depends on the observation.
+        sample_from_noise: ``(params, observation, memory, noise) -> (action, memory)``, the rest of
+            ``act``; None where ``draw_noise`` is.
     """
 
     actor: Apply
@@ -48,19 +48,19 @@ class Sampler(NamedTuple):
 
 @checked
 class Policy(NamedTuple):
-    """How to act, and how probable that was; of a policy with a memory also how it forgets.
+    """How to act, how probable actions are, and how a memory is kept.
 
     Attributes:
-        init: ``(num_envs, seed) -> memory``, () where nothing is remembered.
+        init: ``(num_envs, seed) -> memory``, () without a memory.
         act: ``(params, observation, memory, generator) -> (action, memory)``, once per step; or
             ``(Decision(action, log_prob), memory)``.
-        log_prob: ``(params, rollout) -> log_prob``, [T, B], once per rollout, if ``act`` did not
-            say it.
-        reset: ``(memory, done, generator) -> memory``, fresh where an episode ended, after a step.
-        recorded: ``memory -> (tensor [B, ...],)``, which rollouts have as the key ``memory``:
-            what acting began with; () if nothing of it is needed again.
-        sampler: of what it is made, if it does no more than sample; by these a population acts at
-            once, noise is drawn once per rollout, and a rollout can be compiled.
+        log_prob: ``(params, rollout) -> log_prob`` [T, B], once per rollout, unless ``act`` makes
+            ``Decision``.
+        reset: ``(memory, done, generator) -> memory`` after each step, new where an episode ended.
+        recorded: ``memory -> (tensor [B, ...],)``, the memory before a step, which rollouts have as
+            the key ``memory``; () if nothing is recorded.
+        sampler: the parts of a policy that only samples. With it a population acts in one call,
+            noise is drawn once per rollout, and rollouts can be compiled.
     """
 
     init: Callable[[int, int], Any]
@@ -73,34 +73,34 @@ class Policy(NamedTuple):
 
 @explained
 def sampler_of(policy: Policy) -> Sampler | None:
-    """Its sampler; None if it has none, or acts in another way than these do."""
+    """The sampler of a policy; None if it has none, or its ``act`` was replaced."""
     return policy.sampler if policy.sampler and policy.sampler.act is policy.act else None
 
 
 @explained
 def memoryless(num_envs: int, seed: int) -> tuple:
-    """The memory of a policy that remembers nothing."""
+    """The ``init`` of a policy without a memory: ()."""
     return ()
 
 
 @checked
 def stochastic(actor: Apply, dist: Distribution) -> Policy:
-    """Samples from the distribution."""
+    """A policy that samples from the distribution of an actor's outputs."""
 
-    def deciding(sample):
+    def make_act(sample):
         def act(params, observation, memory, source):
             return sample(actor(params, observation), source), memory
 
         return act
 
-    return _sampling(actor, dist, deciding)
+    return _sampling(actor, dist, make_act)
 
 
 @checked
-def telling(actor: Apply, dist: Distribution) -> Policy:
-    """``stochastic``, but says at once how probable an action was: for networks of images."""
+def stochastic_with_log_prob(actor: Apply, dist: Distribution) -> Policy:
+    """``stochastic``, whose ``act`` also scores its actions: for networks of images, run only once."""
 
-    def deciding(sample):
+    def make_act(sample):
         def act(params, observation, memory, source):
             outputs = actor(params, observation)
             action = sample(outputs, source)
@@ -108,11 +108,11 @@ def telling(actor: Apply, dist: Distribution) -> Policy:
 
         return act
 
-    return _sampling(actor, dist, deciding)
+    return _sampling(actor, dist, make_act)
 
 
-def _sampling(actor: Apply, dist: Distribution, deciding: Callable) -> Policy:
-    """The policy whose ``act`` is ``deciding(sample)``, of a generator or of noise."""
+def _sampling(actor: Apply, dist: Distribution, make_act: Callable) -> Policy:
+    """A policy whose ``act`` is ``make_act(sample)``, of a generator or of noise."""
 
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
@@ -120,15 +120,15 @@ def _sampling(actor: Apply, dist: Distribution, deciding: Callable) -> Policy:
     def draw_noise(num_envs, size, generator):
         return dist.draw_noise((num_envs, dist.num_outputs(size)), generator)
 
-    act, before = deciding(dist.sample), (None, None)
+    act, from_noise = make_act(dist.sample), (None, None)
     if dist.sample_from_noise:
-        before = draw_noise, deciding(dist.sample_from_noise)
-    return Policy(memoryless, act, log_prob, sampler=Sampler(actor, dist, act, *before))
+        from_noise = draw_noise, make_act(dist.sample_from_noise)
+    return Policy(memoryless, act, log_prob, sampler=Sampler(actor, dist, act, *from_noise))
 
 
 @checked
 def greedy(actor: Apply, dist: Distribution) -> Policy:
-    """Takes the most probable action, for evaluation; its log-probability is 0."""
+    """A policy that takes the most probable action, for evaluation; the log-probability is 0."""
 
     def act(params, observation, memory, generator):
         return dist.mode(actor(params, observation)), memory
@@ -143,12 +143,15 @@ def greedy(actor: Apply, dist: Distribution) -> Policy:
 def with_memory(
     policy: Policy, step: Callable[[Mapping, Tensor, Tensor], Tensor], memory_size: int
 ) -> Policy:
-    """A policy without memory, which sees the memory after an observation in place of that.
+    """Gives a policy a memory, which it takes in place of observations.
 
     Args:
-        policy: of memories.
-        step: ``(params, memory, observation) -> memory``, of any leading dimensions.
-        memory_size: of a memory, [B, memory_size], which is 0 where an episode begins.
+        policy: of memories [B, memory_size].
+        step: ``(params, memory, observation) -> memory``, for any leading dimensions.
+        memory_size: size of a memory, which is 0 where an episode begins.
+
+    Returns:
+        A policy of observations, whose rollouts record ``memory`` [T, B, memory_size].
     """
 
     def act(params, observation, memory, generator):
@@ -157,7 +160,7 @@ def with_memory(
         return action, memory
 
     def log_prob(params, rollout):
-        # a step from each recorded memory, in one batch: what these params have remembered
+        # one step from each recorded memory, all in one batch, instead of T in sequence
         memory = step(params, rollout["memory"], rollout["observation"])
         return policy.log_prob(params, {**rollout, "observation": memory})
 

@@ -7,10 +7,10 @@ from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
-from nappo2.recipes.agents import convolutional, perceptrons, suited_agent
+from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import PRESETS, Preset, preset, preset_for
-from nappo2.recipes.recipe import suited
+from nappo2.recipes.recipe import default_distribution
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
 
 RECIPES = {
@@ -46,6 +46,8 @@ __all__ = [
     "Preset",
     "a2c",
     "convolutional",
+    "default_agent",
+    "default_distribution",
     "double_dqn",
     "dqn",
     "impala",
@@ -60,8 +62,6 @@ __all__ = [
     "recurrent_ppo",
     "sac",
     "sac_gsde",
-    "suited",
-    "suited_agent",
     "td3",
     "vpg",
 ]

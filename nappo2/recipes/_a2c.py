@@ -1,4 +1,4 @@
-"""Policy gradients with a learnt baseline, one update per rollout."""
+"""A2C and VPG: policy gradients with a learnt baseline, one update per rollout."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
-from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
+from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, discounted, gae
 
 HYPER = ("learning_rate", "gamma", "entropy_coef")
@@ -24,11 +24,11 @@ class A2C:
         num_steps: of each environment per rollout, which is one batch.
         learning_rate: of RMSProp.
         gamma: discount per step.
-        lambda_: of the advantage estimates; 1 for plain returns.
+        lambda_: of the advantage estimates; 1 for returns less values.
         value_coef: weight of the value's loss.
         entropy_coef: weight of the entropy bonus.
-        max_grad_norm: to which gradients are clipped.
-        rmsprop_eps: of RMSProp.
+        max_grad_norm: bound on the global norm of gradients.
+        rmsprop_eps: epsilon of RMSProp.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
         jit: whether learning is compiled, which pays in runs of minutes.
@@ -55,13 +55,23 @@ def a2c(
     agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Recipe:
-    """Advantage actor-critic; in 2daca it is A3C (https://arxiv.org/abs/1602.01783).
+    """Advantage actor-critic (Mnih et al., https://arxiv.org/abs/1602.01783); with the scheme 2daca, A3C.
 
-    Arguments and errors are those of ``ppo``.
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ``default_agent``.
+        dist: None for ``default_distribution``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
     check_env("a2c", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,
@@ -81,7 +91,7 @@ def a2c(
 @checked
 @dataclass(frozen=True)
 class VPG:
-    """Hyper-parameters of the vanilla policy gradient, after the original's.
+    """Hyper-parameters of the vanilla policy gradient; defaults are those of the original Nappo.
 
     Attributes:
         num_steps: of each environment per rollout, which is one batch.
@@ -89,7 +99,7 @@ class VPG:
         gamma: discount per step.
         value_coef: weight of the value's loss, half a squared error.
         entropy_coef: weight of the entropy bonus.
-        max_grad_norm: to which gradients are clipped.
+        max_grad_norm: bound on the global norm of gradients.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
         jit: whether learning is compiled, which pays in runs of minutes.
@@ -114,13 +124,23 @@ def vpg(
     agent: Agent | None = None,
     dist: Distribution | None = None,
 ) -> Recipe:
-    """The policy gradient of discounted returns less a value (REINFORCE with a baseline; Williams, 1992).
+    """Vanilla policy gradient: REINFORCE with a learnt baseline (Williams, 1992).
 
-    Arguments and errors are those of ``ppo``.
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ``default_agent``.
+        dist: None for ``default_distribution``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
     check_env("vpg", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,

@@ -1,4 +1,4 @@
-"""Deep Q-learning, and double Q-learning."""
+"""Deep Q-learning (DQN) and double DQN."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import Network, mlp
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
-from nappo2.recipes.agents import image_network
+from nappo2.recipes.agents import image_network, with_vector_view
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe, replay
 
 
@@ -32,10 +31,10 @@ class DQN:
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam.
         gamma: discount per step.
-        target_step_size: of the target towards the network, per update.
-        epsilon: the last probability of a uniform action.
-        exploration_updates: in which that probability falls to ``epsilon`` from 1.
-        max_grad_norm: to which gradients are clipped.
+        target_step_size: Polyak step of the target towards the online network, per update.
+        epsilon: final probability of a uniform action.
+        exploration_updates: updates in which that probability falls from 1 to ``epsilon``.
+        max_grad_norm: bound on the global norm of gradients.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -64,12 +63,16 @@ def dqn(
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
-        q: of observations to the values of all actions, with goals of both in a row; None for a
-            ReLU perceptron of one row, or for images convolutions.
-        replay: what transitions are kept in.
+        q: of observations to the values [..., n] of all actions; of goal environments it takes
+            observation and goal side by side. None for a ReLU perceptron, or for images
+            convolutions.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if the actions are not discrete, or ``q`` does not fit.
+        ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
     return _q_learning("dqn", losses.dqn, env, config, q, replay)
 
@@ -80,7 +83,17 @@ def double_dqn(
 ) -> Recipe:
     """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
 
-    Arguments and errors are those of ``dqn``.
+    Args:
+        env: where the collectors act, with discrete actions.
+        config: the hyper-parameters.
+        q: as for ``dqn``.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
     return _q_learning("double_dqn", losses.double_dqn, env, config, q, replay)
 
@@ -91,9 +104,9 @@ def _q_learning(
     check_env(name, env)
     actions, kind = env.action_spec, env.observation_spec.kind
     if q is None:
-        q = _suited(env, c.hidden)
+        q = _default_q(env, c.hidden)
     elif kind == "goals":
-        q = of_rows(q, env)
+        q = with_vector_view(q, env)
     check_agent(name, q)
 
     def values(weights, x):
@@ -104,13 +117,13 @@ def _q_learning(
 
     init = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
     check_fit(name, env, init(0), {"network q": (online, (actions.size,))})
-    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    epsilon = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name=name,
         init=init,
-        policy=warmup_uniform(epsilon_greedy(online, falling), actions.uniform),
+        policy=warmup_uniform(epsilon_greedy(online, epsilon), actions.uniform),
         greedy=greedy_q(online),
         loss=loss(values),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
@@ -118,8 +131,10 @@ def _q_learning(
     )
 
 
-def _suited(env: Env, hidden: tuple[int, ...]) -> Network:
+def _default_q(env: Env, hidden: tuple[int, ...]) -> Network:
     observations, num_actions = env.observation_spec, env.action_spec.size
     if observations.kind == "images":
         return image_network(env, hidden, num_actions)
-    return of_rows(mlp(observations.size, *hidden, num_actions, activation=torch.relu), env)
+    return with_vector_view(
+        mlp(observations.size, *hidden, num_actions, activation=torch.relu), env
+    )

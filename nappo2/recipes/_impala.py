@@ -1,4 +1,4 @@
-"""Importance-weighted actors and learners."""
+"""IMPALA: actor-critic with importance-weighted corrections of older rollouts."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
-from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
+from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, vtrace
 
 
@@ -23,11 +23,11 @@ class Impala:
         learning_rate: of Adam.
         gamma: discount per step.
         clip_rho: bound on the importance ratios of TD errors.
-        clip_c: bound on the importance ratios that cut traces.
+        clip_c: bound on the importance ratios of traces.
         value_coef: weight of the value's loss.
         entropy_coef: weight of the entropy bonus.
-        max_grad_norm: to which gradients are clipped.
-        adam_eps: of Adam.
+        max_grad_norm: bound on the global norm of gradients.
+        adam_eps: epsilon of Adam.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
         jit: whether learning is compiled, which pays in runs of minutes.
@@ -57,11 +57,21 @@ def impala(
 ) -> Recipe:
     """Actor-critic with V-trace (Espeholt et al., https://arxiv.org/abs/1802.01561).
 
-    Arguments and errors are those of ``ppo``.
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: None for ``default_agent``.
+        dist: None for ``default_distribution``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
     check_env("impala", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
         env,
         agent,

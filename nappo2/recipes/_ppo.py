@@ -1,4 +1,4 @@
-"""Proximal policy optimisation."""
+"""Proximal policy optimisation (PPO)."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from nappo2.maths.surrogates import standardize
 from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
-from nappo2.recipes.agents import suited_agent
+from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_env
-from nappo2.recipes.recipe import first_params, on_policy, recipe, suited
+from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
 
 WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"
@@ -21,27 +21,28 @@ WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a wh
 @checked
 @dataclass(frozen=True)
 class PPO:
-    """Hyper-parameters of PPO; by default those for MuJoCo and PyBullet, with 8 environments.
+    """Hyper-parameters of PPO; defaults are those for MuJoCo and PyBullet with 8 environments.
 
     Attributes:
         num_steps: of each environment per rollout.
         num_epochs: passes over each rollout.
-        num_minibatches: per pass; they divide the rollout.
+        num_minibatches: per pass, a divisor of the rollout's size.
         learning_rate: of Adam.
         gamma: discount per step.
         lambda_: of the advantage estimates.
-        clip_eps: how far a probability ratio may move to the agent's advantage.
+        clip_eps: bound on the change of probability ratios.
         value_coef: weight of the value's loss.
         entropy_coef: weight of the entropy bonus.
-        max_grad_norm: to which gradients are clipped.
-        adam_eps: of Adam.
+        max_grad_norm: bound on the global norm of gradients.
+        adam_eps: epsilon of Adam.
         hidden: sizes of the hidden layers of actor and critic.
         normalize: whether observations are normalised and rewards scaled.
-        clip_value: whether the value may move from the old one by clip_eps only.
-        standardize_rollout: advantages over the rollout, as the original does, not the minibatch.
-        anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for never.
-        target_kl: the rest of a rollout's minibatches is left out where the KL of old and new
-            policy is above 1.5 of it, in nats; None for never.
+        clip_value: whether the value loss clips the change of values to clip_eps.
+        standardize_rollout: whether advantages are standardised over the rollout, as in the
+            original Nappo, rather than over each minibatch.
+        anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for constants.
+        target_kl: KL of old and new policy, in nats; above 1.5 of it the rest of a rollout's
+            minibatches is skipped. None to use all.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -76,24 +77,28 @@ def ppo(
 ) -> Recipe:
     """Proximal policy optimisation (Schulman et al., https://arxiv.org/abs/1707.06347).
 
-    Its ratios are to the recorded log-probabilities, so rollouts may be of older params.
+    Ratios are relative to the recorded log-probabilities, so rollouts may be of older params.
 
     Args:
         env: where the collectors act.
         config: the hyper-parameters.
-        agent: None for ``suited_agent``: perceptrons, or for images convolutions, of the right sizes.
-        dist: None for the one that suits the environment's actions.
-        policy: how the collectors act, whose log-probabilities are the distribution's; None for
-            one that samples from it.
+        agent: None for ``default_agent``: perceptrons, or for images convolutions.
+        dist: None for ``default_distribution``.
+        policy: how the collectors act, with the log-probabilities of ``dist``; None for a policy
+            that samples from ``dist``.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if the minibatches do not divide a rollout, or the agent does not fit.
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
+            environment.
     """
     check_env("ppo", env)
-    c, dist = config, dist or suited(env)
-    agent = agent or suited_agent(env, c.hidden, c.normalize)
+    c, dist = config, dist or default_distribution(env)
+    agent = agent or default_agent(env, c.hidden, c.normalize)
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
-    made = on_policy(
+    whole = on_policy(
         env,
         agent,
         dist,
@@ -117,11 +122,11 @@ def ppo(
         policy=policy,
         jit=c.jit,
     )
-    return made if c.target_kl is None else stopping_early(made)
+    return whole if c.target_kl is None else with_early_stopping(whole)
 
 
-def stopping_early(recipe: Recipe) -> Recipe:
-    """The recipe, which leaves out the rest of a rollout's minibatches at ``hyper["target_kl"]``."""
+def with_early_stopping(recipe: Recipe) -> Recipe:
+    """Skips the rest of a rollout's minibatches once the KL is above 1.5 ``hyper["target_kl"]``."""
     reasons = {**recipe.compatible.reasons, "scheme": WHOLE_ROLLOUTS}
     compatible = recipe.compatible._replace(scheme=("3cs", "da2cs"), reasons=reasons)
     return recipe.replace(stop_early=kl_exceeds, compatible=compatible)
@@ -132,8 +137,8 @@ def _unchanged(advantage):
 
 
 def _annealing(c: PPO) -> Transform:
-    falling = {
+    schedules = {
         name: optim.linear(getattr(c, name), 0.0, c.anneal_updates)
         for name in ("learning_rate", "clip_eps")
     }
-    return scheduled(every=c.num_epochs * c.num_minibatches, **falling)
+    return scheduled(every=c.num_epochs * c.num_minibatches, **schedules)

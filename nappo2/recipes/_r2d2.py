@@ -1,4 +1,4 @@
-"""Recurrent double Q-learning, from replay of sequences."""
+"""R2D2: recurrent double Q-learning from a replay of sequences."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.moments import no_moments, normalize
-from nappo2.networks import Cell, RecurrentQ, lstm, mlp, seeing, sequential
+from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
+from nappo2.recipes.agents import with_vector_view
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe, replay, windows
 
 
@@ -26,11 +26,10 @@ class R2D2:
     """Hyper-parameters of recurrent Q-learning for small problems.
 
     Attributes:
-        num_steps: of each environment per rollout, each of which is learnt from if the period is
-            at most the length without its burn-in.
-        length: of a sequence, with its burn-in.
+        num_steps: of each environment per rollout; all are learnt from if period <= length - burn_in.
+        length: steps of a sequence, with its burn-in.
         period: steps from the beginning of a sequence to that of the next.
-        burn_in: steps of a sequence that only bring its memory up to date.
+        burn_in: first steps of a sequence, which only bring the memory up to date.
         capacity: sequences in the replay.
         batch_size: sequences in a batch.
         update_ratio: gradients per transition.
@@ -38,11 +37,11 @@ class R2D2:
         learning_rate: of Adam.
         gamma: discount per step.
         lambda_: of the targets; 0 for one step.
-        target_step_size: of the target towards the network, per update.
-        epsilon: the last probability of a uniform action.
-        exploration_updates: in which that probability falls to ``epsilon`` from 1.
-        max_grad_norm: to which gradients are clipped.
-        hidden: sizes of the layers, of which the last remembers.
+        target_step_size: Polyak step of the target towards the online network, per update.
+        epsilon: final probability of a uniform action.
+        exploration_updates: updates in which that probability falls from 1 to ``epsilon``.
+        max_grad_norm: bound on the global norm of gradients.
+        hidden: sizes of the layers, of which the last is the cell.
         normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -78,23 +77,26 @@ def r2d2(
 ) -> Recipe:
     """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
 
-    With the stored memory and burn-in of the paper; uniform replay, and no rescaling of values.
+    Stored memory and burn-in are as in the paper; replay is uniform, and values are not rescaled.
 
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
         cell: ``lstm``, ``gru``, or another ``(inputs, size) -> Cell``.
         q: None for ReLU layers, a cell, and a linear layer.
-        replay: what sequences are kept in.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if the actions are not discrete, or ``q`` does not fit.
+        ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
     check_env("r2d2", env)
     c, actions, q = config, env.action_spec, q or _recurrent_q(env, config.hidden, cell)
     check_agent("r2d2", q)
 
-    view = _normalized if c.normalize else losses.as_it_is
+    view = _normalized if c.normalize else losses.raw_observation
     statistics = {"observation": env.observation_spec.shape} if c.normalize else {}
     first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
 
@@ -107,19 +109,19 @@ def r2d2(
     def init(seed):
         return replaced(first(seed), normalizer=no_moments(**statistics))
 
-    def begin(params, x):
+    def first_values(params, x):
         return online(params, step(params, torch.zeros(2, size), x))
 
     size = q.cell.memory_size
-    check_fit("r2d2", env, init(0), {"network q": (begin, (actions.size,))})
-    falling = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
+    check_fit("r2d2", env, init(0), {"network q": (first_values, (actions.size,))})
+    epsilon = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
     return off_policy(
         env,
         c,
         name="r2d2",
         init=init,
         policy=warmup_uniform(
-            with_memory(epsilon_greedy(online, falling), step, size), actions.uniform
+            with_memory(epsilon_greedy(online, epsilon), step, size), actions.uniform
         ),
         greedy=with_memory(greedy_q(online), step, size),
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
@@ -135,7 +137,9 @@ def _normalized(params, observation):
 
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
     if len(hidden) < 2:
-        raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
+        raise ValueError(
+            f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
+        )
     layers = mlp(env.observation_spec.size, *hidden[:-1], activation=torch.relu)
-    torso = of_rows(sequential(layers, torch.relu), env)
-    return RecurrentQ(seeing(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))
+    torso = with_vector_view(sequential(layers, torch.relu), env)
+    return RecurrentQ(with_torso(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))

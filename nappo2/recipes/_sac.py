@@ -1,4 +1,4 @@
-"""Soft actor-critic."""
+"""Soft actor-critic (SAC), for continuous and for discrete actions."""
 
 import math
 from dataclasses import dataclass
@@ -18,11 +18,10 @@ from nappo2.networks import (
 )
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes.agents import image_network
+from nappo2.recipes.agents import image_network, vector_view
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import vector_view
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
 
@@ -39,12 +38,12 @@ class SAC:
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam, for actor, critics and temperature.
         gamma: discount per step.
-        target_step_size: of the targets towards the critics, per update.
-        initial_alpha: the first temperature.
-        target_entropy_share: of -A, for A-dimensional actions.
-        discrete_entropy_share: of log n, for n discrete actions. Only uniform actions have all of
-            it, so that near 1 the temperature grows for ever.
-        num_critics: of which the least is believed.
+        target_step_size: Polyak step of the targets towards the critics, per update.
+        initial_alpha: first temperature.
+        target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
+        discrete_entropy_share: target entropy of n discrete actions, as a share of log n. Only
+            uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
+        num_critics: K, of whose values the minimum is used.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -81,20 +80,24 @@ def sac(
     Args:
         env: where the collectors act.
         config: the hyper-parameters.
-        agent: None for ReLU perceptrons, or for images convolutions, of the right sizes;
-            otherwise with a ``log_alpha``.
-        policy: how the collectors act after ``start_steps``; None samples what the actor says.
-        replay: what transitions are kept in.
+        agent: with a temperature (see ``networks.with_temperature``); None for ReLU perceptrons,
+            or for images convolutions.
+        policy: how the collectors act after ``start_steps``; None samples from the actor.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if something does not go with it, as an agent without a temperature.
+        ValueError: if the recipe cannot learn in the environment, the agent does not fit it, or
+            has no temperature.
     """
     check_env("sac", env)
     c, actions, size = config, env.action_spec, env.action_spec.size
     discrete = actions.kind == "discrete"
     dist = actions.distribution if discrete else tanh_normal()
-    suits = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
-    agent = agent or suits(env, c.hidden, c.initial_alpha, c.num_critics)
+    make_agent = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
+    agent = agent or make_agent(env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", agent)
     check_temperature(agent)
     init = first_params(agent.init, c, "critics")
@@ -103,7 +106,9 @@ def sac(
         "critic": critics_of(agent, None if discrete else size, (size,) if discrete else ()),
     }
     check_fit("sac", env, init(0), heads)
-    goal = c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
+    target_entropy = (
+        c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
+    )
     loss = losses.discrete_sac if discrete else losses.sac
     return off_policy(
         env,
@@ -112,7 +117,7 @@ def sac(
         init=init,
         policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
         greedy=greedy(agent.actor, dist),
-        loss=loss(agent, target_entropy=goal),
+        loss=loss(agent, target_entropy=target_entropy),
         optimizer=optim.adam(),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
@@ -123,7 +128,7 @@ def check_temperature(agent: ActorCritics) -> None:
     """Refuses an agent without a temperature.
 
     Raises:
-        ValueError: says what its weights are, and what adds one.
+        ValueError: if the agent's weights have no ``log_alpha``.
     """
     weights = agent.init(0)
     if "log_alpha" not in weights.keys():
@@ -136,7 +141,17 @@ def check_temperature(agent: ActorCritics) -> None:
 def soft_perceptrons(
     env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
 ) -> ActorCritics:
-    """ReLU perceptrons for an actor and K critics, and the temperature."""
+    """ReLU perceptrons for an actor and K critics, with a temperature.
+
+    Args:
+        env: whose observations and actions they fit.
+        hidden: sizes of the hidden layers.
+        alpha: first temperature.
+        num_critics: K.
+
+    Returns:
+        The agent.
+    """
     inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
     if env.action_spec.kind == "discrete":
         network = mlp(inputs, *hidden, size, activation=torch.relu)
@@ -150,7 +165,16 @@ def soft_perceptrons(
 def soft_convolutions(
     env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
 ) -> ActorCritics:
-    """Convolutional networks of images for an actor and K critics, and the temperature.
+    """Convolutional networks of images for an actor and K critics, with a temperature.
+
+    Args:
+        env: with images and discrete actions.
+        hidden: sizes of the layers behind the convolutions.
+        alpha: first temperature.
+        num_critics: K.
+
+    Returns:
+        The agent.
 
     Raises:
         NotImplementedError: if actions are continuous.

@@ -1,4 +1,4 @@
-"""Twin delayed deep deterministic policy gradients."""
+"""Twin delayed deep deterministic policy gradients (TD3)."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import ActorCritics, Network, actor_critics, mlp
 from nappo2.policies import deterministic, warmup_uniform, with_noise
+from nappo2.recipes.agents import vector_view
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import vector_view
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
 
@@ -29,14 +29,14 @@ class TD3:
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam.
         gamma: discount per step.
-        target_step_size: of the targets, per movement.
-        target_delay: updates of the critics per movement of the targets; in the paper and in
+        target_step_size: Polyak step of the targets towards actor and critics.
+        target_delay: updates of the critics per step of the targets; in the paper and in
             Stable-Baselines3 it is the policy_delay, 2.
-        exploration_std: of the noise on actions when collecting.
-        noise_std: of the noise on the target's actions.
-        noise_limit: to which that is clipped.
+        exploration_std: standard deviation of the noise on collected actions.
+        noise_std: standard deviation of the noise on the target's actions.
+        noise_limit: bound on the noise on the target's actions.
         policy_delay: updates of the critics per update of the actor.
-        num_critics: of which the target believes the least.
+        num_critics: K, of whose target values the minimum is used.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -65,17 +65,20 @@ def td3(
 ) -> Recipe:
     """TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477).
 
-    The actor moves at every ``policy_delay``-th update; the targets, at every ``target_delay``-th.
+    The actor is updated every ``policy_delay`` updates, the targets every ``target_delay`` updates.
 
     Args:
         env: where the collectors act, with continuous actions.
         config: the hyper-parameters.
         agent: an actor of actions in [-1, 1] and K critics; None for ReLU perceptrons.
-        replay: what transitions are kept in.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if the actions are not continuous, or the agent does not fit; and for images,
-            if there is none.
+        ValueError: if the actions are not continuous, the agent does not fit the environment, or
+            there is no agent for images.
     """
     check_env("td3", env)
     c, size = config, env.action_spec.size
@@ -107,8 +110,16 @@ def deterministic_perceptrons(
 ) -> ActorCritics:
     """ReLU perceptrons for an actor in [-1, 1] and K critics.
 
+    Args:
+        env: whose observations and actions they fit.
+        hidden: sizes of the hidden layers.
+        num_critics: K.
+
+    Returns:
+        The agent.
+
     Raises:
-        ValueError: for images.
+        ValueError: if observations are images.
     """
     if env.observation_spec.kind == "images":
         raise ValueError(
@@ -116,7 +127,7 @@ def deterministic_perceptrons(
             "td3(env, agent=...) takes one, and ppo sees them"
         )
     inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
-    inner = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
-    actor = Network(inner.init, lambda weights, x: inner.apply(weights, x).tanh())
+    layers = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
+    actor = Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())
     critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
     return actor_critics(actor, critic, num_critics, view)

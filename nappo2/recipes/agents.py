@@ -1,6 +1,11 @@
-"""Agents that suit an environment: what sees its observations, and decides on its actions."""
+"""Default agents for an environment: perceptrons for vectors and goals, convolutions for images."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs import ActionSpec, Env
@@ -15,26 +20,40 @@ from nappo2.networks import (
     cnn,
     mlp,
     normalized,
-    scaling_rewards,
     sequential,
     shared_actor_critic,
+    unchanged,
     with_log_std,
+    with_reward_scaling,
+    with_view,
 )
-from nappo2.recipes.views import of_rows
 
 CONVOLUTIONS = (
     (36, MNIH),
     (SMALLEST_IMAGE, YOUNG),
-)  # the shortest side of an image for which each is made
+)
+"""Shortest side of an image that layers are used for, and the layers."""
 
 
 @checked
-def suited_agent(
+def default_agent(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
-    """``convolutional`` for images, ``perceptrons`` for all else; arguments as theirs."""
-    makes = convolutional if env.observation_spec.kind == "images" else perceptrons
-    return makes(env, hidden, normalize)
+    """``convolutional`` for images, ``perceptrons`` for vectors and goals.
+
+    Args:
+        env: whose observations and actions the agent fits.
+        hidden: sizes of the hidden layers.
+        normalize: whether rewards are scaled, and vectors normalised.
+
+    Returns:
+        The agent.
+
+    Raises:
+        ValueError: if there is no hidden layer behind convolutions.
+    """
+    make_agent = convolutional if env.observation_spec.kind == "images" else perceptrons
+    return make_agent(env, hidden, normalize)
 
 
 @checked
@@ -43,24 +62,46 @@ def perceptrons(
 ) -> ActorCritic:
     """Separate tanh perceptrons for actor and critic, of an environment's sizes.
 
-    For continuous actions with standard deviations that no observation changes.
+    For continuous actions the standard deviations are learnt, the same for every observation.
 
     Args:
-        env: whose spaces they fit.
-        hidden: sizes of the layers between.
-        normalize: whether they see normalised observations, and rewards are scaled.
+        env: whose observations and actions they fit.
+        hidden: sizes of the hidden layers.
+        normalize: whether observations are normalised and rewards scaled.
+
+    Returns:
+        The agent.
     """
     observations, actions = env.observation_spec, env.action_spec
     networks = (
         mlp(observations.size, *hidden, actions.size, final_gain=0.01),
         mlp(observations.size, *hidden, 1),
     )
-    agent = with_spread(actor_critic(*(of_rows(network, env) for network in networks)), actions)
+    agent = with_spread(
+        actor_critic(*(with_vector_view(network, env) for network in networks)), actions
+    )
     return normalized(agent, observations.shape) if normalize else agent
 
 
+def vector_view(env: Env) -> Callable[[Any], Tensor]:
+    """``observation [..., *shape] -> x [..., n]``: all numbers side by side as floats, bytes in [0, 1].
+
+    Warns where an observation may have been meant as an image.
+    """
+    spec = env.observation_spec
+    if spec.warning:
+        warnings.warn(f"{env.name} has observations {spec.warning}", stacklevel=2)
+    return spec.row
+
+
+def with_vector_view(network: Network, env: Env) -> Network:
+    """Lets a network of vectors [..., n] take an environment's observations."""
+    view = vector_view(env)
+    return network if view is unchanged else with_view(network, view)
+
+
 def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
-    """An agent, with the log standard deviations that the distribution of actions needs, if any."""
+    """Adds the log standard deviations that continuous actions need."""
     return with_log_std(agent, actions.log_stds) if actions.log_stds else agent
 
 
@@ -75,6 +116,9 @@ def convolutional(
         hidden: sizes of the layers behind the convolutions, of which the first is shared.
         normalize: whether rewards are scaled; images always are.
 
+    Returns:
+        The agent.
+
     Raises:
         ValueError: if there is no hidden layer.
     """
@@ -82,19 +126,38 @@ def convolutional(
     actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*hidden, 1, activation=torch.relu)
     agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
-    return scaling_rewards(agent) if normalize else agent
+    return with_reward_scaling(agent) if normalize else agent
 
 
 def image_network(env: Env, hidden: tuple[int, ...], outputs: int, gain: float = 1.0) -> Network:
-    """A network of an environment's images by itself, [B, C, H, W] to [B, outputs]."""
+    """Convolutions and ReLU layers for an environment's images.
+
+    Args:
+        env: whose observations are images.
+        hidden: sizes of the layers behind the convolutions.
+        outputs: size of the output.
+        gain: of the last layer's weights.
+
+    Returns:
+        A network of images [..., C, H, W] to [..., outputs] float32.
+
+    Raises:
+        ValueError: if there is no hidden layer.
+    """
     head = mlp(*hidden, outputs, activation=torch.relu, final_gain=gain)
     return sequential(image_torso(env, hidden), head)
 
 
 def image_torso(env: Env, hidden: tuple[int, ...]) -> Network:
-    """The convolutions that suit an environment's images, and the first hidden layer."""
+    """Convolutions for an environment's images, and the first hidden layer, of size ``hidden[0]``.
+
+    Raises:
+        ValueError: if there is no hidden layer.
+    """
     if not hidden:
-        raise ValueError("behind the convolutions stands a hidden layer at least, as in (512,)")
+        raise ValueError(
+            "convolutions need a hidden layer behind them, such as (512,); hidden is ()"
+        )
     shape = env.observation_spec.shape
-    layers = next(layers for least, layers in CONVOLUTIONS if min(shape[1:]) >= least)
+    layers = next(layers for side, layers in CONVOLUTIONS if min(shape[1:]) >= side)
     return cnn(shape, hidden[0], layers)

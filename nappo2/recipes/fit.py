@@ -59,11 +59,11 @@ TABLE: dict[str, Compatibility] = {
 
 
 def check_env(recipe: str, env: Env) -> None:
-    """Refuses an environment that a recipe cannot see or act in.
+    """Refuses an environment whose observations or actions a recipe does not support.
 
     Raises:
-        NotImplementedError: if nothing of nappo2 can.
-        ValueError: if other recipes can; says with what this one goes.
+        NotImplementedError: if no recipe supports them.
+        ValueError: if other recipes do.
     """
     kind, actions = env.observation_spec.kind, env.action_spec.kind
     compatible = compatible_of(recipe)
@@ -71,10 +71,10 @@ def check_env(recipe: str, env: Env) -> None:
 
 
 def check_agent(recipe: str, agent: Any) -> None:
-    """Refuses an agent that a recipe cannot learn with.
+    """Refuses an agent of a class that a recipe does not support.
 
     Raises:
-        ValueError: says what goes with it.
+        ValueError: if the class is not in the recipe's row of the table.
     """
     check_compatible(recipe, compatible_of(recipe), agent=type(agent).__name__)
 
@@ -85,24 +85,24 @@ def check_fit(
     params: Params,
     networks: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]],
 ) -> None:
-    """Refuses networks that cannot see an environment's observations, or do not fit its actions.
+    """Refuses networks that do not take an environment's observations, or do not fit its actions.
 
     Args:
-        recipe: whose they are.
-        env: in which they act.
+        recipe: name of the recipe.
+        env: where the networks are to act.
         params: of the networks.
-        networks: by name ``(params, observation) -> outputs``, a tensor or several, and the shape
-            that each has for one observation.
+        networks: by name, ``(params, observation) -> outputs``, a tensor or several, and the shape
+            that each is to have for one observation.
 
     Raises:
-        ValueError: says what a network gives for two observations, and what would be right.
+        ValueError: if a network raises, or its outputs for two observations have another shape.
     """
     spec, plain = env.observation_spec, params.to_dict()
     for name, (apply, shape) in networks.items():
         try:
             with torch.no_grad():
                 outputs = apply(plain, spec.zeros(2))
-        except Exception as error:  # of anybody's network
+        except Exception as error:  # a user's network may raise anything
             raise ValueError(
                 f"the {name} of {recipe} cannot see observations {spec.shapes} of "
                 f"{env.name}: {error}"
@@ -117,5 +117,5 @@ def check_fit(
 
 
 def compatible_of(recipe: str) -> Compatibility:
-    """The row of a recipe."""
+    """A recipe's row of the table; for a recipe without one, everything is compatible."""
     return TABLE.get(recipe, Compatibility())

@@ -1,4 +1,4 @@
-"""PPO and SAC with exploration that depends on the state (Raffin et al., https://arxiv.org/abs/2005.05719)."""
+"""PPO and SAC with state-dependent exploration (gSDE; Raffin et al., https://arxiv.org/abs/2005.05719)."""
 
 from dataclasses import dataclass
 
@@ -20,20 +20,20 @@ from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes.agents import vector_view, with_vector_view
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import of_rows, vector_view
 from nappo2.stages import Recipe
 
 
 @checked
 @dataclass(frozen=True)
 class GsdePPO(PPO):
-    """Hyper-parameters of PPO, by default rl-zoo3's for PyBullet's locomotion with 16 environments.
+    """Hyper-parameters of PPO with gSDE; defaults are rl-zoo3's for PyBullet with 16 environments.
 
     Attributes:
-        initial_log_std: the first ones of an exploration matrix.
-        resample_every: steps after which it is drawn again.
+        initial_log_std: first log standard deviations of the exploration matrix.
+        resample_every: steps after which the matrix is drawn again.
     """
 
     num_steps: int = 512
@@ -51,13 +51,14 @@ class GsdePPO(PPO):
 @checked
 @dataclass(frozen=True)
 class GsdeSAC(SAC):
-    """Hyper-parameters of SAC, by default rl-zoo3's for PyBullet's locomotion.
+    """Hyper-parameters of SAC with gSDE; defaults are rl-zoo3's for PyBullet.
 
     Attributes:
-        initial_log_std: the first ones of an exploration matrix.
-        resample_every: steps after which it is drawn again.
-        mean_limit: to which means are clipped before they are squashed, as in SB3.
-        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as in SB3.
+        initial_log_std: first log standard deviations of the exploration matrix.
+        resample_every: steps after which the matrix is drawn again.
+        mean_limit: bound on means before they are squashed, as in Stable-Baselines3.
+        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as
+            in Stable-Baselines3.
     """
 
     num_steps: int = 8
@@ -74,10 +75,10 @@ class GsdeSAC(SAC):
 
 @recipe
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
-    """``ppo`` whose ReLU actor explores by a matrix of its last features.
+    """``ppo`` with gSDE: its ReLU actor explores by a random matrix of its last features.
 
     Raises:
-        ValueError: as ``ppo`` does, and if actions are not continuous.
+        ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", config.hidden)
     inputs = env.observation_spec.size
@@ -85,7 +86,7 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
         _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
     )
     critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
-    agent = actor_critic(of_rows(actor, env), of_rows(critic, env))
+    agent = actor_critic(with_vector_view(actor, env), with_vector_view(critic, env))
     agent = normalized(agent, env.observation_spec.shape) if c.normalize else agent
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
@@ -94,9 +95,9 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
 
 @recipe
 def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
-    """``sac`` whose actor explores by a matrix of its last features.
+    """``sac`` with gSDE: its actor explores by a random matrix of its last features.
 
-    Its losses see each transition with noise of its own, of the same distribution.
+    The losses draw independent noise for each transition, of the same distribution.
 
     Raises:
         ValueError: if actions are not continuous.
@@ -116,14 +117,18 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
-    normal_part = agent._replace(actor=lambda params, x: agent.actor(params, x)[..., : 2 * size])
-    return sac(env, c, agent=normal_part, policy=policy).replace(name="sac_gsde")
+    without_features = agent._replace(
+        actor=lambda params, x: agent.actor(params, x)[..., : 2 * size]
+    )
+    return sac(env, c, agent=without_features, policy=policy).replace(name="sac_gsde")
 
 
 def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:
     check_env(name, env)
     if not hidden:
-        raise ValueError(f"{name} makes its noise of the last hidden layer, and hidden is ()")
+        raise ValueError(
+            f"{name} needs a hidden layer, of whose features it makes noise; hidden is ()"
+        )
     return hidden[-1], env.action_spec.size
 
 

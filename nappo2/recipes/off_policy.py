@@ -1,4 +1,4 @@
-"""What off-policy recipes share: replay between rollouts and updates, and targets behind these."""
+"""Off-policy recipes in general: a replay between rollouts and updates, and Polyak targets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from nappo2.stages import replay as uniform
 from nappo2.stages.recipe import fitting
 
 Replay = Callable[..., Transform]
-"""``(capacity, batch_size, update_ratio=, start_steps=) -> transform``: ``stages.replay``, or
+"""``(capacity, batch_size, update_ratio=, start_steps=) -> transform``, such as ``stages.replay`` or
 ``partial(stages.prioritized_replay, priority=...)``."""
 
 
@@ -31,24 +31,31 @@ def off_policy(
     target_delay: int = 1,
     **pieces: Any,
 ) -> Recipe:
-    """An off-policy recipe, whose config has the fields that are read here.
+    """An off-policy recipe.
 
     Args:
-        replay: what transitions are kept in.
-        noise: of batches, that a loss needs.
-        target_delay: updates per movement of the targets.
-        **pieces: of the ``Recipe``, as they are.
+        env: where the collectors act.
+        config: with ``num_steps``, ``capacity``, ``batch_size``, ``update_ratio``, ``start_steps``,
+            ``target_step_size`` and ``jit``.
+        name: of the recipe.
+        replay: makes the replay.
+        noise: adds to batches the noise that a loss needs; nothing by default.
+        target_delay: updates per step of the targets.
+        **pieces: other fields of the ``Recipe``.
+
+    Returns:
+        The recipe.
     """
     c = config
 
     def batches(num):
-        """Those of one of ``num`` workers, which share the totals evenly."""
+        """Batches of one of ``num`` workers, which share capacity and start_steps evenly."""
         capacity, start_steps = -(-c.capacity // num), -(-c.start_steps // num)
-        kept = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
-        return compose(kept, to_device(), noise)
+        ring = replay(capacity, c.batch_size, update_ratio=c.update_ratio, start_steps=start_steps)
+        return compose(ring, to_device(), noise)
 
-    # a priority may read params, which move between batches
-    made = Recipe(
+    # all batches at once need uniform replay: a priority may read params, which change between them
+    whole = Recipe(
         name=name,
         env=env,
         num_steps=c.num_steps,
@@ -59,18 +66,24 @@ def off_policy(
         compatible=compatible_of(name),
         **pieces,
     )
-    return fitting(made)
+    return fitting(whole)
 
 
 def critics_of(
     agent: ActorCritics, action_size: int | None, shape: tuple[int, ...]
 ) -> tuple[Callable[..., tuple[Tensor, ...]], tuple[int, ...]]:
-    """The critics of an agent as ``check_fit`` asks them.
+    """The critics of an agent in the form that ``check_fit`` takes.
 
     Args:
-        agent: whose they are.
-        action_size: A of the actions that they value; None if they value all that there are.
-        shape: of each one's values for one observation.
+        agent: with K critics.
+        action_size: A of continuous actions; None for critics of all discrete actions.
+        shape: of a critic's values for one observation.
+
+    Returns:
+        ``(params, observation) -> K tensors`` [2, ...] for two observations, and ``shape``.
+
+    Raises:
+        ValueError: when called, if the critics return anything but a tensor.
     """
     actions = () if action_size is None else (torch.zeros(2, action_size),)
 
@@ -88,7 +101,16 @@ def critics_of(
 def first_params(
     agent_init: Callable[[int], Any], config: Any, *targets: str
 ) -> Callable[[int], Params]:
-    """``seed -> params`` with targets of these branches of the weights."""
+    """First params with target networks.
+
+    Args:
+        agent_init: ``seed -> weights``.
+        config: with ``learning_rate`` and ``gamma``, which become ``params["hyper"]``.
+        *targets: branches of the weights that have targets.
+
+    Returns:
+        ``seed -> params``.
+    """
 
     def init(seed):
         weights = agent_init(seed)

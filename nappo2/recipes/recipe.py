@@ -1,4 +1,4 @@
-"""What the recipes share: how they are made, first params, and checks of what fits."""
+"""On-policy recipes in general, and the decorator of all functions that make recipes."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -14,7 +14,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.policies import Policy, sampler_of, telling
+from nappo2.policies import Policy, sampler_of, stochastic_with_log_prob
 from nappo2.recipes.fit import check_fit, compatible_of
 from nappo2.stages import Recipe, to_device
 from nappo2.stages.learning.feeds import feed_of
@@ -22,18 +22,18 @@ from nappo2.stages.recipe import fitting
 
 
 def recipe(make_recipe: Callable[..., Recipe]) -> Callable[..., Recipe]:
-    """A recipe, whose arguments are checked; an id stands for as many environments as its preset has."""
-    put_together = checked(make_recipe)
+    """Checks the arguments of a recipe, and makes an environment of an id, as many as the preset has."""
+    checked_recipe = checked(make_recipe)
 
     @wraps(make_recipe)
-    def made(*args, **kwargs):
+    def decorated(*args, **kwargs):
         environments = partial(_environments, make_recipe.__name__)
         if "env" in kwargs:
-            return put_together(*args, **kwargs | {"env": environments(kwargs["env"])})
-        return put_together(*map(environments, args[:1]), *args[1:], **kwargs)
+            return checked_recipe(*args, **kwargs | {"env": environments(kwargs["env"])})
+        return checked_recipe(*map(environments, args[:1]), *args[1:], **kwargs)
 
-    made.is_maker = True
-    return made
+    decorated.is_maker = True
+    return decorated
 
 
 def _environments(name: str, env: Env | str) -> Env:
@@ -57,26 +57,30 @@ def on_policy(
     prepare: Transform,
     **pieces: Any,
 ) -> Recipe:
-    """An on-policy recipe; the agent answers how it acts and of what minibatches are.
+    """An on-policy recipe; the agent says how to act, and whether minibatches are of sequences.
 
     Args:
         env: where the collectors act.
-        agent: which is to learn.
-        dist: of its outputs.
+        agent: an actor and a critic.
+        dist: of the actor's outputs.
         name: of the recipe.
         num_epochs: passes over each rollout.
         num_minibatches: per pass.
-        policy: None for the one that the agent and the distribution make.
-        prepare: advantages of rollouts.
-        **pieces: of the ``Recipe``, as they are.
+        policy: how the collectors act; None for ``agent.policy(dist)``.
+        prepare: adds advantages and value targets to rollouts.
+        **pieces: other fields of the ``Recipe``.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: if the minibatches do not divide a rollout, or something does not fit.
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
+            environment.
     """
     feed = feed_of(agent)
     feed.sizes(TensorDict(batch_size=(pieces["num_steps"], env.num_envs)), num_minibatches)
     check_outputs(name, env, agent, dist)
-    made = Recipe(
+    whole = Recipe(
         name=name,
         env=env,
         policy=policy or acting_policy(env, agent, dist),
@@ -87,22 +91,28 @@ def on_policy(
         compatible=compatible_of(name),
         **pieces,
     )
-    return fitting(made)
+    return fitting(whole)
 
 
 def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution) -> None:
-    """Refuses an agent whose outputs or values are not of an environment's sizes.
+    """Refuses an agent whose outputs or values do not have an environment's sizes.
+
+    Args:
+        name: of the recipe.
+        env: where the agent is to act.
+        agent: to be checked, with first params.
+        dist: of the actor's outputs.
 
     Raises:
-        ValueError: says what it gives for two observations, and what would be right.
+        ValueError: if outputs for two observations have other shapes, or the agent raises.
     """
     policy, num_outputs = agent.policy(dist), dist.num_outputs(env.action_spec.size)
-    row = {"is_init": torch.ones(2, dtype=torch.bool)}
-    row |= zip(("memory",), policy.recorded(policy.init(2, 0)), strict=False)
+    step = {"is_init": torch.ones(2, dtype=torch.bool)}
+    step |= zip(("memory",), policy.recorded(policy.init(2, 0)), strict=False)
 
     def first(params: Params, observation: Tensor) -> list[Tensor]:
-        """Of a rollout of one step of two environments."""
-        batch = {key: x.unsqueeze(0) for key, x in {**row, "observation": observation}.items()}
+        """Outputs and values of a rollout of one step of two environments."""
+        batch = {key: x.unsqueeze(0) for key, x in {**step, "observation": observation}.items()}
         return [x.squeeze(0) for x in agent.outputs_and_values(params, batch)]
 
     heads = {
@@ -113,19 +123,36 @@ def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution) -> None
 
 
 def acting_policy(env: Env, agent: Agent, dist: Distribution) -> Policy:
-    """The agent's policy; of images, one that scores its actions at once.
+    """The agent's policy; of images, one that scores its actions when it acts.
 
-    Convolutions cost more than all that is around them, so they are not computed again.
+    Convolutions are the most expensive part, so they are not computed again to score a rollout.
+
+    Args:
+        env: where the policy acts.
+        agent: whose policy it is.
+        dist: of the actor's outputs.
+
+    Returns:
+        The policy.
     """
     policy = agent.policy(dist)
     sampler = sampler_of(policy)
     if sampler is None or env.observation_spec.kind != "images":
         return policy
-    return telling(sampler.actor, sampler.dist)
+    return stochastic_with_log_prob(sampler.actor, sampler.dist)
 
 
 def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params]:
-    """``seed -> params``: the agent's weights, and of the config what may change during a run."""
+    """First params of an on-policy recipe.
+
+    Args:
+        agent: whose weights and statistics they have.
+        config: the hyper-parameters.
+        *names: fields of the config that may change during a run: ``params["hyper"]``.
+
+    Returns:
+        ``seed -> params``.
+    """
 
     def init(seed):
         hyper = {name: getattr(config, name) for name in names}
@@ -135,6 +162,6 @@ def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params
 
 
 @checked
-def suited(env: Env) -> Distribution:
-    """The distribution for an environment's actions, such as a categorical or a diagonal normal."""
+def default_distribution(env: Env) -> Distribution:
+    """The distribution for an environment's actions, such as categorical or diagonal normal."""
     return env.action_spec.distribution

@@ -1,4 +1,4 @@
-"""The on-policy recipes with memory, for what cannot be seen in one observation."""
+"""On-policy recipes with a memory, for partially observable environments."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from nappo2.networks import (
     mlp,
     normalized,
     recurrent_actor_critic,
-    seeing,
     sequential,
+    with_torso,
 )
 from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
-from nappo2.recipes.agents import with_spread
+from nappo2.recipes.agents import with_spread, with_vector_view
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.views import of_rows
 from nappo2.stages import Recipe
 
 MakeCell = Callable[[int, int], Cell]
+"""``(inputs, size) -> Cell``, such as ``gru`` and ``lstm``."""
 
 
 @recipe
@@ -35,16 +35,20 @@ def recurrent_ppo(
     cell: MakeCell = gru,
     dist: Distribution | None = None,
 ) -> Recipe:
-    """``ppo`` with ``recurrent_perceptrons``; minibatches are of whole sequences.
+    """``ppo`` with ``recurrent_perceptrons`` and minibatches of whole sequences.
 
     Args:
         env: where the collectors act.
-        config: the hyper-parameters; ``num_minibatches`` divides the environments.
+        config: the hyper-parameters; ``num_minibatches`` divides the number of environments.
         cell: ``gru``, ``lstm``, or another ``(inputs, size) -> Cell``.
-        dist: None for the one that suits the environment's actions.
+        dist: None for ``default_distribution``.
+
+    Returns:
+        The recipe.
 
     Raises:
-        ValueError: as ``ppo`` does.
+        ValueError: if the minibatches do not divide the environments, or ``hidden`` has fewer than
+            two sizes.
     """
     check_env("recurrent_ppo", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
@@ -59,7 +63,20 @@ def recurrent_impala(
     cell: MakeCell = gru,
     dist: Distribution | None = None,
 ) -> Recipe:
-    """``impala`` with ``recurrent_perceptrons``, as in the paper; arguments and errors as above."""
+    """``impala`` with ``recurrent_perceptrons``, as in the paper.
+
+    Args:
+        env: where the collectors act.
+        config: the hyper-parameters.
+        cell: ``gru``, ``lstm``, or another ``(inputs, size) -> Cell``.
+        dist: None for ``default_distribution``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if ``hidden`` has fewer than two sizes.
+    """
     check_env("recurrent_impala", env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return impala(env, config, agent=agent, dist=dist).replace(name="recurrent_impala")
@@ -69,24 +86,29 @@ def recurrent_impala(
 def recurrent_perceptrons(
     env: Env, cell: MakeCell = gru, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> RecurrentActorCritic:
-    """Tanh layers, a cell, and an actor and a critic as linear heads of it.
+    """Tanh layers, a cell, and an actor and a critic as linear heads of the cell.
 
-    For continuous actions with standard deviations that no observation changes.
+    For continuous actions the standard deviations are learnt, the same for every observation.
 
     Args:
-        env: whose spaces they fit.
-        cell: which makes the last of the hidden layers.
-        hidden: sizes of the layers between, two at least.
-        normalize: whether they see normalised observations, and rewards are scaled.
+        env: whose observations and actions they fit.
+        cell: makes the last hidden layer.
+        hidden: sizes of the hidden layers, at least two.
+        normalize: whether observations are normalised and rewards scaled.
+
+    Returns:
+        The agent.
 
     Raises:
         ValueError: if there are fewer than two sizes.
     """
     observations, actions = env.observation_spec, env.action_spec
     if len(hidden) < 2:
-        raise ValueError(f"hidden has a layer and a cell's size at least, not {hidden}")
+        raise ValueError(
+            f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
+        )
     torso = sequential(mlp(observations.size, *hidden[:-1]), tanh)
-    core = seeing(of_rows(torso, env), cell(*hidden[-2:]))
+    core = with_torso(with_vector_view(torso, env), cell(*hidden[-2:]))
     heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
     agent = with_spread(recurrent_actor_critic(core, *heads), actions)
     return normalized(agent, observations.shape) if normalize else agent

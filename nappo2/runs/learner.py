@@ -21,9 +21,10 @@ from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder, evaluation_row
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
 from nappo2.saving.log_dir import parents
-from nappo2.saving.packing import Packed, pack, unpack
+from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
+from nappo2.saving.unpacking import unpack
 from nappo2.seeds import check_seed
 
 log = logging.getLogger("nappo2")

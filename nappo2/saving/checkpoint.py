@@ -29,7 +29,8 @@ from nappo2.saving.archive import (
     write_archive,
 )
 from nappo2.saving.log_dir import earlier
-from nappo2.saving.packing import AS_INTEGERS, Packed, unpack
+from nappo2.saving.packing import AS_INTEGERS, Packed
+from nappo2.saving.unpacking import unpack
 from nappo2.trees import nested, walk
 
 log = logging.getLogger("nappo2")

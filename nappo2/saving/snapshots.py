@@ -1,9 +1,9 @@
-"""A pipeline's state as plain data, and how a pipeline goes on from the state that another one left.
+"""A pipeline's state as plain data, and how a pipeline goes on from the state of another one.
 
-What is left is a mapping from stage name to state, and each stage takes from it what has its name and
-structure. The workers of a cut are asked for their states, whether they are at work, have ended or
-were read from a file. A stage whose state is more than data says itself how that is saved and loaded
-(``Stage.live``).
+``PreviousStates`` is a mapping from stage name to state, and each stage adopts the state that has its
+name and structure. The workers of a cut are asked for their states, whether they are at work, have
+ended or were read from a file. A stage whose state is more than data says itself how that is saved and
+loaded (``Stage.live``).
 """
 
 import warnings
@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nappo2.machine.closing import close_each, simulators
-from nappo2.saving.packing import Packed, UnknownKind, kinds_of, pack, unpack
+from nappo2.saving.packing import Packed, pack
+from nappo2.saving.unpacking import UnknownKind, kinds_of, unpack
 
 CUT = "workers"  # the key under which a cut's workers are packed
 
 
 def is_cut(value: Any) -> bool:
-    """Whether the state of a stage is the workers of a cut, who can be asked."""
+    """Tests whether the state of a stage is the workers of a cut, who can be asked."""
     return hasattr(value, "ask")
 
 
@@ -30,7 +31,7 @@ class LiveState(NamedTuple):
     Attributes:
         save: ``state -> data``.
         load: ``(fresh, old) -> (state, notes)``: goes on from ``old``, which ``save`` gave or another
-            pipeline left, or says in sentences what begins anew, and why.
+            pipeline had, or says in sentences what begins anew, and why.
         close: ``state -> None``: frees what it holds.
     """
 
@@ -43,7 +44,7 @@ class EndedCut(NamedTuple):
     """The workers of a cut that are no more: they have ended, or were read from a file.
 
     Attributes:
-        members: the state of each, packed where it was read; None of one that was lost.
+        members: the state of each worker, packed where it was read; None of one that was lost.
         kinds: by stage name, the classes of the states that are known where it is asked.
     """
 
@@ -52,29 +53,29 @@ class EndedCut(NamedTuple):
 
     @property
     def num_workers(self) -> int:
-        """How many there were."""
+        """Number of workers."""
         return len(self.members)
 
     def ask(self, i: int) -> dict[str, Any]:
         """The state of worker ``i``; stages that are not known here stay packed."""
         states = self.members[i] or {}
-        return {name: _known(x, name, self.kinds) for name, x in states.items()}
+        return {name: _unpacked_if_known(x, name, self.kinds) for name, x in states.items()}
 
     def worker_states(self) -> tuple[Any, ...]:
-        """What those held that ended in this process."""
+        """The states of workers that ended in this process."""
         return tuple(member for member in self.members if not isinstance(member, Packed))
 
 
-class Left:
-    """What a pipeline left, by stage name: its states, and those of the first workers of its cuts."""
+class PreviousStates:
+    """The states of another pipeline by stage name, and those of the first workers of its cuts."""
 
     def __init__(self, states: Mapping[str, Any]):
         self.states = states
 
     @cached_property
-    def first_workers(self) -> list["Left"]:
-        """Who are asked only if a state is wanted that is nowhere else."""
-        return [Left(value.ask(0)) for value in self.states.values() if is_cut(value)]
+    def first_workers(self) -> list["PreviousStates"]:
+        """The first worker of each cut, asked only if a state is wanted that is nowhere else."""
+        return [PreviousStates(value.ask(0)) for value in self.states.values() if is_cut(value)]
 
     def get(self, name: str) -> Any:
         """The state of that name, or None."""
@@ -95,16 +96,26 @@ class Restored(NamedTuple):
     notes: list[str]
 
 
-def taken(live: LiveState | None, name: str, fresh: Any, left: Left) -> tuple[Any, list[str]]:
-    """The state with which a stage goes on, and sentences about what in it begins anew.
+def adopted(
+    live: LiveState | None, name: str, fresh: Any, previous: PreviousStates
+) -> tuple[Any, list[str]]:
+    """The state with which a stage goes on: the previous one if it has the structure of ``fresh``.
 
-    That is what was left under this name, if it has the structure of ``fresh``. Simulators of the
-    one that does not go on are closed.
+    Simulators of the state that is not used are closed.
+
+    Args:
+        live: how the stage's state is loaded; None if it is data.
+        name: of the state.
+        fresh: the state with which the stage would begin.
+        previous: states of another pipeline.
+
+    Returns:
+        The state, and sentences about what in it begins anew.
     """
     if is_cut(fresh):
-        old = left.get(name)
-        return fresh.adopt(old if is_cut(old) else left.states), []
-    old = _known(left.get(name), name, {name: kinds_of(fresh)})
+        cut = previous.get(name)
+        return fresh.adopt(cut if is_cut(cut) else previous.states), []
+    old = _unpacked_if_known(previous.get(name), name, {name: kinds_of(fresh)})
     if old is None:
         return fresh, []
     if live is not None:
@@ -115,26 +126,34 @@ def taken(live: LiveState | None, name: str, fresh: Any, left: Left) -> tuple[An
 
 
 def restored(pipeline: Any, fresh: dict[str, Any], states: Mapping[str, Any]) -> Restored:
-    """Goes on from ``states``, which were saved, where ``fresh`` has the same names and structure.
+    """Goes on from saved states.
 
     Simulators of ``fresh`` are moved to where the saved ones were, or begin new episodes; then the
     stages forget what they have of unfinished ones.
+
+    Args:
+        pipeline: the one that goes on.
+        fresh: its first state.
+        states: saved states, taken where ``fresh`` has the same names and structure.
+
+    Returns:
+        The state of the pipeline, and sentences about what begins anew.
     """
-    left, lives = Left(states), lives_of(pipeline)
-    pairs = {name: taken(lives.get(name), name, value, left) for name, value in fresh.items()}
-    begun = any(pairs[name][1] for name in lives if name in pairs)
-    state = {name: _begun(value) if begun else value for name, (value, _) in pairs.items()}
-    return Restored(state, [note for _, notes in pairs.values() for note in notes])
+    previous, live_states = PreviousStates(states), live_states_of(pipeline)
+    results = {k: adopted(live_states.get(k), k, value, previous) for k, value in fresh.items()}
+    new_episodes = any(results[name][1] for name in live_states if name in results)
+    state = {k: _episodes_begun(x) if new_episodes else x for k, (x, _) in results.items()}
+    return Restored(state, [note for _, notes in results.values() for note in notes])
 
 
-def lives_of(pipeline: Any) -> dict[str, LiveState]:
-    """By the names of states that are more than data: how these are saved, loaded and closed."""
+def live_states_of(pipeline: Any) -> dict[str, LiveState]:
+    """How the states that are more than data are saved, loaded and closed, by their names."""
     return {
         k: stage.live for stage in pipeline.stages for k in stage.keys if stage.live is not None
     }
 
 
-def _begun(value: Any) -> Any:
+def _episodes_begun(value: Any) -> Any:
     """A stage's state where episodes begin anew: without what it has of unfinished ones."""
     return value.episodes_begun() if hasattr(value, "episodes_begun") else value
 
@@ -151,13 +170,13 @@ def packed_state(pipeline: Any, state: dict[str, Any]) -> Packed:
 
 
 def saved_state(pipeline: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """``packed_state``, before it is packed."""
-    lives = lives_of(pipeline)
+    """The state as data, before it is packed."""
+    live_states = live_states_of(pipeline)
 
     def plain(name: str, value: Any) -> Any:
         if is_cut(value):
-            return {CUT: list(value.saved())}
-        return lives[name].save(value) if name in lives else value
+            return {CUT: list(value.packed_states())}
+        return live_states[name].save(value) if name in live_states else value
 
     return {name: plain(name, value) for name, value in state.items()}
 
@@ -176,7 +195,7 @@ def unpacked(fresh: dict[str, Any], packed: Packed) -> dict[str, Any]:
 
 def _verified(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
     """The value, unpacked as far as it is known, so that what is wrong shows before it is needed."""
-    value = _known(value, name, kinds)
+    value = _unpacked_if_known(value, name, kinds)
     if isinstance(value, EndedCut):
         for i in range(value.num_workers):
             for inner, state in value.ask(i).items():
@@ -184,8 +203,8 @@ def _verified(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> An
     return value
 
 
-def _known(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
-    """The value, if it was packed and its classes are known; a cut's workers can be asked."""
+def _unpacked_if_known(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
+    """The value, unpacked if its classes are known; a cut's workers can be asked."""
     if not isinstance(value, Packed):
         return value
     if isinstance(value.skeleton, dict) and CUT in value.skeleton.get("dict", {}):
@@ -196,8 +215,21 @@ def _known(value: Any, name: str, kinds: Mapping[str, dict[str, type]]) -> Any:
         return value
 
 
+def beside(fresh: Any, old: Any) -> Any:
+    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
+    if isinstance(fresh, Tensor):
+        return old.to(fresh.device)
+    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
+        return type(old)(*map(beside, fresh, old))
+    if type(fresh) in (tuple, list) and len(fresh):
+        return type(old)(map(beside, fresh, old))
+    if type(fresh) is dict and len(fresh):
+        return {name: beside(x, old[name]) for name, x in fresh.items()}
+    return old
+
+
 def alike(fresh: Any, old: Any) -> bool:
-    """Whether two states have the same structure: types, fields, shapes, names.
+    """Tests whether two states have the same structure: types, fields, shapes, names.
 
     None, in ``fresh``, is what comes into being later, and like anything that is not packed.
     """
@@ -220,28 +252,15 @@ def alike(fresh: Any, old: Any) -> bool:
     return type(fresh).__qualname__ == type(old).__qualname__
 
 
-def beside(fresh: Any, old: Any) -> Any:
-    """``old``, which is like ``fresh``, with its tensors on the devices of those of ``fresh``."""
-    if isinstance(fresh, Tensor):
-        return old.to(fresh.device)
-    if isinstance(fresh, tuple) and hasattr(fresh, "_fields"):
-        return type(old)(*map(beside, fresh, old))
-    if type(fresh) in (tuple, list) and len(fresh):
-        return type(old)(map(beside, fresh, old))
-    if type(fresh) is dict and len(fresh):
-        return {name: beside(x, old[name]) for name, x in fresh.items()}
-    return old
-
-
 def close_state(pipeline: Any, state: Mapping[str, Any]) -> None:
     """Ends all that the state of a pipeline holds: workers, and simulators, each once."""
-    lives = lives_of(pipeline)
+    live_states = live_states_of(pipeline)
     for name, value in state.items():
         try:
             if hasattr(value, "stop"):
                 value.stop()
-            elif name in lives:
-                lives[name].close(value)
+            elif name in live_states:
+                live_states[name].close(value)
             else:
                 close_each(simulators(value))
         except Exception as error:

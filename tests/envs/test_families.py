@@ -4,13 +4,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 
 from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
 from nappo2.params import make_params
-from nappo2.recipes import double_dqn, suited_agent
+from nappo2.recipes import default_agent, double_dqn
 from nappo2.recipes._dqn import DQN
-from tests.makers.environments import zero_action
+from tests.makers.environments import Ramp, zero_action
 
 FAMILIES = {
     "ALE/Pong-v5": ((4, 84, 84), torch.uint8),
@@ -36,29 +36,6 @@ def test_each_family_is_reset_and_stepped(env_id, seen):
     assert env.observation_space.shape == seen[0]
 
 
-class Ramp(gymnasium.Env):
-    """Its observation is the number of steps, and so is its reward; over after 5."""
-
-    action_space = Discrete(2)
-
-    def __init__(self, shape=(2,), dtype="float32"):
-        self.observation_space = Box(0, 9, shape, dtype)
-
-    def seen(self):
-        return np.full(self.observation_space.shape, self.steps, self.observation_space.dtype)
-
-    def reset(self, seed=None, options=None):
-        self.steps = 0
-        return self.seen(), {}
-
-    def step(self, action):
-        self.steps += 1
-        return self.seen(), float(self.steps), self.steps == 5, False, {"level": 7 * self.steps}
-
-
-gymnasium.register("Ramp-v0", Ramp)
-
-
 class Bare(gymnasium.Env):
     """Has no __init__, and so takes no arguments at all."""
 
@@ -67,11 +44,11 @@ def test_skipped_frames_are_summed_and_the_last_is_seen():
     """1 + 2, 3 + 4, and 5 alone, with which it is over."""
     env = envs.make("Ramp-v0", frame_skip=2)
     state, _ = env.reset(0)
-    found = []
+    results = []
     for _ in range(3):
         state, _, outcome = env.step(state, zero_action(env))
-        found.append([outcome.reward.item(), outcome.observation[0, 0].item()])
-    assert found == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
+        results.append([outcome.reward.item(), outcome.observation[0, 0].item()])
+    assert results == [[3, 2], [7, 4], [5, 5]] and outcome.terminated
 
 
 def test_stacked_frames_have_the_newest_last_and_the_bounds_of_the_parts():
@@ -142,7 +119,7 @@ def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
     kernels = {}
     for env_id in ("ALE/Pong-v5", "MiniGrid-Empty-5x5-v0", "torch/CartPole-v1"):
         env = envs.make(env_id, 2)
-        agent = suited_agent(env, (32,))
+        agent = default_agent(env, (32,))
         weights = agent.init(0)
         first = weights["torso", "0"] if "torso" in weights.keys() else weights["actor", "0"]
         kernels[env_id] = tuple(first["weight"].shape)
@@ -152,11 +129,11 @@ def test_images_are_seen_by_convolutions_and_vectors_by_perceptrons():
 
 
 def test_of_images_rewards_may_be_scaled():
-    agent = suited_agent(envs.make("torch/Catch-v0"), (32,), True)
+    agent = default_agent(envs.make("torch/Catch-v0"), (32,), True)
     assert set(agent.normalizer().keys()) == {"return"}
-    assert not suited_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
-    with pytest.raises(ValueError, match="a hidden layer at least"):
-        suited_agent(envs.make("torch/Catch-v0"), ())
+    assert not default_agent(envs.make("torch/Catch-v0"), (32,)).normalizer().keys()
+    with pytest.raises(ValueError, match="a hidden layer behind them"):
+        default_agent(envs.make("torch/Catch-v0"), ())
 
 
 @pytest.mark.parametrize(

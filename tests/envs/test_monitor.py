@@ -22,11 +22,11 @@ def test_every_episode_is_a_line_with_return_length_and_what_was_asked_for(tmp_p
     """A ramp over 5 steps returns 1 + 2 + 3 + 4 + 5, and is on level 7 x 5 then."""
     env = envs.make("Ramp-v0", 2, monitor=tmp_path, info_keywords=("level", "lives"))
     take_steps(env, 12)
-    found = load_results(str(tmp_path))
-    assert list(found.columns) == ["index", "r", "l", "t", "level", "lives"]
-    assert found["r"].tolist() == [15] * 4 and found["l"].tolist() == [5] * 4
-    assert found["level"].tolist() == [35] * 4 and found["lives"].isna().all()
-    assert (found["t"].diff().dropna() >= 0).all()
+    episodes = load_results(str(tmp_path))
+    assert list(episodes.columns) == ["index", "r", "l", "t", "level", "lives"]
+    assert episodes["r"].tolist() == [15] * 4 and episodes["l"].tolist() == [5] * 4
+    assert episodes["level"].tolist() == [35] * 4 and episodes["lives"].isna().all()
+    assert (episodes["t"].diff().dropna() >= 0).all()
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["0_0.monitor.csv", "0_1.monitor.csv"]
     head = (tmp_path / files[0]).read_text().splitlines()[0]
@@ -44,9 +44,15 @@ def test_workers_that_share_a_folder_do_not_share_files(tmp_path):
     assert len(load_results(str(tmp_path))) == 6
 
 
-@pytest.mark.parametrize("backend", ["serial", "ray"])
-def test_collectors_write_what_they_report(tmp_path, backend, request):
-    on = serial if backend == "serial" else request.getfixturevalue("on_ray")(deadline=60)
+def test_collectors_write_what_they_report(tmp_path):
+    check_collectors(tmp_path, serial)
+
+
+def test_collectors_on_ray_do_too(tmp_path, on_ray):
+    check_collectors(tmp_path, on_ray(deadline=60))
+
+
+def check_collectors(tmp_path, on):
     env = envs.make("torch/Catch-v0", 2, monitor=tmp_path)
     recipe = ppo(env, PPO(num_steps=20, num_minibatches=1, num_epochs=1))
     pipe = scheme("2dacs", recipe, learners=2, on=on)
@@ -54,10 +60,10 @@ def test_collectors_write_what_they_report(tmp_path, backend, request):
     for row in learner:
         pass
     learner.close()
-    found = load_results(str(tmp_path))
+    episodes = load_results(str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 4
-    assert len(found) == 4 * 4 and (found["l"] == 9).all()  # 40 steps of 4 environments
-    assert found["r"].mean() == pytest.approx(row["episode_return"])
+    assert len(episodes) == 4 * 4 and (episodes["l"] == 9).all()  # 40 steps of 4 environments
+    assert episodes["r"].mean() == pytest.approx(row["episode_return"])
 
 
 def test_of_atari_whole_games_are_written_unclipped(tmp_path):
@@ -68,9 +74,9 @@ def test_of_atari_whole_games_are_written_unclipped(tmp_path):
     )
     pipe, params = collect(env, still, 300), recipe.init(0)
     _, _, report = pipe.step(params, pipe.init(params, 0))
-    found = load_results(str(tmp_path))
-    assert found["r"].tolist() == report.episodes["return"].tolist()
-    assert found["l"].tolist() == report.episodes["length"].tolist()
+    episodes = load_results(str(tmp_path))
+    assert episodes["r"].tolist() == report.episodes["return"].tolist()
+    assert episodes["l"].tolist() == report.episodes["length"].tolist()
 
 
 def test_the_command_line_writes_them_into_the_log_dir(tmp_path):

@@ -15,7 +15,10 @@ from gymnasium.wrappers import FrameStackObservation, NormalizeObservation, Time
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.envs.kinds import Opaque
-from nappo2.saving.packing import pack, unpack
+from nappo2.saving.packing import pack
+from nappo2.saving.unpacking import unpack
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 class Walk(gymnasium.Env):
@@ -394,7 +397,7 @@ def test_no_object_of_another_module_is_made_of_a_file():
     state, _ = played(env, env.reset(0)[0], 5)
     saved = env.save(state)
     rocks = [node for node in saved["envs"]["nodes"] if node["kind"] == "object"]
-    rocks[0]["data"].update(of="Popen", module="subprocess")
+    rocks[0]["data"].update({"class": "Popen", "module": "subprocess"})
     with pytest.raises(ValueError, match="was Popen, and there is none here to be moved"):
         env.load(env.reset(1)[0], saved)
 
@@ -487,13 +490,13 @@ def test_large_arrays_that_no_one_changes_are_not_saved(tmp_path):
 
 def test_bullet_reads_no_world_of_a_stranger(tmp_path, monkeypatch, caplog):
     """The same file, read by a user with another key: new episodes, and how to load it all the same."""
-    from nappo2.envs import seal
+    from nappo2.envs import signature
 
     env = envs.make("InvertedPendulumBulletEnv-v0", 1)
     state, _ = env.reset(0)
     saved = env.save(state)
     env.load(state, saved)
-    monkeypatch.setattr(seal, "key", lambda: b"another")
+    monkeypatch.setattr(signature, "key", lambda: b"another")
     with pytest.raises(ValueError, match="trust_worlds=True"):
         env.load(state, saved)
     trusting = envs.make("InvertedPendulumBulletEnv-v0", 1, trust_worlds=True)
@@ -501,12 +504,12 @@ def test_bullet_reads_no_world_of_a_stranger(tmp_path, monkeypatch, caplog):
 
 
 def test_the_key_is_made_once_and_kept_from_others(tmp_path, monkeypatch):
-    from nappo2.envs import seal
+    from nappo2.envs import signature
 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    seal.key.cache_clear()
-    first = seal.seal_of(b"world")
-    seal.key.cache_clear()
-    assert seal.is_sealed(b"world", first) and not seal.is_sealed(b"other", first)
+    signature.key.cache_clear()
+    first = signature.sign(b"world")
+    signature.key.cache_clear()
+    assert signature.is_signed(b"world", first) and not signature.is_signed(b"other", first)
     assert (tmp_path / "nappo2" / "key").stat().st_mode & 0o077 == 0
-    seal.key.cache_clear()
+    signature.key.cache_clear()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nappo2 import Recipe, envs, gae, optim
 from nappo2.maths.surrogates import squared_error, standardize
 from nappo2.params import make_params
-from nappo2.recipes import perceptrons, suited
+from nappo2.recipes import default_distribution, perceptrons
 from nappo2.recipes.recipe import on_policy
 
 
@@ -21,7 +21,7 @@ class AWR:
 
 
 def awr(env: envs.Env, config: AWR = AWR()) -> Recipe:
-    c, agent, dist = config, perceptrons(env, (16,)), suited(env)
+    c, agent, dist = config, perceptrons(env, (16,)), default_distribution(env)
     hyper = {name: getattr(c, name) for name in ("learning_rate", "gamma", "temperature")}
 
     def loss(params, batch):

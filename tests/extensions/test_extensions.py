@@ -10,13 +10,15 @@ import torch
 
 from nappo2 import A2C, PPO, Learner, a2c, envs, ppo, ravel, scheme
 from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
 from tests.extensions import advantage_weighted, agents, redq, threads
+from tests.makers.recipes import scheme_arguments
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 SMALL_PPO = PPO(num_steps=8, num_epochs=2, num_minibatches=2)
 RECIPES = {
     "awr": (advantage_weighted.awr, advantage_weighted.AWR(num_steps=8), envs.cartpole),
-    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), envs.pendulum),
+    "redq": (redq.redq, redq.REDQ(start_steps=8, batch_size=8), partial(envs.make, "Pendulum-v1")),
     "ppo of two values": (partial(ppo, agent=agents.TwoValues()), SMALL_PPO, envs.cartpole),
     "ppo of windows": (partial(ppo, agent=agents.Window()), SMALL_PPO, envs.cartpole),
     "a2c of two values": (partial(a2c, agent=agents.TwoValues()), A2C(), envs.cartpole),
@@ -31,7 +33,7 @@ def made(name, **changes):
 
 
 def started(recipe, name, log_dir=None, **more):
-    given = {key: x for key, x in (WORKERS | more).items() if key in TAKES[name]}
+    given = scheme_arguments(name, **WORKERS | more)
     pipe = scheme(name, recipe, **given)
     return Learner(
         pipe, recipe.init(0), 0, 200, log_dir, checkpoint_every=log_dir and 10**9, progress=False
@@ -69,15 +71,15 @@ def test_a_strangers_algorithm_runs_in_every_scheme_and_is_resumed(
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if "a2c" not in name])
 def test_a_strangers_algorithm_is_compiled_as_any(name):
-    found = []
+    results = []
     for jit in (False, True):
         run = started(made(name, jit=jit), "3cs")
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".*cannot be compiled")
             for _ in range(4):
                 run.step()
-        found.append(ravel(run.params["weights"])[0])
-    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+        results.append(ravel(run.params["weights"])[0])
+    torch.testing.assert_close(*results, atol=1e-5, rtol=0)
 
 
 def test_a_window_of_one_observation_learns_as_none(same):

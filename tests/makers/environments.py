@@ -1,14 +1,45 @@
-"""Environments that fail when they are told to, by a file; and actions for any environment."""
+"""Environments that count, or fail when they are told to; and actions for any environment."""
 
 import os
 import time
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import torch
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from nappo2 import envs
+
+
+class Ramp(gymnasium.Env):
+    """Its observation is the number of steps, and so is its reward; over after 5."""
+
+    action_space = Discrete(2)
+
+    def __init__(self, shape=(2,), dtype="float32"):
+        self.observation_space = Box(0, 9, shape, dtype)
+
+    def observation(self):
+        return np.full(self.observation_space.shape, self.steps, self.observation_space.dtype)
+
+    def reset(self, seed=None, options=None):
+        self.steps = 0
+        return self.observation(), {}
+
+    def step(self, action):
+        self.steps += 1
+        return (
+            self.observation(),
+            float(self.steps),
+            self.steps == 5,
+            False,
+            {"level": 7 * self.steps},
+        )
+
+
+gymnasium.register("Ramp-v0", Ramp)
 
 
 def zero_action(env: envs.Env) -> Tensor:

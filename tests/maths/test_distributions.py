@@ -16,12 +16,9 @@ from torch.distributions import (
 
 from nappo2.maths.distributions import categorical, log_slope, normal, tanh_normal
 from nappo2.seeds import generator
+from tests.makers.tensors import randn
 
 MAKERS = pytest.mark.parametrize("make", [categorical, normal, tanh_normal])
-
-
-def some(*shape, seed=0):
-    return torch.randn(shape, generator=generator(seed))
 
 
 def torchs(outputs):
@@ -31,14 +28,14 @@ def torchs(outputs):
 
 
 def test_categorical_is_torchs():
-    logits, action = some(5, 3, 4), torch.randint(4, (5, 3), generator=generator(1))
+    logits, action = randn(5, 3, 4), torch.randint(4, (5, 3), generator=generator(1))
     theirs = Categorical(logits=logits)
     torch.testing.assert_close(categorical().log_prob(logits, action), theirs.log_prob(action))
     torch.testing.assert_close(categorical().entropy(logits), theirs.entropy())
 
 
 def test_normal_is_torchs():
-    outputs, action = some(5, 3, 4), some(5, 3, 2, seed=1)
+    outputs, action = randn(5, 3, 4), randn(5, 3, 2, seed=1)
     theirs = torchs(outputs)
     torch.testing.assert_close(normal().log_prob(outputs, action), theirs.log_prob(action))
     torch.testing.assert_close(normal().entropy(outputs), theirs.entropy())
@@ -46,7 +43,7 @@ def test_normal_is_torchs():
 
 def test_tanh_normal_is_torchs():
     """Where actions are not yet so near to 1 that float32 could not tell."""
-    outputs, action = some(5, 3, 4), some(5, 3, 2, seed=1).tanh()
+    outputs, action = randn(5, 3, 4), randn(5, 3, 2, seed=1).tanh()
     mean, log_std = outputs.chunk(2, -1)
     squashed = TransformedDistribution(Normal(mean, log_std.exp()), TanhTransform())
     theirs = Independent(squashed, 1).log_prob(action)
@@ -111,7 +108,7 @@ def test_normal_draws_have_their_mean_and_standard_deviation():
 
 
 def test_tanh_normal_draws_are_squashed_normal_draws():
-    outputs = some(100, 4).clamp(max=2)
+    outputs = randn(100, 4).clamp(max=2)
     drawn = tanh_normal().sample(outputs, generator(3))
     assert torch.equal(drawn, normal().sample(outputs, generator(3)).tanh())
     assert (drawn.abs() <= 1).all()
@@ -119,7 +116,7 @@ def test_tanh_normal_draws_are_squashed_normal_draws():
 
 @MAKERS
 def test_a_seed_decides_what_is_drawn(make):
-    outputs, dist, before = some(100, 4), make(), torch.get_rng_state()
+    outputs, dist, before = randn(100, 4), make(), torch.get_rng_state()
     one, same, other = (dist.sample(outputs, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -130,7 +127,7 @@ def test_a_seed_decides_what_is_drawn(make):
 @settings(deadline=None, max_examples=25)
 def test_no_action_is_more_probable_than_the_mode_of_what_is_squashed(make, seed):
     """Of a squashed normal, the mode is the squashed one: the median, as for any monotone map."""
-    dist, outputs = make(), some(50, 4, seed=seed)
+    dist, outputs = make(), randn(50, 4, seed=seed)
     plain = normal() if make is tanh_normal else dist
     drawn = plain.sample(outputs, generator(seed))
     assert (plain.log_prob(outputs, drawn) <= plain.log_prob(outputs, plain.mode(outputs))).all()
@@ -148,7 +145,7 @@ def test_a_network_has_as_many_outputs_as_the_distribution_needs(make, needed):
     """Three choices, or three dimensions; the functions take [T, B, outputs] and give [T, B]."""
     dist = make()
     assert dist.num_outputs(3) == needed
-    outputs = some(5, 2, needed)
+    outputs = randn(5, 2, needed)
     action = dist.sample(outputs, generator(0))
     assert (
         action.shape == dist.mode(outputs).shape == ((5, 2) if make is categorical else (5, 2, 3))
@@ -164,9 +161,9 @@ IMPOSSIBLE = [-math.inf, torch.finfo(torch.float32).min, -1e30, -1e8, -1e4, -200
 def test_an_impossible_action_has_no_entropy_and_no_gradient(logit, dtype):
     """Of (1/2, 1/2, 0) it is log 2, whatever the mask is made of; equal halves pull nowhere."""
     logits = torch.tensor([0.0, 0.0, logit], dtype=dtype, requires_grad=True)
-    found = categorical().entropy(logits)
-    found.backward()
-    assert found.item() == pytest.approx(math.log(2)) and (logits.grad.abs() < 1e-6).all()
+    result = categorical().entropy(logits)
+    result.backward()
+    assert result.item() == pytest.approx(math.log(2)) and (logits.grad.abs() < 1e-6).all()
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=6), st.integers(0, 6), st.data())
@@ -176,9 +173,9 @@ def test_impossible_actions_change_neither_entropy_nor_gradient(logits, num, dat
     few = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
     order = torch.tensor(data.draw(st.permutations(range(len(logits) + num))))
     many = torch.cat([few, torch.full((num,), -math.inf, dtype=torch.float64)])[order]
-    expected, found = (categorical().entropy(x) for x in (few, many))
-    torch.testing.assert_close(found, expected)
-    (ours,) = torch.autograd.grad(found, few)
+    expected, actual = (categorical().entropy(x) for x in (few, many))
+    torch.testing.assert_close(actual, expected)
+    (ours,) = torch.autograd.grad(actual, few)
     (theirs,) = torch.autograd.grad(expected, few)
     torch.testing.assert_close(ours, theirs)
 

@@ -5,29 +5,26 @@ import torch
 
 from nappo2 import from_module, make_params, mlp, ravel
 from nappo2.networks import (
-    beside,
     gru,
     lstm,
     normalized,
     recurrent_actor_critic,
-    seeing,
     separate_recurrent_actor_critic,
+    side_by_side,
     unroll,
     with_log_std,
+    with_torso,
 )
+from tests.makers.tensors import randn
 
 T, B = 7, 3
 CELLS = {
     "gru": gru(4, 5),
     "lstm": lstm(4, 5),
-    "torso": seeing(mlp(4, 6), gru(6, 5)),
-    "beside": beside(gru(4, 5), lstm(4, 2)),
+    "torso": with_torso(mlp(4, 6), gru(6, 5)),
+    "side_by_side": side_by_side(gru(4, 5), lstm(4, 2)),
 }
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def stepped(cell, weights, memory, xs, is_init):
@@ -46,36 +43,36 @@ def test_cells_are_torchs(make, module):
     """On the same weights, from a memory that is not 0, to 1e-6."""
     theirs, cell = module(4, 5), make(4, 5)
     weights = {name.removesuffix("_l0"): p.detach() for name, p in theirs.named_parameters()}
-    xs, memory = normal(T, B, 4), normal(B, cell.memory_size, seed=1)
+    xs, memory = randn(T, B, 4), randn(B, cell.memory_size, seed=1)
     parts = tuple(part.contiguous()[None] for part in memory.split(5, -1))
     ys, last = theirs(xs, parts if len(parts) == 2 else parts[0])
-    memories, found = unroll(cell, weights, memory, xs, torch.zeros(T, B, dtype=bool))
-    torch.testing.assert_close(found, ys, atol=1e-6, rtol=0)
+    memories, result = unroll(cell, weights, memory, xs, torch.zeros(T, B, dtype=bool))
+    torch.testing.assert_close(result, ys, atol=1e-6, rtol=0)
     last = torch.cat(last, -1) if isinstance(last, tuple) else last
     torch.testing.assert_close(memories[-1], last[0], atol=1e-6, rtol=0)
 
 
 @every_cell
 def test_an_unroll_is_as_many_steps_that_forget_where_an_episode_begins(cell):
-    weights, xs, memory = cell.init(0), normal(T, B, 4), normal(B, cell.memory_size, seed=1)
+    weights, xs, memory = cell.init(0), randn(T, B, 4), randn(B, cell.memory_size, seed=1)
     is_init = torch.zeros(T, B, dtype=bool)
     is_init[0, 1] = is_init[3, 0] = is_init[4, 2] = True
-    found, expected = (
+    actual, expected = (
         unroll(cell, weights, memory, xs, is_init),
         stepped(cell, weights, memory, xs, is_init),
     )
-    assert found[0].shape == (T, B, cell.memory_size) and found[1].shape == (T, B, cell.size)
-    for ours, theirs in zip(found, expected, strict=True):
+    assert actual[0].shape == (T, B, cell.memory_size) and actual[1].shape == (T, B, cell.size)
+    for ours, theirs in zip(actual, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
 @every_cell
 def test_what_an_episode_ended_before_is_forgotten(cell):
     """From its beginning on, an episode is the same whatever was before it."""
-    weights, xs = cell.init(0), normal(T, B, 4)
+    weights, xs = cell.init(0), randn(T, B, 4)
     is_init = torch.zeros(T, B, dtype=bool)
     is_init[3] = True
-    memory = normal(B, cell.memory_size)
+    memory = randn(B, cell.memory_size)
     whole, _ = unroll(cell, weights, memory, xs, is_init)
     alone, _ = unroll(cell, weights, 0 * memory, xs[3:], is_init[3:])
     torch.testing.assert_close(whole[3:], alone, atol=1e-6, rtol=0)
@@ -86,18 +83,18 @@ def test_populations_of_cells_are_vmapped(cell):
     """Two members with weights of their own, in one call."""
     members = [cell.init(seed) for seed in (0, 1)]
     vectors, (_, unravel) = torch.stack([ravel(w)[0] for w in members]), ravel(members[0])
-    xs, memory = normal(T, B, 4), torch.zeros(B, cell.memory_size)
+    xs, memory = randn(T, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(T, B, dtype=bool)
-    found = torch.func.vmap(lambda v: unroll(cell, unravel(v), memory, xs, is_init)[1])(vectors)
-    for member, ours in zip(members, found, strict=True):
+    result = torch.func.vmap(lambda v: unroll(cell, unravel(v), memory, xs, is_init)[1])(vectors)
+    for member, ours in zip(members, result, strict=True):
         theirs = unroll(cell, member, memory, xs, is_init)[1]
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
 def test_cells_compile_in_one_graph():
     """Both in one, as the tracer sees them; what the C++ compiler makes of it is its own affair."""
-    cell = CELLS["beside"]
-    weights, xs, memory = cell.init(0).to_dict(), normal(2, B, 4), torch.zeros(B, cell.memory_size)
+    cell = CELLS["side_by_side"]
+    weights, xs, memory = cell.init(0).to_dict(), randn(2, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(2, B, dtype=bool)
     compiled = torch.compile(
         lambda w, m, x, i: unroll(cell, w, m, x, i), fullgraph=True, backend="aot_eager"
@@ -120,8 +117,8 @@ def agents():
 def rollout(agent, **more):
     is_init = torch.zeros(T, B, dtype=bool)
     is_init[4, 1] = True
-    memory = normal(B, agent.memory_size, seed=2).expand(T, -1, -1)
-    return {"observation": normal(T, B, 4), "memory": memory, "is_init": is_init} | more
+    memory = randn(B, agent.memory_size, seed=2).expand(T, -1, -1)
+    return {"observation": randn(T, B, 4), "memory": memory, "is_init": is_init} | more
 
 
 @pytest.mark.parametrize("name", ["shared", "separate", "log_std"])
@@ -149,9 +146,9 @@ def test_separate_cores_share_nothing():
         changed["weights"]["core"] = core | {
             branch: {name: 2 * w for name, w in core[branch].items()}
         }
-        found = [agent.outputs_and_values(p, rollout(agent)) for p in (params, changed)]
-        assert torch.equal(found[0][other], found[1][other])
-        assert not torch.equal(found[0][1 - other], found[1][1 - other])
+        results = [agent.outputs_and_values(p, rollout(agent)) for p in (params, changed)]
+        assert torch.equal(results[0][other], results[1][other])
+        assert not torch.equal(results[0][1 - other], results[1][1 - other])
 
 
 def test_a_normalised_agent_sees_standard_deviations_from_the_mean():
@@ -161,13 +158,13 @@ def test_a_normalised_agent_sees_standard_deviations_from_the_mean():
     params["normalizer", "observation", "mean"] += 1
     params["normalizer", "observation", "std"] *= 2
     batch = rollout(agent)
-    found = agent.unroll(params.to_dict(), batch)
+    actual = agent.unroll(params.to_dict(), batch)
     shown = batch | {"observation": (batch["observation"] - 1) / 2}
     expected = plain.unroll(params.to_dict(), shown)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=0)
 
 
 def test_a_module_can_be_a_torso():
-    cell = seeing(from_module(lambda: torch.nn.Linear(4, 6)), gru(6, 5))
-    memory, y = cell.apply(cell.init(0), torch.zeros(B, 5), normal(B, 4))
+    cell = with_torso(from_module(lambda: torch.nn.Linear(4, 6)), gru(6, 5))
+    memory, y = cell.apply(cell.init(0), torch.zeros(B, 5), randn(B, 4))
     assert memory.shape == y.shape == (B, 5)

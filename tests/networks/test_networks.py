@@ -19,10 +19,7 @@ from nappo2.networks import (
 )
 from nappo2.params import ravel
 from nappo2.trees import walk
-
-
-def some(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+from tests.makers.tensors import randn
 
 
 def as_params(agent, seed=0):
@@ -43,7 +40,7 @@ def test_a_perceptron_by_hand():
 @pytest.mark.parametrize("leading", [(), (7,), (5, 7), (2, 5, 7)])
 def test_a_perceptron_takes_any_leading_dimensions(leading):
     network = mlp(4, 8, 3)
-    weights, x = network.init(0), some(*leading, 4)
+    weights, x = network.init(0), randn(*leading, 4)
     y = network.apply(weights, x)
     assert y.shape == (*leading, 3)
     row_by_row = torch.stack([network.apply(weights, row) for row in x.reshape(-1, 4)])
@@ -99,7 +96,7 @@ AGENTS = {
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
 def test_both_is_actor_and_critic(agent):
-    params, x = as_params(agent), some(5, 7, 4)
+    params, x = as_params(agent), randn(5, 7, 4)
     outputs, value = agent.both(params, x)
     assert torch.equal(outputs, agent.actor(params, x))
     assert torch.equal(value, agent.critic(params, x))
@@ -123,7 +120,7 @@ def test_a_shared_torso_learns_from_both_heads():
     vector, unravel = ravel(params["weights"])
     for head in (agent.actor, agent.critic):
         vector.requires_grad_()
-        loss = head({"weights": unravel(vector)}, some(5, 4)).square().sum()
+        loss = head({"weights": unravel(vector)}, randn(5, 4)).square().sum()
         grads = unravel(torch.autograd.grad(loss, vector)[0])
         assert grads["torso"]["0"]["weight"].any()
         other = "critic" if head is agent.actor else "actor"
@@ -133,7 +130,7 @@ def test_a_shared_torso_learns_from_both_heads():
 def test_log_standard_deviations_are_the_same_for_all_observations():
     agent = with_log_std(actor_critic(mlp(4, 2), mlp(4, 1)), 2, initial=-0.5)
     plain = actor_critic(mlp(4, 2), mlp(4, 1))
-    params, x = as_params(agent), some(5, 7, 4)
+    params, x = as_params(agent), randn(5, 7, 4)
     outputs = agent.actor(params, x)
     assert outputs.shape == (5, 7, 4)
     assert (outputs[..., 2:] == -0.5).all()
@@ -146,7 +143,7 @@ def test_a_normalized_agent_sees_what_is_normalised_by_hand():
     """In standard deviations of 3 from a mean of 2, and no more than 10 of them."""
     plain = actor_critic(mlp(4, 8, 3), mlp(4, 8, 1))
     agent = normalized(plain, (4,))
-    x = torch.cat([some(5, 4), torch.full((1, 4), 1000.0)])
+    x = torch.cat([randn(5, 4), torch.full((1, 4), 1000.0)])
     stats = {"mean": torch.full((4,), 2.0), "std": torch.full((4,), 3.0)}
     params = {"weights": agent.init(0), "normalizer": {"observation": stats}}
     by_hand = ((x - 2) / 3).clamp(-10, 10)
@@ -164,7 +161,7 @@ def test_a_normalized_agent_asks_for_observations_and_returns():
 
 def test_what_a_normalizer_absorbs_the_agent_sees():
     agent = AGENTS["normalized"]
-    params, x = as_params(agent), 5 + 2 * some(50, 7, 4)
+    params, x = as_params(agent), 5 + 2 * randn(50, 7, 4)
     before = agent.actor(params, x)
     params["normalizer"] = absorb(params["normalizer"], {"observation": moments(x)})
     plain, flat = AGENTS["separate"], x.reshape(-1, 4)
@@ -191,21 +188,21 @@ class Masked(nn.Module):
 def batch_norm():
     """A module whose running statistics are those of numbers around 3."""
     module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
-    module(3 + some(50, 4))
+    module(3 + randn(50, 4))
     return module
 
 
 @pytest.mark.parametrize("make", [Masked, batch_norm])
 def test_a_network_of_a_module_is_the_module(make):
     """In evaluation mode, with its buffers as they are."""
-    module, x = make(), some(6, 4)
+    module, x = make(), randn(6, 4)
     network = from_module(module)
     torch.testing.assert_close(network.apply(network.init(0), x), module.eval()(x))
 
 
 def test_a_network_changes_nothing_of_its_module(same):
     """Not its mode, not its statistics, not its weights; nor does the module change the network."""
-    module, x = batch_norm(), some(6, 4)
+    module, x = batch_norm(), randn(6, 4)
     before = TensorDict(module.state_dict()).clone()
     network = from_module(module)
     weights = network.init(0)
@@ -229,13 +226,13 @@ def test_a_function_makes_other_weights_for_other_seeds(same):
 def test_making_modules_leaves_torchs_generator_as_it_was():
     before = torch.get_rng_state()
     network = from_module(lambda: nn.Sequential(nn.Linear(4, 2), nn.Dropout()))
-    network.apply(network.init(3), some(6, 4))
+    network.apply(network.init(3), randn(6, 4))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_network_draws_nothing():
     """Dropout is off, as it would be in evaluation."""
-    network, x = from_module(nn.Dropout(0.5)), some(6, 4)
+    network, x = from_module(nn.Dropout(0.5)), randn(6, 4)
     assert torch.equal(network.apply(network.init(0), x), x)
 
 
@@ -250,7 +247,7 @@ def test_weights_are_named_as_the_modules_are_nested():
 
 
 def test_gradients_of_a_network_are_the_modules():
-    module, x = Masked(), some(6, 4)
+    module, x = Masked(), randn(6, 4)
     network = from_module(module)
     vector, unravel = ravel(network.init(0))
     vector.requires_grad_()
@@ -263,7 +260,7 @@ def test_gradients_of_a_network_are_the_modules():
 
 def test_modules_make_agents():
     agent = actor_critic(from_module(lambda: nn.Linear(4, 3)), from_module(lambda: nn.Linear(4, 1)))
-    outputs, value = agent.both(as_params(agent), some(5, 7, 4))
+    outputs, value = agent.both(as_params(agent), randn(5, 7, 4))
     assert outputs.shape == (5, 7, 3) and value.shape == (5, 7)
 
 
@@ -275,7 +272,7 @@ def test_what_is_no_module_is_refused(wrong):
 
 @pytest.mark.parametrize("num_critics", [1, 2, 5])
 def test_critics_are_as_many_networks_side_by_side(num_critics):
-    actor, critic, x, action = mlp(4, 2), mlp(6, 8, 1), some(7, 4), some(7, 2)
+    actor, critic, x, action = mlp(4, 2), mlp(6, 8, 1), randn(7, 4), randn(7, 2)
     agent = actor_critics(actor, critic, num_critics)
     weights = agent.init(0)["critics"].to_dict()
     values = agent.critics(weights, x, action)
@@ -287,4 +284,4 @@ def test_critics_are_as_many_networks_side_by_side(num_critics):
 
 def test_critics_of_discrete_actions_value_all_of_them():
     agent = discrete_actor_critics(mlp(4, 3), mlp(4, 8, 3), 5)
-    assert agent.critics(agent.init(0)["critics"], some(7, 4)).shape == (5, 7, 3)
+    assert agent.critics(agent.init(0)["critics"], randn(7, 4)).shape == (5, 7, 3)

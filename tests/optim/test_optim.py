@@ -23,12 +23,9 @@ from nappo2.optim import (
     sgd,
     warm_up,
 )
+from tests.makers.tensors import randn
 
 HYPER = {"learning_rate": torch.tensor(0.01)}
-
-
-def some(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(
@@ -59,10 +56,10 @@ def some(*shape, seed=0):
 )
 def test_fifty_steps_are_torchs(ours, theirs):
     """Down the same noisy slopes, of lengths from 0.001 to 1000, to seven digits nearly."""
-    vector = some(30)
+    vector = randn(30)
     weights = torch.nn.Parameter(vector.clone())
     reference, state = theirs([weights]), ours.init(vector)
-    slopes = some(50, 30, seed=1) * torch.logspace(-3, 3, 30)
+    slopes = randn(50, 30, seed=1) * torch.logspace(-3, 3, 30)
     for noise in slopes:
         weights.grad = weights.detach() + noise
         reference.step()
@@ -89,10 +86,10 @@ def test_momentum_by_hand():
 @pytest.mark.parametrize("make", [adam, sgd, rmsprop])
 def test_an_update_changes_no_argument(make):
     """The same arguments give the same updates once more."""
-    optimizer, grads = make(), some(5)
+    optimizer, grads = make(), randn(5)
     state = optimizer.update(grads, optimizer.init(grads), HYPER)[1]
     once, again = (optimizer.update(grads, state, HYPER)[0] for _ in range(2))
-    assert torch.equal(once, again) and torch.equal(grads, some(5))
+    assert torch.equal(once, again) and torch.equal(grads, randn(5))
 
 
 @pytest.mark.parametrize("max_norm", [0.5, 5.0, 500.0])
@@ -100,7 +97,7 @@ def test_clipping_is_torchs(max_norm):
     """Of several tensors, raveled; their norm is 12 or so."""
     leaves = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (4,), (5, 5, 5))]
     for i, leaf in enumerate(leaves):
-        leaf.grad = some(*leaf.shape, seed=i)
+        leaf.grad = randn(*leaf.shape, seed=i)
     grads = torch.cat([leaf.grad.flatten() for leaf in leaves])
     torch.nn.utils.clip_grad_norm_(leaves, max_norm)
     theirs = torch.cat([leaf.grad.flatten() for leaf in leaves])
@@ -129,7 +126,7 @@ def test_a_chain_applies_its_parts_in_order():
 
 
 def test_a_chain_of_chains_is_a_chain():
-    grads = some(5)
+    grads = randn(5)
     flat = chain(clip_by_global_norm(1.0), adam(), sgd())
     nested = chain(chain(clip_by_global_norm(1.0), adam()), chain(sgd()))
     for _ in range(2):
@@ -164,14 +161,14 @@ def test_an_optimiser_of_torch_learns_in_a_recipe_fused_as_composed(same):
     s = ppo(envs.cartpole(2), PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(4,)))
     s = s.replace(optimizer=from_torch(torch.optim.RAdam))
     fused, composed = s.central, s.line | repeat(2)
-    found = []
+    results = []
     for pipe in (fused, composed):
         params = s.init(0)
         state = pipe.init(params, 0)
         for _ in range(2):
             state, params, _ = pipe.step(params, state)
-        found.append(params["weights"])
-    assert same(*found) and not same(found[0], s.init(0)["weights"])
+        results.append(params["weights"])
+    assert same(*results) and not same(results[0], s.init(0)["weights"])
 
 
 def test_what_torch_refuses_is_refused_where_it_is_given():
@@ -218,7 +215,7 @@ STATES = {
 def test_members_refuse_as_one_does_whatever_state_an_optimiser_has(ours):
     """Of two under vmap, the second gradient of the first is not finite."""
     optimizer = apply_if_finite(ours)
-    grads = some(3, 2, 5)
+    grads = randn(3, 2, 5)
     grads[1, 0, 3] = math.nan
     vectors = torch.zeros(2, 5)
     alone = [optimizer.init(vectors[0]) for _ in range(2)]

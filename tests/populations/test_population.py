@@ -1,6 +1,7 @@
 """Members of a population, and the runs that they are."""
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tensordict import TensorDict
 from nappo2 import PPO, Learner, envs, fold_in, population, ppo, ravel, scheme
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.populations._population import member
+from tests.makers.stepping import steps_of
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8,))
 
@@ -18,11 +20,8 @@ def recipe(**changes):
 
 
 def train(pipe, params, seed, num_steps):
-    state, found = pipe.init(params, seed), []
-    for _ in range(num_steps):
-        state, params, report = pipe.step(params, state)
-        found.append((params, report))
-    return found
+    """Params and report of each step."""
+    return [after[1:] for after in islice(steps_of(pipe, params, seed), num_steps)]
 
 
 def alone(env):
@@ -38,11 +37,11 @@ def test_each_member_is_the_run_with_its_seed(env, normalize):
     """After one rollout's updates within 1e-5, and so are its statistics; after three, still near."""
     s = ppo(env, replace(CONFIG, normalize=normalize))
     many = population(s, 3)
-    found = train(scheme("3cs", many), many.init(5), 5, 3)
+    result = train(scheme("3cs", many), many.init(5), 5, 3)
     for i in range(3):
         seed = fold_in(5, i)
         alone = train(scheme("3cs", s), s.init(seed), seed, 3)
-        for (ours, _), (theirs, _), near in zip(found, alone, (1e-5, 1e-4, 1e-4), strict=True):
+        for (ours, _), (theirs, _), near in zip(result, alone, (1e-5, 1e-4, 1e-4), strict=True):
             ours = member(ours, i)
             for name in ("weights", *["normalizer"] * normalize):
                 a, b = (ravel(p[name])[0] for p in (ours, theirs))
@@ -95,8 +94,8 @@ def test_the_worst_go_on_from_the_best():
 def test_only_who_moved_is_perturbed():
     hyper = TensorDict(gamma=torch.tensor([0.5, 0.5]), learning_rate=torch.tensor([1.0, 1.0]))
     explore = perturb("learning_rate", factors=(2.0,))
-    found = explore(hyper, torch.tensor([False, True]), torch.Generator())
-    assert found["learning_rate"].tolist() == [1, 2] and found["gamma"].tolist() == [0.5, 0.5]
+    result = explore(hyper, torch.tensor([False, True]), torch.Generator())
+    assert result["learning_rate"].tolist() == [1, 2] and result["gamma"].tolist() == [0.5, 0.5]
 
 
 def test_a_generation_replaces_weights_optimiser_and_hyper_parameters():

@@ -11,7 +11,8 @@ import pytest
 
 from nappo2.saving.archive import FORMAT, Damaged, read_archive, write_archive
 from nappo2.saving.checkpoint import checkpoints_in, read_checkpoint
-from nappo2.saving.packing import Packed, pack, unpack
+from nappo2.saving.packing import Packed, pack
+from nappo2.saving.unpacking import unpack
 from tests.makers.comparing import equal
 from tests.makers.recipes import RESUMED, run_of
 from tests.makers.stepping import step
@@ -202,7 +203,8 @@ from pathlib import Path
 import numpy as np
 from nappo2.saving.archive import read_archive
 from nappo2.saving.checkpoint import Checkpoints, checkpoints_in
-from nappo2.saving.packing import pack, unpack
+from nappo2.saving.packing import pack
+from nappo2.saving.unpacking import unpack
 
 def save(folder, told):
     checkpoints, i = Checkpoints(folder), 0

@@ -11,7 +11,8 @@ from tensordict import TensorDict
 from nappo2 import Learner, envs, load_params, make_params, ppo, save_params
 from nappo2.params import replaced
 from nappo2.pipeline import Pipeline, stage
-from nappo2.saving.packing import UnknownKind, pack, unpack
+from nappo2.saving.packing import pack
+from nappo2.saving.unpacking import UnknownKind, unpack
 from nappo2.stages.recipe import collect_of, learn_of
 from tests.makers.comparing import equal
 from tests.makers.recipes import CONFIGS

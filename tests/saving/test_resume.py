@@ -30,7 +30,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(recipe, name, k, tmp_path):
 
 
 def check_resume(make_recipe, name, k, folder, **options):
-    whole = step(run_of(make_recipe(), name, **options), STEPS)
+    """The whole run is one of serial workers, wherever those are that are interrupted."""
+    whole = step(run_of(make_recipe(), name), STEPS)
     first = step(run_of(make_recipe(), name, folder, **options), k)
     first.save()
     first.close()
@@ -145,11 +146,11 @@ def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch,
     steps = json.loads(printed.splitlines()[-1])["env_steps"]
     more = ["--total-steps", str(steps + 640)]
     monkeypatch.chdir(tmp_path)
-    found = []
+    results = []
     for line in (["--resume", "x"], [*SHORT, "--seed", "3", "--log-dir", "y"]):
         assert train.run([*line, *more]) == 0
-        found.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
-    ours, theirs = found
+        results.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    ours, theirs = results
     assert ours["env_steps"] == theirs["env_steps"] == steps + 640 and ours["log_dir"] == "x"
     assert ours["episode_return"] == theirs["episode_return"]
     assert equal(*(load_params(tmp_path / name / "params.npz") for name in ("x", "y")))

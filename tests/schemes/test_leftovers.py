@@ -17,6 +17,9 @@ from tests.makers.processes import check_all_gone, environ_with, marked, until
 pytestmark = pytest.mark.timeout(300)
 
 
+ONE_EACH = ("--collectors", "1", "--learners", "1")  # a learner, which has a collector
+
+
 def start(folder, *args):
     """A run on Ray, all of whose processes carry a mark in their environment."""
     command = [*NAPPO2, "train", "ppo", *SHORT, "--backend", "ray", *args]
@@ -31,7 +34,7 @@ def start(folder, *args):
 
 
 def test_a_run_leaves_no_process(tmp_path):
-    with start(tmp_path, "--scheme", "dadacs", "--total-steps", "256") as run:
+    with start(tmp_path, "--scheme", "dadacs", *ONE_EACH, "--total-steps", "256") as run:
         printed, errors = run.communicate(timeout=240)
     assert run.returncode == 0, errors
     result = json.loads(printed.splitlines()[-1])
@@ -42,7 +45,9 @@ def test_a_run_leaves_no_process(tmp_path):
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
     """Ctrl-C within 5 s, with what was learnt; a driver that is killed takes its workers along."""
-    with start(tmp_path, "--scheme", "da2cs", "--total-steps", "100000000") as run:
+    with start(
+        tmp_path, "--scheme", "da2cs", "--collectors", "1", "--total-steps", "100000000"
+    ) as run:
         until(lambda: rows_written(tmp_path / "x") >= 3, seconds=150)
         assert len(marked(tmp_path)) > 3
         begun = time.monotonic()
@@ -67,14 +72,14 @@ class Broken(gymnasium.Env):
     def reset(self, seed=None, options=None): return np.zeros(2, np.float32), {}
     def step(self, action): return np.full(2, np.nan, np.float32), 0.0, False, False, {}
 recipe = ppo(envs.from_gym(Broken, 2), PPO(num_steps=8, num_minibatches=1))
-list(Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False))
+list(Learner(scheme("da2cs", recipe, collectors=1, on=on_ray()), recipe.init(0), progress=False))
 """
     env = environ_with(tmp_path)
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240
     )
-    assert found.returncode == 1
-    assert "environment 0 of Broken gave an observation that is not finite" in found.stderr
+    assert process.returncode == 1
+    assert "environment 0 of Broken gave an observation that is not finite" in process.stderr
     check_all_gone(tmp_path)
 
 
@@ -105,17 +110,28 @@ time.sleep(600)
         os.kill(free, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("end", ["", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt"])
-def test_nothing_is_said_of_a_driver_that_ends_in_order(end):
+ENDS = ("", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt")
+
+
+def test_nothing_is_said_of_a_driver_that_ends_in_order():
+    """Four drivers, one after the other: forks of a process that has imported what they need."""
     code = f"""
-import subprocess, sys
+import os, subprocess, sys
 from nappo2.schemes.remote.watchdog import watched
+for end in {ENDS}:
+    if not os.fork():
+        break
+    os.wait()
+else:
+    sys.exit(0)
 with watched():
     subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-{end}
+print("ended by", repr(end), flush=True)
+exec(end)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert "nappo2:" not in run.stderr
+    assert run.stdout.count("ended by") == len(ENDS) and run.returncode == 0, run.stderr
+    assert run.stderr.count("ValueError") >= 1 and "nappo2:" not in run.stderr
 
 
 @pytest.mark.faults
@@ -139,8 +155,8 @@ def test_a_daemon_that_is_killed_is_told_of(daemon, tmp_path):
 def test_who_was_started_by_a_carrier_is_known_whatever_its_environment_says():
     """By number and start, so that nobody is ended who is given the number later."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}) as child:
-        found = {known for known in children([os.getpid()]) if known[0] == child.pid}
-        assert len(found) == 1 and found <= alive()
+        processes = {known for known in children([os.getpid()]) if known[0] == child.pid}
+        assert len(processes) == 1 and processes <= alive()
         child.kill()
         child.wait()
-        assert not found & alive()
+        assert not processes & alive()

@@ -6,16 +6,18 @@ import psutil
 import pytest
 
 from nappo2 import scheme
-from nappo2.schemes import SCHEMES
 from tests.makers.processes import listening, sockets_of
 from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", ["3cs", "3ds", "dadaca"])
 def test_whatever_a_scheme_starts_listens_on_the_loopback_alone(name, on_ray):
-    """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by."""
+    """All processes below this one, after a step: Ray's daemons, actors, and what groups meet by.
+
+    Of one process, of a group, and of workers that have workers: the other schemes start no more.
+    """
     given = scheme_arguments(name, collectors=2, learners=2, on=on_ray())
     pipe = scheme(name, CARTPOLE_PPO, **given)
     params = CARTPOLE_PPO.init(0)

@@ -93,7 +93,7 @@ LAGS = {  # of collection and gradients, with c collectors per learner and l lea
 
 
 def lags(name, **options):
-    _, reports = train(name, num_updates=120, **options)
+    _, reports = train(name, num_updates=72, **options)
     found = []
     for key in ("collection_lag", "gradient_lag"):
         lag = [float(report.means[key].value) for report in reports[len(reports) // 2 :]]

@@ -144,7 +144,7 @@ def test_a_module_that_is_edited_is_reloaded_and_adopted(kernel, tmp_path):
         f"learner.adopt({line}); print(learner.step()['env_steps'])\nlearner.pipeline"
     )[2]
     assert text.startswith("128\ncollect(num_steps=32) | shifted | to_device")
-    code = "import importlib, nappo2.pipeline\nimportlib.reload(nappo2.pipeline)\n"
+    code = "import importlib, nappo2.pipeline.types as types\nimportlib.reload(types)\n"
     code += "learner.adopt(learner.pipeline | map_items(lambda p, x: x)).step()['env_steps']"
     assert kernel.run(code)[2] == "192"
 

@@ -225,7 +225,7 @@ def test_live_is_the_loop_itself_where_nobody_can_see_a_picture(same):
 def test_a_live_view_draws_seldom_and_last_at_the_end(monkeypatch, same):
     """Four steps take less than an hour: one picture at first, one at the end, and the bar is back."""
     shown, run = [], learner(progress=None)
-    monkeypatch.setattr(sys.modules["nappo2.show.live"], "in_notebook", lambda: shown.append)
+    monkeypatch.setattr(import_module("nappo2.show._live"), "in_notebook", lambda: shown.append)
     rows = list(live(run, seconds=3600))
     assert len(rows) == 4 and len(shown) == 2 and all(png.startswith(PNG) for png in shown)
     assert run.progress is None and same(run.params, learner().run().params)

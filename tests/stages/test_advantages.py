@@ -3,7 +3,7 @@
 import torch
 
 from nappo2 import envs
-from nappo2.recipes import PPO, ppo, suited_agent
+from nappo2.recipes import PPO, default_agent, ppo
 from nappo2.stages.advantages import returns_inputs
 from nappo2.stages.recipe import collect_of
 
@@ -21,7 +21,7 @@ def test_what_was_reached_has_the_value_that_the_critic_gives_it():
         pixels = observation.flatten(-3).float()
         return pixels @ torch.arange(pixels.shape[-1]).float()
 
-    agent = suited_agent(recipe.env)._replace(critic=critic)
+    agent = default_agent(recipe.env)._replace(critic=critic)
     columns = returns_inputs(agent, params, rollout)
     assert reached["done"].any() and not reached["done"][-1].all()
     assert (columns["next_value"] == critic(params, reached["observation"])).all()

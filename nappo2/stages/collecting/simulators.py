@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nappo2.envs import Env
-from nappo2.saving.packing import Packed, kinds_of, pack, unpack
+from nappo2.saving.packing import Packed, pack
 from nappo2.saving.snapshots import LiveState, alike
+from nappo2.saving.unpacking import kinds_of, unpack
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.interaction import CollectState
 

@@ -1,4 +1,4 @@
-"""Whether data was written by this user: for what is read by a parser that no stranger should feed."""
+"""Signs data with a key of this user, for files that are read by a parser no stranger should feed."""
 
 import hmac
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 SIZE = 32  # bytes of the key
 
 
-def seal_of(data: bytes) -> str:
-    """A text that only who has this user's key can make of ``data``."""
+def sign(data: bytes) -> str:
+    """The HMAC-SHA256 of ``data`` under this user's key, in hexadecimal."""
     return hmac.new(key(), data, "sha256").hexdigest()
 
 
-def is_sealed(data: bytes, seal: str) -> bool:
-    """Whether ``seal`` is that of ``data``."""
-    return hmac.compare_digest(seal_of(data), seal)
+def is_signed(data: bytes, signature: str) -> bool:
+    """Tests whether ``signature`` is that of ``data`` under this user's key."""
+    return hmac.compare_digest(sign(data), signature)
 
 
 @cache
 def key() -> bytes:
     """The key in the user's configuration, which is made when it is first needed.
 
-    Where it cannot be kept it is of this process alone, and nobody else's seals are known.
+    Where it cannot be stored, each process has a key of its own and refuses all other signatures.
     """
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "nappo2"
     path, unfinished = folder / "key", folder / f".key-{os.getpid()}"
@@ -37,7 +37,7 @@ def key() -> bytes:
                 pass
             finally:
                 unfinished.unlink()
-        found = path.read_bytes()
+        data = path.read_bytes()
     except OSError:
-        found = b""
-    return found if len(found) == SIZE else os.urandom(SIZE)
+        data = b""
+    return data if len(data) == SIZE else os.urandom(SIZE)

@@ -1,10 +1,13 @@
-"""What environments of others give, checked where it is given: by number and name of the environment."""
+"""Checks of what Gymnasium environments return, by number and name of the environment.
+
+Rewards and flags are accepted in every form that is a single number, and observations in every form
+that numpy makes an array of; anything else is refused in the step in which it is returned.
+"""
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,13 +17,13 @@ from nappo2.envs.observations import ObservationSpec
 STEP = "observation, reward, terminated, truncated, info"
 
 
-class Answers(NamedTuple):
-    """What the environments of a vector may give.
+class OutputChecks(NamedTuple):
+    """Checks the outputs of the environments of a vector; ``i`` is the number of one.
 
     Attributes:
-        name: what messages call them.
-        shape: of an observation that is packed.
-        dtype: in which observations are gathered.
+        name: of the environments, in messages.
+        shape: of a packed observation.
+        dtype: of the array in which observations are gathered.
         pack: ``observation -> array [*shape]``; a ValueError says what is wrong with one.
     """
 
@@ -30,38 +33,42 @@ class Answers(NamedTuple):
     pack: Callable[[Any], Any]
 
     def empty(self, num_envs: int) -> np.ndarray:
-        """Room for an observation of each."""
+        """An array [num_envs, *shape] for the observations of all."""
         return np.empty((num_envs, *self.shape), self.dtype)
 
-    def start(self, i: int, env: gymnasium.Env, **options: Any) -> Any:
-        """The observation with which environment ``i`` begins an episode.
+    def first_observation(self, i: int, pair: Any) -> Any:
+        """The observation in what ``env.reset`` returned.
 
         Raises:
-            ValueError: if it gives no pair.
+            ValueError: if that is no pair.
         """
-        answer = env.reset(**options)
-        if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(
-                f"environment {i} of {self.name} gave {described(answer)} for a reset; Gymnasium's "
+                f"environment {i} of {self.name} gave {described(pair)} for a reset; Gymnasium's "
                 "are pairs: observation, info"
             )
-        return answer[0]
+        return pair[0]
 
-    def five(self, i: int, answer: Any) -> tuple:
-        """What a step of environment ``i`` gave, which was not five values, or not for sure.
+    def five(self, i: int, step: Any) -> tuple:
+        """The five values that ``env.step`` returned, as a tuple.
 
         Raises:
-            ValueError: if it is none of five.
+            ValueError: if there are not five.
         """
-        if not isinstance(answer, (tuple, list)) or len(answer) != 5:
+        if not isinstance(step, (tuple, list)) or len(step) != 5:
             raise ValueError(
-                f"environment {i} of {self.name} gave {described(answer)} for a step; Gymnasium's "
+                f"environment {i} of {self.name} gave {described(step)} for a step; Gymnasium's "
                 f"are five: {STEP}"
             )
-        return tuple(answer)
+        return tuple(step)
 
-    def put(self, rows: np.ndarray, i: int, observation: Any) -> None:
-        """Copies the observation of environment ``i`` to its row.
+    def write(self, rows: np.ndarray, i: int, observation: Any) -> None:
+        """Copies an observation to row ``i``.
+
+        Args:
+            rows: [num_envs, *shape].
+            i: the number of the environment.
+            observation: as the environment returned it.
 
         Raises:
             ValueError: if it has another shape than the space, or is no array of its numbers.
@@ -71,7 +78,7 @@ class Answers(NamedTuple):
         except ValueError as error:
             raise ValueError(f"environment {i} of {self.name} {error}") from error
         if getattr(observation, "shape", None) != self.shape:
-            self.check_shape(i, observation)
+            self._check_shape(i, observation)
         try:
             rows[i] = observation
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -80,10 +87,9 @@ class Answers(NamedTuple):
                 f"which is no array of {self.dtype.name}: {error}"
             ) from error
         if self.dtype.kind in "iu" and getattr(observation, "dtype", None) != self.dtype:
-            self.check_integers(i, rows[i], observation)
+            self._check_integers(i, rows[i], observation)
 
-    def check_shape(self, i: int, observation: Any) -> None:
-        """Refuses an observation of another shape."""
+    def _check_shape(self, i: int, observation: Any) -> None:
         try:
             shape = np.shape(observation)
         except ValueError:  # of lists of different lengths
@@ -95,8 +101,8 @@ class Answers(NamedTuple):
                 f"shape {self.shape}"
             )
 
-    def check_integers(self, i: int, row: np.ndarray, observation: Any) -> None:
-        """Refuses numbers that are no bytes where the space has bytes, and so of other integers."""
+    def _check_integers(self, i: int, row: np.ndarray, observation: Any) -> None:
+        """Refuses numbers that the row's dtype cannot hold, such as floats where it has bytes."""
         if not np.array_equal(row, np.asarray(observation)):
             least, most = np.iinfo(self.dtype).min, np.iinfo(self.dtype).max
             raise ValueError(
@@ -105,10 +111,10 @@ class Answers(NamedTuple):
             )
 
     def reward(self, i: int, reward: Any) -> float:
-        """The reward of environment ``i``, of whatever kind that is a single number.
+        """A reward as a float.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if it is no single number.
         """
         number = single_number(reward)
         if number is None:
@@ -118,24 +124,40 @@ class Answers(NamedTuple):
             )
         return number
 
-    def flag(self, i: int, what: str, flag: Any) -> bool:
-        """``terminated`` or ``truncated`` of environment ``i``, of whatever kind that is true or false.
+    def flag(self, i: int, name: str, flag: Any) -> bool:
+        """A flag as a bool.
+
+        Args:
+            i: the number of the environment.
+            name: ``terminated`` or ``truncated``.
+            flag: True, False, 0 or 1, or an array of one of these.
+
+        Returns:
+            True or False.
 
         Raises:
-            ValueError: if it is neither.
+            ValueError: if it is neither true nor false.
         """
         number = single_number(flag)
         if number not in (0.0, 1.0):
             raise ValueError(
-                f"environment {i} of {self.name} gave {what} as {described(flag)}; it is True or False"
+                f"environment {i} of {self.name} gave {name} as {described(flag)}; it is True or False"
             )
         return bool(number)
 
-    def told(self, i: int, info: Any, keys: tuple[str, ...]) -> list[float]:
-        """What an info says under these keys, NaN where it says nothing.
+    def info_numbers(self, i: int, info: Any, keys: tuple[str, ...]) -> list[float]:
+        """The numbers in an info dictionary under some keys.
+
+        Args:
+            i: the number of the environment.
+            info: as the environment returned it.
+            keys: names of single numbers.
+
+        Returns:
+            A number for each key, NaN where the info has none.
 
         Raises:
-            ValueError: if it is no dictionary, or what it says is no single number.
+            ValueError: if the info is no dictionary, or has something else than a single number.
         """
         if not hasattr(info, "get"):
             raise ValueError(
@@ -154,14 +176,14 @@ class Answers(NamedTuple):
         return numbers
 
 
-def answers_of(name: str, spec: ObservationSpec) -> Answers:
-    """What environments of this name may give, by the spec of their observations."""
+def output_checks(name: str, spec: ObservationSpec) -> OutputChecks:
+    """The checks of environments called ``name``, whose observations have this spec."""
     dtype = torch.empty(0, dtype=spec.dtype).numpy().dtype
-    return Answers(name, spec.packed_shape, dtype, spec.pack)
+    return OutputChecks(name, spec.packed_shape, dtype, spec.pack)
 
 
 def single_number(x: Any) -> float | None:
-    """A number, or an array, tensor or list of a single one, as a float; None if it is none."""
+    """A number, or an array, tensor or list of a single one, as a float; None for anything else."""
     try:
         array = np.asarray(x.tolist() if isinstance(x, Tensor) else x)
     except (TypeError, ValueError, RuntimeError):
@@ -170,7 +192,7 @@ def single_number(x: Any) -> float | None:
 
 
 def described(x: Any) -> str:
-    """What something is, in a few words."""
+    """A value in a few words, for messages."""
     if x is None or isinstance(x, (bool, int, float, str)):
         return repr(x)[:60]
     if isinstance(x, (tuple, list)):

@@ -1,0 +1,250 @@
+"""The records of a pipeline, and the operator ``|`` that joins them.
+
+A ``Pipeline`` is a source and all transforms behind it; a ``Transform`` is what stands behind ``|``;
+a ``Stage`` and a ``Cut`` describe them to whoever draws, saves, places or checks a pipeline.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import reduce, update_wrapper
+from typing import Any, NamedTuple
+
+from tensordict import TensorDict
+
+from nappo2.checks import checked, explained, takes
+from nappo2.params import Params
+from nappo2.reports import Report
+from nappo2.saving.snapshots import LiveState
+
+
+@checked
+class Cut(NamedTuple):
+    """How a cut merges the results of its workers.
+
+    Attributes:
+        num_workers: number of workers.
+        wait_for: number of results that a step waits for.
+        ahead: how many steps a worker may begin before its last result was taken.
+        preempt: share of a rollout with which the other workers stop; None lets them finish.
+        remote: whether the workers are other processes.
+    """
+
+    num_workers: int
+    wait_for: int
+    ahead: int = 0
+    preempt: float | None = None
+    remote: bool = False
+
+    @property
+    def num_merged(self) -> int:
+        """Number of results that make one item."""
+        return self.wait_for if self.preempt is None else self.num_workers
+
+
+@checked
+class Stage(NamedTuple):
+    """What a pipeline knows of one of its stages.
+
+    Attributes:
+        name: of the stage, under which reports have its seconds.
+        kind: name of the function that made it, for drawings and messages.
+        arguments: of that function, for drawings and messages.
+        keys: names of the states that it keeps; its own name by default.
+        env: environments that it steps.
+        batches: kind of batches that it makes of rollouts, such as "minibatches"; None if it makes none.
+        update_ratio: batches per transition, of a replay.
+        cut: how its workers are merged, of a cut.
+        reduces: whether the workers of the enclosing cut meet in it.
+        regroups: whether its items are no longer the single steps of a rollout [T, B].
+        updates: whether its items are params.
+        is_source: whether it begins a pipeline.
+        live: how a state that is more than data is saved, loaded and closed.
+        with_non_finite: makes the same source with another treatment of numbers that are not finite.
+    """
+
+    name: str
+    kind: str
+    arguments: dict[str, Any]
+    keys: tuple[str, ...] = ()
+    env: Any = None
+    batches: str | None = None
+    update_ratio: float | None = None
+    cut: Cut | None = None
+    reduces: bool = False
+    regroups: bool = False
+    updates: bool = False
+    is_source: bool = False
+    live: LiveState | None = None
+    with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
+
+    def __repr__(self):
+        numbers = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
+        shown = ", ".join(f"{name}={value}" for name, value in numbers.items())
+        return f"{self.name}({shown})" if shown else self.name
+
+
+@checked
+class Pipeline(NamedTuple):
+    """A pair of functions, as an optax ``GradientTransformation`` is, and its stages.
+
+    Attributes:
+        init: ``(params, seed, previous=None) -> state``. With ``PreviousStates`` of another pipeline,
+            a stage goes on from the state that has its name and structure.
+        step: ``(params, state) -> (state, item, report)``. A step consumes its
+            state and may reuse its storage, so go on with the new one only.
+        stages: from left to right.
+    """
+
+    init: Callable[..., dict[str, Any]]
+    step: Callable[[Params, dict], tuple[dict, TensorDict, Report]]
+    stages: tuple[Stage, ...] = ()
+
+    def __or__(self, transform: "Transform") -> "Pipeline":
+        check_transform(transform)
+        pipeline = transform(self)
+        if not is_pipeline(pipeline):
+            raise ValueError(_no_transform(transform))
+        return pipeline
+
+    def __ror__(self, other: Any):
+        raise ValueError(f"a pipeline begins a line, so that nothing stands before {self!r}")
+
+    def __repr__(self):
+        line, ratio = " | ".join(map(repr, self.stages)), updates_per_transition(self)
+        return line if ratio is None else f"{line} ({ratio:g} updates per transition)"
+
+
+@checked
+class Transform(NamedTuple):
+    """What stands behind ``|``: wraps the pipeline before it.
+
+    Attributes:
+        wrap: ``Pipeline -> Pipeline``.
+        stages: what it adds to a pipeline, from left to right.
+    """
+
+    wrap: Callable[[Pipeline], Pipeline]
+    stages: tuple[Stage, ...] = ()
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """Makes a plain function of one pipeline a transform; returns any other value as it is."""
+        if isinstance(value, (Transform, Maker)) or not callable(value):
+            return value
+        return Transform(value) if takes(value, 1) else value
+
+    def __call__(self, source: Pipeline) -> Pipeline:
+        return self.wrap(source)
+
+    def __or__(self, other: "Transform") -> "Transform":
+        check_transform(other, f"{self!r} |")
+        return compose(self, other)
+
+    def __repr__(self):
+        return " | ".join(map(repr, self.stages)) or "compose()"
+
+
+@checked
+def compose(*transforms: Transform) -> Transform:
+    """Composes ``transforms``, which are applied from left to right."""
+    no_stages: tuple[Stage, ...] = ()
+    stages = reduce(joined, (getattr(each, "stages", no_stages) for each in transforms), no_stages)
+    return Transform(lambda source: reduce(Pipeline.__or__, transforms, source), stages)
+
+
+class Maker:
+    """A function that makes a stage: it is called before its result stands in a pipeline."""
+
+    is_maker = True
+    __name__: str
+    __qualname__: str
+
+    def __init__(self, make: Callable):
+        self.make = make
+        update_wrapper(self, make)
+
+    def __call__(self, *args, **kwargs):
+        return self.make(*args, **kwargs)
+
+    def __get__(self, *_):  # as functions have it, by which tools know them
+        return self
+
+    def __reduce__(self):
+        return self.__qualname__
+
+    def __or__(self, other):
+        raise ValueError(_not_called(self))
+
+    __ror__ = __or__
+
+    def __repr__(self):
+        return f"the function {self.__name__}"
+
+
+def check_transform(transform: Any, where: str = "|") -> None:
+    """Refuses what cannot stand behind ``|``.
+
+    Raises:
+        ValueError: for a stage that was not called, a pipeline, or anything else that is no transform.
+    """
+    if isinstance(transform, Maker):
+        raise ValueError(_not_called(transform))
+    if is_pipeline(transform):
+        raise ValueError(
+            f"a pipeline begins a line: {transform!r} stands before {where}, not behind"
+        )
+    if not callable(transform):
+        raise ValueError(_no_transform(transform, where))
+
+
+def _not_called(make: Maker) -> str:
+    arguments = ", ".join(inspect.signature(make).parameters)
+    return f"{make.__name__} stands beside | and was not called: {make.__name__}({arguments}) is a stage"
+
+
+def _no_transform(value: Any, where: str = "|") -> str:
+    return (
+        f"behind {where} stands a transform, as gae(...) or map_items(...) makes one, not {value!r}"
+    )
+
+
+def joined(left: tuple[Stage, ...], right: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Joins the stages of a line.
+
+    Raises:
+        ValueError: if two of them have one name, or keep a state under the same key.
+    """
+    for stage in right:
+        for other in left:
+            if stage.name == other.name:
+                raise ValueError(
+                    f"two stages are called {stage.name!r}; a state could not tell them apart"
+                )
+            if shared := sorted({*stage.keys} & {*other.keys}):
+                raise ValueError(
+                    f"{other.name} and {stage.name} both keep a state that is called {shared[0]!r}; "
+                    "only one of them can stand in a line"
+                )
+    return left + right
+
+
+def is_pipeline(x: Any) -> bool:
+    """Tests for a pipeline by its fields: a class that a notebook reloaded is another with the same."""
+    return getattr(x, "_fields", None) == Pipeline._fields
+
+
+@explained
+def updates_per_transition(pipeline: Pipeline) -> float | None:
+    """Number of updates for each collected transition; None without a replay or an update.
+
+    It is the replay's ``update_ratio``, divided by the number of results that each cut behind the
+    replay merges, as their mean is one gradient.
+    """
+    stages = pipeline.stages
+    ratios = [(i, x.update_ratio) for i, x in enumerate(stages) if x.update_ratio is not None]
+    if not ratios or not any(stage.updates for stage in stages):
+        return None
+    first, ratio = ratios[0]
+    merged = [stage.cut.num_merged for stage in stages[first:] if stage.cut is not None]
+    return ratio / math.prod(merged)

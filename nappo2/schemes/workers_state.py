@@ -1,0 +1,184 @@
+"""The workers of a cut between two steps: who they are, which calls are pending, and how they are asked."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+from tensordict import TensorDict
+from torch import Tensor
+
+from nappo2.machine.stop import current_stop
+from nappo2.pipeline import Cut, Pipeline, Stage, adopt
+from nappo2.saving.packing import Packed
+from nappo2.saving.snapshots import EndedCut, is_cut, packed_state, restored
+from nappo2.schemes.backend import Backend
+
+log = logging.getLogger("nappo2")
+ANSWER_SECONDS = 8.0  # for all workers of a cut, as who is told to go may have no more
+INTERRUPTED_SECONDS = 0.5  # the same, where they were waited for already
+
+
+class Member(NamedTuple):
+    """One of a cut's workers, through all its lives.
+
+    Attributes:
+        worker: the backend's handle; None between two lives.
+        seed: of its first life; that of life n is ``fold_in(seed, n)``.
+        lives: number of lives before this one.
+        failures: how often it was lost in a row.
+        due: when the next life may begin, by ``time.monotonic``.
+    """
+
+    worker: Any
+    seed: int
+    lives: int = 0
+    failures: int = 0
+    due: float = 0.0
+
+
+class WorkersState(NamedTuple):
+    """The state of a cut.
+
+    Attributes:
+        members: the workers.
+        pending: the index of the called worker, by the ref of each pending call, in order of the calls.
+        delivered: whether any worker has ever delivered a result.
+        backend: where the workers are.
+        settings: what was settled when they began, as ``settings_of`` gives it.
+    """
+
+    members: tuple[Member, ...]
+    pending: dict[Any, int]
+    delivered: bool
+    backend: Backend
+    settings: tuple = ()
+
+    @property
+    def num_workers(self) -> int:
+        """Number of workers."""
+        return len(self.members)
+
+    def fits(self, pipeline: Pipeline) -> bool:
+        """Tests whether these can be the workers of the last cut of ``pipeline``."""
+        cuts = [i for i, stage in enumerate(pipeline.stages) if stage.cut is not None]
+        if not cuts:
+            return False
+        last = pipeline.stages[cuts[-1]]
+        return self.settings == settings_of(pipeline.stages[: cuts[-1]], last.name, last.cut)
+
+    def reuse(self, pipeline: Pipeline, params: Any, seeds: Sequence[int]) -> None:
+        """Gives the workers another pipeline, which goes on from the states that they have.
+
+        Args:
+            pipeline: what each worker runs from now on.
+            params: with which stages begin that find no state.
+            seeds: of these stages, for each worker.
+        """
+        for member, seed in zip(self.members, seeds, strict=True):
+            if member.worker is not None:
+                self.backend.ask(member.worker, _adopting(pipeline, params, seed))
+
+    def adopt(self, old: Any) -> "WorkersState":
+        """Worker i goes on from the state of worker i; where nothing was cut, worker 0 from ``old``."""
+        if getattr(old, "members", None) is self.members:
+            return self
+        states = [old.ask(i) for i in range(old.num_workers)] if is_cut(old) else [old]
+        for i, (member, state) in enumerate(zip(self.members, states, strict=False)):
+            for note in self.backend.ask(member.worker, _restoring(state)):
+                log.warning("worker %d: %s", i, note)
+        return self
+
+    def ask(self, i: int) -> Any:
+        """The state of worker ``i``."""
+        return self.backend.ask(self.members[i].worker, _state)
+
+    def worker_states(self) -> list[dict]:
+        """The states of workers in this process."""
+        return [] if self.backend.remote else [self.ask(i) for i in range(len(self.members))]
+
+    def packed_states(self) -> Iterator[Packed | None]:
+        """The state of each worker as plain data; None of one that does not answer in time."""
+        seconds = INTERRUPTED_SECONDS if current_stop().interrupted() else ANSWER_SECONDS
+        end = monotonic() + seconds
+        return (self._packed(i, end) for i in range(len(self.members)))
+
+    def _packed(self, i: int, end: float) -> Packed | None:
+        worker = self.members[i].worker
+        if worker is None:
+            return None
+        try:
+            answer = self.backend.ask(worker, _packed_state, max(0.25, end - monotonic()))
+            return answer._replace(arrays=[np.asarray(x) for x in answer.arrays])
+        except TypeError:
+            raise
+        except Exception as error:  # lost, hanging or failing: it is replaced in the next step
+            log.warning("worker %d is not in the checkpoint, and would start anew: %r", i, error)
+            return None
+
+    def end(self) -> EndedCut:
+        """Ends the workers, and returns their states.
+
+        From another process only plain data come: a live simulator begins anew.
+        """
+        fn = _plain_state if self.backend.remote else _state
+        states = [
+            {} if member.worker is None else self.backend.ask(member.worker, fn)
+            for member in self.members
+        ]
+        if self.backend.remote:  # else what they hold may be adopted
+            self.stop()
+        return EndedCut(tuple(states))
+
+    def stop(self) -> None:
+        """Ends the workers, and closes their simulators."""
+        self.backend.stop([m.worker for m in self.members if m.worker is not None])
+
+
+def settings_of(source: Sequence[Stage], name: str, cut: Cut) -> tuple:
+    """What is settled when the workers of a cut begin, and cannot be changed.
+
+    Args:
+        source: the stages left of the cut.
+        name: of the cut.
+        cut: how it merges.
+
+    Returns:
+        A tuple to compare.
+    """
+    grouped = any(stage.reduces for stage in source)
+    arrivals = (cut.wait_for, cut.preempt) if grouped else None
+    return name, cut.num_workers, cut.remote, arrivals
+
+
+def is_plain(state: Any) -> bool:
+    """Tests for a state of tensors, numbers and texts, in tuples and dictionaries: all that may travel."""
+    if isinstance(state, (Tensor, TensorDict, int, float, str, type(None))):
+        return True
+    if isinstance(state, dict):
+        return all(map(is_plain, state.values()))
+    return isinstance(state, (tuple, list)) and all(map(is_plain, state))
+
+
+# What a worker is asked: ``(pipeline, state) -> (pipeline, state, answer)``.
+
+
+def _state(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, state
+
+
+def _plain_state(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, {name: x for name, x in state.items() if is_plain(x)}
+
+
+def _packed_state(pipeline: Pipeline, state: dict) -> tuple:
+    return pipeline, state, packed_state(pipeline, state)
+
+
+def _adopting(pipeline: Pipeline, params: Any, seed: int) -> Callable:
+    return lambda _, state: (pipeline, adopt(pipeline, state, params, seed), None)
+
+
+def _restoring(states: Any) -> Callable:
+    return lambda pipeline, state: (pipeline, *restored(pipeline, state, states))
