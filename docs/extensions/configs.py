@@ -7,7 +7,7 @@ from sphinx.util.docutils import SphinxDirective
 from extensions.public import parsed
 from nappo2 import recipes
 from nappo2.recipes import PRESETS
-from nappo2.recipes.fit import TABLE
+from nappo2.recipes.table import TABLE
 from nappo2.show import configs
 
 

@@ -1,4 +1,4 @@
-"""Recipes: algorithms as stages, each with a frozen configuration, and presets of these."""
+"""Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
@@ -9,26 +9,10 @@ from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
-from nappo2.recipes.presets import PRESETS, Preset, preset, preset_for
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
-
-RECIPES = {
-    "ppo": ppo,
-    "impala": impala,
-    "a2c": a2c,
-    "vpg": vpg,
-    "sac": sac,
-    "td3": td3,
-    "dqn": dqn,
-    "double_dqn": double_dqn,
-    "ppo_gsde": ppo_gsde,
-    "sac_gsde": sac_gsde,
-    "recurrent_ppo": recurrent_ppo,
-    "recurrent_impala": recurrent_impala,
-    "r2d2": r2d2,
-}
-"""The recipes by name: ``(env, config) -> Recipe``."""
+from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
     "A2C",

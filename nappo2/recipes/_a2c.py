@@ -8,11 +8,16 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.recipes.agents import default_agent
-from nappo2.recipes.fit import check_env
+from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, discounted, gae
 
 HYPER = ("learning_rate", "gamma", "entropy_coef")
+NO_RATIOS = {"scheme": "it has no importance ratios, which rollouts of older params need"}
+COMPATIBLE = ON_POLICY._replace(
+    scheme=("3cs", "3ds", "2dacs", "2daca"), reasons={**ON_POLICY.reasons, **NO_RATIOS}
+)
 
 
 @checked
@@ -47,7 +52,13 @@ class A2C:
     jit: bool = False
 
 
-@recipe
+A2C_PRESETS = {
+    "cartpole": Preset("*CartPole-v1", 8, 200_000, A2C(value_coef=1.0), "rl-zoo3"),
+    "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "not measured"),
+}
+
+
+@recipe(COMPATIBLE, A2C_PRESETS)
 def a2c(
     env: Env,
     config: A2C = A2C(),
@@ -69,7 +80,7 @@ def a2c(
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
-    check_env("a2c", env)
+    check_env("a2c", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
@@ -77,6 +88,7 @@ def a2c(
         agent,
         dist,
         name="a2c",
+        compatible=COMPATIBLE,
         init=first_params(agent, c, *HYPER),
         num_steps=c.num_steps,
         prepare=gae(agent, c.lambda_),
@@ -116,7 +128,13 @@ class VPG:
     jit: bool = False
 
 
-@recipe
+VPG_PRESETS = {
+    "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "measured here"),
+    "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "not measured"),
+}
+
+
+@recipe(COMPATIBLE, VPG_PRESETS)
 def vpg(
     env: Env,
     config: VPG = VPG(),
@@ -138,7 +156,7 @@ def vpg(
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
-    check_env("vpg", env)
+    check_env("vpg", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
@@ -146,6 +164,7 @@ def vpg(
         agent,
         dist,
         name="vpg",
+        compatible=COMPATIBLE,
         init=first_params(agent, c, *HYPER),
         num_steps=c.num_steps,
         prepare=discounted(agent),

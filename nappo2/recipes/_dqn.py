@@ -12,10 +12,17 @@ from nappo2.envs import Env
 from nappo2.networks import Network, mlp
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
 from nappo2.recipes.agents import image_network, with_vector_view
-from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe, replay
+
+COMPATIBLE = OFF_POLICY._replace(
+    actions=("discrete",),
+    agent=("Network",),
+    reasons={**OFF_POLICY.reasons, "actions": "it has a value for each of n actions"},
+)
 
 
 @checked
@@ -54,7 +61,14 @@ class DQN:
     jit: bool = False
 
 
-@recipe
+DQN_PRESETS = {"default": Preset("*", 4, 50_000, DQN(), "not measured here")}
+DOUBLE_DQN_PRESETS = {
+    "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "measured here"),
+    "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
+}
+
+
+@recipe(COMPATIBLE, DQN_PRESETS)
 def dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
 ) -> Recipe:
@@ -77,7 +91,7 @@ def dqn(
     return _q_learning("dqn", losses.dqn, env, config, q, replay)
 
 
-@recipe
+@recipe(COMPATIBLE, DOUBLE_DQN_PRESETS)
 def double_dqn(
     env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
 ) -> Recipe:
@@ -101,13 +115,13 @@ def double_dqn(
 def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
 ) -> Recipe:
-    check_env(name, env)
+    check_env(name, COMPATIBLE, env)
     actions, kind = env.action_spec, env.observation_spec.kind
     if q is None:
         q = _default_q(env, c.hidden)
     elif kind == "goals":
         q = with_vector_view(q, env)
-    check_agent(name, q)
+    check_agent(name, COMPATIBLE, q)
 
     def values(weights, x):
         return q.apply(weights["q"], x)
@@ -122,6 +136,7 @@ def _q_learning(
         env,
         c,
         name=name,
+        compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(epsilon_greedy(online, epsilon), actions.uniform),
         greedy=greedy_q(online),

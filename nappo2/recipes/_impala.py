@@ -8,7 +8,8 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.recipes.agents import default_agent
-from nappo2.recipes.fit import check_env
+from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, vtrace
 
@@ -47,7 +48,13 @@ class Impala:
     jit: bool = False
 
 
-@recipe
+PRESETS = {
+    "cartpole": Preset("*CartPole-v1", 8, 200_000, Impala(), "measured here"),
+    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured"),
+}
+
+
+@recipe(ON_POLICY, PRESETS)
 def impala(
     env: Env,
     config: Impala = Impala(),
@@ -69,7 +76,7 @@ def impala(
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
     """
-    check_env("impala", env)
+    check_env("impala", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)
     return on_policy(
@@ -77,6 +84,7 @@ def impala(
         agent,
         dist,
         name="impala",
+        compatible=ON_POLICY,
         init=first_params(agent, c, "learning_rate", "gamma", "entropy_coef"),
         num_steps=c.num_steps,
         prepare=vtrace(agent, dist, c.clip_rho, c.clip_c),

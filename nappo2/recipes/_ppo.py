@@ -11,7 +11,8 @@ from nappo2.networks import Agent
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.recipes.agents import default_agent
-from nappo2.recipes.fit import check_env
+from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
 
@@ -66,7 +67,93 @@ class PPO:
     jit: bool = False
 
 
-@recipe
+PRESETS = {
+    "cartpole": Preset(
+        "*CartPole-v1",
+        8,
+        100_000,
+        PPO(
+            num_steps=32,
+            num_epochs=20,
+            num_minibatches=1,
+            learning_rate=1e-3,
+            gamma=0.98,
+            lambda_=0.8,
+            value_coef=1.0,
+            normalize=False,
+        ),
+        "rl-zoo3, without its annealing",
+    ),
+    "catch": Preset(
+        "torch/Catch-v0",
+        32,
+        40_000,
+        PPO(
+            num_steps=32,
+            num_epochs=4,
+            num_minibatches=4,
+            learning_rate=1e-3,
+            entropy_coef=0.01,
+            normalize=False,
+        ),
+        "measured here",
+    ),
+    "atari": Preset(
+        ATARI,
+        8,
+        10_000_000,
+        PPO(
+            num_steps=128,
+            num_epochs=4,
+            num_minibatches=4,
+            learning_rate=2.5e-4,
+            clip_eps=0.1,
+            entropy_coef=0.01,
+            hidden=(512,),
+            normalize=False,
+            anneal_updates=4 * 4 * 9_765,  # of 10,000,000 steps
+        ),
+        "Schulman et al. 2017, with an epoch more, as in the baselines; not measured here",
+    ),
+    "nappo": Preset(
+        "",
+        1,
+        1_000_000,
+        PPO(
+            num_steps=1000,
+            num_epochs=4,
+            num_minibatches=4,
+            learning_rate=1e-4,
+            entropy_coef=0.01,
+            adam_eps=1e-8,
+            hidden=(256, 256),
+            normalize=False,
+            clip_value=True,
+            standardize_rollout=True,
+        ),
+        "the README of the original Nappo",
+    ),
+    "long": Preset(
+        "",
+        1,
+        300_000,
+        PPO(num_steps=2048),
+        "Schulman et al. 2017: one environment, 2,048 steps; normalised",
+    ),
+    "asynchronous": Preset(
+        "",
+        4,
+        300_000,
+        PPO(num_steps=128, num_minibatches=8),
+        "shorter rollouts lag less: 4 x 128 steps per collector, minibatches of 64",
+    ),
+    "default": Preset(
+        "*", 8, 300_000, PPO(), "the classic MuJoCo configuration in 8 x 256 steps, normalised"
+    ),
+}
+
+
+@recipe(ON_POLICY, PRESETS)
 def ppo(
     env: Env,
     config: PPO = PPO(),
@@ -94,7 +181,7 @@ def ppo(
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
             environment.
     """
-    check_env("ppo", env)
+    check_env("ppo", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
@@ -103,6 +190,7 @@ def ppo(
         agent,
         dist,
         name="ppo",
+        compatible=ON_POLICY,
         init=first_params(agent, c, *hyper, *["target_kl"] * (c.target_kl is not None)),
         num_steps=c.num_steps,
         prepare=compose(gae(agent, c.lambda_), *[standardized()] * c.standardize_rollout),

@@ -14,10 +14,21 @@ from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
 from nappo2.recipes.agents import with_vector_view
-from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe, replay, windows
+
+COMPATIBLE = OFF_POLICY._replace(
+    actions=("discrete",),
+    observations=("vectors", "images"),
+    agent=("RecurrentQ",),
+    reasons={
+        "actions": "it has a value for each of n actions",
+        "storage": "it learns from sequences with what they led to",
+    },
+)
 
 
 @checked
@@ -66,7 +77,18 @@ class R2D2:
     jit: bool = False
 
 
-@recipe
+PRESETS = {
+    "default": Preset(
+        "*",
+        8,
+        100_000,
+        R2D2(),
+        "CartPole without velocities, measured here on one seed",
+    )
+}
+
+
+@recipe(COMPATIBLE, PRESETS)
 def r2d2(
     env: Env,
     config: R2D2 = R2D2(),
@@ -92,9 +114,9 @@ def r2d2(
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
-    check_env("r2d2", env)
+    check_env("r2d2", COMPATIBLE, env)
     c, actions, q = config, env.action_spec, q or _recurrent_q(env, config.hidden, cell)
-    check_agent("r2d2", q)
+    check_agent("r2d2", COMPATIBLE, q)
 
     view = _normalized if c.normalize else losses.raw_observation
     statistics = {"observation": env.observation_spec.shape} if c.normalize else {}
@@ -119,6 +141,7 @@ def r2d2(
         env,
         c,
         name="r2d2",
+        compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(
             with_memory(epsilon_greedy(online, epsilon), step, size), actions.uniform

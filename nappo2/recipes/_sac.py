@@ -3,26 +3,24 @@
 import math
 from dataclasses import dataclass
 
-import torch
-
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
-from nappo2.networks import (
-    ActorCritics,
-    actor_critics,
-    discrete_actor_critics,
-    mlp,
-    with_temperature,
-)
+from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes.agents import image_network, vector_view
-from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.agents import soft_convolutions, soft_perceptrons
+from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe, noise, normal_noise, replay
+
+COMPATIBLE = OFF_POLICY._replace(
+    actions=("continuous", "discrete"),
+    reasons={**OFF_POLICY.reasons, "actions": "its actor is squashed into bounds"},
+)
 
 
 @checked
@@ -64,7 +62,67 @@ class SAC:
     jit: bool = False
 
 
-@recipe
+PRESETS = {
+    "pendulum": Preset(
+        "*Pendulum-v1",
+        1,
+        20_000,
+        SAC(
+            num_steps=4,
+            capacity=20_000,
+            batch_size=128,
+            start_steps=1_000,
+            learning_rate=1e-3,
+            hidden=(64, 64),
+        ),
+        "measured here",
+    ),
+    "cartpole": Preset(
+        "*CartPole-v1",
+        1,
+        60_000,
+        SAC(
+            capacity=60_000,
+            start_steps=1_000,
+            learning_rate=1e-3,
+            gamma=0.98,  # at 0.99 the critics' errors are larger than what actions differ by
+            hidden=(64, 64),
+        ),
+        "measured here",
+    ),
+    "bullet": Preset(
+        "*BulletEnv-v0",
+        1,
+        100_000,
+        SAC(
+            num_steps=8,
+            capacity=300_000,
+            learning_rate=7.3e-4,
+            gamma=0.98,
+            target_step_size=0.02,
+        ),
+        "rl-zoo3, without its state-dependent exploration; HalfCheetah measured here",
+    ),
+    "atari": Preset(
+        ATARI,
+        1,
+        5_000_000,
+        SAC(
+            num_steps=4,
+            capacity=100_000,
+            batch_size=64,
+            update_ratio=0.25,
+            start_steps=20_000,
+            target_entropy_share=0.98,
+            hidden=(512,),
+        ),
+        "Christodoulou 2019 and the scripts of the original Nappo; not measured here",
+    ),
+    "default": Preset("*", 1, 1_000_000, SAC(), "Haarnoja et al. 2018; not measured here"),
+}
+
+
+@recipe(COMPATIBLE, PRESETS)
 def sac(
     env: Env,
     config: SAC = SAC(),
@@ -92,13 +150,13 @@ def sac(
         ValueError: if the recipe cannot learn in the environment, the agent does not fit it, or
             has no temperature.
     """
-    check_env("sac", env)
+    check_env("sac", COMPATIBLE, env)
     c, actions, size = config, env.action_spec, env.action_spec.size
     discrete = actions.kind == "discrete"
     dist = actions.distribution if discrete else tanh_normal()
     make_agent = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
     agent = agent or make_agent(env, c.hidden, c.initial_alpha, c.num_critics)
-    check_agent("sac", agent)
+    check_agent("sac", COMPATIBLE, agent)
     check_temperature(agent)
     init = first_params(agent.init, c, "critics")
     heads = {
@@ -114,6 +172,7 @@ def sac(
         env,
         c,
         name="sac",
+        compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
         greedy=greedy(agent.actor, dist),
@@ -136,55 +195,3 @@ def check_temperature(agent: ActorCritics) -> None:
             f"sac learns a temperature, log_alpha, and the agent has only {', '.join(weights.keys())}; "
             "networks.with_temperature(agent) adds one"
         )
-
-
-def soft_perceptrons(
-    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
-) -> ActorCritics:
-    """ReLU perceptrons for an actor and K critics, with a temperature.
-
-    Args:
-        env: whose observations and actions they fit.
-        hidden: sizes of the hidden layers.
-        alpha: first temperature.
-        num_critics: K.
-
-    Returns:
-        The agent.
-    """
-    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
-    if env.action_spec.kind == "discrete":
-        network = mlp(inputs, *hidden, size, activation=torch.relu)
-        agent = discrete_actor_critics(network, network, num_critics, view)
-        return with_temperature(agent, alpha)
-    actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
-    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return with_temperature(actor_critics(actor, critic, num_critics, view), alpha)
-
-
-def soft_convolutions(
-    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
-) -> ActorCritics:
-    """Convolutional networks of images for an actor and K critics, with a temperature.
-
-    Args:
-        env: with images and discrete actions.
-        hidden: sizes of the layers behind the convolutions.
-        alpha: first temperature.
-        num_critics: K.
-
-    Returns:
-        The agent.
-
-    Raises:
-        NotImplementedError: if actions are continuous.
-    """
-    if env.action_spec.kind != "discrete":
-        raise NotImplementedError(
-            f"sac sees images where actions are discrete, and {env.name} has images "
-            f"{env.observation_spec.shape} and actions in {env.action_space}; ppo takes both"
-        )
-    size = env.action_spec.size
-    actor = image_network(env, hidden, size, gain=0.01)
-    critic = image_network(env, hidden, size)
-    return with_temperature(discrete_actor_critics(actor, critic, num_critics), alpha)

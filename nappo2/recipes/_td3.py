@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.networks import ActorCritics, Network, actor_critics, mlp
+from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
-from nappo2.recipes.agents import vector_view
-from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.agents import deterministic_perceptrons
+from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe, noise, normal_noise, replay
+
+SQUASHED = {"actions": "its actor's gradient passes through the action, squashed into bounds"}
+COMPATIBLE = OFF_POLICY._replace(
+    actions=("continuous",), reasons={**OFF_POLICY.reasons, **SQUASHED}
+)
 
 
 @checked
@@ -59,7 +63,26 @@ class TD3:
     jit: bool = False
 
 
-@recipe
+PRESETS = {
+    "pendulum": Preset(
+        "*Pendulum-v1",
+        1,
+        20_000,
+        TD3(
+            num_steps=4,
+            capacity=20_000,
+            batch_size=128,
+            start_steps=1_000,
+            learning_rate=1e-3,
+            hidden=(64, 64),
+        ),
+        "measured here",
+    ),
+    "default": Preset("*", 1, 1_000_000, TD3(), "Fujimoto et al. 2018; not measured here"),
+}
+
+
+@recipe(COMPATIBLE, PRESETS)
 def td3(
     env: Env, config: TD3 = TD3(), *, agent: ActorCritics | None = None, replay: Replay = replay
 ) -> Recipe:
@@ -80,10 +103,10 @@ def td3(
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             there is no agent for images.
     """
-    check_env("td3", env)
+    check_env("td3", COMPATIBLE, env)
     c, size = config, env.action_spec.size
     agent = agent or deterministic_perceptrons(env, c.hidden, c.num_critics)
-    check_agent("td3", agent)
+    check_agent("td3", COMPATIBLE, agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     check_fit("td3", env, init(0), heads)
@@ -91,6 +114,7 @@ def td3(
         env,
         c,
         name="td3",
+        compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(with_noise(agent.actor, c.exploration_std), env.action_spec.uniform),
         greedy=deterministic(agent.actor),
@@ -103,31 +127,3 @@ def td3(
         replay=replay,
         target_delay=c.target_delay,
     )
-
-
-def deterministic_perceptrons(
-    env: Env, hidden: tuple[int, ...], num_critics: int = 2
-) -> ActorCritics:
-    """ReLU perceptrons for an actor in [-1, 1] and K critics.
-
-    Args:
-        env: whose observations and actions they fit.
-        hidden: sizes of the hidden layers.
-        num_critics: K.
-
-    Returns:
-        The agent.
-
-    Raises:
-        ValueError: if observations are images.
-    """
-    if env.observation_spec.kind == "images":
-        raise ValueError(
-            f"td3 has no network of its own for images {env.observation_spec.shape} of {env.name}; "
-            "td3(env, agent=...) takes one, and ppo sees them"
-        )
-    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
-    layers = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
-    actor = Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())
-    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return actor_critics(actor, critic, num_critics, view)

@@ -14,10 +14,13 @@ from nappo2.networks import (
     MNIH,
     YOUNG,
     ActorCritic,
+    ActorCritics,
     Agent,
     Network,
     actor_critic,
+    actor_critics,
     cnn,
+    discrete_actor_critics,
     mlp,
     normalized,
     sequential,
@@ -25,6 +28,7 @@ from nappo2.networks import (
     unchanged,
     with_log_std,
     with_reward_scaling,
+    with_temperature,
     with_view,
 )
 
@@ -127,6 +131,86 @@ def convolutional(
     critic = mlp(*hidden, 1, activation=torch.relu)
     agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
     return with_reward_scaling(agent) if normalize else agent
+
+
+def soft_perceptrons(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """ReLU perceptrons for an actor and K critics, with a temperature.
+
+    Args:
+        env: whose observations and actions they fit.
+        hidden: sizes of the hidden layers.
+        alpha: first temperature.
+        num_critics: K.
+
+    Returns:
+        The agent.
+    """
+    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
+    if env.action_spec.kind == "discrete":
+        network = mlp(inputs, *hidden, size, activation=torch.relu)
+        agent = discrete_actor_critics(network, network, num_critics, view)
+        return with_temperature(agent, alpha)
+    actor = mlp(inputs, *hidden, 2 * size, activation=torch.relu, final_gain=0.01)
+    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
+    return with_temperature(actor_critics(actor, critic, num_critics, view), alpha)
+
+
+def soft_convolutions(
+    env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
+) -> ActorCritics:
+    """Convolutional networks of images for an actor and K critics, with a temperature.
+
+    Args:
+        env: with images and discrete actions.
+        hidden: sizes of the layers behind the convolutions.
+        alpha: first temperature.
+        num_critics: K.
+
+    Returns:
+        The agent.
+
+    Raises:
+        NotImplementedError: if actions are continuous.
+    """
+    if env.action_spec.kind != "discrete":
+        raise NotImplementedError(
+            f"sac sees images where actions are discrete, and {env.name} has images "
+            f"{env.observation_spec.shape} and actions in {env.action_space}; ppo takes both"
+        )
+    size = env.action_spec.size
+    actor = image_network(env, hidden, size, gain=0.01)
+    critic = image_network(env, hidden, size)
+    return with_temperature(discrete_actor_critics(actor, critic, num_critics), alpha)
+
+
+def deterministic_perceptrons(
+    env: Env, hidden: tuple[int, ...], num_critics: int = 2
+) -> ActorCritics:
+    """ReLU perceptrons for an actor in [-1, 1] and K critics.
+
+    Args:
+        env: whose observations and actions they fit.
+        hidden: sizes of the hidden layers.
+        num_critics: K.
+
+    Returns:
+        The agent.
+
+    Raises:
+        ValueError: if observations are images.
+    """
+    if env.observation_spec.kind == "images":
+        raise ValueError(
+            f"td3 has no network of its own for images {env.observation_spec.shape} of {env.name}; "
+            "td3(env, agent=...) takes one, and ppo sees them"
+        )
+    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
+    layers = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
+    actor = Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())
+    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
+    return actor_critics(actor, critic, num_critics, view)
 
 
 def image_network(env: Env, hidden: tuple[int, ...], outputs: int, gain: float = 1.0) -> Network:

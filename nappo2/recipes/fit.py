@@ -1,7 +1,7 @@
-"""Which recipe goes with which actions, observations, agent, storage and scheme: a table, read by all.
+"""Checks that a recipe fits actions, observations, agent and networks.
 
-Whoever writes a recipe adds a row; a recipe that has none goes with anything. ``check_fit`` then tries
-the networks themselves, of the recipe or of its caller.
+Each recipe declares what it supports in a ``Compatibility``, mostly ``ON_POLICY`` or ``OFF_POLICY`` with
+changes. ``check_fit`` then tries the networks, the recipe's or a user's.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,70 +13,53 @@ from nappo2.envs import Env
 from nappo2.params import Params
 from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 
-ANY = None
-BOUNDED = ("continuous", "discrete")
-SEEN, ALL_SEEN = ("vectors", "images"), ("vectors", "images", "goals")
-ACTORS = ("Agent",)
-RECURRENT, CRITICS, Q = ("RecurrentActorCritic",), ("ActorCritics",), ("Network",)
-ROLLOUTS = ("minibatches", "sequences")
-RINGS = ("replay",)
-FRESH = ("3cs", "3ds", "2dacs", "2daca")
+ON_POLICY = Compatibility(
+    observations=("vectors", "images"),
+    agent=("Agent",),
+    storage=("minibatches", "sequences"),
+    scheme=SCHEMES,
+    reasons={"storage": "its advantages are of whole rollouts and the newest params"},
+)
+"""On-policy recipes that correct for older params."""
 
-NO_RATIOS = {"scheme": "it has no importance ratios, which rollouts of older params need"}
-IN_ORDER = {"storage": "its advantages are of whole rollouts and the newest params"}
-OF_PAIRS = {"storage": "it learns from transitions with what they led to"}
-OF_WINDOWS = {"storage": "it learns from sequences with what they led to"}
-CONTINUOUS = {"actions": "it explores with continuous noise"}
-SQUASHED = {"actions": "its actor is squashed into bounds"}
-THROUGH = {"actions": "its actor's gradient passes through the action, squashed into bounds"}
-OF_EACH = {"actions": "it has a value for each of n actions"}
-PERCEPTRONS = {"observations": "its networks are perceptrons"}
-GSDE = CONTINUOUS | PERCEPTRONS
-SQUASHED_GSDE = GSDE | {"actions": "it explores with continuous noise, squashed into bounds"}
-
-TABLE: dict[str, Compatibility] = {
-    # recipe                actions     observations  agent  storage    scheme  why not the others
-    "ppo": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, SCHEMES, IN_ORDER),
-    "impala": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, SCHEMES, IN_ORDER),
-    "a2c": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
-    "vpg": Compatibility(ANY, SEEN, ACTORS, ROLLOUTS, FRESH, NO_RATIOS | IN_ORDER),
-    "ppo_gsde": Compatibility(
-        ("continuous", "unbounded"), SEEN[:1], ("ActorCritic",), ROLLOUTS, SCHEMES, GSDE | IN_ORDER
-    ),
-    "recurrent_ppo": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),
-    "recurrent_impala": Compatibility(ANY, SEEN, RECURRENT, ("sequences",), SCHEMES, IN_ORDER),
-    "sac": Compatibility(BOUNDED, ALL_SEEN, CRITICS, RINGS, SCHEMES, SQUASHED | OF_PAIRS),
-    "sac_gsde": Compatibility(
-        ("continuous",), ("vectors", "goals"), CRITICS, RINGS, SCHEMES, SQUASHED_GSDE | OF_PAIRS
-    ),
-    "td3": Compatibility(("continuous",), ALL_SEEN, CRITICS, RINGS, SCHEMES, THROUGH | OF_PAIRS),
-    "dqn": Compatibility(("discrete",), ALL_SEEN, Q, RINGS, SCHEMES, OF_EACH | OF_PAIRS),
-    "double_dqn": Compatibility(("discrete",), ALL_SEEN, Q, RINGS, SCHEMES, OF_EACH | OF_PAIRS),
-    "r2d2": Compatibility(
-        ("discrete",), SEEN, ("RecurrentQ",), RINGS, SCHEMES, OF_EACH | OF_WINDOWS
-    ),
-}
+OFF_POLICY = Compatibility(
+    observations=("vectors", "images", "goals"),
+    agent=("ActorCritics",),
+    storage=("replay",),
+    scheme=SCHEMES,
+    reasons={"storage": "it learns from transitions with what they led to"},
+)
+"""Recipes that learn from a replay."""
 
 
-def check_env(recipe: str, env: Env) -> None:
+def check_env(recipe: str, compatible: Compatibility, env: Env) -> None:
     """Refuses an environment whose observations or actions a recipe does not support.
+
+    Args:
+        recipe: name of the recipe.
+        compatible: what the recipe supports.
+        env: where it is to learn.
 
     Raises:
         NotImplementedError: if no recipe supports them.
         ValueError: if other recipes do.
     """
     kind, actions = env.observation_spec.kind, env.action_spec.kind
-    compatible = compatible_of(recipe)
     check_compatible(recipe, compatible, repr(env), actions=actions, observations=kind)
 
 
-def check_agent(recipe: str, agent: Any) -> None:
+def check_agent(recipe: str, compatible: Compatibility, agent: Any) -> None:
     """Refuses an agent of a class that a recipe does not support.
 
+    Args:
+        recipe: name of the recipe.
+        compatible: what the recipe supports.
+        agent: to be checked.
+
     Raises:
-        ValueError: if the class is not in the recipe's row of the table.
+        ValueError: if the recipe does not support agents of this class.
     """
-    check_compatible(recipe, compatible_of(recipe), agent=type(agent).__name__)
+    check_compatible(recipe, compatible, agent=type(agent).__name__)
 
 
 def check_fit(
@@ -114,8 +97,3 @@ def check_fit(
                     f"{tuple(output.shape)}; for {env.action_space} of {env.name} they are "
                     f"{(2, *shape)}"
                 )
-
-
-def compatible_of(recipe: str) -> Compatibility:
-    """A recipe's row of the table; for a recipe without one, everything is compatible."""
-    return TABLE.get(recipe, Compatibility())

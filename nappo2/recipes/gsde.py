@@ -21,9 +21,27 @@ from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.agents import vector_view, with_vector_view
-from nappo2.recipes.fit import check_env
+from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.stages import Recipe
+from nappo2.stages import Compatibility, Recipe
+
+NOISE = {
+    "actions": "it explores with continuous noise",
+    "observations": "its networks are perceptrons",
+}
+SQUASHED = {"actions": "it explores with continuous noise, squashed into bounds"}
+PPO_COMPATIBLE = ON_POLICY._replace(
+    actions=("continuous", "unbounded"),
+    observations=("vectors",),
+    agent=("ActorCritic",),
+    reasons={**ON_POLICY.reasons, **NOISE},
+)
+SAC_COMPATIBLE = OFF_POLICY._replace(
+    actions=("continuous",),
+    observations=("vectors", "goals"),
+    reasons={**OFF_POLICY.reasons, **NOISE, **SQUASHED},
+)
 
 
 @checked
@@ -73,14 +91,44 @@ class GsdeSAC(SAC):
     learn_features: bool = True
 
 
-@recipe
+PPO_PRESETS = {
+    "pendulum": Preset(
+        "*Pendulum-v1",
+        4,
+        100_000,
+        GsdePPO(
+            num_steps=1024,
+            num_epochs=10,
+            learning_rate=1e-3,
+            gamma=0.9,
+            lambda_=0.95,
+            clip_eps=0.2,
+            hidden=(64, 64),
+            normalize=False,
+            initial_log_std=0.0,
+        ),
+        "rl-zoo3",
+    ),
+    "ant": Preset("AntBulletEnv-v0", 16, 2_000_000, GsdePPO(initial_log_std=-1.0), "rl-zoo3"),
+    "bullet": Preset(
+        "*BulletEnv-v0",
+        16,
+        2_000_000,
+        GsdePPO(),
+        "rl-zoo3 for HalfCheetah; for Hopper and Walker2D without its falling clip_eps",
+    ),
+    "default": Preset("*", 16, 2_000_000, GsdePPO(), "rl-zoo3 for PyBullet"),
+}
+
+
+@recipe(PPO_COMPATIBLE, PPO_PRESETS)
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     """``ppo`` with gSDE: its ReLU actor explores by a random matrix of its last features.
 
     Raises:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
-    c, (num_features, size) = config, _shape(env, "ppo_gsde", config.hidden)
+    c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
     inputs = env.observation_spec.size
     actor = state_dependent_actor(
         _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
@@ -93,7 +141,33 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
 
 
-@recipe
+SAC_PRESETS = {
+    "pendulum": Preset(
+        "*Pendulum-v1",
+        1,
+        20_000,
+        GsdeSAC(
+            capacity=20_000,
+            start_steps=1_000,
+            learning_rate=1e-3,
+            hidden=(64, 64),
+            learn_features=False,  # as it was measured
+        ),
+        "measured here on one seed",
+    ),
+    "bullet": Preset(
+        "*BulletEnv-v0",
+        1,
+        1_000_000,
+        GsdeSAC(),
+        "rl-zoo3 for HalfCheetah and Ant; for Hopper and Walker2D without its falling "
+        "learning rate",
+    ),
+    "default": Preset("*", 1, 1_000_000, GsdeSAC(), "rl-zoo3 for PyBullet"),
+}
+
+
+@recipe(SAC_COMPATIBLE, SAC_PRESETS)
 def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     """``sac`` with gSDE: its actor explores by a random matrix of its last features.
 
@@ -102,7 +176,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     Raises:
         ValueError: if actions are not continuous.
     """
-    c, (num_features, size) = config, _shape(env, "sac_gsde", config.hidden)
+    c, (num_features, size) = config, _shape(env, "sac_gsde", SAC_COMPATIBLE, config.hidden)
     inputs = env.observation_spec.size
     actor = state_dependent_actor(
         _torso(inputs, c.hidden),
@@ -123,8 +197,10 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     return sac(env, c, agent=without_features, policy=policy).replace(name="sac_gsde")
 
 
-def _shape(env: Env, name: str, hidden: tuple[int, ...]) -> tuple[int, int]:
-    check_env(name, env)
+def _shape(
+    env: Env, name: str, compatible: Compatibility, hidden: tuple[int, ...]
+) -> tuple[int, int]:
+    check_env(name, compatible, env)
     if not hidden:
         raise ValueError(
             f"{name} needs a hidden layer, of whose features it makes noise; hidden is ()"

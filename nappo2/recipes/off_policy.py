@@ -11,7 +11,6 @@ from nappo2.envs import Env
 from nappo2.networks import ActorCritics
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
-from nappo2.recipes.fit import compatible_of
 from nappo2.stages import Recipe, Target, all_due, to_device
 from nappo2.stages import replay as uniform
 from nappo2.stages.recipe import fitting
@@ -63,7 +62,6 @@ def off_policy(
         all_batches=compose(batches(1), all_due()) if replay is uniform else None,
         target=Target(c.target_step_size, target_delay),
         jit=c.jit,
-        compatible=compatible_of(name),
         **pieces,
     )
     return fitting(whole)

@@ -1,8 +1,8 @@
 """On-policy recipes in general, and the decorator of all functions that make recipes."""
 
-from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Protocol
 
 import torch
 from tensordict import TensorDict
@@ -15,33 +15,52 @@ from nappo2.networks import Agent
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy, sampler_of, stochastic_with_log_prob
-from nappo2.recipes.fit import check_fit, compatible_of
-from nappo2.stages import Recipe, to_device
+from nappo2.recipes.fit import check_fit
+from nappo2.recipes.presets import Preset, preset_matching
+from nappo2.stages import Compatibility, Recipe, to_device
 from nappo2.stages.learning.feeds import feed_of
 from nappo2.stages.recipe import fitting
 
 
-def recipe(make_recipe: Callable[..., Recipe]) -> Callable[..., Recipe]:
-    """Checks the arguments of a recipe, and makes an environment of an id, as many as the preset has."""
-    checked_recipe = checked(make_recipe)
+class RecipeMaker(Protocol):
+    """A function ``(env, config) -> Recipe`` that ``recipe`` decorates.
 
-    @wraps(make_recipe)
-    def decorated(*args, **kwargs):
-        environments = partial(_environments, make_recipe.__name__)
-        if "env" in kwargs:
-            return checked_recipe(*args, **kwargs | {"env": environments(kwargs["env"])})
-        return checked_recipe(*map(environments, args[:1]), *args[1:], **kwargs)
+    Attributes:
+        compatible: actions, observations, agents, storage and schemes that it supports.
+        presets: by name, with a ``default``.
+    """
 
-    decorated.is_maker = True
-    return decorated
+    compatible: Compatibility
+    presets: Mapping[str, Preset]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Recipe:
+        """Makes the recipe, after a check of the arguments."""
 
 
-def _environments(name: str, env: Env | str) -> Env:
-    if not isinstance(env, str):
-        return env
-    from nappo2.recipes.presets import preset_for
+def recipe(
+    compatible: Compatibility, presets: Mapping[str, Preset]
+) -> Callable[[Callable[..., Recipe]], RecipeMaker]:
+    """Decorates a function that makes a recipe: checks arguments, and makes environments of an id.
 
-    return make(env, preset_for(name, env).num_envs)
+    An id stands for as many environments as the preset for it has.
+    """
+
+    def environments(env):
+        return make(env, preset_matching(presets, env).num_envs) if isinstance(env, str) else env
+
+    def decorate(make_recipe):
+        checked_recipe = checked(make_recipe)
+
+        @wraps(make_recipe)
+        def decorated(*args, **kwargs):
+            if "env" in kwargs:
+                return checked_recipe(*args, **kwargs | {"env": environments(kwargs["env"])})
+            return checked_recipe(*map(environments, args[:1]), *args[1:], **kwargs)
+
+        decorated.is_maker, decorated.compatible, decorated.presets = True, compatible, presets
+        return decorated
+
+    return decorate
 
 
 @checked
@@ -88,7 +107,6 @@ def on_policy(
         batches=feed.batches(num_epochs, num_minibatches),
         all_batches=feed.all_batches(num_epochs, num_minibatches),
         prepare=compose(to_device(), prepare),
-        compatible=compatible_of(name),
         **pieces,
     )
     return fitting(whole)

@@ -19,15 +19,39 @@ from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.agents import with_spread, with_vector_view
-from nappo2.recipes.fit import check_env
+from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe
 
 MakeCell = Callable[[int, int], Cell]
 """``(inputs, size) -> Cell``, such as ``gru`` and ``lstm``."""
 
+COMPATIBLE = ON_POLICY._replace(agent=("RecurrentActorCritic",), storage=("sequences",))
 
-@recipe
+
+PPO_PRESETS = {
+    "cartpole": Preset(
+        "*CartPole-v1",
+        8,
+        300_000,
+        PPO(
+            num_steps=64,
+            num_epochs=10,
+            num_minibatches=1,
+            learning_rate=1e-3,
+            gamma=0.98,
+            lambda_=0.9,
+        ),
+        "measured here, without velocities",
+    ),
+    "default": Preset(
+        "*", 8, 1_000_000, PPO(num_steps=128, num_minibatches=4), "not measured here"
+    ),
+}
+
+
+@recipe(COMPATIBLE, PPO_PRESETS)
 def recurrent_ppo(
     env: Env,
     config: PPO = PPO(num_steps=128, num_minibatches=4),
@@ -50,12 +74,20 @@ def recurrent_ppo(
         ValueError: if the minibatches do not divide the environments, or ``hidden`` has fewer than
             two sizes.
     """
-    check_env("recurrent_ppo", env)
+    check_env("recurrent_ppo", COMPATIBLE, env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return ppo(env, config, agent=agent, dist=dist).replace(name="recurrent_ppo")
 
 
-@recipe
+IMPALA_PRESETS = {
+    "cartpole": Preset(
+        "*CartPole-v1", 8, 300_000, Impala(normalize=True), "measured here, without velocities"
+    ),
+    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured here"),
+}
+
+
+@recipe(COMPATIBLE, IMPALA_PRESETS)
 def recurrent_impala(
     env: Env,
     config: Impala = Impala(),
@@ -77,7 +109,7 @@ def recurrent_impala(
     Raises:
         ValueError: if ``hidden`` has fewer than two sizes.
     """
-    check_env("recurrent_impala", env)
+    check_env("recurrent_impala", COMPATIBLE, env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return impala(env, config, agent=agent, dist=dist).replace(name="recurrent_impala")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from nappo2 import SAC, Recipe, compose, envs, losses, noise, sac
-from nappo2.recipes._sac import soft_perceptrons
+from nappo2.recipes.agents import soft_perceptrons
 from nappo2.stages import all_due
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nappo2 import Learner, Pipeline, envs, prioritized_replay, scheme
 from nappo2 import recipes as a
-from nappo2.recipes.presets import PRESETS
+from nappo2.recipes import PRESETS
 from nappo2.schemes.seven import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of

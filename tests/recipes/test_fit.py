@@ -20,9 +20,8 @@ from nappo2 import (
     scheme,
     vpg,
 )
-from nappo2.recipes import RECIPES
-from nappo2.recipes.fit import TABLE
-from nappo2.recipes.presets import PRESETS
+from nappo2.recipes import PRESETS, RECIPES
+from nappo2.recipes.table import TABLE
 from nappo2.schemes import SCHEMES
 from nappo2.stages.recipe import Recipe, batches_of
 from tests.makers.recipes import quick

@@ -1,0 +1,72 @@
+"""All recipes by name, with what they support and their presets."""
+
+from collections.abc import Mapping
+
+from nappo2.checks import checked, suggestion
+from nappo2.recipes._a2c import a2c, vpg
+from nappo2.recipes._dqn import double_dqn, dqn
+from nappo2.recipes._impala import impala
+from nappo2.recipes._ppo import ppo
+from nappo2.recipes._r2d2 import r2d2
+from nappo2.recipes._sac import sac
+from nappo2.recipes._td3 import td3
+from nappo2.recipes.gsde import ppo_gsde, sac_gsde
+from nappo2.recipes.presets import Preset, preset_matching
+from nappo2.recipes.recipe import RecipeMaker
+from nappo2.recipes.recurrent import recurrent_impala, recurrent_ppo
+
+RECIPES: dict[str, RecipeMaker] = {
+    "ppo": ppo,
+    "impala": impala,
+    "a2c": a2c,
+    "vpg": vpg,
+    "sac": sac,
+    "td3": td3,
+    "dqn": dqn,
+    "double_dqn": double_dqn,
+    "ppo_gsde": ppo_gsde,
+    "sac_gsde": sac_gsde,
+    "recurrent_ppo": recurrent_ppo,
+    "recurrent_impala": recurrent_impala,
+    "r2d2": r2d2,
+}
+"""The recipes by name: ``(env, config) -> Recipe``."""
+
+TABLE = {name: maker.compatible for name, maker in RECIPES.items()}
+"""What each recipe supports, by its name."""
+
+PRESETS = {name: maker.presets for name, maker in RECIPES.items()}
+"""Presets by recipe and name."""
+
+
+@checked
+def preset(algorithm: str, name: str) -> Preset:
+    """The named preset of a recipe.
+
+    Raises:
+        ValueError: if there is no such recipe or preset.
+    """
+    presets = _presets_of(algorithm)
+    if name not in presets:
+        raise ValueError(
+            f"{algorithm} has no preset {name!r}; there is {suggestion(name, presets)}"
+        )
+    return presets[name]
+
+
+@checked
+def preset_for(algorithm: str, env_id: str) -> Preset:
+    """The first preset of a recipe for environments of this id, or else its default.
+
+    Raises:
+        ValueError: if there is no such recipe.
+    """
+    return preset_matching(_presets_of(algorithm), env_id)
+
+
+def _presets_of(algorithm: str) -> Mapping[str, Preset]:
+    if algorithm not in PRESETS:
+        raise ValueError(
+            f"no recipe is called {algorithm!r}; there is {suggestion(algorithm, PRESETS)}"
+        )
+    return PRESETS[algorithm]
