@@ -274,11 +274,28 @@ def pipeline_of(options: Train, recipe):
     from nappo2.schemes.seven import TAKES
 
     if options.backend == "ray":
-        on = on_ray(deadline=options.deadline, num_gpus=0.5 * options.device.startswith("cuda"))
+        on = on_ray(deadline=options.deadline, num_gpus=gpu_share(options))
     else:
         on = serial
     given = vars(options) | {"on": on}
     return scheme(options.scheme, recipe, **{name: given[name] for name in TAKES[options.scheme]})
+
+
+def gpu_share(options: Train) -> float:
+    """How much of a GPU each worker on ray has: all share those of this machine, one at most each.
+
+    In da2cs none has any, as workers only collect, on the CPU.
+    """
+    import torch
+
+    from nappo2.schemes.seven import TAKES
+
+    if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
+        return 0.0
+    kinds = [name for name in ("collectors", "learners") if name in TAKES[options.scheme]]
+    num_workers = sum(getattr(options, name) for name in kinds)
+    share = min(1.0, torch.cuda.device_count() / num_workers)
+    return math.floor(10_000 * share) / 10_000  # as finely as Ray counts
 
 
 def _name(algorithm: str, options: Train) -> str:

@@ -36,7 +36,8 @@ def check_params(params: Any, like: Params) -> Params:
     """
     if not isinstance(params, TensorDict) or set(params.keys()) != set(like.keys()):
         raise ValueError(f"its params are {type(params).__name__}, not a TensorDict of {BRANCHES}")
-    odd = [name for name in params.keys() if type(params[name]) is not type(like[name])]
+    trees = [{name for name in p.keys() if isinstance(p[name], TensorDict)} for p in (params, like)]
+    odd = sorted(trees[0] ^ trees[1])
     if odd:
         raise ValueError(f"the {odd[0]} of its params is {type(params[odd[0]]).__name__}")
     ours, theirs = _shapes(like), _shapes(params)

@@ -11,17 +11,18 @@ Compiled code is not pretended.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Thread
 from typing import Any
 from unittest import mock
 
 import torch
+from tensordict import TensorDict
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter, tree_map
 
 CUDA, META, CPU = torch.device("cuda", 0), torch.device("meta"), torch.device("cpu")
 
@@ -84,22 +85,47 @@ class OnCuda(Tensor):
 
 def computed(func: Any, args: tuple, kwargs: dict) -> Any:
     """What an operation gives, on the device where CUDA would leave it."""
-    tensors = [x for x in tree_iter((args, kwargs)) if isinstance(x, Tensor)]
+    tensors = [x for x in parts((args, kwargs)) if isinstance(x, Tensor)]
     there = [isinstance(x, OnCuda) for x in tensors]
     device = kwargs.get("device")
     on_cuda = any(there) if device is None else device.type == "meta"
     if not on_cuda and not any(there):
         return func(*args, **kwargs)
-    name = func.overloadpacket.__name__
-    if torch.Tag.inplace_view in func.tags:
-        raise NotImplementedError(f"{name} is not pretended")
-    check_devices(name, args, kwargs, tensors)
+    check_devices(name_of(func), args, tensors)
     check_generators(on_cuda, args, kwargs)
     if device is not None:
         kwargs = kwargs | {"device": CPU}
-    result = func(*tree_map(numbers_of, args), **tree_map(numbers_of, kwargs))
+    result = func(*mapped(numbers_of, args), **mapped(numbers_of, kwargs))
     given = {id(numbers_of(x)): x for x in tensors}
-    return tree_map(lambda x: _placed(x, given, on_cuda), result)
+    return mapped(lambda x: _placed(x, given, on_cuda), result)
+
+
+@cache
+def name_of(func: Any) -> str:
+    """The name of an operation.
+
+    Raises:
+        NotImplementedError: for one that changes the shape of its argument.
+    """
+    if torch.Tag.inplace_view in func.tags:
+        raise NotImplementedError(f"{func} is not pretended")
+    return func.overloadpacket.__name__
+
+
+def mapped(fn: Callable, x: Any) -> Any:
+    """``fn`` of what is in tuples, lists and dictionaries: torch's own takes longer than what it maps."""
+    if isinstance(x, (tuple, list)):
+        return type(x)([mapped(fn, part) for part in x])
+    return {key: mapped(fn, part) for key, part in x.items()} if type(x) is dict else fn(x)
+
+
+def parts(x: Any) -> Iterator[Any]:
+    """What is in tuples, lists and dictionaries."""
+    if isinstance(x, (tuple, list, dict)):
+        for part in x.values() if isinstance(x, dict) else x:
+            yield from parts(part)
+    else:
+        yield x
 
 
 def numbers_of(x: Any) -> Any:
@@ -114,7 +140,7 @@ def _placed(x: Any, given: dict, on_cuda: bool) -> Any:
     return OnCuda(x) if on_cuda else x
 
 
-def check_devices(name: str, args: tuple, kwargs: dict, tensors: list[Tensor]) -> None:
+def check_devices(name: str, args: tuple, tensors: list[Tensor]) -> None:
     """Refuses tensors of two devices, as CUDA's operations do.
 
     Raises:
@@ -136,7 +162,7 @@ def check_devices(name: str, args: tuple, kwargs: dict, tensors: list[Tensor]) -
 
 def _only_rate(name: str, args: tuple) -> bool:
     """Whether all but the learning rate of torch's fused Adam is on the GPU."""
-    lists = (x for x in tree_iter(args) if isinstance(x, Tensor))
+    lists = (x for x in parts(args) if isinstance(x, Tensor))
     return name == "_fused_adam_" and all(isinstance(x, OnCuda) for x in lists)
 
 
@@ -162,7 +188,7 @@ def check_generators(on_cuda: bool, args: tuple, kwargs: dict) -> None:
     Raises:
         RuntimeError: as torch's own.
     """
-    given = any(isinstance(x, torch.Generator) for x in tree_iter((args, kwargs)))
+    given = any(isinstance(x, torch.Generator) for x in parts((args, kwargs)))
     if on_cuda and given:
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
 
@@ -193,13 +219,14 @@ class _Functions(TorchFunctionMode):
         if others := [kind for kind in types if not issubclass(kind, Tensor)]:
             with self:  # a TensorDict's own
                 return others[0].__torch_function__(func, types, args, kwargs)
+        if func is torch.device:
+            return func(*args, **kwargs)
         if func in MADE_OF_DATA and "device" in kwargs:
             made = func(*args, **kwargs | {"device": None})
             return made if kwargs["device"] is None else made.to(below(kwargs["device"]))
         if func == Tensor.cuda:
             return args[0].to(META)
-        result = func(*tree_map(below, args), **tree_map(below, kwargs))
-        return CUDA if isinstance(result, torch.device) and result.type == "meta" else result
+        return mapped(above, func(*mapped(below, args), **mapped(below, kwargs)))
 
 
 def below(x: Any) -> Any:
@@ -215,6 +242,11 @@ def below(x: Any) -> Any:
     if x.index:
         raise RuntimeError("CUDA error: invalid device ordinal")
     return META
+
+
+def above(x: Any) -> Any:
+    """A device of C++ as Python is told; all else as it is."""
+    return CUDA if isinstance(x, torch.device) and x.type == "meta" else x
 
 
 @contextmanager
@@ -242,11 +274,8 @@ def places(tree: Any) -> set[str]:
 
 def leaves(tree: Any) -> Iterator[Tensor]:
     """The tensors of a tree of tuples, lists, dictionaries and TensorDicts."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif hasattr(tree, "values"):
-        for part in tree.values():
-            yield from leaves(part)
-    elif isinstance(tree, (tuple, list)):
-        for part in tree:
-            yield from leaves(part)
+    for part in parts(tree):
+        if isinstance(part, Tensor):
+            yield part
+        elif isinstance(part, TensorDict):
+            yield from part.values(True, True)

@@ -62,7 +62,7 @@ class Actor(Worker):
         listen_on_loopback(not port)
         try:
             distributed.init_process_group(
-                "nccl" if self.device == "cuda" else "gloo",
+                group_backend(self.device, assigned_gpus()),
                 store=distributed.TCPStore(name, port)
                 if port
                 else distributed.FileStore(name, size),
@@ -145,18 +145,29 @@ class Actor(Worker):
 
     def _gather(self, x: torch.Tensor) -> list[torch.Tensor]:
         """What all workers of the group pass, in their order."""
-        parts = [torch.empty_like(x) for _ in range(distributed.get_world_size())]
+        sent = x.contiguous() if distributed.get_backend() == "nccl" else x.cpu().contiguous()
+        parts = [torch.empty_like(sent) for _ in range(distributed.get_world_size())]
         self.gathering = True
         try:
-            distributed.all_gather(parts, x.contiguous())
+            distributed.all_gather(parts, sent)
         except RuntimeError as error:
             raise Parted(f"another worker of the group was lost: {error}") from error
         finally:
             self.gathering = False
-        return parts
+        return [part.to(x.device) for part in parts]
 
 
 RemoteActor = ray.remote(concurrency_groups={"control": 1})(Actor)
+
+
+def assigned_gpus() -> float:
+    """How many GPUs, or how much of one, this actor has."""
+    return ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0)
+
+
+def group_backend(device: str, gpus: float) -> str:
+    """NCCL where each worker has a GPU; it refuses those that share one, which gather on the CPU."""
+    return "nccl" if device == "cuda" and gpus >= 1 else "gloo"
 
 
 def listen_on_loopback(alone: bool) -> None:
