@@ -1,4 +1,8 @@
-"""Where workers are: a record of functions, and the one that has them in this process."""
+"""Where workers are: the record ``Backend``, and ``serial``, which has them in this process.
+
+A step of a cut calls ``put`` once, ``call`` for each worker, then ``wait`` and ``get``; ``spawn`` and
+``stop`` begin and end workers, ``ask`` and ``regroup`` read and change their states between steps.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -48,7 +52,7 @@ class Backend(NamedTuple):
 
     @staticmethod
     def of(value: Any) -> Any:
-        """The words serial and ray stand for ``serial`` and ``on_ray()``; all else for itself.
+        """Makes ``serial`` and ``on_ray()`` of the words serial and ray; returns any other value as it is.
 
         Raises:
             ValueError: for another word.
@@ -65,10 +69,10 @@ class Backend(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """What became of a call whose worker is to be replaced.
+    """Answer of a call whose worker is to be replaced.
 
     Attributes:
-        error: why.
+        error: the reason.
         died: whether its process is gone; otherwise it raised ``error``.
     """
 
@@ -81,13 +85,28 @@ class Parted(RuntimeError):
 
 
 class Worker:
-    """Remembers the state of a pipeline from step to step."""
+    """A pipeline and its state, from step to step."""
 
     def start(self, pipeline: Pipeline, params: Any, seed: int) -> "Worker":
+        """Begins a pipeline.
+
+        Args:
+            pipeline: what stands left of the cut.
+            params: the first ones.
+            seed: of this worker.
+
+        Returns:
+            The worker itself.
+        """
         self.pipeline, self.state = pipeline, pipeline.init(params, seed)
         return self
 
     def step(self, params: Any) -> tuple:
+        """Takes a step of the pipeline: ``(item, report)``.
+
+        Raises:
+            Interrupted: if it is broken off; what has changed for good is kept.
+        """
         try:
             self.state, *result = self.pipeline.step(params, self.state)
         except Interrupted as interrupt:
@@ -96,16 +115,17 @@ class Worker:
         return tuple(result)
 
     def close(self) -> None:
-        """Ends what the state holds: simulators, and workers of its own."""
+        """Ends what the state holds: simulators, and the workers of inner cuts."""
         close_state(self.pipeline, self.state)
 
     def ask(self, fn: Callable) -> Any:
+        """Calls ``fn: (pipeline, state) -> (pipeline, state, result)``, and returns the result."""
         self.pipeline, self.state, result = fn(self.pipeline, self.state)
         return result
 
 
 class Call:
-    """A step of a worker in this process, which is taken when its result is wanted."""
+    """A pending step of a worker in this process; it is taken when ``get`` wants its result."""
 
     def __init__(self, worker: Worker, params: Any):
         self.worker, self.params, self.share = worker, params, None
@@ -115,14 +135,14 @@ class Call:
         outer = current_stop()
         stop = outer._replace(each_rollout=self.each_rollout)
         if self.share is not None:
-            asked = lambda share: share >= self.share or outer.interrupted()
-            stop = stop._replace(asked=asked, arrived=lambda: None)
+            stops = lambda share: share >= self.share or outer.interrupted()
+            stop = stop._replace(asked=stops, arrived=lambda: None)
         with stopped_by(stop):
             return self.worker.step(self.params)
 
 
 def reduces(pipeline: Pipeline) -> bool:
-    """Whether the workers of a cut of ``pipeline`` meet within a step."""
+    """Tests whether the workers of a cut behind ``pipeline`` meet in ``all_reduce`` within a step."""
     return any(stage.reduces for stage in pipeline.stages)
 
 
@@ -132,8 +152,8 @@ def _preempt(calls, share):
 
 
 def _get(calls):
-    meet = len(calls) > 1 and all(reduces(call.worker.pipeline) for call in calls)
-    return in_turns(calls) if meet else [call() for call in calls]
+    grouped = len(calls) > 1 and all(reduces(call.worker.pipeline) for call in calls)
+    return in_turns(calls) if grouped else [call() for call in calls]
 
 
 def _spawn(pipeline, params, seeds, arrivals):

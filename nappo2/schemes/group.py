@@ -1,4 +1,7 @@
-"""Workers that meet within a step: how ``all_reduce`` gathers, and how one process takes turns."""
+"""Workers that meet within a step: how ``all_reduce`` gathers, and how one process takes turns.
+
+Each worker of a cut runs in its own thread or process, and finds its group in a context variable.
+"""
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
@@ -11,11 +14,11 @@ from torch import Tensor
 
 
 class Group(NamedTuple):
-    """The workers of a cut, as one of them sees them.
+    """The workers of a cut, as one of them meets them.
 
     Attributes:
-        gather: of what each of them passes, all, in the order of the workers.
-        size: how many there are.
+        gather: ``tensor -> tensors``: those that all workers pass, in the order of the workers.
+        size: number of workers.
     """
 
     gather: Callable[[Tensor], list[Tensor]]
@@ -27,58 +30,63 @@ _group: ContextVar[Group] = ContextVar("group", default=_alone)
 
 
 def group() -> Group:
-    """The workers of the enclosing cut: the one thing that ``all_reduce`` knows of it."""
+    """The group of this worker: all that ``all_reduce`` knows of the enclosing cut."""
     return _group.get()
 
 
 def enter(group: Group) -> None:
-    """Makes this thread one of ``group``."""
+    """Puts this thread into ``group``."""
     _group.set(group)
 
 
 def in_turns(fns: Sequence[Callable[[], Any]]) -> list:
-    """Results of ``fns``, each run up to where it gathers, then the next one."""
+    """Results of ``fns``, each run up to where it gathers, then the next one.
+
+    Raises:
+        RuntimeError: if some of them gather more often than others.
+        BaseException: the first error of one of them.
+    """
     resume = [_coroutine(fn, len(fns)) for fn in fns]
     answers: list = [None] * len(fns)
     while True:
-        said = [go(answer) for go, answer in zip(resume, answers, strict=True)]
-        kinds = {kind for kind, _ in said}
-        errors = [value for kind, value in said if kind == "raised"]
+        events = [go(answer) for go, answer in zip(resume, answers, strict=True)]
+        kinds, values = zip(*events, strict=True)
+        errors = [value for kind, value in events if kind == "raised"]
         if errors:
-            for go, (kind, _) in zip(resume, said, strict=True):
-                if kind == "asks":
+            for go, kind in zip(resume, kinds, strict=True):
+                if kind == "gathers":
                     go(errors[0])  # so that no thread waits for an answer forever
             raise errors[0]
-        if kinds == {"returned"}:
-            return [value for _, value in said]
-        if kinds != {"asks"}:
+        if set(kinds) == {"returned"}:
+            return list(values)
+        if set(kinds) != {"gathers"}:
             raise RuntimeError("some workers of a cut reduce more often than others")
-        answers = [[value for _, value in said]] * len(fns)
+        answers = [list(values)] * len(fns)
 
 
 def _coroutine(fn: Callable, size: int) -> Callable:
-    """A function that runs ``fn`` up to its next question or its end; the thread is only its stack."""
-    to, back = SimpleQueue(), SimpleQueue()
+    """A function that runs ``fn`` up to its next gather, or to its end; the thread is only its stack."""
+    answers, events = SimpleQueue(), SimpleQueue()
 
-    def ask(x):
-        back.put(("asks", x))
-        answer = to.get()
+    def gather(x):
+        events.put(("gathers", x))
+        answer = answers.get()
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
     def body():
-        to.get()
+        answers.get()
         torch.set_num_threads(torch.get_num_threads())  # or its first backward costs 3 ms
-        enter(Group(ask, size))
+        enter(Group(gather, size))
         try:
-            back.put(("returned", fn()))
+            events.put(("returned", fn()))
         except BaseException as error:
-            back.put(("raised", error))
+            events.put(("raised", error))
 
     def go(answer):
-        to.put(answer)
-        return back.get()
+        answers.put(answer)
+        return events.get()
 
     Thread(target=copy_context().run, args=[body], daemon=True).start()
     return go

@@ -1,4 +1,7 @@
-"""What comes out of a cut: the items of its workers, joined to one."""
+"""How a cut merges the items of its workers.
+
+Rollouts [T, B] are joined along B, gradients and params [] averaged.
+"""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -29,7 +32,7 @@ def merge(items: Sequence[TensorDict]) -> TensorDict:
 
 
 def average(leaves: Sequence[Tensor]) -> Tensor:
-    """What is equal stays (a mean would round it), floats are averaged, of integers the largest counts."""
+    """Averages leaves [...]: equal ones are kept exactly, floats averaged, integers maximised."""
     if all(torch.equal(leaf, leaves[0]) for leaf in leaves[1:]):
         return leaves[0]
     if leaves[0].is_floating_point():
@@ -38,7 +41,7 @@ def average(leaves: Sequence[Tensor]) -> Tensor:
 
 
 def averaged_gradients(items: Sequence[TensorDict]) -> TensorDict:
-    """The mean gradient, weighted by samples; of versions the oldest, as its lag is the largest."""
+    """The mean gradient, weighted by samples, with the oldest version, whose lag is the largest."""
     weights, samples = zip(*((item["weights"], item["samples"]) for item in items), strict=True)
     return TensorDict(
         weights=weighted_sum(weights, samples) / weighted_size(samples),
@@ -47,22 +50,22 @@ def averaged_gradients(items: Sequence[TensorDict]) -> TensorDict:
     )
 
 
-def weighted_sum(parts: Sequence[Tensor], samples: Sequence[Tensor]) -> Tensor:
-    """The sum of parts; where amounts differ, each times its samples."""
+def weighted_sum(grads: Sequence[Tensor], samples: Sequence[Tensor]) -> Tensor:
+    """The sum of gradients [P], each times its samples [] unless all have as many."""
     if all(torch.equal(n, samples[0]) for n in samples[1:]):
-        return reduce(torch.add, parts)  # unrounded, so that equal amounts are a plain mean
-    return reduce(torch.add, [part * n for part, n in zip(parts, samples, strict=True)])
+        return reduce(torch.add, grads)  # unrounded, so that equal amounts are a plain mean
+    return reduce(torch.add, [x * n for x, n in zip(grads, samples, strict=True)])
 
 
 def weighted_size(samples: Sequence[Tensor]) -> Tensor | int:
-    """What ``weighted_sum`` is divided by."""
+    """The divisor of ``weighted_sum``: the number of gradients, or of all samples []."""
     if all(torch.equal(n, samples[0]) for n in samples[1:]):
         return len(samples)
     return reduce(torch.add, samples)
 
 
 def padded(rollouts: Sequence[TensorDict]) -> list[TensorDict]:
-    """Rollouts [T, B] of one length: shorter ones are truncated at their true end, padded and masked."""
+    """Rollouts [T, B], padded to one length: shorter ones are truncated where they end, and masked."""
     longest = max(len(rollout) for rollout in rollouts)
     if not any(valid(rollout) is not None or len(rollout) < longest for rollout in rollouts):
         return list(rollouts)
@@ -74,14 +77,14 @@ def _padded(rollout: TensorDict, missing: int) -> TensorDict:
     if not missing:
         return rollout
     rollout["next"] = _truncated(rollout["next"])
-    nothing = rollout[-1:].expand(missing, *rollout.batch_size[1:]).clone()
-    nothing["mask"] = torch.zeros_like(nothing["mask"])
-    return torch.cat([rollout, nothing])
+    padding = rollout[-1:].expand(missing, *rollout.batch_size[1:]).clone()
+    padding["mask"] = torch.zeros_like(padding["mask"])
+    return torch.cat([rollout, padding])
 
 
-def _truncated(reached: TensorDict) -> TensorDict:
+def _truncated(transition: TensorDict) -> TensorDict:
     """A copy whose episodes end at its last row, though its states still have a value there."""
-    flags = {key: reached[key].clone() for key in ("truncated", "done")}
-    flags["truncated"][-1] = ~reached["terminated"][-1]
+    flags = {key: transition[key].clone() for key in ("truncated", "done")}
+    flags["truncated"][-1] = ~transition["terminated"][-1]
     flags["done"][-1] = True
-    return reached.copy().update(flags)
+    return transition.copy().update(flags)

@@ -1,4 +1,7 @@
-"""What can be sent to a worker: looked at before one is started."""
+"""Checks that a pipeline can be sent to workers, before one is started.
+
+If it cannot, or is too large, the path to the attribute that is to blame is named.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +12,16 @@ MEGABYTE = 1_000_000
 def check_picklable(
     thing: Any, name: str, dumps: Callable[[Any], bytes], limit: int = MEGABYTE
 ) -> bytes:
-    """The pickle of ``thing``.
+    """Pickles ``thing``.
+
+    Args:
+        thing: such as a pipeline.
+        name: what the message calls it.
+        dumps: pickles it.
+        limit: of the pickle, in bytes.
+
+    Returns:
+        The pickle.
 
     Raises:
         ValueError: if it cannot be pickled, or takes more than ``limit`` bytes; names the
@@ -28,7 +40,10 @@ def check_picklable(
     return data
 
 
-def pickled(thing, dumps):
+def pickled(
+    thing: Any, dumps: Callable[[Any], bytes]
+) -> tuple[bytes, None] | tuple[None, Exception]:
+    """The pickle of ``thing`` and None, or None and the error."""
     try:
         return dumps(thing), None
     except Exception as error:  # pickling runs code of anybody
@@ -36,18 +51,28 @@ def pickled(thing, dumps):
 
 
 def blame(thing: Any, path: str, bad: Callable[[Any], bool]) -> str:
-    """The path to the innermost part of ``thing`` that is ``bad``."""
-    seen = {id(thing)}
+    """Finds the innermost part of ``thing`` that is ``bad``.
+
+    Args:
+        thing: whose ``parts`` are searched.
+        path: what the message calls it.
+        bad: tests a part.
+
+    Returns:
+        The path to the part, such as ``pipeline.step.args[2].lock``.
+    """
+    visited = {id(thing)}
     while True:
-        found = next(((n, x) for n, x in parts(thing) if id(x) not in seen and bad(x)), None)
-        if found is None:
+        inner = ((n, x) for n, x in parts(thing) if id(x) not in visited and bad(x))
+        name, part = next(inner, (None, None))
+        if name is None:
             return path
-        path, thing = path + found[0], found[1]
-        seen.add(id(thing))
+        path, thing = path + name, part
+        visited.add(id(thing))
 
 
 def parts(thing: Any) -> Iterator[tuple[str, Any]]:
-    """What a thing is made of: fields, items, attributes, and what a function has closed over."""
+    """The parts of a thing with their paths: fields, items, attributes, and what a function closes over."""
     if isinstance(thing, tuple):
         names = getattr(thing, "_fields", range(len(thing)))
         yield from (
@@ -74,7 +99,5 @@ def _captured(function: Callable) -> Iterator[tuple[str, Any]]:
         except ValueError:  # not filled yet
             continue
     if getattr(function, "__module__", None) == "__main__":
-        known = function.__globals__
-        yield from (
-            (f".{name}", known[name]) for name in function.__code__.co_names if name in known
-        )
+        names, values = function.__code__.co_names, function.__globals__
+        yield from ((f".{name}", values[name]) for name in names if name in values)

@@ -1,4 +1,7 @@
-"""The reduction of a decentralised update."""
+"""The reduction of a decentralised update: workers of a cut average their gradients within a step.
+
+Gradient, samples and moments travel as one vector, so that one gather is enough.
+"""
 
 import torch
 from tensordict import TensorDict
@@ -23,16 +26,17 @@ def all_reduce() -> Transform:
     def transform(source):
         def step(params, state):
             state, grads, report = source.step(params, state)
-            members = group()
-            if members.size == 1:
+            workers = group()
+            if workers.size == 1:
                 return state, grads, report
             if is_empty(grads):  # it meets the others, and adds nothing
                 grads = no_gradient(params)
             with broken_off_after(state):
-                gathered = members.gather(packed(params, grads, report))
-            found = [unpacked(vector, params, grads) for vector in gathered]
-            mean = averaged_gradients([grads for grads, _ in found])
-            total = {name: sum(moments[name] for _, moments in found) for name in found[0][1]}
+                vectors = workers.gather(packed(params, grads, report))
+            unpacked_vectors = [unpacked(vector, params, grads) for vector in vectors]
+            all_grads, all_moments = zip(*unpacked_vectors, strict=True)
+            mean = averaged_gradients(all_grads)
+            total = {name: sum(moments[name] for moments in all_moments) for name in all_moments[0]}
             mean = mean if mean["samples"] else TensorDict(batch_size=[0])
             return state, mean, report._replace(moments=report.moments | total)
 
@@ -42,13 +46,22 @@ def all_reduce() -> Transform:
 
 
 def no_gradient(params: Params) -> TensorDict:
-    """The gradient of no samples."""
+    """A gradient of no samples, which adds nothing to a mean."""
     weights = torch.zeros_like(ravel(params["weights"])[0])
     return TensorDict(weights=weights, version=params["version"], samples=torch.tensor(0))
 
 
 def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:
-    """Gradient, samples and moments (0 where the report has none) as one float32 vector, bit by bit."""
+    """Packs a gradient for ``gather``.
+
+    Args:
+        params: whose normalizer says which moments there are.
+        grads: ``weights`` [P] float32 and ``samples`` [].
+        report: whose moments are packed; 0 where it has none.
+
+    Returns:
+        A vector float32, whose last part has the bits of float64 numbers: samples and moments.
+    """
     moments = [
         torch.as_tensor(report.moments.get(name, torch.zeros_like(zeros)))
         for name, zeros in counted(params).items()
@@ -59,20 +72,27 @@ def packed(params: Params, grads: TensorDict, report: Report) -> Tensor:
 
 
 def unpacked(vector: Tensor, params: Params, grads: TensorDict) -> tuple[TensorDict, dict]:
-    """What ``packed`` has put together."""
-    size, names = len(grads["weights"]), counted(params)
+    """Takes apart what ``packed`` put together.
+
+    Args:
+        vector: of ``packed``, [n] float32.
+        params: whose normalizer says which moments there are.
+        grads: of this worker, for the size and the version.
+
+    Returns:
+        The gradient, and moments [3, ...] float64 by their names.
+    """
+    size, zeros = len(grads["weights"]), counted(params)
     weights, rest = vector[:size], vector[size:].clone().view(torch.float64)
-    samples, *parts = rest.split([1, *(x.numel() for x in names.values())])
-    shaped = {
-        name: part.view(x.shape) for (name, x), part in zip(names.items(), parts, strict=True)
+    samples, *parts = rest.split([1, *(x.numel() for x in zeros.values())])
+    moments = {
+        name: part.view(x.shape) for (name, x), part in zip(zeros.items(), parts, strict=True)
     }
-    return (
-        TensorDict(weights=weights, version=grads["version"], samples=samples[0].long()),
-        shaped,
-    )
+    grads = TensorDict(weights=weights, version=grads["version"], samples=samples[0].long())
+    return grads, moments
 
 
 def counted(params: Params) -> dict[str, Tensor]:
-    """The moments that are counted."""
+    """The moments [3, ...] in the normalizer, by their names; frozen statistics have none."""
     statistics = params["normalizer"].items()
     return {name: x["moments"] for name, x in statistics if "moments" in x.keys()}

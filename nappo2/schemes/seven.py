@@ -45,7 +45,18 @@ def decentralised_update(
     recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
-    """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357)."""
+    """3ds: replicas of everything, which average their gradients (DD-PPO, https://arxiv.org/abs/1911.00357).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        learners: number of workers that compute gradients.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        wait_for: number of learners that a step waits for; None for all.
+        preempt: share of a rollout with which the others stop then; None if all finish.
+
+    Returns:
+        A pipeline of params.
+    """
     _check("3ds", recipe)
     replica = _learner(collect_of(recipe), recipe, learners) | all_reduce() | update_of(recipe)
     return replica | workers(learners, wait_for, preempt=preempt, on=on, name="learners")
@@ -56,7 +67,18 @@ def synchronous_gradients(
     recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
-    """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server)."""
+    """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        learners: number of workers that compute gradients.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        wait_for: number of learners that a step waits for; None for all.
+        preempt: share of a rollout with which the others stop then; None if all finish.
+
+    Returns:
+        A pipeline of params.
+    """
     _check("2dacs", recipe)
     cut = workers(learners, wait_for, preempt=preempt, on=on, name="learners")
     return _learner(collect_of(recipe), recipe, learners) | cut | update_of(recipe)
@@ -64,7 +86,16 @@ def synchronous_gradients(
 
 @checked
 def asynchronous_gradients(recipe: Recipe, learners: int, *, on: Backend = serial) -> Pipeline:
-    """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783)."""
+    """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        learners: number of workers that compute gradients.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+
+    Returns:
+        A pipeline of params.
+    """
     _check("2daca", recipe)
     cut = workers(learners, 1, on=on, name="learners")
     return _learner(collect_of(recipe), recipe, learners) | cut | update_of(recipe)
@@ -74,7 +105,17 @@ def asynchronous_gradients(recipe: Recipe, learners: int, *, on: Backend = seria
 def asynchronous_collection(
     recipe: Recipe, collectors: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
-    """da2cs: a central learner of whichever rollout comes first (IMPALA, https://arxiv.org/abs/1802.01561)."""
+    """da2cs: a central learner takes rollouts as they arrive (IMPALA, https://arxiv.org/abs/1802.01561).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        collectors: number of workers that collect.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        ahead: how many rollouts a collector may begin before its last one was taken.
+
+    Returns:
+        A pipeline of params.
+    """
     _check("da2cs", recipe)
     return _collected(recipe, collectors, on, ahead) | recipe.prepare | learn_of(recipe)
 
@@ -83,7 +124,18 @@ def asynchronous_collection(
 def asynchronous_collection_synchronous_gradients(
     recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
-    """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid)."""
+    """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        collectors: number of workers that collect in all, shared evenly by the learners.
+        learners: number of workers that compute gradients.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        ahead: how many rollouts a collector may begin before its last one was taken.
+
+    Returns:
+        A pipeline of params.
+    """
     each = shared(collectors, learners)
     _check("dadacs", recipe)
     line = _learner(_collected(recipe, each, on, ahead), recipe, learners)
@@ -94,7 +146,18 @@ def asynchronous_collection_synchronous_gradients(
 def asynchronous_collection_and_gradients(
     recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
-    """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila)."""
+    """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila).
+
+    Args:
+        recipe: such as ``ppo(env)``.
+        collectors: number of workers that collect in all, shared evenly by the learners.
+        learners: number of workers that compute gradients.
+        on: where the workers are: ``serial``, or ``on_ray()``.
+        ahead: how many rollouts a collector may begin before its last one was taken.
+
+    Returns:
+        A pipeline of params.
+    """
     each = shared(collectors, learners)
     _check("dadaca", recipe)
     line = _learner(_collected(recipe, each, on, ahead), recipe, learners)
@@ -115,7 +178,7 @@ def _collected(recipe: Recipe, collectors: int, on: Backend, ahead: int) -> Pipe
 
 
 def shared(collectors: int, learners: int) -> int:
-    """How many collectors each learner has, of so many in all: at least one."""
+    """Number of collectors of each learner, at least one; warns if they cannot be shared evenly."""
     positive(collectors=collectors, learners=learners)
     each = max(1, collectors // learners)
     if each * learners != collectors:
@@ -136,10 +199,10 @@ TAKES = {
     "dadacs": ("collectors", "learners", "on", "ahead"),
     "dadaca": ("collectors", "learners", "on", "ahead"),
 }
-"""Which arguments mean something, by scheme."""
+"""The arguments of each scheme."""
 
 
-def check_taken(name: str, given: Iterable[str]) -> None:
+def check_taken(name: str, arguments: Iterable[str]) -> None:
     """Refuses arguments that would change nothing.
 
     Raises:
@@ -147,13 +210,13 @@ def check_taken(name: str, given: Iterable[str]) -> None:
     """
     if name not in TAKES:
         raise ValueError(f"no scheme is called {name!r}; there are {suggestion(name, SCHEMES)}")
-    for argument in given:
+    for argument in arguments:
         if argument not in TAKES[name]:
-            taken = ", ".join(TAKES[name])
-            what = (
-                f"it takes {taken}" if taken else "it runs in one process, and takes none of these"
+            known = ", ".join(TAKES[name])
+            remedy = (
+                f"it takes {known}" if known else "it runs in one process, and takes none of these"
             )
-            raise ValueError(f"the scheme {name} takes no {argument}; {what}")
+            raise ValueError(f"the scheme {name} takes no {argument}; {remedy}")
 
 
 @checked
@@ -168,10 +231,10 @@ def scheme(
     wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:
-    """The named scheme of a recipe.
+    """Builds the training scheme of a recipe by its name.
 
     Args:
-        name: one of the seven.
+        name: one of the seven, such as "da2cs".
         recipe: such as ``ppo(env)``.
         collectors: how many there are in all, 2 by default, where collection has a cut of its
             own; learners share them evenly.
@@ -181,18 +244,20 @@ def scheme(
         wait_for: in 3ds and 2dacs: of how many learners a step waits for.
         preempt: in 3ds and 2dacs: the share of a rollout with which the others stop then.
 
+    Returns:
+        A pipeline of params.
+
     Raises:
         ValueError: if there is no such scheme, it does not go with the recipe, or an argument is
             given that it does not take.
     """
     defaults = {"on": serial, "ahead": 0}
-    given = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
-    given |= {"wait_for": wait_for, "preempt": preempt}
-    given = {key: x for key, x in given.items() if x is not None and x != defaults.get(key)}
-    check_taken(name, given)
-    given |= {
-        key: 2 for key in ("collectors", "learners") if key in TAKES[name] and key not in given
-    }
+    options = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
+    options |= {"wait_for": wait_for, "preempt": preempt}
+    options = {key: x for key, x in options.items() if x is not None and x != defaults.get(key)}
+    check_taken(name, options)
+    counts = [key for key in ("collectors", "learners") if key in TAKES[name]]
+    options = dict.fromkeys(counts, 2) | options
     _check(name, recipe)
     make = {
         "3cs": central,
@@ -203,4 +268,4 @@ def scheme(
         "dadacs": asynchronous_collection_synchronous_gradients,
         "dadaca": asynchronous_collection_and_gradients,
     }[name]
-    return make(recipe, **given)
+    return make(recipe, **options)

@@ -1,7 +1,7 @@
-"""How trees of tensors cross from process to process: as numpy arrays, which Ray keeps in shared memory.
+"""Trees of tensors between processes, as numpy arrays, which Ray keeps in shared memory.
 
-A TensorDict travels several times as fast so. What arrives is shared with whoever else received
-it, and must be treated as immutable.
+A TensorDict travels several times as fast so. Arrays that arrive are shared with other receivers, and
+must be treated as immutable.
 """
 
 import warnings
@@ -37,7 +37,7 @@ class Vector(NamedTuple):
 
 
 def pack(tree: Any) -> Any:
-    """The same tree with arrays for tensors and parcels for TensorDicts."""
+    """The same tree with arrays for tensors and ``Transfer`` for TensorDicts."""
     return trees.map(_packed, tree)
 
 
@@ -51,7 +51,7 @@ def _packed(leaf: Any) -> Any:
 
 
 def unpack(tree: Any) -> Any:
-    """What ``pack`` was given; arrays become tensors that look at the same memory."""
+    """The tree that was packed; tensors share memory with the arrays."""
     return trees.map(_unpacked, tree, is_leaf=lambda node: isinstance(node, (Transfer, Vector)))
 
 
@@ -67,14 +67,14 @@ def _unpacked(leaf: Any) -> Any:
 
 
 def pack_params(params: Params) -> Transfer:
-    """Params, whose weights and targets travel as one vector each."""
-    found = pack(params.exclude("weights", "target"))
+    """Packs params, whose weights and targets travel as one vector each."""
+    transfer = pack(params.exclude("weights", "target"))
     for name in ("weights", "target"):
         if len(params[name].keys()):
-            found.leaves[name] = _vector(params[name])
+            transfer.leaves[name] = _vector(params[name])
         else:
-            found.leaves[name] = Transfer((), {})
-    return found
+            transfer.leaves[name] = Transfer((), {})
+    return transfer
 
 
 def _vector(weights: TensorDict) -> Vector:

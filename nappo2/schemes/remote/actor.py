@@ -1,4 +1,8 @@
-"""A worker in a process of its own."""
+"""The Ray actor: a worker in a process of its own.
+
+Params and results travel as arrays (``transfer``), the pipeline as a pickle. ``all_reduce`` meets the other
+workers in a process group of torch.distributed.
+"""
 
 import os
 import socket
@@ -27,15 +31,15 @@ class Actor(Worker):
         torch.set_num_threads(1)
         keep_freed_memory()
         self.arrivals, self.device, self.seconds = arrivals, device, seconds
-        self.calls, self.asked, self.rounds, self.error = 0, None, 0, None
+        self.calls, self.preempted, self.rounds, self.error = 0, None, 0, None  # call, share
         self.gathering, self.store = False, None
 
     def node(self) -> str:
-        """The machine this is on."""
+        """Ray's name of the machine that this runs on."""
         return ray.get_runtime_context().get_node_id()
 
     def meet(self, nodes: Sequence[str]) -> tuple[str, int]:
-        """Opens the store in which a group on these nodes meets: ``(path, 0)`` or ``(host, port)``.
+        """Opens the store where a group on these nodes meets: ``(path, 0)`` or ``(host, port)``.
 
         On one machine it is a file in a folder that only this user can enter, and no socket.
         """
@@ -54,7 +58,16 @@ class Actor(Worker):
         return host, port
 
     def join(self, place: tuple[str, int], rank: int, size: int) -> None:
-        """Makes this one of a process group, which is left first if it is in one already."""
+        """Joins a process group, after leaving the one before.
+
+        Args:
+            place: the store, as ``meet`` gives it.
+            rank: of this worker.
+            size: of the group.
+
+        Raises:
+            Parted: if another worker was lost meanwhile.
+        """
         if distributed.is_initialized():
             distributed.destroy_process_group()
         distributed.distributed_c10d._world.group_count = 0  # which counts groups that failed, too
@@ -75,13 +88,24 @@ class Actor(Worker):
         self.rounds = 0
 
     def start(self, pipeline: bytes, params: Any, seed: int) -> None:
+        """Begins a pickled pipeline.
+
+        Args:
+            pipeline: its pickle.
+            params: packed.
+            seed: of this worker.
+
+        Raises:
+            Exception: of the pipeline; later calls raise it again.
+        """
         try:
             super().start(cloudpickle.loads(pipeline), self._received(params), seed)
         except Exception as error:
-            self.error = error  # what it is asked next fails by this, and not by what it lacks
+            self.error = error  # later calls raise this, and not that there is no pipeline
             raise
 
     def step(self, params: Any, each_rollout: bool = False) -> Any:
+        """Takes a step with packed params: ``(item, report)``, packed."""
         self._check()
         self.calls += 1
         if distributed.is_initialized():
@@ -95,24 +119,25 @@ class Actor(Worker):
             raise
 
     def ask(self, fn: bytes) -> Any:
+        """Calls a pickled ``fn`` as ``Worker.ask`` does; its result is packed."""
         self._check()
         return pack(super().ask(cloudpickle.loads(fn)))
 
     @ray.method(concurrency_group="control")
     def preempt(self, call: int, share: float) -> None:
-        """Has that call stop collecting, from another thread; later calls go on."""
-        self.asked = (call, share)
+        """Lets a call stop collecting with a share of its rollout, from another thread; later calls go on."""
+        self.preempted = (call, share)
 
     @ray.method(concurrency_group="control")
     def waits(self) -> bool:
-        """Whether this waits for the others of its group, from another thread."""
+        """Whether this worker waits for the others of its group, from another thread."""
         return self.gathering
 
     def _received(self, params: Any) -> Any:
-        found = unpack(params)
+        params = unpack(params)
         if self.device == "cpu":
-            return found  # to(), which rebuilds the tree, would take longer than unpack
-        return found.to(self.device)
+            return params  # to(), which rebuilds the tree, would take longer than unpack
+        return params.to(self.device)
 
     def _check(self) -> None:
         if self.error is not None:
@@ -121,18 +146,20 @@ class Actor(Worker):
     def _stop(self) -> Stop:
         call = self.calls
 
-        def asked(share):
-            return self.asked is not None and self.asked[0] == call and share >= self.asked[1]
+        def stops(share):
+            return self.preempted is not None and (
+                self.preempted[0] == call and share >= self.preempted[1]
+            )
 
         if self.arrivals and distributed.is_initialized():
-            return self._arrivals(asked)
-        return Stop(asked, lambda: None)
+            return self._arrivals(stops)
+        return Stop(stops, lambda: None)
 
     def _arrivals(self, preempted: Callable[[float], bool]) -> Stop:
         """In a group: stop when enough others are at the end of their rollouts."""
         store, (enough, least) = distributed.distributed_c10d._get_default_store(), self.arrivals
 
-        def asked(share):
+        def stops(share):
             enough_arrived = share >= least and store.check([f"enough-{self.rounds}"])
             return enough_arrived or preempted(share)
 
@@ -141,7 +168,7 @@ class Actor(Worker):
                 store.set(f"enough-{self.rounds}", "")
             self.rounds += 1
 
-        return Stop(asked, arrived)
+        return Stop(stops, arrived)
 
     def _gather(self, x: torch.Tensor) -> list[torch.Tensor]:
         """What all workers of the group pass, in their order."""
@@ -171,7 +198,7 @@ def group_backend(device: str, gpus: float) -> str:
 
 
 def listen_on_loopback(alone: bool) -> None:
-    """Has groups of one machine listen on the loopback, and not where the host's name leads."""
+    """Lets a group of one machine listen on the loopback, and not at the address of the host's name."""
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
     for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         if alone:

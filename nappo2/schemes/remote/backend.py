@@ -1,4 +1,4 @@
-"""The backend of Ray actors."""
+"""``on_ray``: the backend whose workers are Ray actors."""
 
 from functools import partial
 from time import monotonic
@@ -43,13 +43,16 @@ def on_ray(
     end with the process that started them.
 
     Args:
-        num_cpus, num_gpus, resources, scheduling_strategy, runtime_env: of each actor, as Ray has
-            them. With GPUs, actors compute there.
+        num_cpus, num_gpus, resources, scheduling_strategy, runtime_env: of each actor, as in Ray.
+            With GPUs, actors compute there.
         deadline: seconds after which a step is given up and its worker replaced.
         group_deadline: the same for a reduction in 3ds.
         max_restarts: how often in a row a worker is replaced.
         max_megabytes: what a pipeline may take when it is sent to a worker.
         logs: whether to show what workers print; only if Ray is started here.
+
+    Returns:
+        The backend, for ``workers(..., on=...)`` and ``scheme(..., on=...)``.
 
     Raises:
         ValueError: where workers are made, if the pipeline cannot be sent to them; it names the
@@ -76,15 +79,15 @@ def on_ray(
         )
         find_place(needs, actors_of(pipeline, len(seeds)), logs)
         make = RemoteActor.options(**options)
-        meets = reduces(pipeline)
-        staff = [Handle(make.remote(arrivals, device, group_deadline), meets) for _ in seeds]
-        if meets and len(seeds) > 1:
-            for lost in filter(None, met(staff)):
+        grouped = reduces(pipeline)
+        handles = [Handle(make.remote(arrivals, device, group_deadline), grouped) for _ in seeds]
+        if grouped and len(seeds) > 1:
+            for lost in filter(None, join_group(handles)):
                 raise lost.error
-        handle = put(params)
-        for worker, seed in zip(staff, seeds, strict=True):
-            worker.actor.start.remote(data, handle, seed)
-        return staff
+        params_ref = put(params)
+        for worker, seed in zip(handles, seeds, strict=True):
+            worker.actor.start.remote(data, params_ref, seed)
+        return handles
 
     def put(params):
         if not ray.is_initialized():  # or ray.put would start another, of which nobody knows
@@ -94,11 +97,11 @@ def on_ray(
             )
         return ray.put(pack_params(params))
 
-    def met(staff):
-        """Has workers meet: for each None, or why it is lost."""
+    def join_group(handles):
+        """Lets workers meet: for each None, or ``Lost``."""
         late = TimeoutError("a worker did not meet the others of its group in time")
-        seconds, size = START_SECONDS + group_deadline, len(staff)
-        actors = [worker.actor for worker in staff]
+        seconds, size = START_SECONDS + group_deadline, len(handles)
+        actors = [worker.actor for worker in handles]
         for _ in range(2):  # while some start, others may be lost
             nodes = answers([actor.node.remote() for actor in actors], actors, seconds, late)
             if any(isinstance(node, Lost) for node in nodes):
@@ -109,32 +112,32 @@ def on_ray(
         joined = [actor.join.remote(place, i, size) for i, actor in enumerate(actors)]
         return answers(joined, actors, seconds, late, patience=JOIN_SECONDS)
 
-    def regroup(staff, fns):
-        if any(lost := met(staff)):
+    def regroup(handles, fns):
+        if any(lost := join_group(handles)):
             return lost
         late = TimeoutError(f"a worker did not begin anew within {START_SECONDS + deadline:g} s")
-        asked = [
-            w.actor.ask.remote(cloudpickle.dumps(fn)) for w, fn in zip(staff, fns, strict=True)
+        actors = [worker.actor for worker in handles]
+        refs = [
+            actor.ask.remote(cloudpickle.dumps(fn)) for actor, fn in zip(actors, fns, strict=True)
         ]
-        actors = [worker.actor for worker in staff]
-        return answers(asked, actors, START_SECONDS + deadline, late)
+        return answers(refs, actors, START_SECONDS + deadline, late)
 
-    def call(worker, handle):
+    def call(worker, params_ref):
         worker.calls += 1
         begin = monotonic() + START_SECONDS * (worker.calls == 1)
         return Ref(
-            worker.actor.step.remote(handle, current_stop().each_rollout),
+            worker.actor.step.remote(params_ref, current_stop().each_rollout),
             worker.actor,
             worker.calls,
             begin,
-            worker.meets,
+            worker.grouped,
         )
 
     def ask(worker, fn, seconds=None):
-        asked = worker.actor.ask.remote(cloudpickle.dumps(fn))
+        ref = worker.actor.ask.remote(cloudpickle.dumps(fn))
         if seconds is not None:
-            return answer(asked, worker.actor, seconds)
-        return answer(asked, worker.actor, START_SECONDS + deadline, check_interrupt)
+            return answer(ref, worker.actor, seconds)
+        return answer(ref, worker.actor, START_SECONDS + deadline, check_interrupt)
 
     def preempt(refs, share):
         for ref in refs:
@@ -152,7 +155,7 @@ def on_ray(
         wait,
         get=partial(get, deadline=deadline),
         regroup=regroup,
-        stop=lambda staff: [ray.kill(worker.actor) for worker in staff],
+        stop=lambda handles: [ray.kill(worker.actor) for worker in handles],
         max_restarts=max_restarts,
         remote=True,
     )

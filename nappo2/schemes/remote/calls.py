@@ -1,6 +1,6 @@
-"""Calls of actors: which are ready, what they gave, and which are lost.
+"""Calls of actors: which are ready, what they returned, and which are lost.
 
-Ray waits in C++, where no signal is heard: so one waits for a tenth of a second at a time.
+Ray waits in C++, where no signal is heard: so these functions wait a tenth of a second at a time.
 """
 
 import logging
@@ -24,24 +24,33 @@ WAITS_SECONDS = 1.0  # in which an actor says whether it waits for the others of
 
 
 class Ref(NamedTuple):
-    """A call on its way."""
+    """A pending call of an actor."""
 
     object: ray.ObjectRef
     actor: Any
     call: int
     since: float  # by time.monotonic, when the deadline begins to count
-    meets: bool  # whether it may have to wait for the calls of others
+    grouped: bool  # whether it may have to wait for the calls of others
 
 
 class Handle:
-    """An actor, and how many steps it was called for."""
+    """An actor, the number of its steps, and whether it is one of a group."""
 
-    def __init__(self, actor: Any, meets: bool):
-        self.actor, self.calls, self.meets = actor, 0, meets
+    def __init__(self, actor: Any, grouped: bool):
+        self.actor, self.calls, self.grouped = actor, 0, grouped
 
 
 def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
-    """The first ``num`` calls to be ready or overdue, in call order, so that sums are reproducible."""
+    """Waits for the first calls to be ready or overdue.
+
+    Args:
+        refs: pending calls, in order of the calls.
+        num: how many are wanted.
+        deadline: seconds after which a call is overdue, from the end of the one before it.
+
+    Returns:
+        At most ``num`` calls, in order of the calls, so that sums are reproducible.
+    """
     by_object = {ref.object: ref for ref in refs}
     calls = {ref.actor: 0 for ref in refs}
     ends = {}
@@ -54,7 +63,7 @@ def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
         seconds = min(left, SLICE_SECONDS)
         ready, _ = ray.wait(list(by_object), num_returns=num, timeout=seconds, fetch_local=False)
         late = [ref for ref in refs if monotonic() >= ends[ref] and ref.object not in ready]
-        waiting = [ref for ref in late if ref.meets and waits(ref.actor)]
+        waiting = [ref for ref in late if ref.grouped and waits(ref.actor)]
         ends |= {ref: ends[ref] + deadline for ref in waiting}  # the one it waits for is overdue
         overdue = [ref.object for ref in late if ref not in waiting]
         chosen = {*ready, *overdue}
@@ -66,7 +75,7 @@ def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
 
 
 def waits(actor: Any) -> bool:
-    """Whether an actor waits for the others of its group."""
+    """Asks an actor whether it waits for the others of its group."""
     try:
         return ray.get(actor.waits.remote(), timeout=WAITS_SECONDS)
     except RayError:
@@ -74,13 +83,13 @@ def waits(actor: Any) -> bool:
 
 
 def get(refs: list[Ref], deadline: float) -> list:
-    """What the calls gave, or why they are lost."""
+    """The results of ready calls, or ``Lost``."""
     late = TimeoutError(f"a step took more than {deadline} s")
     return [result(ref.object, late) for ref in refs]
 
 
 def result(ref: ray.ObjectRef, late: Exception) -> Any:
-    """What a call gave, or why it is lost."""
+    """The result of a call, or ``Lost``: ``late`` if it is not ready."""
     ready, _ = ray.wait([ref], timeout=0, fetch_local=False)  # it may be on another node
     if not ready:
         return Lost(late, died=True)
@@ -101,19 +110,22 @@ def answers(
     late: Exception,
     patience: float = math.inf,
 ) -> list:
-    """What all of these calls gave, or why they are lost.
+    """Waits for all of these calls.
 
     Args:
         refs: the calls.
-        actors: who was called.
-        seconds: in which they are answered.
-        late: why those that do not answer are lost.
-        patience: seconds in which the others answer once one is lost, if they may wait for it.
+        actors: the actors that were called.
+        seconds: in which they are to answer.
+        late: the error of those that do not.
+        patience: seconds in which the others are to answer once one is lost, if they may wait for it.
+
+    Returns:
+        For each call its result, or ``Lost``.
     """
     end, pending, slow = monotonic() + seconds, list(refs), Slow(actors)
     while pending and monotonic() < end:
         check_interrupt()
-        slow.say_once()
+        slow.warn_once()
         ready, pending = ray.wait(pending, timeout=SLICE_SECONDS, fetch_local=False)
         if any(isinstance(result(ref, late), Lost) for ref in ready):
             end = min(end, monotonic() + patience)
@@ -123,7 +135,16 @@ def answers(
 def answer(
     ref: ray.ObjectRef, actor: Any, seconds: float, check: Callable[[], None] = lambda: None
 ) -> Any:
-    """What a call gave, for which ``check`` is called while there is no answer.
+    """Waits for the result of a call.
+
+    Args:
+        ref: the call.
+        actor: the actor that was called.
+        seconds: in which it is to answer; fewer once the run is interrupted.
+        check: called while there is no answer, to break off.
+
+    Returns:
+        The result.
 
     Raises:
         TimeoutError: if there is none within ``seconds``.
@@ -141,18 +162,19 @@ def answer(
                     f"a worker did not answer within {seconds:g} s{reason}"
                 ) from None
             check()
-            slow.say_once()
+            slow.warn_once()
             if current_stop().interrupted() and not hurried:
                 end, hurried = min(end, monotonic() + HURRY_SECONDS), True
 
 
 class Slow:
-    """Says once of actors that do not answer for long that they have no process yet, if so."""
+    """Warns once of actors that do not answer for long because they have no process yet."""
 
     def __init__(self, actors: Sequence[Any]):
         self.actors, self.due = actors, monotonic() + SLOW_SECONDS
 
-    def say_once(self) -> None:
+    def warn_once(self) -> None:
+        """Warns if the time has come and some actors have no process."""
         if monotonic() >= self.due:
             self.due = math.inf
             if words := without_process(self.actors):

@@ -1,4 +1,4 @@
-"""Ray itself: started where it does not run, and looked at for room."""
+"""Ray itself: starts it where it does not run, finds room for actors, and ends it with the process."""
 
 import atexit
 import logging
@@ -25,7 +25,7 @@ PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is m
 
 @explained
 def actors_of(pipeline: Pipeline, num: int) -> int:
-    """How many actors ``num`` workers of a pipeline are, with those that these own."""
+    """Number of actors of ``num`` workers of a pipeline, with the workers of its inner cuts."""
     total = times = num
     for stage in reversed(pipeline.stages):
         if stage.cut is not None and stage.cut.remote:
@@ -36,7 +36,7 @@ def actors_of(pipeline: Pipeline, num: int) -> int:
 
 @contextmanager
 def loopback() -> Iterator[None]:
-    """Within, Ray starts on the loopback alone.
+    """Lets Ray start on the loopback alone, within.
 
     On Linux it replaces 127.0.0.1 by the address at which others reach the machine, and listens at
     all, unless it is told that there will be no cluster; it reads that when it is imported.
@@ -50,7 +50,12 @@ def loopback() -> Iterator[None]:
 
 
 def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> None:
-    """Starts Ray on this machine, unless it runs, and waits until it has room for so many actors.
+    """Starts Ray on this machine, unless it runs, and waits until it has room for the actors.
+
+    Args:
+        needs: resources of each actor, such as ``{"CPU": 1}``.
+        num_actors: number of actors.
+        logs: whether to show what workers print, if Ray is started here.
 
     Raises:
         RuntimeError: after 20 s, with what is needed and what there is.
@@ -75,7 +80,7 @@ def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> 
 
 
 def without_process(actors: Sequence[Any]) -> str | None:
-    """Says how many of these actors Ray has not started yet, and what is free; None if it has all."""
+    """A sentence about the actors that Ray has not started yet, and free resources; None if it has all."""
     infos = [ray._private.state.actors(actor._actor_id.hex()) for actor in actors]
     num = sum(info.get("State") in WITHOUT_PROCESS for info in infos)
     if not num:
@@ -93,7 +98,13 @@ def without_process(actors: Sequence[Any]) -> str | None:
 
 
 def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
-    """Starts Ray on the loopback, quietly, with token authentication and room for more actors."""
+    """Starts Ray on the loopback, quietly, with token authentication and room for more actors.
+
+    Args:
+        num_actors: number of actors, for a warning if there are fewer cores.
+        num_cpus: what they need in all; at least 256 are declared.
+        logs: whether to show what workers print.
+    """
     cores = os.cpu_count() or 1
     if num_actors > cores:
         warnings.warn(
@@ -113,9 +124,9 @@ def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
 
 
 def end_ray() -> None:
-    """Ends Ray when this process ends, without the two seconds that Ray itself sleeps and waits for.
+    """Ends Ray when this process ends, without the two seconds that Ray itself waits.
 
-    Nobody depends on last words of its daemons: their processes are ended, and workers with them.
+    Nothing depends on an orderly end of its daemons: their processes are killed, and workers with them.
     """
     if (node := ray._private.worker._global_node) is not None:
         kill = node.kill_all_processes

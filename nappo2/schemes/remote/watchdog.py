@@ -1,7 +1,7 @@
 """A process that outlives its parent only to end what the parent started.
 
-Ray's daemons end with the driver, as the kernel sees to. What they started in turn finds out by
-itself: a worker that is still importing looks for its node for a minute before it gives up, and
+Ray's daemons end with the driver, as the kernel sees to. Processes that they started notice it by
+themselves: a worker that is still importing looks for its node for a minute before it gives up, and
 Ray's agents report the loss to a server that is gone, for as long. So the children of a Ray of
 our own carry a mark in their environment, and when the driver is gone, whoever carries it is
 ended. An agent may have written its title over the mark, so that who was started by a carrier is
@@ -34,7 +34,7 @@ nappo2: {reason}. The checkpoints of the run are good: \
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Processes started within end with this one, however it ends; on Linux."""
+    """Ends processes that are started within when this one ends, however it ends; on Linux."""
     if not hasattr(os, "pidfd_open"):
         yield
         return
@@ -63,32 +63,32 @@ def main(parent: int, mark: str) -> None:
         watch = os.pidfd_open(parent)
         if os.getppid() == parent:
             while not select.select([watch], [], [], wait)[0]:
-                found = carriers(entry)
-                if not found and wait == CHECK_SECONDS:
+                pids = carriers(entry)
+                if not pids and wait == CHECK_SECONDS:
                     return  # Ray was shut down, and nothing is left to watch over
-                known |= children(found)
+                known |= children(pids)
                 wait = min(2 * wait, CHECK_SECONDS)  # agents are started at first
     if not ended_in_order():
         say_last_words(names(carriers(entry)))
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # whoever reads it need not wait
-    while found := [*carriers(entry), *(pid for pid, start in known & alive())]:
-        for pid in found:
+    while pids := [*carriers(entry), *(pid for pid, start in known & alive())]:
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
 
 
 def ended_in_order() -> bool:
-    """Whether the driver has come to the end of its program, by an error or without."""
+    """Tests whether the driver came to the end of its program, by an error or without."""
     os.set_blocking(sys.stdin.fileno(), False)
     with contextlib.suppress(BlockingIOError):
         return os.read(sys.stdin.fileno(), len(IN_ORDER)) == IN_ORDER
     return False
 
 
-def say_last_words(left: set[str]) -> None:
-    """Says on the driver's standard error why it may have ended, given what is left of Ray."""
-    gone = [name for name in DAEMONS if name not in left]
+def say_last_words(running: set[str]) -> None:
+    """Writes to the driver's standard error why it may have ended, by which daemons are running."""
+    gone = [name for name in DAEMONS if name not in running]
     reason = "the process was ended from outside"
     if gone:
         reason = f"the process was ended, as Ray ends it when its {' and '.join(gone)} is gone"
@@ -98,35 +98,35 @@ def say_last_words(left: set[str]) -> None:
 
 def names(pids: list[int]) -> set[str]:
     """The names of the programs that these processes run."""
-    found = set()
+    programs = set()
     for pid in pids:
         with contextlib.suppress(OSError):  # gone
-            found.add(Path(f"/proc/{pid}/comm").read_text().strip())
-    return found
+            programs.add(Path(f"/proc/{pid}/comm").read_text().strip())
+    return programs
 
 
 def carriers(entry: bytes) -> list[int]:
     """The processes that have this entry in the environment they were started with."""
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone, or somebody else's
             if entry in (path / "environ").read_bytes().split(b"\0"):
-                found.append(int(path.name))
-    return found
+                pids.append(int(path.name))
+    return pids
 
 
 def children(parents: list[int]) -> set[tuple[int, int]]:
-    """Who was started by one of these: its number, and when it was started."""
+    """Processes that one of these started: number and start time."""
     return {(pid, start) for pid, start, parent in processes() if parent in parents}
 
 
 def alive() -> set[tuple[int, int]]:
-    """All processes, with when they were started, as numbers are used again."""
+    """All processes: number and start time, as numbers are used again."""
     return {(pid, start) for pid, start, _ in processes()}
 
 
 def processes() -> Iterator[tuple[int, int, int]]:
-    """The number of each process, when it was started, in ticks, and the number of its parent."""
+    """Number, start time in ticks and parent's number of each process."""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone
             state, parent, *rest = (path / "stat").read_text().rpartition(")")[2].split()
