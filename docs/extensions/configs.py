@@ -51,7 +51,7 @@ class Presets(Table):
         for preset, found in PRESETS[name].items():
             default = type(found.config)()
             changed = [
-                f"``{f.name}={configs.shown(getattr(found.config, f.name))}``"
+                f"``{f.name}={configs.as_text(getattr(found.config, f.name))}``"
                 for f in fields(default)
                 if getattr(found.config, f.name) != getattr(default, f.name)
             ]

@@ -1,4 +1,4 @@
-"""The command line: ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``. Each command has a file."""
+"""The command line, ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``, with a file per command."""
 
 import os
 import signal
@@ -30,13 +30,13 @@ standard output is one JSON object. Ctrl-C once ends it with what was learnt so 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; bad input is one sentence on the standard error, and exit code 2."""
+    """Runs a command; a wrong input prints one sentence on the standard error and exits with code 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         try:
             code = _run(argv)
         finally:
-            sys.stdout.flush()  # here, where a reader that went away is noticed
+            sys.stdout.flush()  # raises here if the reader of a pipe has gone
     except (ValueError, NotImplementedError, ImportError) as error:
         print(f"nappo2: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""``nappo2 eval``."""
+"""``nappo2 eval``: plays full episodes with a trained agent."""
 
 import json
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class Eval:
     """Evaluates the agent of a run, always with its most probable action.
 
     Attributes:
-        run: the directory that it left.
-        env: in which it acts; by default that of the run, unless it is of a module to be imported.
-        episodes: to play, in full.
+        run: the directory of the run.
+        env: by default that of the run, unless it is of a module to be imported.
+        episodes: number of full episodes.
         seed: of the episodes.
-        num_envs: in which they are played.
+        num_envs: number of environments that are played at once.
     """
 
     run: tyro.conf.Positional[Path]
@@ -27,20 +27,20 @@ class Eval:
 
 
 def run(argv: list[str]) -> int:
-    """Prints one JSON object."""
-    from nappo2.cli.saved import env_id, rebuilt, saved
+    """Evaluates an agent and prints one JSON object."""
+    from nappo2.cli.saved import env_id, load_agent_run, make_agent
     from nappo2.runs.evaluate import evaluate
 
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
-    found = saved(options.run)
-    name = env_id(found.described, options.env, options.run)
-    env, recipe = rebuilt(found, name, options.num_envs)
-    result = evaluate(env, recipe.greedy, found.params, options.episodes, options.seed)
+    saved_run = load_agent_run(options.run)
+    name = env_id(saved_run.description, options.env, options.run)
+    env, recipe = make_agent(saved_run, name, options.num_envs)
+    result = evaluate(env, recipe.greedy, saved_run.params, options.episodes, options.seed)
     numbers = {
         "mean_return": result.returns.mean().item(),
         "std_return": result.returns.std(correction=0).item(),
         "mean_length": result.lengths.mean().item(),
     }
-    said = {"run": str(options.run), "env": name, "episodes": options.episodes}
-    print(json.dumps(said | {name: round(x, 3) for name, x in numbers.items()}))
+    labels = {"run": str(options.run), "env": name, "episodes": options.episodes}
+    print(json.dumps(labels | {name: round(x, 3) for name, x in numbers.items()}))
     return 0

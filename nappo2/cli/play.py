@@ -1,4 +1,4 @@
-"""``nappo2 play``."""
+"""``nappo2 play``: films an episode of a trained agent, or shows it in a window."""
 
 import json
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class Play:
     """Films an episode of the agent of a run, always with its most probable action.
 
     Attributes:
-        run: the directory that it left.
-        env: in which it acts; by default that of the run, unless it is of a module to be imported.
-        output: the film; by default play.mp4 in the run's directory.
-        window: whether to show it in a window instead, while it happens.
-        steps: at most so many.
+        run: the directory of the run.
+        env: by default that of the run, unless it is of a module to be imported.
+        output: the file of the film; by default play.mp4 in the run's directory.
+        window: whether to show it in a window instead.
+        steps: at most.
         seed: of the episode.
         fps: frames per second.
     """
@@ -31,33 +31,37 @@ class Play:
 
 
 def run(argv: list[str]) -> int:
-    """Writes the film, or shows it, and prints one JSON object."""
-    from nappo2.cli.saved import env_id, rebuilt, saved
+    """Writes the film or shows the episode, and prints one JSON object.
+
+    Raises:
+        ValueError: if the environment has no pictures, or no window.
+    """
+    from nappo2.cli.saved import env_id, load_agent_run, make_agent
     from nappo2.envs import TORCH
     from nappo2.runs.evaluate import evaluate
     from nappo2.show import video
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play")
-    found = saved(options.run)
-    name = env_id(found.described, options.env, options.run)
-    drawn = name in TORCH  # which need nothing to be drawn, and have no window
+    saved_run = load_agent_run(options.run)
+    name = env_id(saved_run.description, options.env, options.run)
+    is_torch = name in TORCH  # which draw without a render mode, and have no window
 
-    def shown(render_mode):
+    def make_rendered(render_mode):
         try:
-            return rebuilt(found, name, 1, render_mode=render_mode)
+            return make_agent(saved_run, name, 1, render_mode=render_mode)
         except ValueError as error:
             raise ValueError(f"{name} cannot be shown: {error}; nappo2 eval plays it") from error
 
     if options.window:
-        if drawn:
+        if is_torch:
             raise ValueError(f"{name} has no window; without --window it is filmed")
-        env, recipe = shown("human")
-        score = evaluate(env, recipe.greedy, found.params, 1, options.seed).returns.item()
+        env, recipe = make_rendered("human")
+        score = evaluate(env, recipe.greedy, saved_run.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, recipe = rebuilt(found, name, 1) if drawn else shown("rgb_array")
-    film = video(env, recipe.greedy, found.params, options.steps, options.seed, options.fps)
+    env, recipe = make_agent(saved_run, name, 1) if is_torch else make_rendered("rgb_array")
+    film = video(env, recipe.greedy, saved_run.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
-    said = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
-    print(json.dumps(said | {"frames": film.num_frames, "ended": film.ended}))
+    labels = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
+    print(json.dumps(labels | {"frames": film.num_frames, "ended": film.ended}))
     return 0

@@ -1,4 +1,4 @@
-"""``nappo2 plot``."""
+"""``nappo2 plot``: draws learning curves of runs."""
 
 import json
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import tyro
 
 @dataclass(frozen=True)
 class Plot:
-    """Draws the learning curves of runs: of seeds of the same, the mean and a standard deviation.
+    """Draws the learning curves of runs; of several seeds the mean and a standard deviation.
 
     Attributes:
-        runs: the directories that they left.
+        runs: the directories of the runs.
         x: a column of their metrics, such as env_steps or seconds.
-        y: another one.
-        output: the picture.
+        y: another column.
+        output: the file of the picture.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -25,16 +25,20 @@ class Plot:
 
 
 def run(argv: list[str]) -> int:
-    """Writes the picture, and prints one JSON object."""
+    """Writes the picture and prints one JSON object.
+
+    Raises:
+        ValueError: if no runs are named, or there is none in a directory.
+    """
     from nappo2.show import load_run, plot
 
     options = tyro.cli(Plot, args=argv, prog="nappo2 plot")
     if not options.runs:
         raise ValueError("plot draws runs; name at least one directory that a run left")
     try:
-        found = [load_run(path) for path in options.runs]
+        runs = [load_run(path) for path in options.runs]
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
-    plot(found, options.x, options.y).save(options.output)
+    plot(runs, options.x, options.y).save(options.output)
     print(json.dumps({"runs": [str(path) for path in options.runs], "output": str(options.output)}))
     return 0

@@ -1,4 +1,4 @@
-"""``nappo2 presets``."""
+"""``nappo2 presets``: lists presets."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,35 +8,28 @@ import tyro
 
 @dataclass(frozen=True)
 class Presets:
-    """Lists the presets of a recipe, or of all: for which environments, how many steps, from where.
+    """Lists the presets of one recipe or of all, with their environments, steps and sources.
 
     Attributes:
-        algorithm: the recipe; all if none is given.
+        algorithm: the recipe; by default all.
     """
 
     algorithm: Annotated[str | None, tyro.conf.Positional] = None
 
 
 def run(argv: list[str]) -> int:
-    """Prints a table."""
+    """Prints the table of presets."""
     from nappo2.recipes import PRESETS, preset
     from nappo2.show.markup import aligned
 
     options = tyro.cli(Presets, args=argv, prog="nappo2 presets")
     if options.algorithm is not None:
-        preset(options.algorithm, "default")  # says which there are
+        preset(options.algorithm, "default")  # raises with the names of recipes
     rows = [("recipe", "preset", "env", "envs", "steps", "numbers from")]
     for algorithm in [options.algorithm] if options.algorithm else PRESETS:
         rows += [
-            (
-                algorithm,
-                name,
-                its.env or "by name only",
-                its.num_envs,
-                f"{its.total_steps:,}",
-                its.source,
-            )
-            for name, its in PRESETS[algorithm].items()
+            (algorithm, name, x.env or "by name only", x.num_envs, f"{x.total_steps:,}", x.source)
+            for name, x in PRESETS[algorithm].items()
         ]
     print("\n".join(aligned(rows)))
     return 0

@@ -1,4 +1,8 @@
-"""What people look at. Drawing anything starts no work, and heavy imports wait until they are needed."""
+"""Plots, videos, diagrams and checks.
+
+Drawing starts no work: no step is taken and no worker is asked. Heavy imports wait until they are
+needed.
+"""
 
 from nappo2.show._dashboard import dashboard
 from nappo2.show._diagram import diagram
@@ -9,10 +13,10 @@ from nappo2.show._video import Video, video
 from nappo2.show.comparison import Comparison, compare
 from nappo2.show.env_checks import check_env
 from nappo2.show.env_report import EnvReport, Finding
+from nappo2.show.picklable import PickleReport, check_picklable
 from nappo2.show.pictures import Picture
 from nappo2.show.plots import plot
 from nappo2.show.runs import SavedRun, load_run
-from nappo2.show.shipment import Shipment, check_picklable
 
 __all__ = [
     "Comparison",
@@ -20,9 +24,9 @@ __all__ = [
     "Finding",
     "First",
     "Look",
+    "PickleReport",
     "Picture",
     "SavedRun",
-    "Shipment",
     "Video",
     "check_env",
     "check_picklable",

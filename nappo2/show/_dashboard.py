@@ -1,4 +1,4 @@
-"""One picture of a run: what it learns, what it costs, and where its time goes."""
+"""The picture of a run that ``live`` shows: returns, losses, lags, speed, and where the time goes."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -6,15 +6,15 @@ from typing import Any
 
 from nappo2.runs.curve import literal, mark_events
 from nappo2.runs.metrics import Row
-from nappo2.show.pictures import COLOURS, drawn, new_figure, thousands, tidy
-from nappo2.show.runs import column
+from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
+from nappo2.show.runs import columns
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
-RECENT = 50  # rows, of which it is said where the time went
+RECENT = 50  # rows over which seconds are summed
 
 
 def dashboard(learner: Any) -> bytes:
-    """A PNG of the return with its spread, losses, lags, speed, and seconds by stage."""
+    """Draws return and spread, losses, lags, speed, and seconds by stage of a Learner as a PNG."""
     figure = new_figure((9.5, 4.6), layout=None)  # to lay out anew takes longer than to draw
     axes = figure.subplot_mosaic(
         [["return", "loss", "time"], ["return", "lag", "speed"]],
@@ -25,73 +25,86 @@ def dashboard(learner: Any) -> bytes:
         },
     )
     rows = learner.metrics
-    returns(axes["return"], rows)
-    curves(axes["loss"], rows, [n for n in names(rows) if n.endswith("loss")], "losses")
-    curves(axes["lag"], rows, [n for n in names(rows) if n.endswith("lag")], "lag (updates)")
-    curves(axes["speed"], rows, ["steps_per_second"], "env steps/s")
-    seconds(axes["time"], rows[-RECENT:])
-    return drawn(figure).png
+    draw_returns(axes["return"], rows)
+    draw_columns(
+        axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
+    )
+    draw_columns(
+        axes["lag"], rows, [n for n in column_names(rows) if n.endswith("lag")], "lag (updates)"
+    )
+    draw_columns(axes["speed"], rows, ["steps_per_second"], "env steps/s")
+    draw_seconds(axes["time"], rows[-RECENT:])
+    return as_picture(figure).png
 
 
-def names(rows: Sequence[Row]) -> list[str]:
-    """The columns of numbers that any of the rows has."""
-    found = (name for row in rows[-RECENT:] for name in row if name != "event")
-    return list(dict.fromkeys(found))
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """The columns of numbers in any of the latest rows."""
+    names = (name for row in rows[-RECENT:] for name in row if name != "event")
+    return list(dict.fromkeys(names))
 
 
-def returns(axes: Any, rows: Sequence[Row]) -> None:
-    """The mean return of the last episodes, their spread, and evaluations."""
-    steps, means = column(rows, "env_steps", "episode_return")
+def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws the mean return of the last episodes, its standard deviation, and evaluations."""
+    steps, means = columns(rows, "env_steps", "episode_return")
     axes.plot(steps, means, color=BLUE, label="mean of the last 100 episodes")
-    spread = column(rows, "env_steps", "episode_return_std")[1]
+    spread = columns(rows, "env_steps", "episode_return_std")[1]
     if len(spread) == len(means):
         low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
-        said = "one standard deviation of these"
-        axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=said)
-    tested = column(rows, "env_steps", "evaluation_return")
-    if tested[0]:
-        axes.plot(*tested, "o", color=ORANGE, label="evaluation")
+        label = "one standard deviation of these"
+        axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
+    evaluations = columns(rows, "env_steps", "evaluation_return")
+    if evaluations[0]:
+        axes.plot(*evaluations, "o", color=ORANGE, label="evaluation")
     mark_events(axes, rows)
-    tidy(axes, "episode return by env steps")
-    thousands(axes)
-    say_if_empty(axes)
+    style_axes(axes, "episode return by env steps")
+    format_thousands(axes)
+    mark_if_empty(axes)
     if steps:
         axes.legend(frameon=False, fontsize=8, loc="best")
 
 
-def curves(axes: Any, rows: Sequence[Row], wanted: Sequence[str], title: str) -> None:
-    """Some columns in one picture."""
-    for name, colour in zip(wanted, cycle(COLOURS), strict=False):
+def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: str) -> None:
+    """Draws columns over environment steps.
+
+    Args:
+        axes: of matplotlib.
+        rows: of metrics.
+        names: of the columns.
+        title: of the axes.
+    """
+    for name, colour in zip(names, cycle(COLOURS), strict=False):
         label = literal(name.removesuffix("_loss").removesuffix("_lag"))
-        axes.plot(*column(rows, "env_steps", name), color=colour, linewidth=1.2, label=label)
-    tidy(axes, title)
-    thousands(axes)
-    say_if_empty(axes)
-    if len(wanted) > 1:
+        axes.plot(*columns(rows, "env_steps", name), color=colour, linewidth=1.2, label=label)
+    style_axes(axes, title)
+    format_thousands(axes)
+    mark_if_empty(axes)
+    if len(names) > 1:
         axes.legend(frameon=False, fontsize=7, loc="best")
 
 
-def say_if_empty(axes: Any) -> None:
-    """Says so where there are no curves, instead of ticks from 0 to 1."""
+def mark_if_empty(axes: Any) -> None:
+    """Writes "nothing yet" into axes without curves, instead of ticks from 0 to 1."""
     if not any(len(line.get_xdata()) for line in axes.lines if line.get_zorder()):
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "nothing yet", ha="center", transform=axes.transAxes, fontsize=8)
 
 
-def seconds(axes: Any, rows: Sequence[Row]) -> None:
-    """Where the time goes, by stage, as the reports of these rows say."""
-    spent = {
-        name.removesuffix("_seconds"): sum(column(rows, "env_steps", name)[1])
-        for name in names(rows)
+def draw_seconds(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws the share of each stage in the seconds of some rows."""
+    seconds = {
+        name.removesuffix("_seconds"): sum(columns(rows, "env_steps", name)[1])
+        for name in column_names(rows)
         if name.endswith("_seconds")
     }
-    if "collect" in spent and "simulator" in spent:
-        spent["collect"] -= spent["simulator"]
-    most = sorted(spent, key=spent.get, reverse=True)[:6]
-    total = sum(spent.values()) or 1.0
-    axes.barh(range(len(most)), [spent[name] / total for name in most], color=GREEN, height=0.65)
-    axes.set_yticks(range(len(most)), [literal(name.replace("_", " ")) for name in most])
+    if "collect" in seconds and "simulator" in seconds:
+        seconds["collect"] -= seconds["simulator"]
+    stages = sorted(seconds, key=seconds.get, reverse=True)[:6]
+    total = sum(seconds.values()) or 1.0
+    axes.barh(
+        range(len(stages)), [seconds[name] / total for name in stages], color=GREEN, height=0.65
+    )
+    axes.set_yticks(range(len(stages)), [literal(name.replace("_", " ")) for name in stages])
     axes.invert_yaxis()
-    tidy(axes, "where the time goes")
+    style_axes(axes, "where the time goes")
     axes.tick_params(axis="y", labelsize=7)
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")

@@ -1,7 +1,7 @@
-"""A pipeline as a drawing: its line of stages, where it is cut, and how params come back.
+"""Draws pipelines as SVG: the line of stages, the cuts, and the way of params back to the workers.
 
-What stands left of a cut runs on its workers, so that a cut is drawn as a frame around all of it;
-frames nest as cuts do. Nothing is run: the drawing is made of ``pipeline.stages`` alone.
+All stages left of a cut run on its workers, so a cut is drawn as a frame around them; frames nest as
+cuts do. Nothing is run: the drawing is made of ``pipeline.stages`` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,17 @@ from typing import NamedTuple
 from nappo2.checks import checked
 from nappo2.pipeline import Pipeline, Stage
 from nappo2.show.captions import Cut, cut_of, words
-from nappo2.show.markup import MONO, SANS, element
-from nappo2.show.svg import BLUE, GREEN, GREY, ORANGE, arrow, text
+from nappo2.show.markup import (
+    BLUE,
+    GREEN,
+    GREY,
+    MONO,
+    ORANGE,
+    SANS,
+    element,
+    svg_arrow,
+    svg_text,
+)
 
 CHARACTER = 7.3  # of 12 px monospace, in px
 LETTER = 5.8  # of 10.5 px sans, in px, at most
@@ -28,7 +37,7 @@ BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
 
 @checked
 def diagram(pipeline: Pipeline) -> str:
-    """The drawing, as inline SVG."""
+    """Draws a pipeline as inline SVG."""
     return Drawing(pipeline.stages).svg()
 
 
@@ -39,16 +48,17 @@ class Box(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Around what runs on the workers of a cut.
+    """A frame around all stages that run on the workers of a cut.
 
     Attributes:
-        right: its right edge; its left one follows from how deep it is.
-        own: where the part begins that no inner frame has.
-        depth: 0 for the outermost.
+        right: the right edge; the left one follows from the depth.
+        start: the left edge of the part that is not in an inner frame.
+        depth: 0 for the outermost frame.
+        cut: the workers, in words.
     """
 
     right: float
-    own: float
+    start: float
     depth: int
     cut: Cut
 
@@ -61,14 +71,14 @@ class Drawing:
         self.depths = len(cuts)
         self.boxes: list[Box] = []
         self.frames: list[Frame] = []
-        x = own = 2.0 + self.depths * PAD
+        x = start = 2.0 + self.depths * PAD
         for stage in stages:
             if stage.cut is not None:
                 cut, depth = cut_of(stage), self.depths - 1 - len(self.frames)
-                x = self.widened(x - GAP + PAD, _least(cut) + depth * PAD)
-                self.frames.append(Frame(x, own, depth, cut))
-                x += stacked(cut) + _gate(cut)
-                own = x
+                x = self._widen(x - GAP + PAD, _title_width(cut) + depth * PAD)
+                self.frames.append(Frame(x, start, depth, cut))
+                x += _stack_width(cut) + _gate_width(cut)
+                start = x
             else:
                 width = max(52.0, CHARACTER * len(stage.name) + 16, LETTER * len(words(stage)) + 14)
                 self.boxes.append(Box(x, width, stage))
@@ -81,24 +91,25 @@ class Drawing:
         self.width = self.end + 26.0
         self.height = self.floor + 18 if self.returns else self.floor - 16
 
-    def widened(self, right: float, least: float) -> float:
+    def _widen(self, right: float, least: float) -> float:
         """The right edge of a frame that is to be ``least`` wide; the boxes in it are centred."""
         slack = max(0.0, least - right)
         if len(self.frames) == 0:
             self.boxes = [box._replace(x=box.x + slack / 2) for box in self.boxes]
         return right + slack
 
-    def parts(self) -> str:
-        parts = [self.frame(frame) for frame in reversed(self.frames)]
-        parts += [self.box(box) for box in self.boxes]
-        return "".join(
-            parts + self.arrows() + [self.gate(frame) for frame in self.frames] + self.params()
-        )
+    def elements(self) -> str:
+        """All elements of the drawing, without the ``svg`` around them."""
+        parts = [self._frame(frame) for frame in reversed(self.frames)]
+        parts += [self._box(box) for box in self.boxes]
+        gates = [self._gate(frame) for frame in self.frames]
+        return "".join(parts + self._arrows() + gates + self._params())
 
     def svg(self) -> str:
+        """The drawing as an ``svg`` element."""
         return element(
             "svg",
-            self.parts(),
+            self.elements(),
             xmlns="http://www.w3.org/2000/svg",
             viewBox=f"0 0 {self.width:.0f} {self.height:.0f}",
             width=f"{self.width:.0f}",
@@ -107,15 +118,15 @@ class Drawing:
             style=f"max-width:100%;height:auto;min-width:{0.7 * self.width:.0f}px;color:inherit",
         )
 
-    def box(self, box: Box) -> str:
-        colour, said = COLOURS.get(box.stage.kind, GREY), words(box.stage)
-        middle, y = box.x + box.width / 2, self.top + (19 if said else 26)
+    def _box(self, box: Box) -> str:
+        colour, caption = COLOURS.get(box.stage.kind, GREY), words(box.stage)
+        middle, y = box.x + box.width / 2, self.top + (19 if caption else 26)
         edge = {"stroke": colour, "stroke_width": 1.5, "fill": colour, "fill_opacity": "0.13"}
         shape = element("rect", x=box.x, y=self.top, width=box.width, height=BOX, rx=6, **edge)
-        name = text(middle, y, box.stage.name, size=12, anchor="middle", font=MONO, weight=600)
-        return shape + name + (text(middle, y + 16, said, anchor="middle", faint=True))
+        name = svg_text(middle, y, box.stage.name, size=12, anchor="middle", font=MONO, weight=600)
+        return shape + name + svg_text(middle, y + 16, caption, anchor="middle", faint=True)
 
-    def frame(self, frame: Frame) -> str:
+    def _frame(self, frame: Frame) -> str:
         left, deep = 2.0 + frame.depth * PAD, frame.depth
         top, bottom = 3.0 + deep * TITLE, self.bottom + (self.depths - deep) * (PAD - 2)
         size = {"width": frame.right - left, "height": bottom - top, "rx": 9, "fill": "none"}
@@ -127,46 +138,46 @@ class Drawing:
             for i in range(1, min(frame.cut.num, 3))
         ]
         title = f"{frame.cut.num} {frame.cut.name}"
-        said = text(left + 9, top + 14, title, size=11.5, weight=600) + text(
+        caption = svg_text(left + 9, top + 14, title, size=11.5, weight=600) + svg_text(
             left + 9 + 7.4 * len(title) + 6, top + 14, frame.cut.where, faint=True
         )
-        return element("rect", x=left, y=top, **size, **line) + "".join(behind) + said
+        return element("rect", x=left, y=top, **size, **line) + "".join(behind) + caption
 
-    def gate(self, frame: Frame) -> str:
-        """The arrow out of a frame: with a bar where it waits for all."""
-        start, cut = frame.right + stacked(frame.cut), frame.cut
-        end, y = start + _gate(cut), self.top + BOX / 2
+    def _gate(self, frame: Frame) -> str:
+        """The arrow out of a frame, with a thick bar if it waits for all workers."""
+        start, cut = frame.right + _stack_width(frame.cut), frame.cut
+        end, y = start + _gate_width(cut), self.top + BOX / 2
         middle = (start + end) / 2 - 2
         bar = {"stroke": "currentColor", "stroke_width": 4 if cut.all else 1.5}
         if not cut.all:
             bar["stroke_dasharray"] = "3 3"
         parts = [
             element("line", x1=start + 4, y1=y - 15, x2=start + 4, y2=y + 15, **bar),
-            arrow(start + 6, y, end - 2, y),
-            text(middle, y - 21, "waits for", anchor="middle", faint=True),
-            text(middle, y - 8, cut.waits, anchor="middle", weight=600),
+            svg_arrow(start + 6, y, end - 2, y),
+            svg_text(middle, y - 21, "waits for", anchor="middle", faint=True),
+            svg_text(middle, y - 8, cut.waits, anchor="middle", weight=600),
         ]
-        for i, said in enumerate(filter(None, cut.further.split(", "))):
-            parts.append(text(middle, y + 14 + 12 * i, said, anchor="middle", faint=True))
+        for i, line in enumerate(filter(None, cut.further.split(", "))):
+            parts.append(svg_text(middle, y + 14 + 12 * i, line, anchor="middle", faint=True))
         return "".join(parts)
 
-    def arrows(self) -> list[str]:
-        """Between boxes that no cut parts, and out of the last one."""
+    def _arrows(self) -> list[str]:
+        """Arrows between neighbouring boxes that no cut separates."""
         y = self.top + BOX / 2
         neighbours = zip(self.boxes, self.boxes[1:], strict=False)
         return [
-            arrow(a.x + a.width + 2, y, b.x - 2, y)
+            svg_arrow(a.x + a.width + 2, y, b.x - 2, y)
             for a, b in neighbours
             if abs(a.x + a.width + GAP - b.x) < 0.1
         ]
 
-    def params(self) -> list[str]:
-        """From the end of the line back to each frame, or to the first box."""
+    def _params(self) -> list[str]:
+        """The arrows of params from the end of the line back to each frame, or to the first box."""
         y, floor = self.top + BOX / 2, self.floor
         out, end = self.end, self.end + 12.0
         line = {"stroke": GREEN, "stroke_width": 1.5, "fill": "none"}
         targets = [
-            ((frame.own + frame.right) / 2, self.bottom + (self.depths - frame.depth) * (PAD - 2))
+            ((frame.start + frame.right) / 2, self.bottom + (self.depths - frame.depth) * (PAD - 2))
             for frame in self.frames
         ]
         if not targets:
@@ -176,23 +187,23 @@ class Drawing:
         left = min(x for x, _ in targets)
         bow = f"M{out:.0f} {y:.0f} H{end:.0f} V{floor:.0f} H{left:.0f}"
         back = [element("path", d=bow, **line)]
-        back += [arrow(x, floor, x, bottom + 2, GREEN) for x, bottom in targets]
-        return [*back, text(end - 8, floor + 13, "params", anchor="end", colour=GREEN)]
+        back += [svg_arrow(x, floor, x, bottom + 2, GREEN) for x, bottom in targets]
+        return [*back, svg_text(end - 8, floor + 13, "params", anchor="end", colour=GREEN)]
 
 
-def _least(cut: Cut) -> float:
-    """What the title of a frame takes."""
+def _title_width(cut: Cut) -> float:
+    """The width of a frame's title."""
     return 2.0 + 9 + 7.4 * len(f"{cut.num} {cut.name}") + 6 + LETTER * len(cut.where) + 9
 
 
-def stacked(cut: Cut) -> float:
-    """How far the workers behind the first one look out."""
+def _stack_width(cut: Cut) -> float:
+    """How far the frames of the workers behind the first one stick out."""
     return CARD * (min(cut.num, 3) - 1)
 
 
-def _gate(cut: Cut) -> float:
-    said = ["waits for", cut.waits, *cut.further.split(", ")]
-    return 14 + LETTER * max(map(len, said))
+def _gate_width(cut: Cut) -> float:
+    texts = ["waits for", cut.waits, *cut.further.split(", ")]
+    return 14 + LETTER * max(map(len, texts))
 
 
 def _card(left: float, top: float, right: float, bottom: float, by: float) -> str:
@@ -207,18 +218,18 @@ STYLE = "svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}
 
 
 def picture(pipelines: Mapping[str, Pipeline]) -> str:
-    """Drawings below each other, each beside its name, as an SVG that is a file of its own.
+    """Draws named pipelines below each other, as the text of an SVG file.
 
     It follows the reader's preference of light or dark.
     """
     left = 16.0 + 8 * max(map(len, pipelines)) if len(pipelines) > 1 else 0.0
     y, width, parts = 0.0, 0.0, []
     for name, pipeline in pipelines.items():
-        drawn = Drawing(pipeline.stages)
-        inner = f'<g transform="translate({left:.0f} {y:.0f})">{drawn.parts()}</g>'
-        said = text(0, y + drawn.top + BOX / 2 + 4, name, size=13, weight=700, font=MONO)
-        parts.append((said if left else "") + inner)
-        y, width = y + drawn.height + 8, max(width, left + drawn.width)
+        drawing = Drawing(pipeline.stages)
+        inner = f'<g transform="translate({left:.0f} {y:.0f})">{drawing.elements()}</g>'
+        label = svg_text(0, y + drawing.top + BOX / 2 + 4, name, size=13, weight=700, font=MONO)
+        parts.append((label if left else "") + inner)
+        y, width = y + drawing.height + 8, max(width, left + drawing.width)
     size = {"viewBox": f"0 0 {width:.0f} {y:.0f}", "width": f"{width:.0f}"}
     size |= {"height": f"{y:.0f}", "style": "max-width:100%"}
     inner = f"<style>{STYLE}</style>" + "".join(parts)

@@ -1,4 +1,4 @@
-"""The first item of a pipeline: to see what comes out of a prefix."""
+"""The first item of a pipeline, to look at what a prefix of it produces."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from nappo2.show.markup import block, folded
 
 
 class First(NamedTuple):
-    """What came out of a step.
+    """The result of the first step of a pipeline.
 
     Attributes:
         item: a rollout, batch, gradient or params.
-        report: what the step said besides.
+        report: the metrics of the step.
     """
 
     item: TensorDict
@@ -38,10 +38,18 @@ def _both(first: First) -> Look:
 
 @checked
 def first(pipeline: Pipeline, params: Params, seed: int = 0) -> First:
-    """Takes the first step of a pipeline, or of any prefix of one, and keeps nothing of its state.
+    """Takes the first step of a pipeline, or of any prefix of one, and drops the state after it.
 
-    ``first(pipe, params)`` as the last line of a cell shows what came out, by its keys. Workers
-    that it needs are started, and ended again.
+    ``first(pipe, params)`` as the last line of a notebook cell shows the item as a tree. Workers are
+    started and closed again.
+
+    Args:
+        pipeline: the pipeline, such as ``collect(...) | gae(...)``.
+        params: of the agent.
+        seed: of the state.
+
+    Returns:
+        The item and the report of the step.
     """
     state = pipeline.init(params, seed)
     try:

@@ -1,4 +1,4 @@
-"""A run that is watched: one picture that is drawn anew while it goes on, and stays when it ends."""
+"""Runs a Learner with a picture in the notebook that is updated as it goes on."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,19 +15,22 @@ SECONDS = 1.0  # between two pictures
 
 @checked
 def live(learner: Learner, seconds: float = SECONDS) -> Iterator[Row]:
-    """The rows of a Learner, with a picture in the notebook that is drawn anew at most every ``seconds``.
+    """Runs a Learner and updates a picture in the notebook, at most every ``seconds``.
 
     ``for metrics in live(learner): ...`` runs as ``for metrics in learner`` does. The picture has
     the return with its spread, losses, lags, steps per second, and where the time goes; the last
     one stays. Drawing takes no more than a tenth of the time. Outside of notebooks there is no
-    picture, and the Learner shows its bar.
+    picture, and the Learner shows its progress bar.
+
+    Returns:
+        The rows of metrics, as the Learner yields them.
     """
     show = in_notebook()
     if show is None:
         yield from learner
         return
-    bar, due = learner.progress, 0.0
-    learner.progress = False  # as the picture says it all
+    progress, due = learner.progress, 0.0
+    learner.progress = False  # the picture replaces the progress bar
     try:
         for row in learner:
             yield row
@@ -36,13 +39,13 @@ def live(learner: Learner, seconds: float = SECONDS) -> Iterator[Row]:
                 show(dashboard(learner))
                 due = monotonic() + max(seconds, 10 * (monotonic() - start))
     finally:
-        learner.progress = bar
+        learner.progress = progress
         if learner.metrics:
             show(dashboard(learner))
 
 
 def in_notebook() -> Callable[[bytes], Any] | None:
-    """A function that shows a PNG in one output of a notebook, in place of the one before; else None."""
+    """A function that shows a PNG in place of the last one; None outside of notebooks."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython

@@ -1,6 +1,6 @@
-"""Anything of nappo2, to be looked at: as text in a terminal, as a picture or a table in a notebook.
+"""Shows any object of nappo2: as text in a terminal, as a drawing or a table in a notebook.
 
-Looking starts no work: no step is taken and no worker is asked.
+Nothing is run for that: no step is taken and no worker is asked.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,14 @@ from nappo2.show.markup import (
     table,
 )
 from nappo2.show.sparkline import sparkline
-from nappo2.show.tree import in_bytes, leaves, lines
+from nappo2.show.tree import in_bytes, leaves, table_rows
 
+MAX_LEAVES = 300  # that are shown
 HEAD = ("", "shape", "dtype", "size", "mean and range")
 
 
 class Look:
-    """What something looks like, as text and as HTML."""
+    """An object as text and as HTML."""
 
     def __init__(self, text: str, html: str):
         self.text, self.html = text, html
@@ -43,10 +44,10 @@ class Look:
 
 
 @checked
-def shown_in_notebooks(*kinds: type) -> None:
-    """Has notebooks show things of these kinds by ``look``, which they know nothing of themselves."""
-    for kind in kinds:
-        kind._repr_html_ = _html
+def shown_in_notebooks(*classes: type) -> None:
+    """Has notebooks show objects of these classes by ``look``."""
+    for cls in classes:
+        cls._repr_html_ = _html
 
 
 def _html(self: Any) -> str:
@@ -54,10 +55,10 @@ def _html(self: Any) -> str:
 
 
 def look(x: Any) -> Look:
-    """What ``x`` looks like: a pipeline, stages, params, a state, a rollout, a config, a Learner, ...
+    """Shows a pipeline, stages, params, a state, a rollout, a config, a Learner, ...
 
-    Params, states and rollouts are shown as trees with shapes, dtypes, sizes, means and ranges,
-    and what is not finite stands out; a config with what differs from its defaults.
+    Params, states and rollouts become trees with shapes, dtypes, sizes, means and ranges, where
+    values that are not finite are in bold; in a config those are that differ from the defaults.
     """
     for fits, show in KINDS:
         if fits(x):
@@ -65,75 +66,75 @@ def look(x: Any) -> Look:
     return Look(repr(x), block(preformatted(repr(x)[:2000])))
 
 
-def within_limit(shown: Look) -> Look:
-    """What is shown, if it is at most 50 KB of HTML; otherwise its text, cut off."""
-    if len(shown.html.encode()) <= LIMIT:
-        return shown
-    return Look(shown.text, block(preformatted(shown.text[: LIMIT // 8] + "\n...")))
+def within_limit(full: Look) -> Look:
+    """Replaces more than LIMIT bytes of HTML by the beginning of the text."""
+    if len(full.html.encode()) <= LIMIT:
+        return full
+    return Look(full.text, block(preformatted(full.text[: LIMIT // 8] + "\n...")))
 
 
 def pipeline(x: Any) -> Look:
-    """The line, drawn."""
+    """A diagram of a pipeline."""
     return Look(repr(x), block(diagram(x)))
 
 
 def recipe(x: Any) -> Look:
-    """The line that a recipe makes, before any scheme cuts it."""
+    """A diagram of a recipe's pipeline, before any scheme cuts it."""
     schemes = "any scheme" if x.compatible.scheme is None else ", ".join(x.compatible.scheme)
     return Look(repr(x), block(heading(f"{x.name}, for {schemes}"), diagram(x.line)))
 
 
 def tree(x: Any) -> Look:
-    """Params, a state, a rollout, gradients."""
-    found = list(leaves(x))
-    rows = lines(found[:300])
-    bad = [".".join(leaf.path) for leaf in found if not leaf.finite]
-    said = f"{len(found):,} leaves, {in_bytes(sum(leaf.size for leaf in found))}"
+    """A table of the leaves of params, a state, a rollout or gradients."""
+    all_leaves = list(leaves(x))
+    rows = table_rows(all_leaves[:MAX_LEAVES])
+    bad = [".".join(leaf.path) for leaf in all_leaves if not leaf.finite]
+    title = f"{len(all_leaves):,} leaves, {in_bytes(sum(leaf.size for leaf in all_leaves))}"
     if hasattr(x, "batch_size") and len(x.batch_size):
-        said = f"batch size {list(x.batch_size)}, {said}"
-    said += f"; not finite: {', '.join(bad[:8])}" if bad else ""
-    said += f"; the first {300} are shown" if len(found) > 300 else ""
+        title = f"batch size {list(x.batch_size)}, {title}"
+    title += f"; not finite: {', '.join(bad[:8])}" if bad else ""
+    title += f"; the first {MAX_LEAVES} are shown" if len(all_leaves) > MAX_LEAVES else ""
     marked = [i for i, row in enumerate(rows) if "not finite" in row[4]]
-    return Look(columns(rows, said), block(heading(said), table(HEAD, rows, marked)))
+    return Look(titled(rows, title), block(heading(title), table(HEAD, rows, marked)))
 
 
-def columns(rows: list[tuple], said: str) -> str:
-    """Rows of text, aligned, below a line of their own."""
-    return "\n".join([said, *(aligned(rows) if rows else [])])
+def titled(rows: list[tuple], title: str) -> str:
+    """Rows as aligned text below a title."""
+    return "\n".join([title, *(aligned(rows) if rows else [])])
 
 
 def config(x: Any) -> Look:
-    """Hyper-parameters, with what differs from the defaults."""
+    """A table of hyper-parameters, with the defaults of those that differ."""
     rows = configs.rows(x)
-    said = f"{type(x).__name__}: {configs.preset_like(x)}"
+    title = f"{type(x).__name__}: {configs.preset_like(x)}"
     marked = [i for i, row in enumerate(rows) if row[2]]
     head = ("", "value", "default", "")
-    return Look(columns(rows, said), block(heading(said), table(head, rows, marked)))
+    return Look(titled(rows, title), block(heading(title), table(head, rows, marked)))
 
 
 def env(x: Any) -> Look:
-    """An environment's spaces."""
+    """A table of the spaces of an environment."""
     spaces = ("observations", x.observation_space), ("actions", x.action_space)
     rows = [(name, " ".join(str(space).split())) for name, space in spaces]
-    said = f"{x.num_envs} x {x.name}"
-    return Look(repr(x), block(heading(said), table(("", "of one"), rows)))
+    title = f"{x.num_envs} x {x.name}"
+    return Look(repr(x), block(heading(title), table(("", "of one"), rows)))
 
 
 def evaluation(x: Any) -> Look:
-    """The returns of an evaluation, each a dot on a line."""
+    """A table of returns and lengths of an evaluation, and a curve of the sorted returns."""
     returns = x.returns.tolist()
     rows = [
-        (name, f"{of.mean():.1f}", f"{of.median():.1f}", f"{of.min():.1f}", f"{of.max():.1f}")
-        for name, of in (("return", x.returns), ("length", x.lengths))
+        (name, f"{y.mean():.1f}", f"{y.median():.1f}", f"{y.min():.1f}", f"{y.max():.1f}")
+        for name, y in (("return", x.returns), ("length", x.lengths))
     ]
     head = ("", "mean", "median", "least", "most")
-    said = f"{x!r}"
+    title = repr(x)
     line = sparkline(range(1, len(returns) + 1), sorted(returns), "return, episodes in order of it")
-    return Look(said, block(heading(said), table(head, rows), line))
+    return Look(title, block(heading(title), table(head, rows), line))
 
 
 def report(x: Any) -> Look:
-    """What a step said besides its item."""
+    """A table of the metrics of a step."""
     rows = [("mean of " + k, f"{float(v.value):.4g}", f"{v.weight:g}") for k, v in x.means.items()]
     rows += [(k, f"{v:.4g}", "") for k, v in totals(x).items()]
     rows += [(f"episodes: {k}", f"{v.tolist()[:8]}"[1:-1], "") for k, v in x.episodes.items()]
@@ -141,12 +142,12 @@ def report(x: Any) -> Look:
 
 
 def learner(x: Any) -> Look:
-    """Where a run stands, its curve, its pipeline and the latest row of metrics."""
-    said = repr(x).partition(" at ")[2]
+    """Progress, curve, pipeline, latest row of metrics and params of a run."""
+    title = repr(x).partition(" at ")[2]
     target = f"{x.env_steps / x.target_steps:.0%} of {x.target_steps:,} env steps"
     state = "interrupted" if x.interrupted else "done" if x.done() else "may go on"
     html = block(
-        heading(said),
+        heading(title),
         paragraph(f"{target}; {state}" + (f"; kept in {x.log_dir}" if x.log_dir else "")),
         diagram(x.pipeline),
         learning_curve(x.metrics),
@@ -157,9 +158,9 @@ def learner(x: Any) -> Look:
 
 
 def saved_run(x: Any) -> Look:
-    """Where a run on disk ended, its curve, how it was made, and the last row of metrics."""
-    settings = {k: v for k, v in x.described.items() if not isinstance(v, dict)}
-    settings |= x.described.get("config", {})
+    """Curve, settings and last row of metrics of a run on disk."""
+    settings = {k: v for k, v in x.description.items() if not isinstance(v, dict)}
+    settings |= x.description.get("config", {})
     rows = [(name, str(value)) for name, value in settings.items()]
     html = block(
         heading(repr(x)),
@@ -171,7 +172,7 @@ def saved_run(x: Any) -> Look:
 
 
 def learning_curve(rows: Any) -> str:
-    """Returns by env steps, drawn, once there are two."""
+    """A curve of returns over environment steps; empty before there are two."""
     curve = [(row["env_steps"], row["episode_return"]) for row in rows if "episode_return" in row]
     return sparkline(*zip(*curve, strict=True), "return by env steps") if len(curve) > 1 else ""
 
@@ -184,7 +185,7 @@ def latest_row(rows: Any) -> str:
 
 
 def has(*names: str):
-    """Whether something has all these attributes: a class that was reloaded is another one."""
+    """A test for attributes, not for classes, as a class that was reloaded is another one."""
     return lambda x: all(hasattr(x, name) for name in names)
 
 
@@ -196,7 +197,7 @@ KINDS = (
     (has("metrics", "target_steps", "pipeline"), learner),
     (has("returns", "lengths", "_fields"), evaluation),
     (has("means", "sums", "episodes", "_fields"), report),
-    (has("metrics", "described", "log_dir", "_fields"), saved_run),
+    (has("metrics", "description", "log_dir", "_fields"), saved_run),
     (
         lambda x: is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "batch_dims"),
         config,

@@ -1,10 +1,10 @@
-"""What a policy does, as a film."""
+"""Videos of policies."""
 
 from base64 import b64encode
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,13 @@ from nappo2.seeds import fold_in, generator, split
 
 
 class Video(NamedTuple):
-    """An MP4, and what happens in it.
+    """An MP4 of an episode, which notebooks show.
 
     Attributes:
-        mp4: the file.
-        num_frames: in it.
-        score: the return of the episode, as far as it is shown.
-        ended: whether the episode ends in it; otherwise it was cut after ``num_steps`` steps.
+        mp4: the bytes of the file.
+        num_frames: number of frames.
+        score: the return of the episode up to the last frame.
+        ended: whether the episode ended; otherwise it was cut after ``num_steps`` steps.
     """
 
     mp4: bytes
@@ -34,7 +34,7 @@ class Video(NamedTuple):
     ended: bool = True
 
     def save(self, path: str | Path) -> Path:
-        """Writes it to a file."""
+        """Writes the file and returns its path."""
         Path(path).write_bytes(self.mp4)
         return Path(path)
 
@@ -57,24 +57,44 @@ class Video(NamedTuple):
 def video(
     env: Env, policy: Policy, params: Params, num_steps: int = 300, seed: int = 0, fps: int = 30
 ) -> Video:
-    """A film of the first environment, until its first episode ends, or for ``num_steps`` steps.
+    """Films the first environment until its first episode ends, or for ``num_steps`` steps.
+
+    Args:
+        env: made such that it can be rendered, as with ``render_mode="rgb_array"``.
+        policy: chooses the actions, such as ``recipe.greedy``.
+        params: of the agent.
+        num_steps: at most.
+        seed: of the environment and the policy.
+        fps: frames per second.
+
+    Returns:
+        The video, to be shown or saved.
 
     Raises:
         ImportError: without imageio; says how to install it.
         ValueError: if the environment cannot be rendered; says how one is made that can.
     """
     positive(num_steps=num_steps, fps=fps)
-    found, score = frames(env, policy, params, num_steps, seed)
-    return Video(encoded(found, fps), len(found), score, ended=len(found) <= num_steps)
+    pictures, score = frames(env, policy, params, num_steps, seed)
+    return Video(encode(pictures, fps), len(pictures), score, ended=len(pictures) <= num_steps)
 
 
 @torch.no_grad()
 def frames(
     env: Env, policy: Policy, params: Params, num_steps: int, seed: int
 ) -> tuple[list, float]:
-    """Pictures [height, width, 3] of uint8, of the first environment, and its return.
+    """Renders the first environment at each step of an episode.
 
-    One picture more than steps, if the episode does not end; then its end is not to be seen.
+    Args:
+        env: an environment that can be rendered.
+        policy: chooses the actions.
+        params: of the agent.
+        num_steps: at most.
+        seed: of the environment and the policy.
+
+    Returns:
+        Frames [height, width, 3] uint8, and the return. There is one frame more than steps, unless
+        the episode ended, as its last state is reset at once.
     """
     env_seed, memory_seed, key = split(fold_in(seed, "video"), 3)
     state, observation = env.reset(env_seed)
@@ -86,23 +106,27 @@ def frames(
     score = 0.0
     try:
         act = partial(first_act, env, policy)
-        found = [rendered(env, state)]
+        pictures = [render(env, state)]
         for _ in range(num_steps):
             decision, memory = act(plain, observation, memory, rng)
             act = policy.act
-            state, observation, outcome = env.step(state, action_of(decision))
-            done = outcome.terminated | outcome.truncated
-            memory, score = policy.reset(memory, done, rng), score + float(outcome.reward[0])
+            state, observation, transition = env.step(state, action_of(decision))
+            done = transition.terminated | transition.truncated
+            memory, score = policy.reset(memory, done, rng), score + float(transition.reward[0])
             if done[0]:
-                break  # what it reached is not to be seen, as it is reset at once
-            found.append(rendered(env, state))
+                break  # its last state cannot be rendered, as it is reset at once
+            pictures.append(render(env, state))
     finally:
         env.close(state)
-    return found, score
+    return pictures, score
 
 
-def rendered(env: Env, state) -> np.ndarray:
-    """A picture of the first environment, with even sides, as codecs need them."""
+def render(env: Env, state: Any) -> np.ndarray:
+    """A frame [height, width, 3] uint8 of the first environment, with even sides, as codecs need them.
+
+    Raises:
+        ValueError: if the environment has no pictures, or was made without them.
+    """
     if env.render is None:
         raise ValueError(f"{env.name} cannot be rendered: it has no pictures of itself")
     frame = env.render(state)
@@ -115,8 +139,12 @@ def rendered(env: Env, state) -> np.ndarray:
     return frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]
 
 
-def encoded(found: list[np.ndarray], fps: int) -> bytes:
-    """An MP4, as browsers play it."""
+def encode(pictures: list[np.ndarray], fps: int) -> bytes:
+    """Frames [height, width, 3] uint8 as the bytes of an MP4 that browsers play.
+
+    Raises:
+        ImportError: if imageio is not installed.
+    """
     try:
         import imageio_ffmpeg  # noqa: F401
         from imageio import v2 as imageio
@@ -131,6 +159,6 @@ def encoded(found: list[np.ndarray], fps: int) -> bytes:
             output_params=["-movflags", "faststart", "-preset", "veryfast"],
             **options,
         ) as writer:
-            for frame in found:
+            for frame in pictures:
                 writer.append_data(frame)
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Stages and cuts, in the few words that a drawing has room for."""
+"""Short captions of stages and cuts for drawings."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ from nappo2.pipeline import Stage
 
 
 class Cut(NamedTuple):
-    """A cut, as it is said in words.
+    """A cut in words.
 
     Attributes:
         name: of the stage.
         num: of workers.
-        where: they are.
-        waits: for how many of them a step waits.
-        further: ahead and preemption, or nothing.
-        all: whether for all.
+        where: the workers run.
+        waits: the number of workers that a step waits for.
+        further: rollouts ahead and preemption; empty for neither.
+        all: whether a step waits for all workers.
     """
 
     name: str
@@ -26,11 +26,11 @@ class Cut(NamedTuple):
 
 
 def cut_of(stage: Stage) -> Cut:
-    """What a ``workers`` stage does."""
-    given = stage.arguments
-    num, ahead, preempt = given["num_workers"], given["ahead"], given["preempt"]
-    wait_for = num if given["wait_for"] is None else given["wait_for"]
-    where = "in processes of Ray" if given["on"].remote else "in this process"
+    """The words for a ``workers`` stage."""
+    arguments = stage.arguments
+    num, ahead, preempt = arguments["num_workers"], arguments["ahead"], arguments["preempt"]
+    wait_for = num if arguments["wait_for"] is None else arguments["wait_for"]
+    where = "in processes of Ray" if arguments["on"].remote else "in this process"
     waits = f"all {num}" if wait_for == num else f"{wait_for} of {num}"
     further = [f"{ahead} ahead"] if ahead else []
     further += [f"rest at {preempt:.0%}"] if preempt is not None else []
@@ -38,7 +38,7 @@ def cut_of(stage: Stage) -> Cut:
 
 
 def words(stage: Stage) -> str:
-    """What a stage was called with, as far as it is a number."""
+    """The most telling number among the arguments of a stage."""
     numbers = {
         name: value
         for name, value in stage.arguments.items()
@@ -52,5 +52,5 @@ def words(stage: Stage) -> str:
             return f"{numbers['num_epochs']} x {numbers['num_minibatches']} batches"
         case "all_reduce":
             return "mean of all"
-    said = [f"{name.replace('num_', '').strip('_')} {value:g}" for name, value in numbers.items()]
-    return ", ".join(said[:1])
+    texts = [f"{name.replace('num_', '').strip('_')} {value:g}" for name, value in numbers.items()]
+    return ", ".join(texts[:1])

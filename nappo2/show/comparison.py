@@ -1,4 +1,4 @@
-"""What runs came to, compared as rliable does (Agarwal et al., https://arxiv.org/abs/2108.13264)."""
+"""Compares the last returns of groups of runs by rliable (Agarwal et al., https://arxiv.org/abs/2108.13264)."""
 
 import logging
 import warnings
@@ -10,8 +10,8 @@ import numpy as np
 from nappo2.checks import checked
 from nappo2.runs.curve import literal
 from nappo2.show.markup import block, table
-from nappo2.show.pictures import COLOURS, Picture, drawn, new_figure, tidy
-from nappo2.show.runs import Runs, grouped
+from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes
+from nappo2.show.runs import Runs, group_runs
 
 REPETITIONS = 2_000  # of the bootstrap
 
@@ -21,9 +21,11 @@ class Comparison(NamedTuple):
 
     Attributes:
         names: of the groups, the best first.
-        iqm, low, high: of each of them.
-        num_runs: in each of them.
-        what: was compared.
+        iqm: the interquartile mean of each group.
+        low: the lower ends of the intervals.
+        high: the upper ends of the intervals.
+        num_runs: in each group.
+        label: of the compared column.
     """
 
     names: list[str]
@@ -31,19 +33,19 @@ class Comparison(NamedTuple):
     low: list[float]
     high: list[float]
     num_runs: list[int]
-    what: str
+    label: str
 
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """A line of text for each group."""
+        """Name, mean, interval and number of runs of each group, as texts."""
         columns = zip(self.names, self.iqm, self.low, self.high, self.num_runs, strict=True)
         return [(n, f"{m:.1f}", f"{lo:.1f} to {hi:.1f}", str(k)) for n, m, lo, hi, k in columns]
 
     def __repr__(self):
         lines = (f"{n}: {m} ({between}; {k} runs)" for n, m, between, k in self.rows())
-        return "\n".join([f"interquartile mean of {self.what}, with 95 % intervals", *lines])
+        return "\n".join([f"interquartile mean of {self.label}, with 95 % intervals", *lines])
 
     def picture(self) -> Picture:
-        """The intervals, drawn."""
+        """A picture of the intervals."""
         figure = new_figure((7, 0.8 + 0.42 * len(self.names)))
         axes = figure.add_subplot()
         axes.use_sticky_edges = False  # or the lowest interval would begin at the frame
@@ -51,11 +53,13 @@ class Comparison(NamedTuple):
             width = self.high[i] - self.low[i]
             axes.barh(i, width, left=self.low[i], height=0.5, color=colour, alpha=0.4)
             axes.vlines(self.iqm[i], i - 0.25, i + 0.25, color=colour, linewidth=2.5)
-        said = [literal(f"{n} ({k} runs)") for n, k in zip(self.names, self.num_runs, strict=True)]
-        axes.set_yticks(range(len(self.names)), said)
+        labels = [
+            literal(f"{n} ({k} runs)") for n, k in zip(self.names, self.num_runs, strict=True)
+        ]
+        axes.set_yticks(range(len(self.names)), labels)
         axes.invert_yaxis()
-        tidy(axes, f"{literal(self.what)}: interquartile mean, 95 % interval")
-        return drawn(figure, dpi=110)
+        style_axes(axes, f"{literal(self.label)}: interquartile mean, 95 % interval")
+        return as_picture(figure, dpi=110)
 
     def _repr_html_(self):
         head = ("", "IQM", "95 % interval", "runs")
@@ -66,19 +70,24 @@ class Comparison(NamedTuple):
 def compare(
     runs: Runs, y: str = "episode_return", scales: Mapping[str, tuple[float, float]] | None = None
 ) -> Comparison:
-    """The interquartile mean of where runs ended, by group, with 95 % intervals.
+    """Compares groups of runs by the interquartile mean of a column's last value, with 95 % intervals.
 
     Args:
         runs: as ``plot`` takes them, several seeds of each group.
         y: the column whose last value is compared.
         scales: if there are several environments, the returns that count as 0 and 1 in each.
 
+    Returns:
+        The means and intervals, the best group first.
+
     Raises:
-        ImportError: without rliable; says how to install it.
+        ImportError: if rliable is not installed.
         ValueError: if a run has no such column, or seeds are missing in an environment.
     """
     library, metrics = _rliable()
-    scores = {name: scored(some, y, scales) for name, some in _by_environment(runs).items()}
+    scores = {
+        name: score_table(by_env, y, scales) for name, by_env in _by_environment(runs).items()
+    }
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of how rliable calls arch
         points, intervals = library.get_interval_estimates(
@@ -95,23 +104,35 @@ def compare(
 
 def _by_environment(runs: Runs) -> dict[str, dict[str, list[Any]]]:
     groups: dict[str, dict[str, list[Any]]] = {}
-    for name, some in grouped(runs, "env").items():
-        for run in some:
-            env = getattr(run, "described", {}).get("env", "")
+    for name, group in group_runs(runs, "env").items():
+        for run in group:
+            env = getattr(run, "description", {}).get("env", "")
             groups.setdefault(name, {}).setdefault(env, []).append(run)
     return groups
 
 
-def scored(by_env: Mapping[str, list[Any]], y: str, scales: Mapping | None) -> np.ndarray:
-    """Where the runs of a group ended, [runs, environments]."""
+def score_table(by_env: Mapping[str, list[Any]], y: str, scales: Mapping | None) -> np.ndarray:
+    """The last values of a column for the runs of a group.
+
+    Args:
+        by_env: the runs by environment.
+        y: the column.
+        scales: the values that count as 0 and 1 in each environment; None if there is only one.
+
+    Returns:
+        Scores [runs, environments] float64.
+
+    Raises:
+        ValueError: if scales or runs are missing.
+    """
     if len(by_env) > 1 and not scales:
         raise ValueError(
             f"returns of {', '.join(by_env)} have scales of their own; scales={{env: (low, high)}} "
             "says which count as 0 and 1"
         )
     columns = [
-        [_scaled(_last(run, y), (scales or {}).get(env)) for run in some]
-        for env, some in by_env.items()
+        [_scaled(_last(run, y), (scales or {}).get(env)) for run in group]
+        for env, group in by_env.items()
     ]
     if len({len(x) for x in columns}) > 1:
         raise ValueError("a group has as many runs in each of its environments")
@@ -119,11 +140,11 @@ def scored(by_env: Mapping[str, list[Any]], y: str, scales: Mapping | None) -> n
 
 
 def _last(run: Any, y: str) -> float:
-    found = [row[y] for row in run.metrics if row.get(y) is not None]
-    if not found:
+    values = [row[y] for row in run.metrics if row.get(y) is not None]
+    if not values:
         where = getattr(run, "log_dir", None) or "a run"
         raise ValueError(f"{where} has no {y!r} to compare")
-    return found[-1]
+    return values[-1]
 
 
 def _scaled(value: float, scale: tuple[float, float] | None) -> float:
@@ -137,5 +158,5 @@ def _rliable():
         raise ImportError(
             f"compare needs rliable, which was not found ({error}): pip install 'nappo2[stats]'"
         ) from error
-    logging.getLogger("absl").setLevel(logging.WARNING)  # it tells of each algorithm
+    logging.getLogger("absl").setLevel(logging.WARNING)  # or it logs each algorithm
     return library, metrics

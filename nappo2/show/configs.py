@@ -1,4 +1,4 @@
-"""A recipe's hyper-parameters, and what differs from its defaults and presets."""
+"""Tables of hyper-parameters, compared with their defaults and with presets."""
 
 import re
 from dataclasses import MISSING, fields
@@ -6,36 +6,36 @@ from typing import Any
 
 
 def rows(config: Any) -> list[tuple[str, str, str, str]]:
-    """Name, value, default where it is another, and meaning, of each hyper-parameter."""
-    meanings, found = explained(type(config).__doc__ or ""), []
+    """Name, value, default if it is another one, and meaning of each hyper-parameter."""
+    meanings, table = attribute_docs(type(config).__doc__ or ""), []
     for field in fields(config):
         value = getattr(config, field.name)
         default = field.default if field.default is not MISSING else None
-        differs = "" if value == default else shown(default)
-        found.append((field.name, shown(value), differs, meanings.get(field.name, "")))
-    return found
+        differs = "" if value == default else as_text(default)
+        table.append((field.name, as_text(value), differs, meanings.get(field.name, "")))
+    return table
 
 
 def preset_like(config: Any) -> str:
-    """The preset that a configuration is, or is nearest to, with what differs from it."""
+    """Says which preset a configuration equals or is nearest to, and which fields differ."""
     from nappo2.recipes import PRESETS
 
-    known = {
+    differences = {
         f"{algorithm}, {name}": difference(config, preset.config)
         for algorithm, presets in PRESETS.items()
         for name, preset in presets.items()
         if type(preset.config).__name__ == type(config).__name__
     }
-    if not known:
+    if not differences:
         return "no preset is of this kind"
-    name = min(known, key=lambda name: len(known[name]))
-    if not known[name]:
+    name = min(differences, key=lambda name: len(differences[name]))
+    if not differences[name]:
         return f"the preset {name}"
-    return f"nearest to the preset {name}, but for {', '.join(known[name])}"
+    return f"nearest to the preset {name}, but for {', '.join(differences[name])}"
 
 
 def difference(config: Any, other: Any) -> list[str]:
-    """The names of what differs."""
+    """The names of fields that differ."""
     return [
         field.name
         for field in fields(config)
@@ -43,14 +43,14 @@ def difference(config: Any, other: Any) -> list[str]:
     ]
 
 
-def explained(docstring: str) -> dict[str, str]:
-    """The lines of an ``Attributes:`` section, by name."""
-    found, _, section = {}, *docstring.partition("Attributes:")[1:]
+def attribute_docs(docstring: str) -> dict[str, str]:
+    """The texts in the ``Attributes:`` section of a docstring, by name."""
+    docs, _, section = {}, *docstring.partition("Attributes:")[1:]
     for names, meaning in re.findall(r"^ +([\w, ]+): (.+(?:\n {12,}.+)*)", section, re.MULTILINE):
-        found |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
-    return found
+        docs |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
+    return docs
 
 
-def shown(value: Any) -> str:
-    """A value, as one would write it."""
+def as_text(value: Any) -> str:
+    """A value as one writes it in code."""
     return f"{value:g}" if isinstance(value, float) else repr(value)

@@ -1,4 +1,4 @@
-"""What an environment does, looked at before anything learns from it."""
+"""Checks of an environment with random actions, before an agent learns from it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env, make
 from nappo2.envs.gym import from_gym
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
-from nappo2.show.trials import Episode, Stuck, play, timely
+from nappo2.show.trials import Episode, Stuck, play, within_deadline
 from nappo2.trees import leaves
 
 DEADLINE = 10.0  # seconds for any single reset or step
@@ -21,29 +21,32 @@ DEADLINE = 10.0  # seconds for any single reset or step
 def check_env(
     env: Env | str | Callable, num_steps: int = 1_000, deadline: float = DEADLINE
 ) -> EnvReport:
-    """What an environment does with random actions: its spaces, dtypes, seeds, bounds, flags and speed.
+    """Checks spaces, dtypes, seeds, bounds, flags and speed of an environment with random actions.
 
     Args:
         env: an ``Env``, an id, or a function that makes a Gymnasium environment.
         num_steps: vector steps to take.
         deadline: seconds after which a reset or step counts as stuck; it is left behind in a thread.
+
+    Returns:
+        A finding for each check; an error of the environment is one as well.
     """
     name = (
         env if isinstance(env, str) else getattr(env, "name", getattr(env, "__name__", repr(env)))
     )
     findings: list[Finding] = []
     try:
-        made = timely(lambda: _made(env), deadline)
-        findings.append(Finding("spaces", GOOD, _spaces(made)))
-        findings += looked_at(made, num_steps, deadline)
+        vector = within_deadline(lambda: _as_env(env), deadline)
+        findings.append(Finding("spaces", GOOD, _spaces(vector)))
+        findings += run_checks(vector, num_steps, deadline)
     except Stuck as error:
         findings.append(Finding("hanging", BAD, str(error)))
-    except Exception as error:  # of anybody's code, to be reported
+    except Exception as error:  # of the environment, to be reported
         findings.append(Finding("an error", BAD, f"{type(error).__name__}: {error}"))
     return EnvReport(name, tuple(findings))
 
 
-def _made(env: Any) -> Env:
+def _as_env(env: Any) -> Env:
     if isinstance(env, str):
         return make(env)
     return env if hasattr(env, "observation_space") and hasattr(env, "num_envs") else from_gym(env)
@@ -54,74 +57,95 @@ def _spaces(env: Env) -> str:
     return f"{spaces}: {env.observation_spec.kind}, {env.action_spec.kind} actions"
 
 
-def looked_at(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
-    """One finding after the other."""
-    played = play(env, 0, num_steps, deadline)
+def run_checks(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
+    """Runs all checks of an environment.
+
+    Args:
+        env: the environment.
+        num_steps: vector steps to take.
+        deadline: seconds for any single reset or step.
+
+    Returns:
+        The findings, each as soon as it is made.
+    """
+    episode = play(env, 0, num_steps, deadline)
     again = play(env, 0, min(num_steps, 100), deadline)
     other = play(env, 1, 1, deadline)
-    yield from shapes(env, played)
-    yield numbers(played)
-    yield from bounds(env, played)
-    yield from overwritten(env, min(num_steps, 20), deadline)
-    yield seeds(played, again, other)
-    yield endings(played)
-    yield speed(env, played)
+    yield from shapes(env, episode)
+    yield numbers(episode)
+    yield from bounds(env, episode)
+    yield from overwrites(env, min(num_steps, 20), deadline)
+    yield seeds(episode, again, other)
+    yield endings(episode)
+    yield speed(env, episode)
 
 
-def shapes(env: Env, played: Episode) -> Iterator[Finding]:
-    """Of what a step gives."""
-    outcome, wrong = played.outcomes[0], []
+def shapes(env: Env, episode: Episode) -> Iterator[Finding]:
+    """Checks shapes and dtypes of what a step returns."""
+    transition, wrong = episode.transitions[0], []
     for name, dtype in (
         ("reward", torch.float32),
         ("terminated", torch.bool),
         ("truncated", torch.bool),
     ):
-        x = getattr(outcome, name)
+        x = getattr(transition, name)
         if tuple(x.shape) != (env.num_envs,) or x.dtype != dtype:
             wrong.append(f"{name} is {_kind(x)}, and is to be {str(dtype)[6:]} [{env.num_envs}]")
-    for x, y in zip(leaves(played.observations[0]), leaves(outcome.observation), strict=True):
+    for x, y in zip(leaves(episode.observations[0]), leaves(transition.observation), strict=True):
         if x.shape != y.shape or x.dtype != y.dtype:
             wrong.append(f"reset gives observations {_kind(x)}, and step {_kind(y)}")
-    seen = ", ".join(map(_kind, leaves(outcome.observation)))
-    yield Finding("dtypes", BAD if wrong else GOOD, "; ".join(wrong) or f"observations {seen}")
+    kinds = ", ".join(map(_kind, leaves(transition.observation)))
+    yield Finding("dtypes", BAD if wrong else GOOD, "; ".join(wrong) or f"observations {kinds}")
 
 
 def _kind(x: Tensor) -> str:
     return f"{str(x.dtype)[6:]} {list(x.shape)}"
 
 
-def numbers(played: Episode) -> Finding:
-    """Whether all is finite."""
-    for t, outcome in enumerate(played.outcomes):
-        for what, x in (("an observation", outcome.observation), ("a reward", outcome.reward)):
+def numbers(episode: Episode) -> Finding:
+    """Checks that observations and rewards are finite."""
+    for t, transition in enumerate(episode.transitions):
+        for name, x in (
+            ("an observation", transition.observation),
+            ("a reward", transition.reward),
+        ):
             if not all(torch.isfinite(leaf.float()).all() for leaf in leaves(x)):
-                return Finding("finite", BAD, f"step {t} gave {what} that is not finite")
-    rewards = torch.stack([outcome.reward for outcome in played.outcomes])
+                return Finding("finite", BAD, f"step {t} gave {name} that is not finite")
+    rewards = torch.stack([transition.reward for transition in episode.transitions])
     return Finding("finite", GOOD, f"rewards in [{rewards.min():.3g}, {rewards.max():.3g}]")
 
 
-def bounds(env: Env, played: Episode) -> Iterator[Finding]:
-    """Whether observations are within their space."""
+def bounds(env: Env, episode: Episode) -> Iterator[Finding]:
+    """Checks that observations are within their space."""
     space = env.observation_space
     if not hasattr(space, "low"):
         return
     low, high = (torch.from_numpy(np.asarray(x, np.float64)) for x in (space.low, space.high))
-    seen = torch.stack([outcome.observation for outcome in played.outcomes]).double()
-    out = (seen < low - 1e-5) | (seen > high + 1e-5)
+    values = torch.stack([transition.observation for transition in episode.transitions]).double()
+    out = (values < low - 1e-5) | (values > high + 1e-5)
     if out.any():
         t, b, *index = out.nonzero()[0].tolist()
-        said = f"{tuple(index)} was {seen[(t, b, *index)]:.4g} at step {t}, and its space says otherwise"
-        yield Finding("bounds", NOTE, f"observation {said}")
+        value = f"{tuple(index)} was {values[(t, b, *index)]:.4g} at step {t}"
+        yield Finding("bounds", NOTE, f"observation {value}, and its space says otherwise")
     else:
-        yield Finding("bounds", GOOD, f"observations in [{seen.min():.3g}, {seen.max():.3g}]")
+        yield Finding("bounds", GOOD, f"observations in [{values.min():.3g}, {values.max():.3g}]")
 
 
-def overwritten(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
-    """Whether a step writes into its action, or into what earlier ones gave; a rollout keeps these."""
-    kept: list[tuple[str, Tensor, Tensor]] = []  # with a copy
+def overwrites(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
+    """Checks that a step does not write into its action or into tensors that earlier steps returned.
 
-    def keep(what, *tensors):
-        kept.extend((what, x, x.clone()) for x in tensors)
+    Args:
+        env: the environment.
+        num_steps: vector steps to take.
+        deadline: seconds for any single reset or step.
+
+    Returns:
+        A finding if it does; a rollout would keep the overwritten tensors.
+    """
+    copies: list[tuple[str, Tensor, Tensor]] = []  # with a copy of each tensor
+
+    def keep(name, *tensors):
+        copies.extend((name, x, x.clone()) for x in tensors)
 
     def reset(seed):
         state, observation = env.reset(seed)
@@ -130,45 +154,58 @@ def overwritten(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
 
     def step(state, action):
         keep("the action that a step was given", action)
-        state, observation, outcome = env.step(state, action)
-        keep("an observation", *leaves(observation), *leaves(outcome.observation))
-        keep("a reward", outcome.reward, *(outcome.game or ())[:1])
-        keep("a flag", outcome.terminated, outcome.truncated, *(outcome.game or ())[1:2])
-        return state, observation, outcome
+        state, observation, transition = env.step(state, action)
+        keep("an observation", *leaves(observation), *leaves(transition.observation))
+        keep("a reward", transition.reward, *(transition.game or ())[:1])
+        keep("a flag", transition.terminated, transition.truncated, *(transition.game or ())[1:2])
+        return state, observation, transition
 
     play(env._replace(reset=reset, step=step), 0, num_steps, deadline)
-    wrong = dict.fromkeys(what for what, x, copy in kept if not _alike(x, copy))
+    wrong = dict.fromkeys(name for name, x, copy in copies if not _is_equal(x, copy))
     if wrong:
-        said = f"step writes into {', '.join(wrong)}; it is to return new tensors each time"
-        yield Finding("overwriting", BAD, said)
+        message = f"step writes into {', '.join(wrong)}; it is to return new tensors each time"
+        yield Finding("overwriting", BAD, message)
 
 
-def seeds(played: Episode, again: Episode, other: Episode) -> Finding:
-    """Whether the same seed gives the same episode, and another one another."""
-    for t, (x, y) in enumerate(zip(again.observations, played.observations, strict=False)):
-        if not all(map(_alike, leaves(x), leaves(y))):
-            said = f"the same seed and actions gave another observation at step {t}"
-            return Finding("seeds", BAD, f"{said}; reset(seed=...) is to seed all that is random")
-    if all(map(torch.equal, leaves(played.observations[0]), leaves(other.observations[0]))):
+def seeds(episode: Episode, again: Episode, other: Episode) -> Finding:
+    """Checks that the same seed gives the same episode, and another seed another one.
+
+    Args:
+        episode: with a seed.
+        again: with the same seed.
+        other: with another seed.
+
+    Returns:
+        The finding.
+    """
+    for t, (x, y) in enumerate(zip(again.observations, episode.observations, strict=False)):
+        if not all(map(_is_equal, leaves(x), leaves(y))):
+            message = f"the same seed and actions gave another observation at step {t}"
+            return Finding(
+                "seeds", BAD, f"{message}; reset(seed=...) is to seed all that is random"
+            )
+    if all(map(torch.equal, leaves(episode.observations[0]), leaves(other.observations[0]))):
         return Finding("seeds", NOTE, "the same seed, the same episode; other seeds begin alike")
     return Finding("seeds", GOOD, "the same seed, the same episode; another one, another")
 
 
-def _alike(x: Tensor, y: Tensor) -> bool:
+def _is_equal(x: Tensor, y: Tensor) -> bool:
     return torch.equal(torch.nan_to_num(x.float()), torch.nan_to_num(y.float()))
 
 
-def endings(played: Episode) -> Finding:
-    """How episodes end."""
+def endings(episode: Episode) -> Finding:
+    """Counts terminated and truncated episodes."""
     terminated, truncated = (
-        torch.stack([getattr(outcome, name) for outcome in played.outcomes])
+        torch.stack([getattr(transition, name) for transition in episode.transitions])
         for name in ("terminated", "truncated")
     )
-    both, num = int((terminated & truncated).sum()), len(played.outcomes)
+    both, num = int((terminated & truncated).sum()), len(episode.transitions)
     counts = f"{int(terminated.sum())} terminated, {int(truncated.sum())} truncated in {num} steps"
     if both:
-        said = f"{counts}, of which {both} both; truncated says that something would have followed"
-        return Finding("endings", NOTE, said)
+        message = (
+            f"{counts}, of which {both} both; truncated says that something would have followed"
+        )
+        return Finding("endings", NOTE, message)
     if not (terminated | truncated).any():
         return Finding(
             "endings", NOTE, f"no episode ended in {num} steps; a time limit truncates them"
@@ -176,9 +213,9 @@ def endings(played: Episode) -> Finding:
     return Finding("endings", GOOD, counts)
 
 
-def speed(env: Env, played: Episode) -> Finding:
-    """Steps per second, and whether some take much longer."""
-    seconds = np.array(played.seconds)
+def speed(env: Env, episode: Episode) -> Finding:
+    """Measures steps per second, and the slowest step."""
+    seconds = np.array(episode.seconds)
     rate = env.num_envs * len(seconds) / seconds.sum()
-    said = f"{rate:,.0f} steps/s; the slowest took {1000 * seconds.max():.3g} ms"
-    return Finding("speed", GOOD if rate > 100 else NOTE, said)
+    message = f"{rate:,.0f} steps/s; the slowest took {1000 * seconds.max():.3g} ms"
+    return Finding("speed", GOOD if rate > 100 else NOTE, message)

@@ -1,4 +1,4 @@
-"""What was found about an environment, to be read."""
+"""The report of ``check_env``, as text and as a table."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,25 @@ GOOD, NOTE, BAD = "ok", "note", "wrong"
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is (``ok``, ``note`` or ``wrong``), and what was seen."""
+    """The result of one check.
 
-    what: str
+    Attributes:
+        check: the name of the check.
+        verdict: ``ok``, ``note`` or ``wrong``.
+        message: what the environment did.
+    """
+
+    check: str
     verdict: str
-    said: str
+    message: str
 
 
 class EnvReport(NamedTuple):
-    """What ``check_env`` found.
+    """The results of all checks of an environment.
 
     Attributes:
         name: of the environment.
-        findings: in the order in which it was looked at.
+        findings: in the order of the checks.
     """
 
     name: str
@@ -31,16 +37,16 @@ class EnvReport(NamedTuple):
         """Whether nothing is wrong."""
         return all(finding.verdict != BAD for finding in self.findings)
 
-    def _said(self) -> str:
-        wrong = [finding.what for finding in self.findings if finding.verdict == BAD]
+    def _summary(self) -> str:
+        wrong = [finding.check for finding in self.findings if finding.verdict == BAD]
         return f"{self.name}: " + (f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong")
 
     def __repr__(self):
-        width = max(len(finding.what) for finding in self.findings)
-        lines = (f"  {f.verdict:5}  {f.what:{width}}  {f.said}" for f in self.findings)
-        return "\n".join([self._said(), *lines])
+        width = max(len(finding.check) for finding in self.findings)
+        lines = (f"  {f.verdict:5}  {f.check:{width}}  {f.message}" for f in self.findings)
+        return "\n".join([self._summary(), *lines])
 
     def _repr_html_(self):
         marked = [i for i, finding in enumerate(self.findings) if finding.verdict == BAD]
-        rows = [(f.verdict, f.what, f.said) for f in self.findings]
-        return block(heading(self._said()), table(("", "", ""), rows, marked))
+        rows = [(f.verdict, f.check, f.message) for f in self.findings]
+        return block(heading(self._summary()), table(("", "", ""), rows, marked))

@@ -1,4 +1,4 @@
-"""Pictures as values: bytes that a notebook shows and a file can take."""
+"""Pictures as PNG bytes that notebooks show, and the common style of all plots."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -9,12 +9,16 @@ COLOURS = ("#1f5fa8", "#c8551b", "#2a9d8f", "#8e5ea2", "#e0a030", "#808890", "#b
 
 
 class Picture(NamedTuple):
-    """A PNG."""
+    """A PNG, which notebooks show.
+
+    Attributes:
+        png: the bytes of the file.
+    """
 
     png: bytes
 
     def save(self, path: str | Path) -> Path:
-        """Writes it to a file."""
+        """Writes the file and returns its path."""
         Path(path).write_bytes(self.png)
         return Path(path)
 
@@ -25,13 +29,13 @@ class Picture(NamedTuple):
         return self.png
 
     def inline(self) -> str:
-        """As an element of HTML."""
+        """The picture as an element of HTML."""
         data = b64encode(self.png).decode()
         return f'<img style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def new_figure(size: tuple[float, float], layout: str | None = "constrained") -> Any:
-    """A figure that pyplot's list of open figures does not know, so that none has to be closed."""
+    """A matplotlib figure outside of pyplot, so that none has to be closed; ``size`` is in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
 
@@ -40,23 +44,23 @@ def new_figure(size: tuple[float, float], layout: str | None = "constrained") ->
     return figure
 
 
-def drawn(figure: Any, dpi: int = 100) -> Picture:
-    """The figure on white, which can be read in light and dark."""
+def as_picture(figure: Any, dpi: int = 100) -> Picture:
+    """Renders a figure on white, which is readable on light and dark pages."""
     data = BytesIO()
     figure.savefig(data, format="png", dpi=dpi, facecolor="white")
     return Picture(data.getvalue())
 
 
-def tidy(axes: Any, title: str = "") -> None:
-    """Axes as all pictures have them."""
+def style_axes(axes: Any, title: str = "") -> None:
+    """Sets the title and the common style of axes."""
     axes.set_title(title, fontsize=9, loc="left")
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def thousands(axes: Any) -> None:
-    """Env steps as 20k, 1.5M."""
+def format_thousands(axes: Any) -> None:
+    """Writes the numbers of the x axis as 20k or 1.5M."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

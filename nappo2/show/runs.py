@@ -1,4 +1,4 @@
-"""Runs, from memory or from disk, and what is equal among them."""
+"""Loads runs and groups them by the settings they share."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from nappo2.show._look import look
 from nappo2.show.members import members
 from nappo2.show.settings import learner_settings
 
-ITS_OWN = (
+IGNORED = (
     "seed",
     "log_dir",
     "tensorboard",
@@ -22,30 +22,30 @@ ITS_OWN = (
     "resume",
     "monitor",
     "checkpoint_every",
-)  # what seeds of a group may differ in
+)  # settings in which the runs of a group may differ
 
 
 class SavedRun(NamedTuple):
-    """What a run left on disk.
+    """A run on disk.
 
     Attributes:
-        metrics: its rows.
-        described: the command that made it, as in run.json; empty if nothing says so. Of an
-            environment ``module:Id`` the module is kept apart, as ``env_module``, so that nothing
-            which is made of ``env`` imports what a file names.
+        metrics: the rows of metrics.csv.
+        description: the settings in run.json; empty if there is none. The module of an environment
+            ``module:Id`` is stored apart, as ``env_module``, so that making ``env`` does not import
+            a module that a file names.
         params: the last ones that were saved; None if none were.
-        log_dir: where it is.
+        log_dir: the folder of the run.
     """
 
     metrics: Metrics
-    described: dict[str, Any]
+    description: dict[str, Any]
     params: Params | None
     log_dir: Path
 
     def __repr__(self):
         row = self.metrics[-1] if self.metrics else {}
-        said = f"{self.log_dir}: {int(row.get('env_steps', 0)):,} env steps"
-        return said + (f", return {row['episode_return']:.1f}" if "episode_return" in row else "")
+        text = f"{self.log_dir}: {int(row.get('env_steps', 0)):,} env steps"
+        return text + (f", return {row['episode_return']:.1f}" if "episode_return" in row else "")
 
     def _repr_html_(self):
         return look(self)._repr_html_()
@@ -53,7 +53,7 @@ class SavedRun(NamedTuple):
 
 @checked
 def load_run(path: str | Path) -> SavedRun:
-    """What is on disk of a run, however it ended; a line that was not written to its end is left out.
+    """Loads a run from its folder, however it ended; an unfinished last line is left out.
 
     Raises:
         FileNotFoundError: if there is no metrics.csv.
@@ -65,125 +65,131 @@ def load_run(path: str | Path) -> SavedRun:
     rows = Metrics(read_csv(folder / "metrics.csv"))
     if not (folder / "metrics.csv").read_text().endswith("\n"):
         del rows[-1:]
-    described, params = folder / "run.json", folder / "params.npz"
+    description, params = folder / "run.json", folder / "params.npz"
     return SavedRun(
         rows,
-        read_description(described) if described.exists() else {},
+        read_description(description) if description.exists() else {},
         load_params(params) if params.exists() else None,
         folder,
     )
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What a run.json says: numbers and texts, of which nothing is imported or run.
+    """Reads the settings in a run.json, without importing or running what it names.
 
-    The module of an environment's id is put under ``env_module``, as ``SavedRun`` says.
+    The module of an environment's id is returned under ``env_module``, as in ``SavedRun``.
 
     Raises:
-        ValueError: if it cannot be read, or is none.
+        ValueError: if the file cannot be read, or has no settings.
     """
     try:
-        described = json.loads(path.read_text())
+        description = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(described, dict) or not isinstance(described.get("config", {}), dict):
+    if not isinstance(description, dict) or not isinstance(description.get("config", {}), dict):
         raise ValueError(f"{path} does not say how a run was made: it holds no settings by name")
     for name in ("algorithm", "env"):
-        if not isinstance(described.get(name, ""), str):
-            raise ValueError(f"{name} in {path} is a text, not {described[name]!r}")
-    module, colon, env = described.get("env", "").rpartition(":")
-    return described | ({"env": env, "env_module": module} if colon else {})
+        if not isinstance(description.get(name, ""), str):
+            raise ValueError(f"{name} in {path} is a text, not {description[name]!r}")
+    module, colon, env = description.get("env", "").rpartition(":")
+    return description | ({"env": env, "env_module": module} if colon else {})
 
 
 Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
-"""Paths, saved runs or Learners; or such by the name of their group. Populations are many runs."""
+"""Paths, saved runs or Learners; or such by name of a group. A population is a run per member."""
 
 
-def grouped(runs: Runs, *apart: str) -> dict[str, list[Any]]:
-    """Runs by what they have in common, but for settings ``apart``; called by what distinguishes them.
+def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:
+    """Groups runs by all settings but the seed and those in ``apart``.
 
-    Those of a group have all settings in common but the seed. A run that says nothing of how it
-    was made is a group of its own. A population is as many runs as it has members.
+    Groups are named by the settings in which they differ. A run without settings is a group of one.
     """
     if isinstance(runs, Mapping):
-        return {
-            name: [member for run in some for member in members(loaded(run))]
-            for name, some in runs.items()
-        }
+        return {name: _members_of(group) for name, group in runs.items()}
     if isinstance(runs, (str, Path)) or hasattr(runs, "metrics"):
         runs = [runs]
-    found = [member for run in runs for member in members(loaded(run))]
-    settings = [
-        {key: x for key, x in settings_of(run).items() if key not in apart} for run in found
-    ]
-    settings = [its or {"log_dir": place(found[i], i)} for i, its in enumerate(settings)]
-    differs = [
+    flat = _members_of(runs)
+    settings = [_group_settings(run, i, apart) for i, run in enumerate(flat)]
+    keys = [
         key
-        for key in dict.fromkeys(key for its in settings for key in its)
-        if len({its.get(key) for its in settings}) > 1
+        for key in dict.fromkeys(key for run_settings in settings for key in run_settings)
+        if len({run_settings.get(key) for run_settings in settings}) > 1
     ]
-    same: dict[tuple, list[Any]] = {}
-    for run, its in zip(found, settings, strict=True):
-        same.setdefault(tuple(its.get(key) for key in differs), []).append(run)
-    names = unlike([dict(zip(differs, key, strict=True)) for key in same], settings[0])
-    return dict(zip(names, same.values(), strict=True))
+    groups: dict[tuple, list[Any]] = {}
+    for run, run_settings in zip(flat, settings, strict=True):
+        groups.setdefault(tuple(run_settings.get(key) for key in keys), []).append(run)
+    names = group_names([dict(zip(keys, values, strict=True)) for values in groups], settings[0])
+    return dict(zip(names, groups.values(), strict=True))
 
 
-def place(run: Any, i: int) -> str:
-    """What to call a run that says nothing of itself, and so is like no other."""
+def _members_of(runs: Iterable[Any]) -> list[Any]:
+    """All runs, read from disk where they are paths, and populations split into their members."""
+    loaded = (load_run(run) if isinstance(run, (str, Path)) else run for run in runs)
+    return [member for run in loaded for member in members(run)]
+
+
+def _group_settings(run: Any, i: int, apart: Sequence[str]) -> dict[str, str]:
+    """The settings by which run ``i`` is grouped; one without any is like no other."""
+    settings = {key: x for key, x in settings_of(run).items() if key not in apart}
     log_dir = getattr(run, "log_dir", None)
-    return f"run {i + 1}" if log_dir is None else Path(log_dir).name
+    return settings or {"log_dir": f"run {i + 1}" if log_dir is None else Path(log_dir).name}
 
 
-def unlike(groups: list[dict[str, Any]], shared: Mapping[str, str]) -> list[str]:
-    """A name for each group, by few settings in which they differ: as many as tell all apart.
+def group_names(groups: list[dict[str, Any]], shared: Mapping[str, str]) -> list[str]:
+    """Names groups by as few of the settings in which they differ as tell all of them apart.
 
-    The recipe, the scheme and the environment come first, and of the others those of few words.
+    Recipe, scheme and environment come first. ``shared`` names a single group.
     """
     keys = list(groups[0])
     if not keys:
         return [shared.get("algorithm", "")]
-    first = [key for key in ("algorithm", "scheme", "env") if key in keys]
+    first = [key for key in PLAIN if key in keys and key != "log_dir"]
     rest = [key for key in keys if key not in first and key != "pipeline"]
     chosen = first or rest[:1] or keys[:1]
     for key in [*rest, *keys]:
-        if len(set(named(groups, chosen))) == len(groups):
+        num_names = len(set(_texts(groups, chosen)))
+        if num_names == len(groups):
             break
-        if len(set(named(groups, [*chosen, key]))) > len(set(named(groups, chosen))):
+        if len(set(_texts(groups, [*chosen, key]))) > num_names:
             chosen = [*chosen, key]
-    names = named(groups, chosen)
+    names = _texts(groups, chosen)
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
-def named(groups: list[dict[str, Any]], keys: list[str]) -> list[str]:
-    """What groups have under these keys, as texts."""
-    plain = ("algorithm", "scheme", "env", "log_dir")
+PLAIN = ("algorithm", "scheme", "env", "log_dir")  # whose values need no name
 
-    def said(group: dict[str, Any], key: str) -> str:
+
+def _texts(groups: list[dict[str, Any]], keys: list[str]) -> list[str]:
+    """The values of groups under some keys, each group as one text."""
+
+    def text(group: dict[str, Any], key: str) -> str:
         value = group[key] if group[key] is not None else "?"
-        return value if key in plain else f"{key.rpartition('.')[2]} {value}"
+        return value if key in PLAIN else f"{key.rpartition('.')[2]} {value}"
 
-    texts = [[said(group, key) for key in keys] for group in groups]
-    few = all(key in plain for key in keys)
-    return [(" " if few else ", ").join(text) for text in texts]
+    separator = " " if all(key in PLAIN for key in keys) else ", "
+    return [separator.join(text(group, key) for key in keys) for group in groups]
 
 
 def settings_of(run: Any) -> dict[str, str]:
-    """How a run was made, flat, without its seed; nothing if it does not say."""
-    if not hasattr(run, "described"):
+    """The settings of a run by name, without its seed; empty if it has no description."""
+    if not hasattr(run, "description"):
         return learner_settings(run)
     hyper = {key: f"{x:g}" for key, x in getattr(run, "hyper", {}).items()}
-    flat = {k: v for k, v in run.described.items() if not isinstance(v, dict)}
-    flat |= {f"config.{k}": v for k, v in run.described.get("config", {}).items()}
-    return {key: str(value) for key, value in flat.items() if key not in ITS_OWN} | hyper
+    flat = {k: v for k, v in run.description.items() if not isinstance(v, dict)}
+    flat |= {f"config.{k}": v for k, v in run.description.get("config", {}).items()}
+    return {key: str(value) for key, value in flat.items() if key not in IGNORED} | hyper
 
 
-def loaded(run: Any) -> Any:
-    """A run, read from disk if it is a path."""
-    return load_run(run) if isinstance(run, (str, Path)) else run
+def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:
+    """The values of two columns of metrics.
 
+    Args:
+        rows: of metrics.
+        x: the name of a column.
+        y: the name of another column.
 
-def column(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:
-    """Values of two columns, in rows that have both."""
-    found = [(row[x], row[y]) for row in rows if row.get(x) is not None and row.get(y) is not None]
-    return tuple(map(list, zip(*found, strict=True))) if found else ([], [])
+    Returns:
+        Two lists of equal length, from the rows that have both.
+    """
+    pairs = [(row[x], row[y]) for row in rows if row.get(x) is not None and row.get(y) is not None]
+    return tuple(map(list, zip(*pairs, strict=True))) if pairs else ([], [])

@@ -1,4 +1,4 @@
-"""What a Learner was made with, as far as its pipeline tells: numbers and texts by their names."""
+"""The settings of a Learner, read from its pipeline: numbers and texts by name."""
 
 from collections.abc import Iterator
 from dataclasses import is_dataclass
@@ -10,34 +10,44 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.trees import walk
 
-DEEPEST = 12
+MAX_DEPTH = 12
 
 
 def learner_settings(learner: Any) -> dict[str, str]:
-    """By name: the first hyper-parameters, what its stages were called with, and its weights.
+    """Initial hyper-parameters, arguments of stages, and shapes of weights, as texts by name.
 
-    Functions tell what they were made with: a loss its coefficients, an environment its size.
+    Functions contribute the values in their closure: a loss its coefficients, an environment its
+    size.
     """
     hyper = getattr(learner, "_given", learner.params["hyper"])
-    found = {name: f"{float(x):g}" for name, x in hyper.items() if x.ndim == 0}
-    found |= {"/".join(path): str(list(x.shape)) for path, x in walk(learner.params["weights"])}
+    settings = {name: f"{float(x):g}" for name, x in hyper.items() if x.ndim == 0}
+    settings |= {"/".join(path): str(list(x.shape)) for path, x in walk(learner.params["weights"])}
     for stage in learner.pipeline.stages:
-        found |= dict(values(stage.arguments, stage.name, frozenset()))
-    return {"pipeline": repr(learner.pipeline)} | found
+        settings |= dict(values(stage.arguments, stage.name, frozenset()))
+    return {"pipeline": repr(learner.pipeline)} | settings
 
 
-def values(x: Any, path: str, seen: frozenset[int]) -> Iterator[tuple[str, str]]:
-    """The numbers and texts that a value holds, each with its path."""
+def values(x: Any, path: str, ancestors: frozenset[int]) -> Iterator[tuple[str, str]]:
+    """The numbers and texts within a value.
+
+    Args:
+        x: the value.
+        path: its name.
+        ancestors: identities of the values around it, which are not entered again.
+
+    Returns:
+        Pairs of path and text.
+    """
     if x is None or isinstance(x, (bool, int, float, str)):
         yield path, f"{x:g}" if isinstance(x, float) else repr(x)
-    if id(x) in seen or len(seen) > DEEPEST or isinstance(x, Tensor):
+    if id(x) in ancestors or len(ancestors) > MAX_DEPTH or isinstance(x, Tensor):
         return
     for name, part in parts(x):
-        yield from values(part, f"{path}.{name}", seen | {id(x)})
+        yield from values(part, f"{path}.{name}", ancestors | {id(x)})
 
 
 def parts(x: Any) -> Iterator[tuple[Any, Any]]:
-    """The items of a value, or what a function has in its closure, by name."""
+    """The items of a value, or the values in the closure of a function, by name."""
     if isinstance(x, partial):
         yield from (("function", x.func), *enumerate(x.args), *x.keywords.items())
     elif is_dataclass(x) and not isinstance(x, type):

@@ -1,4 +1,4 @@
-"""Params, states and rollouts as trees: shapes, dtypes, sizes, and whether all is finite."""
+"""Params, states and rollouts as trees with shapes, dtypes, sizes and ranges."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nappo2 import trees
 
-MOST = 10_000_000  # numbers in a tensor that is looked into, as looking takes no time
+MAX_NUMBERS = 10_000_000  # of a tensor whose values are read, so that it takes no time
 
 
 class Leaf(NamedTuple):
@@ -16,9 +16,10 @@ class Leaf(NamedTuple):
 
     Attributes:
         path: names from the root.
-        shape, dtype: of a tensor; what else it is, and nothing.
+        shape: of a tensor; of any other leaf its type.
+        dtype: of a tensor; of any other leaf empty.
         size: in bytes.
-        value: the number, or the mean and the range of them, or whether any is not finite.
+        value: the number; of several the mean and range, or how many are not finite.
     """
 
     path: tuple[str, ...]
@@ -29,6 +30,7 @@ class Leaf(NamedTuple):
 
     @property
     def finite(self) -> bool:
+        """Whether all numbers are finite."""
         return "not finite" not in self.value
 
 
@@ -37,8 +39,8 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     if isinstance(tree, Tensor):
         yield Leaf(path, str(list(tree.shape)), str(tree.dtype)[6:], tree.nbytes, summary(tree))
     elif hasattr(tree, "members") and hasattr(tree, "pending"):
-        said = f"{len(tree.members)} workers, {len(tree.pending)} calls under way"
-        yield Leaf(path, said, "", 0, "")
+        text = f"{len(tree.members)} workers, {len(tree.pending)} calls under way"
+        yield Leaf(path, text, "", 0, "")
     elif (parts := trees.children(tree)) is not None:
         for name, child in parts:
             yield from leaves(child, (*path, str(name)))
@@ -48,32 +50,32 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
 
 
 def summary(x: Tensor) -> str:
-    """What is in a tensor, in a few words."""
-    if x.numel() == 0 or x.numel() > MOST:
+    """A tensor [...] in a few words: its number, or mean and range."""
+    if x.numel() == 0 or x.numel() > MAX_NUMBERS:
         return ""
     if x.numel() == 1:
         return f"{x.item():.4g}" + ("" if x.isfinite().all() else ", not finite")
     if x.dtype == torch.bool:
         return f"{int(x.sum()):,} of {x.numel():,} true"
-    bad = int((~x.isfinite()).sum())
-    if bad:
-        return f"{bad:,} of {x.numel():,} are not finite"
+    num_bad = int((~x.isfinite()).sum())
+    if num_bad:
+        return f"{num_bad:,} of {x.numel():,} are not finite"
     low, high = x.amin().item(), x.amax().item()
     return f"{x.double().mean().item():.3g} in [{low:.3g}, {high:.3g}]"
 
 
-def lines(found: list[Leaf]) -> list[tuple[str, str, str, str, str]]:
-    """Leaves as columns of text, below the branches that they are on; one leaf a line."""
-    rows, before = [], ()
-    for leaf in found:
+def table_rows(leaves: list[Leaf]) -> list[tuple[str, str, str, str, str]]:
+    """Leaves as rows of a table, indented below rows for their branches."""
+    rows, last_branch = [], ()
+    for leaf in leaves:
         *branch, name = leaf.path or ("",)
         shared = 0
-        while shared < min(len(branch), len(before)) and branch[shared] == before[shared]:
+        while shared < min(len(branch), len(last_branch)) and branch[shared] == last_branch[shared]:
             shared += 1
         rows += [("  " * i + branch[i], "", "", "", "") for i in range(shared, len(branch))]
         size = in_bytes(leaf.size) if leaf.size else ""
         rows.append(("  " * len(branch) + name, leaf.shape, leaf.dtype, size, leaf.value))
-        before = branch
+        last_branch = branch
     return rows
 
 

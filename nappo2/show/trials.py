@@ -1,4 +1,4 @@
-"""An environment, tried with random actions, each within a deadline."""
+"""Plays environments with random actions, where no step may take longer than a deadline."""
 
 import threading
 from collections.abc import Callable
@@ -17,28 +17,48 @@ class Stuck(Exception):
 
 
 class Episode(NamedTuple):
-    """Observations, one more than outcomes, and the seconds of each step."""
+    """The record of some steps.
+
+    Attributes:
+        observations: one more than transitions, each [B, ...].
+        transitions: of each step.
+        seconds: of each step.
+    """
 
     observations: list[Tensor]
-    outcomes: list[Transition]
+    transitions: list[Transition]
     seconds: list[float]
 
 
 def play(env: Env, seed: int, num_steps: int, deadline: float) -> Episode:
-    """Random actions, the same for the same seed."""
+    """Plays random actions, the same for the same seed.
+
+    Args:
+        env: the environment, which is closed at the end.
+        seed: of the environment and the actions.
+        num_steps: number of steps.
+        deadline: seconds for any single reset or step.
+
+    Returns:
+        The record.
+    """
     rng = generator(seed)
-    state, observation = timely(lambda: env.reset(seed), deadline, "reset")
-    found = Episode([observation], [], [])
+    state, observation = within_deadline(lambda: env.reset(seed), deadline, "reset")
+    episode = Episode([observation], [], [])
     try:
         for _ in range(num_steps):
-            stepped = partial(_timed, env.step, state, env.action_spec.uniform(env.num_envs, rng))
-            (state, observation, outcome), seconds = timely(stepped, deadline, "step")
-            found.seconds.append(seconds)
-            found.observations.append(observation)
-            found.outcomes.append(outcome)
+            timed_step = partial(
+                _timed, env.step, state, env.action_spec.uniform(env.num_envs, rng)
+            )
+            (state, observation, transition), seconds = within_deadline(
+                timed_step, deadline, "step"
+            )
+            episode.seconds.append(seconds)
+            episode.observations.append(observation)
+            episode.transitions.append(transition)
     finally:
         env.close(state)
-    return found
+    return episode
 
 
 def _timed(step: Callable, *args: Any) -> tuple[Any, float]:
@@ -46,8 +66,21 @@ def _timed(step: Callable, *args: Any) -> tuple[Any, float]:
     return step(*args), perf_counter() - start
 
 
-def timely(call: Callable[[], Any], deadline: float, what: str = "making it") -> Any:
-    """What ``call`` returns, if it does so in time."""
+def within_deadline(call: Callable[[], Any], deadline: float, what: str = "making it") -> Any:
+    """Calls a function in a thread, and leaves the thread behind if it takes too long.
+
+    Args:
+        call: the function.
+        deadline: in seconds.
+        what: the name of the call in the message.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        Stuck: if it takes longer than the deadline.
+        Exception: whatever the function raises.
+    """
     result: list = []
 
     def run():

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from nappo2.cli import main
-from nappo2.cli.train import with_env
+from nappo2.cli.train_options import with_env
 from tests.makers.commands import NAPPO2, SHORT, completed, rows_written
 from tests.makers.processes import until
 

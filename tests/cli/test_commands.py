@@ -103,8 +103,8 @@ def ended(capsys, *args):
 def copied(run, folder, **changed):
     """A copy of a run, whose run.json says something else."""
     shutil.copytree(run, folder, symlinks=True)
-    described = json.loads((folder / "run.json").read_text()) | changed
-    (folder / "run.json").write_text(json.dumps(described))
+    description = json.loads((folder / "run.json").read_text()) | changed
+    (folder / "run.json").write_text(json.dumps(description))
     return folder
 
 
@@ -150,8 +150,8 @@ def test_a_run_that_names_a_module_is_plotted_and_loaded_without_it(run, strange
 
     folder = copied(run, tmp_path / "copy", env="strange:Strange-v0")
     assert ended(capsys, "plot", folder, "--output", tmp_path / "x.png")[0] == 0
-    described = load_run(folder).described
-    assert (described["env"], described["env_module"]) == ("Strange-v0", strange)
+    description = load_run(folder).description
+    assert (description["env"], description["env_module"]) == ("Strange-v0", strange)
     assert strange not in sys.modules
 
 

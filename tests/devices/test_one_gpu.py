@@ -37,8 +37,10 @@ from nappo2.runs.learner import Learner
 from nappo2.show._video import frames
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.devices.pretended import leaves, places, pretended_cuda
-from tests.recipes.test_every_state import CONFIGS, brief, combinations, counts, fits, made
-from tests.saving.test_resume import equal, states, taken, timeless
+from tests.makers.comparing import equal, states, timeless
+from tests.makers.recipes import CONFIGS, recipe_in, scheme_arguments
+from tests.makers.stepping import step
+from tests.recipes.test_every_state import brief, combinations, fits
 
 GPU, CPU = {"cuda:0"}, {"cpu"}
 SCHEMES = ("3cs", "3ds", "da2cs")
@@ -47,7 +49,10 @@ NUMBERS = ("numbers, discrete", "numbers, continuous")
 
 def started(recipe, name="3cs", device="cpu", folder=None, seed=1):
     options = {"log_dir": folder, "checkpoint_every": 10**9} if folder else {}
-    pipe, params = scheme(name, recipe, **counts(name)), recipe.init(0).to(device)
+    pipe, params = (
+        scheme(name, recipe, **scheme_arguments(name, collectors=2, learners=2)),
+        recipe.init(0).to(device),
+    )
     return Learner(pipe, params, seed, 10**9, progress=False, **options)
 
 
@@ -63,9 +68,9 @@ def check_places(run):
 
 def check(make, name="3cs", steps=9, same=equal):
     """The same steps on both devices."""
-    here = taken(started(make(), name), steps)
+    here = step(started(make(), name), steps)
     with pretended_cuda() as cuda:
-        there = taken(started(make(), name, cuda), steps)
+        there = step(started(make(), name, cuda), steps)
         check_places(there)
         assert same(there.params, here.params) and int(here.params["version"]) > 0
         assert same is near or equal(timeless(there.metrics), timeless(here.metrics))
@@ -97,7 +102,7 @@ def tried(recipes=("ppo", "double_dqn", "r2d2")):
 def test_a_run_on_the_gpu_is_the_run_on_the_cpu(combination):
     recipe, env, ring, name = combination
     same = near if env == "images" else equal
-    check(lambda: made(recipe, env, ring), name, num_steps(recipe), same)
+    check(lambda: recipe_in(recipe, env, ring), name, num_steps(recipe), same)
 
 
 @pytest.mark.faults
@@ -135,18 +140,18 @@ def cartpole():
 
 
 def small(**changes):
-    return made("ppo", "numbers, discrete", "uniform").replace(**changes)
+    return recipe_in("ppo", "numbers, discrete", "uniform").replace(**changes)
 
 
 def members(env):
-    return population(made("impala", env, "uniform"), 4, gamma=[0.9, 0.92, 0.94, 0.96])
+    return population(recipe_in("impala", env, "uniform"), 4, gamma=[0.9, 0.92, 0.94, 0.96])
 
 
 SPECIAL = {
     "priorities": lambda: surprised(cartpole()),
     "modules": lambda: of_a_module(cartpole()),
-    "n-step": lambda: made("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
-    "hindsight": lambda: made("double_dqn", "goals", "prioritized").replace(
+    "n-step": lambda: recipe_in("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
+    "hindsight": lambda: recipe_in("double_dqn", "goals", "prioritized").replace(
         prepare=hindsight(envs.bits_reward, terminated=envs.bits_reached)
     ),
     "torch's optimisers": lambda: small(optimizer=optim.from_torch(torch.optim.NAdam)),
@@ -175,19 +180,19 @@ def test_one_gradient_after_the_other_runs_there_too():
     here = Learner(line, recipe.init(0), 1, 10**9, progress=False)
     with pretended_cuda() as cuda:
         there = Learner(line, recipe.init(0).to(cuda), 1, 10**9, progress=False)
-        taken(here, 6), taken(there, 6)
+        step(here, 6), step(there, 6)
         assert places(there.state["minibatches"].waiting) == places(there.params) == GPU
         assert equal(there.params, here.params)
 
 
 def resumed(make, folder, before, after, name="3cs", k=2, more=2):
     """A run that was saved on one device, and goes on on another, beside the whole run."""
-    first = taken(started(make(), name, before, folder), k)
+    first = step(started(make(), name, before, folder), k)
     first.save()
-    whole = taken(first, more)
+    whole = step(first, more)
     run = started(make(), name, after, seed=99)
     run.resume(folder)
-    return taken(run, more), whole
+    return step(run, more), whole
 
 
 @pytest.mark.parametrize("before, after", [("cuda", "cuda"), ("cpu", "cuda"), ("cuda", "cpu")])
@@ -226,7 +231,7 @@ def test_minibatches_that_waited_and_torchs_optimisers_go_on_there(tmp_path):
 @pytest.mark.parametrize("recipe", ["ppo", "sac_gsde", "r2d2"])
 def test_params_on_the_gpu_are_evaluated_filmed_and_looked_at(recipe):
     env = next(e for e in NUMBERS if fits(recipe, e, "uniform"))
-    made_of = made(recipe, env, "uniform")
+    made_of = recipe_in(recipe, env, "uniform")
     params = made_of.init(0)
     with pretended_cuda() as cuda:
         there = params.to(cuda)

@@ -198,12 +198,12 @@ def test_a_resumed_run_has_its_seed_and_may_name_a_preset(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     commanded(capsys, *SHORT, "--seed", "3", "--log-dir", "x", "--total-steps", "256")
     with pytest.raises(ValueError, match="those of seed 3: --seed 4 would change nothing"):
-        train.parse("ppo", ["--resume", "x", "--seed", "4"], train.described(tmp_path / "x"))
+        train.parse("ppo", ["--resume", "x", "--seed", "4"], train.description_of(tmp_path / "x"))
     named = ["--resume", "x", "--preset", "default"]
-    options = train.parse("ppo", named, train.described(tmp_path / "x"))
+    options = train.parse("ppo", named, train.description_of(tmp_path / "x"))
     default = preset("ppo", "default")
     assert (options.config, options.num_envs) == (default.config, default.num_envs)
-    assert options.env == train.described(tmp_path / "x")["env"]
+    assert options.env == train.description_of(tmp_path / "x")["env"]
 
 
 def test_what_was_set_or_scheduled_is_kept_and_what_is_told_anew_counts(tmp_path):

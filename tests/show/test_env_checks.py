@@ -48,7 +48,7 @@ class Forgetful(Good):
 def test_nothing_is_wrong(env):
     report = check_env(env, num_steps=50)
     assert report.ok and "nothing is wrong" in repr(report)
-    whats = [finding.what for finding in report.findings]
+    whats = [finding.check for finding in report.findings]
     assert whats == ["spaces", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
 
 
@@ -82,8 +82,8 @@ def test_what_is_wrong_is_said(name):
 )  # fmt: skip
 def test_what_is_odd_is_noted(outcome, what, said):
     report = check_env(stepping(outcome), num_steps=20)
-    (found,) = (finding for finding in report.findings if finding.what == what)
-    assert report.ok and found.verdict == "note" and said in found.said
+    (found,) = (finding for finding in report.findings if finding.check == what)
+    assert report.ok and found.verdict == "note" and said in found.message
 
 
 def test_what_a_function_takes_along_is_said():

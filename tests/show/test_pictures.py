@@ -17,9 +17,9 @@ from nappo2.show import dashboard
 from nappo2.show._video import Video, frames
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
-from nappo2.show.pictures import drawn, new_figure
+from nappo2.show.pictures import as_picture, new_figure
 from nappo2.show.plots import on_one_grid
-from nappo2.show.runs import SavedRun, grouped
+from nappo2.show.runs import SavedRun, group_runs
 
 RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 PNG = b"\x89PNG"
@@ -31,11 +31,11 @@ def learner(**options):
     return Learner(scheme("3cs", RECIPE), RECIPE.init(0), **options)
 
 
-def saved(returns, algorithm="ppo", env="A", **described):
+def saved(returns, algorithm="ppo", env="A", **description):
     """A run of 10 env steps per row."""
     rows = [{"env_steps": 10 * (i + 1), "episode_return": x} for i, x in enumerate(returns)]
-    described = {"algorithm": algorithm, "env": env} | described
-    return SavedRun(Metrics(rows), described, None, None)
+    description = {"algorithm": algorithm, "env": env} | description
+    return SavedRun(Metrics(rows), description, None, None)
 
 
 def open_figures():
@@ -48,7 +48,7 @@ def test_what_is_on_disk_is_the_run(tmp_path, same):
     run = learner(log_dir=tmp_path).run()
     found = load_run(tmp_path)
     assert [row["env_steps"] for row in found.metrics] == [64, 128, 192, 256]
-    assert same(found.params, run.params) and found.described == {}
+    assert same(found.params, run.params) and found.description == {}
     assert "256 env steps" in repr(found)
 
 
@@ -78,8 +78,8 @@ def test_runs_are_grouped_by_all_but_their_seeds():
         saved([3.0], "a2c", seed=0),
         saved([4.0], config={"clip_eps": 0.1}),
     ]
-    assert {name: len(some) for name, some in grouped(runs[:3]).items()} == {"ppo": 2, "a2c": 1}
-    names = grouped([runs[0], saved([1.0], config={"clip_eps": 0.1}, seed=3)])
+    assert {name: len(some) for name, some in group_runs(runs[:3]).items()} == {"ppo": 2, "a2c": 1}
+    names = group_runs([runs[0], saved([1.0], config={"clip_eps": 0.1}, seed=3)])
     assert list(names) == ["clip_eps ?", "clip_eps 0.1"]
 
 
@@ -130,7 +130,7 @@ def test_a_population_is_compared_and_plotted_by_what_its_members_differ_in():
     found = compare(run)
     assert sorted(found.names) == ["learning_rate 0.001", "learning_rate 0.01"]
     assert found.num_runs == [2, 2] and compare({"all": [run]}).num_runs == [4]
-    assert {name: len(some) for name, some in grouped([run]).items()} == dict.fromkeys(
+    assert {name: len(some) for name, some in group_runs([run]).items()} == dict.fromkeys(
         ("learning_rate 0.001", "learning_rate 0.01"), 2
     )
     assert plot(run).png.startswith(PNG)
@@ -257,7 +257,7 @@ def test_a_picture_writes_any_name_as_it_is(name, tmp_path):
     axes = figure.add_subplot()
     plot(runs, axes=axes)
     assert len(axes.get_legend().get_texts()) == 2
-    assert drawn(figure).png.startswith(PNG)
+    assert as_picture(figure).png.startswith(PNG)
     comparison = Comparison([name], [1.0], [0.0], [2.0], [1], name)
     assert comparison.picture().png.startswith(PNG)
     rows[-1][f"{name}_loss"] = 1.0
@@ -277,7 +277,7 @@ def test_a_panel_without_curves_says_so():
     """As that of the lags of a population, which has none."""
     figure = new_figure((3, 2))
     axes = figure.add_subplot()
-    panels.curves(axes, saved([1.0]).metrics, [], "lag")
+    panels.draw_columns(axes, saved([1.0]).metrics, [], "lag")
     assert list(axes.get_xticks()) == list(axes.get_yticks()) == []
     assert [text.get_text() for text in axes.texts] == ["nothing yet"]
 
@@ -309,7 +309,7 @@ def test_learners_of_other_hyper_parameters_are_not_pooled(name):
         runs += [Learner(pipe, recipe.init(seed), seed, progress=False) for seed in range(2)]
         again = ppo(envs.cartpole(2), config)  # another call with the same values
         runs.append(Learner(scheme("3cs", again), again.init(2), 2, progress=False))
-    groups = grouped(runs)
+    groups = group_runs(runs)
     assert [len(group) for group in groups.values()] == [3] * len(RECIPES[name]), list(groups)
 
 
@@ -318,7 +318,7 @@ def test_learners_in_other_environments_are_not_pooled():
         ppo(make(n)) for make, n in ((envs.cartpole, 8), (envs.cartpole, 16), (envs.acrobot, 8))
     ]
     runs = [Learner(scheme("3cs", s), s.init(0), progress=False) for s in recipes]
-    assert [len(group) for group in grouped(runs).values()] == [1, 1, 1]
+    assert [len(group) for group in group_runs(runs).values()] == [1, 1, 1]
 
 
 def test_names_tell_all_groups_apart():
@@ -329,7 +329,7 @@ def test_names_tell_all_groups_apart():
         for rate in (0.1, 0.2)
         for seed in (0, 1)
     ]
-    groups = grouped(runs)
+    groups = group_runs(runs)
     assert [len(group) for group in groups.values()] == [2, 2, 2, 2]
     assert next(iter(groups)) == "ppo, learning_rate 0.1"
 
@@ -337,8 +337,8 @@ def test_names_tell_all_groups_apart():
 def test_runs_that_say_nothing_are_not_pooled(tmp_path):
     for name in ("one", "other"):
         learner(log_dir=tmp_path / name).run()
-    groups = grouped([tmp_path / "one", tmp_path / "other"])
+    groups = group_runs([tmp_path / "one", tmp_path / "other"])
     assert {name: len(group) for name, group in groups.items()} == {"one": 1, "other": 1}
     rows = saved([1.0]).metrics
     nameless = [SavedRun(rows, {}, None, None) for _ in range(3)]
-    assert list(grouped(nameless)) == ["run 1", "run 2", "run 3"]
+    assert list(group_runs(nameless)) == ["run 1", "run 2", "run 3"]

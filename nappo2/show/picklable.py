@@ -1,4 +1,4 @@
-"""What would travel to a worker: how large it is, and what it takes along."""
+"""Checks whether an object can be sent to a worker, how large it is, and what it captures."""
 
 import types
 from typing import Any, NamedTuple
@@ -8,16 +8,16 @@ from nappo2.schemes.picklable import MEGABYTE, blame, parts, pickled
 from nappo2.show.markup import block, heading, table
 from nappo2.show.tree import in_bytes
 
-KEPT = 20  # of what is taken along, the largest
+MAX_CAPTURED = 20  # captured values that are listed, the largest ones
 
 
-class Shipment(NamedTuple):
-    """What ``check_picklable`` found.
+class PickleReport(NamedTuple):
+    """The result of ``check_picklable``.
 
     Attributes:
-        size: in bytes; 0 if it cannot be sent.
-        captured: what it takes along, the largest first: its path and bytes.
-        problem: why it cannot be sent, or is too large; nothing otherwise.
+        size: of the pickle in bytes; 0 if there is none.
+        captured: path and bytes of the values that are pickled along, the largest first.
+        problem: why the object cannot be sent, or is too large; empty otherwise.
     """
 
     size: int
@@ -26,27 +26,35 @@ class Shipment(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it can be sent."""
+        """Whether the object can be sent."""
         return not self.problem
 
-    def _said(self) -> str:
+    def _summary(self) -> str:
         return self.problem or f"{in_bytes(self.size)} are sent to each worker"
 
     def __repr__(self):
         lines = (f"  {in_bytes(size):>8}  {path}" for path, size in self.captured)
-        return "\n".join([self._said(), *lines])
+        return "\n".join([self._summary(), *lines])
 
     def _repr_html_(self):
         rows = [(in_bytes(size), path) for path, size in self.captured]
-        return block(heading(self._said()), table(("", "takes along"), rows))
+        return block(heading(self._summary()), table(("", "takes along"), rows))
 
 
 @checked
-def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Shipment:
-    """What sending ``thing`` to a worker of Ray takes: a function, an environment, a pipeline.
+def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> PickleReport:
+    """Checks whether a function, an environment or a pipeline can be sent to a worker of Ray.
 
     A function that was defined in a notebook travels with the globals that it uses, as they are
     when it is sent; large ones are better made on the worker, or passed as params.
+
+    Args:
+        thing: the object.
+        name: of the object in the report.
+        limit: bytes beyond which it counts as too large; the default is a megabyte.
+
+    Returns:
+        The size, and the values that are pickled along.
     """
     import cloudpickle
 
@@ -56,7 +64,7 @@ def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Ship
         for path, part in parts(thing)
         if not isinstance(part, types.ModuleType)
     }
-    captured = tuple(sorted(sizes.items(), key=lambda item: -item[1])[:KEPT])
+    captured = tuple(sorted(sizes.items(), key=lambda item: -item[1])[:MAX_CAPTURED])
     problem = ""
     if data is None:
         path = blame(thing, name, lambda x: pickled(x, cloudpickle.dumps)[0] is None)
@@ -64,4 +72,4 @@ def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Ship
     elif len(data) > limit:
         path = blame(thing, name, lambda x: len(pickled(x, cloudpickle.dumps)[0] or b"") > limit)
         problem = f"{path} takes {in_bytes(len(data))}, which would be sent to each worker"
-    return Shipment(len(data or b""), captured, problem)
+    return PickleReport(len(data or b""), captured, problem)

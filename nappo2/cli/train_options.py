@@ -1,0 +1,172 @@
+"""The options of ``nappo2 train``: their defaults, and how the words of a command line are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Train(Generic[Config]):
+    """Trains an agent, with progress on the standard error; other options come from the preset.
+
+    Attributes:
+        config: the hyper-parameters of the recipe.
+        env: an id of Gymnasium, PyBullet (*BulletEnv-v0), Atari (ALE/Pong-v5), or torch/CartPole-v1.
+        total_steps: env steps to train for.
+        num_envs: environments per collector.
+        scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs or dadaca.
+        collectors: number of all collectors, where collection has a cut of its own.
+        learners: number of learners, where gradients are distributed.
+        backend: where workers are: serial (this process, by turns) or ray (processes of their own).
+        ahead: rollouts that a collector may begin before its last one was taken.
+        wait_for: in 3ds and 2dacs, the number of learners that a step waits for.
+        preempt: in 3ds and 2dacs, the share of a rollout with which the others stop then.
+        deadline: seconds after which a step on ray is given up and its worker replaced.
+        device: of the learner, such as cuda; collectors stay on the CPU.
+        seed: of all random numbers.
+        log_dir: the folder of the run; by default one under runs/.
+        preset: its values are the defaults of all others; by default the one for the env.
+        evaluate_every: env steps between deterministic evaluations; 0 for none.
+        evaluation_episodes: of each evaluation.
+        checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
+            the best are kept; there is one at the end, too; 0 for none.
+        resume: the log_dir of a run, or a checkpoint in it, to go on from; its options are the defaults.
+        tensorboard: whether to write event files too.
+        monitor: whether to write each episode of each environment to log_dir/monitor.
+        threads: of torch; one is best for small networks.
+    """
+
+    config: Config
+    env: str = "HalfCheetahBulletEnv-v0"
+    total_steps: int = 300_000
+    num_envs: int = 8
+    scheme: str = "3cs"
+    collectors: int = 2
+    learners: int = 2
+    backend: Literal["serial", "ray"] = "serial"
+    ahead: int = 0
+    wait_for: int | None = None
+    preempt: float | None = None
+    deadline: float = 300.0
+    device: str = "cpu"
+    seed: int = 0
+    log_dir: Path | None = None
+    preset: str | None = None
+    evaluate_every: int = 0
+    evaluation_episodes: int = 10
+    checkpoint_every: int = 100_000
+    resume: Path | None = None
+    tensorboard: bool = False
+    monitor: bool = False
+    threads: int = 1
+
+
+def with_env(argv: list[str]) -> list[str]:
+    """A command line in which an id after the recipe has become the option ``--env``."""
+    if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
+        return list(argv)
+    return [argv[0], "--env", *argv[1:]]
+
+
+def parse(algorithm: str, argv: list[str], description: dict | None = None) -> Train:
+    """Parses a command line; defaults are those of the preset, or of the run that is resumed.
+
+    Args:
+        algorithm: the name of the recipe.
+        argv: the words after it.
+        description: the settings in run.json of a run that is resumed; None for a new run.
+
+    Returns:
+        The options.
+
+    Raises:
+        ValueError: if a resumed run gets another seed.
+    """
+    import tyro
+
+    from nappo2.recipes import preset, preset_for
+
+    env, name = option_in(argv, "--env") or Train.env, option_in(argv, "--preset")
+    base = preset(algorithm, name) if name else preset_for(algorithm, env)
+    default = Train(base.config, env, base.total_steps, base.num_envs)
+    if description:
+        default = _with_description(default, description, keep_preset=name is not None)
+    parser = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(base.config)])
+    options = tyro.cli(parser, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+    if description and options.seed != default.seed:
+        raise ValueError(
+            f"a resumed run goes on with its own random numbers, those of seed {default.seed}: "
+            f"--seed {options.seed} would change nothing"
+        )
+    return options
+
+
+def description_of(path: Path, env: str | None = None) -> dict[str, Any]:
+    """Reads the settings of a run whose log_dir, or a checkpoint in it, is at ``path``.
+
+    The run goes on in this log_dir, wherever it was begun, and in ``env`` if that is not None.
+
+    Raises:
+        ValueError: if there is no such run, or only its file names a module to import.
+    """
+    from nappo2.cli.saved import env_id
+    from nappo2.show.runs import read_description
+
+    log_dir = path if path.is_dir() else path.parent.parent
+    if not (log_dir / "run.json").exists():
+        raise ValueError(f"there is no run to resume at {path}: it has no run.json")
+    description = read_description(log_dir / "run.json")
+    env = env_id(description, env, log_dir)
+    missing = [name for name in ("algorithm", "env", "config") if name not in description]
+    if missing:
+        raise ValueError(f"{log_dir}/run.json does not say the {', '.join(missing)} of its run")
+    return description | {"env": env, "log_dir": str(log_dir)}
+
+
+def _with_description(default: Train, description: Mapping, keep_preset: bool) -> Train:
+    """Options with the values of a run.json; with ``keep_preset``, those of the preset stay."""
+    from nappo2.cli.saved import settings
+
+    names = {field.name for field in fields(Train)} - {"config", "resume"}
+    names -= {"total_steps", "num_envs", "preset"} if keep_preset else set()
+    values = settings(Train, {name: description[name] for name in names & set(description)})
+    if keep_preset:
+        return replace(default, **values)
+    config = replace(default.config, **settings(type(default.config), description["config"]))
+    return replace(default, config=config, **values)
+
+
+def option_in(argv: list[str], name: str) -> str | None:
+    """The value of an option, read before the others, whose defaults depend on it."""
+    for word, next_word in pairwise([*argv, None]):
+        if word == name:
+            return next_word
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
+
+
+def check_used(argv: list[str], options: Train) -> None:
+    """Refuses options on a command line that would change nothing.
+
+    Raises:
+        ValueError: if there is one; says which other option it needs.
+    """
+    from nappo2.schemes.seven import check_taken
+
+    words = [word.partition("=")[0] for word in argv if word.startswith("--")]
+    names = {word.removeprefix("--").replace("-", "_") for word in words}
+    cuts = [
+        name for name in ("collectors", "learners", "ahead", "wait_for", "preempt") if name in names
+    ]
+    check_taken(options.scheme, cuts)
+    if "backend" in names and options.backend == "ray" and options.scheme == "3cs":
+        raise ValueError("--backend ray is where workers are, and the scheme 3cs has none")
+    if "deadline" in names and options.backend != "ray":
+        raise ValueError("--deadline is of workers on ray; it needs --backend ray")
+    if "evaluation_episodes" in names and not options.evaluate_every:
+        raise ValueError("--evaluation-episodes is of evaluations; it needs --evaluate-every")
