@@ -1,11 +1,12 @@
-"""Batches: every key that rollouts and minibatches have, and what is counted of them.
+"""Batches: the table of all keys of rollouts and minibatches, and functions that select and count.
 
-``KEYS`` is the table: messages and the page *Concepts* are made of it. The names are TorchRL's.
+``KEYS`` is the table, from which messages and the page *Concepts* are made. The names are TorchRL's.
 
-Index t of a rollout [T, B] is one step: ``observation[t]`` was acted on with ``action[t]``, and ``next``
-has what came of it. ``terminated`` stops bootstrapping, ``done`` stops the trace, and what an episode
-ended with is in ``next``, before any reset. A minibatch has [N] where its rollout has [T, B], or
-[T, N] of whole sequences; a population's rollouts have [n, T, B].
+Index t of a rollout [T, B] is one step: the policy took ``action[t]`` at ``observation[t]``, and ``next``
+has the reward, the flags and the observation that followed. ``terminated`` stops bootstrapping, ``done``
+stops the trace, and the last observation of an episode is in ``next``, before any reset. A minibatch
+has [N] where its rollout has [T, B], or [T, N] of whole sequences; a population's rollouts have
+[n, T, B].
 """
 
 from collections.abc import Mapping
@@ -22,10 +23,10 @@ class Key(NamedTuple):
     """A row of the table.
 
     Attributes:
-        shape: where it is written.
-        dtype: of its tensors; of spaces, where an environment settles it.
-        written_by: the stage, as one calls it.
-        read_by: the stages and losses that need it.
+        shape: of the tensor, when it is written.
+        dtype: of the tensor; "of the space" if the environment defines it.
+        written_by: the stage that writes it, as a call.
+        read_by: stages and losses that need it.
         meaning: in a few words.
     """
 
@@ -37,7 +38,7 @@ class Key(NamedTuple):
 
 
 _COLLECT = "collect(...)"
-_REMEMBERS = "collect(...) with a policy that remembers"
+_RECURRENT = "collect(...) with a policy that remembers"
 _ADVANTAGE = "gae(agent) or vtrace(agent, dist)"
 _WINDOWS = "windows(length, period)"
 _LOSSES = "advantages, losses"
@@ -56,10 +57,10 @@ KEYS = {
         "[T, B]", "int64", _COLLECT, "gradients, learn", "version of the params that acted"
     ),
     "memory": Key(
-        "[T, B, ...]", "float32", _REMEMBERS, "recurrent agents", "with which a step began"
+        "[T, B, ...]", "float32", _RECURRENT, "recurrent agents", "with which a step began"
     ),
     "is_init": Key(
-        "[T, B]", "bool", _REMEMBERS, "recurrent agents", "whether an episode began there"
+        "[T, B]", "bool", _RECURRENT, "recurrent agents", "whether an episode began there"
     ),
     "mask": Key(
         "[T, B]",
@@ -109,7 +110,7 @@ def written_by(key: str) -> str | None:
 
 
 def table() -> str:
-    """The table in Markdown."""
+    """``KEYS`` as a table in Markdown."""
     head = ("key", "shape", "dtype", "written by", "read by", "meaning")
     rows = [head, ("---",) * len(head), *(_cells(name, key) for name, key in KEYS.items())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -121,27 +122,27 @@ def _cells(name: str, key: Key) -> tuple[str, ...]:
 
 
 def valid(batch: Mapping) -> Tensor | None:
-    """Which transitions of a batch count, bool of its batch size; None where all do."""
+    """The mask of transitions that count, [T, B] or [N] bool; None if all do."""
     return batch["mask"] if "mask" in batch.keys() else None
 
 
 def only_valid(x: Tensor, batch: Mapping) -> Tensor:
-    """The numbers ``x`` of those transitions of a batch that count, [M, ...]; where all do, ``x`` itself."""
-    which = valid(batch)
-    return x if which is None else x[which]
+    """Selects from ``x`` [T, B, ...] the transitions that count, [M, ...]; ``x`` itself if all do."""
+    mask = valid(batch)
+    return x if mask is None else x[mask]
 
 
 def num_samples(batch: TensorDict) -> int:
-    """How many transitions of a batch count."""
-    which = valid(batch)
-    return batch.numel() if which is None else int(which.sum())
+    """Number of transitions of a batch that count."""
+    mask = valid(batch)
+    return batch.numel() if mask is None else int(mask.sum())
 
 
 def age(params: Params, batch: TensorDict) -> Tensor:
-    """By how many versions the params that collected a batch are older than ``params``, on average, [].
+    """The mean age of a batch, []: by how many versions ``params`` are newer than those that collected it.
 
     Raises:
-        ValueError: if a batch does not say which these were.
+        ValueError: if the batch lacks ``params_version``.
     """
     if "params_version" not in batch.keys():
         raise ValueError(
@@ -152,25 +153,36 @@ def age(params: Params, batch: TensorDict) -> Tensor:
 
 
 def valid_transitions(rollout: TensorDict) -> TensorDict:
-    """Those transitions of a rollout [T, B] that count, one after the other, [N]."""
-    flat, which = rollout.exclude("mask").reshape(-1), valid(rollout)
-    return flat if which is None else take(flat, which.flatten().nonzero().squeeze(-1))
+    """Flattens a rollout [T, B] to the transitions that count, [N]."""
+    flat, mask = rollout.exclude("mask").reshape(-1), valid(rollout)
+    return flat if mask is None else take(flat, mask.flatten().nonzero().squeeze(-1))
 
 
 def loss_inputs(batch: TensorDict) -> dict:
-    """What losses read of a batch, as a plain dictionary."""
+    """The batch as a plain dictionary, for losses; without ``params_version``."""
     return batch.exclude("params_version").to_dict()
 
 
 def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
-    """``batch[index]``, or ``batch[:, index]``, at a fifth of its price."""
-    return _taken(batch, index, dim, torch.Size((*batch.shape[:dim], len(index))))
+    """``batch[index]``, or ``batch[:, index]``, in a fifth of the time.
+
+    Args:
+        batch: [N] or [T, N].
+        index: [M] int64.
+        dim: 0 or 1, the dimension that is indexed.
+
+    Returns:
+        A batch [M] or [T, M].
+    """
+    return _index_select(batch, index, dim, torch.Size((*batch.shape[:dim], len(index))))
 
 
-def _taken(batch: Mapping, index: Tensor, dim: int, size: torch.Size) -> TensorDict:
-    """Of leaves that are known to have this batch size: checking takes as long as gathering."""
+def _index_select(batch: Mapping, index: Tensor, dim: int, size: torch.Size) -> TensorDict:
+    """``take`` without checks of the batch size, which would take as long as gathering."""
     entries = {
-        key: x.index_select(dim, index) if isinstance(x, Tensor) else _taken(x, index, dim, size)
+        key: x.index_select(dim, index)
+        if isinstance(x, Tensor)
+        else _index_select(x, index, dim, size)
         for key, x in batch.items()
     }
     return TensorDict._new_unsafe(entries, batch_size=size)

@@ -1,4 +1,4 @@
-"""The way to TorchRL, whose losses and estimators can then read what nappo2 collects."""
+"""Conversion to TorchRL, whose losses and estimators can then read batches of nappo2."""
 
 from tensordict import TensorDict
 
@@ -18,11 +18,11 @@ COLUMNS = (
 
 @checked
 def to_torchrl(batch: TensorDict) -> TensorDict:
-    """Lays a batch out as TorchRL does (https://docs.pytorch.org/rl): [B, T], numbers as columns.
+    """Converts a batch to TorchRL's layout (https://docs.pytorch.org/rl): [B, T], numbers as columns.
 
-    The keys are TorchRL's already. What has one number per transition and is listed in
-    ``COLUMNS``, at the root or under ``next``, gets a trailing dimension of 1; all else stays as
-    it is, also ``action_log_prob`` and discrete actions, which have none in TorchRL either.
+    The keys are TorchRL's already. Keys in ``COLUMNS``, at the root or under ``next``, get a trailing
+    dimension of 1; others stay as they are, also ``action_log_prob`` and discrete actions, which have
+    none in TorchRL either.
 
     Args:
         batch: a rollout [T, B] or a minibatch [N], which is not written to.
@@ -30,9 +30,9 @@ def to_torchrl(batch: TensorDict) -> TensorDict:
     Returns:
         A batch [B, T] or [N], of views.
     """
-    turned = batch.transpose(0, 1) if batch.ndim == 2 else batch
 
-    def widened(name, x):
+    def as_column(name, x):
         return x.unsqueeze(-1) if name in COLUMNS else x
 
-    return turned.named_apply(widened)
+    batch = batch.transpose(0, 1) if batch.ndim == 2 else batch
+    return batch.named_apply(as_column)

@@ -32,10 +32,13 @@ def make_params(
     """Makes params of version 0.
 
     Args:
-        weights: what is differentiated and optimised, a tree of floating point tensors.
-        target: a slowly moving copy of some of the weights.
-        normalizer: running statistics, as ``networks.normalized`` names them.
-        **hyper: what may change during a run (``learning_rate``, ``clip_eps``, ...).
+        weights: tree of floating point tensors, which is differentiated and optimised.
+        target: slowly moving copy of some of the weights; empty by default.
+        normalizer: running statistics, as ``no_moments`` makes them; empty by default.
+        **hyper: numbers that may change during a run (``learning_rate``, ``clip_eps``, ...).
+
+    Returns:
+        Params; hyper-parameters and version are tensors [].
     """
     return TensorDict(
         weights=weights,
@@ -47,7 +50,7 @@ def make_params(
 
 
 def replaced(params: Params, **changed: Any) -> Params:
-    """A copy of ``params``, in which some branches are others."""
+    """A copy of ``params`` with other branches, such as ``weights=...``."""
     return TensorDict({name: params[name] for name in params.keys()} | changed)
 
 
@@ -72,7 +75,7 @@ def device_of(tree: Mapping) -> torch.device:
 
 
 def beside_environments(params: Params) -> Params:
-    """``params`` on the CPU, where environments are, to act with."""
+    """The params on the CPU, where environments are, to act with."""
     return params if params["version"].is_cpu else params.cpu()
 
 
@@ -99,22 +102,22 @@ def with_hyper(params: Params, **values: float) -> Params:
 
 @explained
 def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
-    """One vector with all leaves, and the function that gives a vector its names back, as views.
+    """One vector [P] with all leaves, and ``unravel``, which gives a vector its names back, as views.
 
     Raises:
         ValueError: if the tree has no leaves.
     """
-    found = tuple(walk(tree))
-    if not found:
+    named = tuple(walk(tree))
+    if not named:
         raise ValueError("there are no weights to ravel: the network has no parameters")
-    paths, leaves = zip(*found, strict=True)
+    paths, leaves = zip(*named, strict=True)
     vector = torch.cat([leaf.reshape(-1) for leaf in leaves])
     return vector, _unravel(paths, tuple(leaf.shape for leaf in leaves))
 
 
 @cache
 def _unravel(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
-    """Cached, so that compiled code meets the same function again."""
+    """The function from a vector to a tree; cached, so that compiled code meets the same one again."""
     sizes = [shape.numel() for shape in shapes]
 
     def unravel(vector: Tensor) -> dict:
@@ -125,16 +128,16 @@ def _unravel(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
 
 
 def in_one_vector(params: Params) -> Params:
-    """The same params, whose weights lie in memory as an update leaves them: as parts of a vector.
+    """The same params, with weights in the memory of one vector, as an update leaves them.
 
-    To the last bit, the products of a few rows depend on where that is.
+    The last bits of matrix products with few rows depend on the place in memory.
     """
     vector, unravel = ravel(params["weights"])
     return replaced(params, weights=TensorDict(unravel(vector)))
 
 
 def non_finite(params: Params) -> str | None:
-    """The name of a leaf that is not finite, None if all are; hyper-parameters may be infinite."""
+    """The name of a leaf that is not finite; None if all are. Hyper-parameters may be infinite."""
     for names, leaf in walk(params.exclude("hyper")):
         if leaf.is_floating_point() and not leaf.isfinite().all():
             return "/".join(names)
@@ -142,5 +145,5 @@ def non_finite(params: Params) -> str | None:
 
 
 def stop_gradient(tree: Any) -> Any:
-    """The same tree, through which no gradient flows."""
+    """The tree with all leaves detached: no gradient flows through it."""
     return trees.map(lambda leaf: leaf.detach(), tree)

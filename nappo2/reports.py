@@ -1,4 +1,4 @@
-"""Reports: what a step says besides its item. Tensors, until somebody prints them."""
+"""Reports: the numbers of a step besides its item. They stay tensors until they are printed or logged."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,24 +10,24 @@ from nappo2.checks import explained
 
 
 class Mean(NamedTuple):
-    """A mean of ``weight`` values."""
+    """A mean [] of ``weight`` values."""
 
     value: Tensor
     weight: float
 
 
 class Report(NamedTuple):
-    """What can be joined, at a cut or over time.
+    """Numbers of a step, which can be joined at a cut or over time.
 
     Attributes:
         means: losses and lags; joined by their weighted mean.
-        sums: env steps and other counts; added.
+        sums: env steps and other counts, []; added.
         moments: of observations and returns, by their names in the normalizer, [3, ...], or of
             each member of a population, [n, 3, ...]; added.
-        seconds: that stages took, and waited, by the name of the stage; added.
+        seconds: that stages took and waited, by the name of the stage; added.
         episodes: ``return`` and ``length`` of finished episodes, [N], and in a population their
             ``member``; concatenated.
-        elapsed: seconds of the step so far, which the stage that follows does not count as its own.
+        elapsed: seconds of the step so far, which the next stage subtracts from its time.
     """
 
     means: dict[str, Mean] = {}
@@ -42,26 +42,26 @@ class Report(NamedTuple):
 
 
 def flat(report: Report) -> dict[str, float]:
-    """A report as plain numbers, under the names of metrics; of finished episodes, the means."""
+    """A report as plain numbers by the names of metrics, with the means of finished episodes."""
     finished = {k: x for k, x in report.episodes.items() if len(x) and k != "member"}
     episodes = {f"episode_{name}": float(x.mean()) for name, x in finished.items()}
     return averages(report) | totals(report) | episodes
 
 
 def averages(report: Report) -> dict[str, float]:
-    """The means of a report, and the mean returns of members, under the names of metrics."""
+    """The means of a report, and the mean returns of members, by the names of metrics."""
     members = {f"episode_return_{i}": float(x.mean()) for i, x in returns_of(report).items()}
     return members | {name: float(mean.value) for name, mean in report.means.items()}
 
 
 def totals(report: Report) -> dict[str, float]:
-    """The sums and seconds of a report, under the names of metrics."""
+    """The sums and seconds of a report, by the names of metrics."""
     sums = {name: float(x) for name, x in report.sums.items() if not _is_vector(x)}
     return sums | {f"{name}_seconds": float(x) for name, x in report.seconds.items()}
 
 
 def returns_of(report: Report) -> dict[int, Tensor]:
-    """The returns of the episodes that each member of a population finished, [N]; none of others."""
+    """The returns [N] of finished episodes by member of a population; empty without a population."""
     owner = report.episodes.get("member", torch.empty(0))
     return {i: report.episodes["return"][owner == i] for i in owner.unique().int().tolist()}
 
@@ -72,7 +72,7 @@ def _is_vector(x: Tensor | float) -> bool:
 
 @explained
 def join(reports: Sequence[Report]) -> Report:
-    """One report of many: weighted means, sums, concatenations."""
+    """Joins reports: weighted means, sums, concatenations."""
     if len(reports) <= 1:
         return reports[0] if reports else Report()
     *parts, elapsed = zip(*reports, strict=True)
@@ -89,7 +89,7 @@ def join(reports: Sequence[Report]) -> Report:
 
 
 def held_back(report: Report) -> tuple[Report, Report]:
-    """What is reported now of a report that is handed on by a later step, and what is then."""
+    """Splits a report that belongs to a later step: the part of this step, and the part of that one."""
     return Report(elapsed=report.elapsed), report._replace(elapsed=0.0)
 
 
@@ -99,11 +99,11 @@ RESERVED = (
     *("episode_return", "episode_length", "episode_return_std"),
     *("evaluation_return", "evaluation_length", "evaluation_std"),
 )
-"""Columns of metrics that no mean of a loss may be called."""
+"""Columns of metrics whose names no mean of a loss may have."""
 
 
 def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The means of a loss, and the loss itself.
+    """The means [] of a loss by name, with the loss ``value`` [] itself.
 
     Raises:
         ValueError: if one has the name of another column.
@@ -118,28 +118,28 @@ def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def note(report: Report, weight: float, /, **values: Tensor) -> Report:
-    """``report``, with more means, each of ``weight`` values."""
+    """Adds means to a report, each of ``weight`` values."""
     return report._replace(means=report.means | {k: Mean(v, weight) for k, v in values.items()})
 
 
 def count(report: Report, /, **values: Tensor | float) -> Report:
-    """``report``, with more sums."""
+    """Adds sums to a report."""
     return report._replace(sums=report.sums | values)
 
 
 def timed(report: Report, /, **seconds: float) -> Report:
-    """``report``, with more seconds."""
+    """Adds seconds to a report."""
     return report._replace(seconds=report.seconds | seconds)
 
 
 def counting(report: Report, env_steps: int) -> Report:
-    """``report``; of a source that counts no env steps, with as many as it gave transitions."""
+    """Adds ``env_steps`` to a report, unless its source counts them."""
     return report if "env_steps" in report.sums else count(report, env_steps=env_steps)
 
 
 def _gather(dictionaries):
-    names = dict.fromkeys(name for each in dictionaries for name in each)
-    return {name: [each[name] for each in dictionaries if name in each] for name in names}
+    names = dict.fromkeys(name for x in dictionaries for name in x)
+    return {name: [x[name] for x in dictionaries if name in x] for name in names}
 
 
 def _mean(means):

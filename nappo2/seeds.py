@@ -1,4 +1,4 @@
-"""Explicit randomness: a seed is an integer; using it means splitting it, or folding something in.
+"""Explicit randomness: a seed is an integer, which is split, or folded into, before it is used.
 
 Nothing in nappo2 reads or sets a global seed.
 """
@@ -37,12 +37,16 @@ def fold_in(seed: int, data: int | str) -> int:
 
 @explained
 def generator(seed: int) -> torch.Generator:
-    """A fresh generator, to be used up within one function call."""
+    """A new generator on the CPU, to be used up within one function call."""
     return torch.Generator().manual_seed(check_seed(seed))
 
 
 def check_seed(seed: int) -> int:
-    """``seed``, if it can be one."""
+    """Returns ``seed`` as an int.
+
+    Raises:
+        ValueError: if it is negative, or no integer.
+    """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed is an integer of at least 0, not {seed!r}")
     return int(seed)

@@ -14,22 +14,25 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 IsLeaf = Callable[[Any], bool]
-"""Whether a node is a leaf, whatever it is made of."""
+"""``node -> bool``: whether a node is a leaf, though it may be a container."""
 
 
 def is_tensordict(node: Any) -> bool:
-    """Whether a node is a TensorDict."""
+    """Tests for a TensorDict."""
     return isinstance(node, TensorDictBase)
 
 
 def map(fn: Callable, tree: Any, *others: Any, is_leaf: IsLeaf = is_tensordict) -> Any:
-    """The tree of ``fn(leaf, ...)``, of each leaf and those at the same place in the others.
+    """Maps ``fn(leaf, ...)`` over a tree, and over leaves at the same place in the others.
 
     Args:
-        fn: of a leaf of each tree.
+        fn: of one leaf of each tree.
         tree: a tree.
         *others: trees of the same structure.
-        is_leaf: which nodes are leaves, besides what is no container.
+        is_leaf: tests for nodes that are leaves though they are containers.
+
+    Returns:
+        A tree of the same structure.
 
     Raises:
         ValueError: if the structures differ.
@@ -47,7 +50,7 @@ def leaves(tree: Any, is_leaf: IsLeaf = is_tensordict) -> list:
 
 
 def stack(trees: Sequence[Any]) -> Any:
-    """One tree of tensors [n, ...] of n trees of one structure."""
+    """Stacks n trees of one structure to a tree of tensors [n, ...]."""
     if isinstance(trees[0], Tensor):
         return torch.stack(list(trees))
     if type(trees[0]) is dict:
@@ -56,14 +59,31 @@ def stack(trees: Sequence[Any]) -> Any:
 
 
 def index(tree: Any, index: Tensor, dim: int = 0) -> Any:
-    """The entries of all tensors at ``index`` [n] of a dimension."""
+    """Indexes all tensors along a dimension.
+
+    Args:
+        tree: of tensors.
+        index: [n] int64.
+        dim: the dimension.
+
+    Returns:
+        A tree of tensors that have n entries along ``dim``.
+    """
     return map(lambda x: x.index_select(dim, index), tree)
 
 
 def split(tree: Any, sizes: Sequence[int], dim: int = 0) -> list:
-    """Trees of the parts of all tensors, of these sizes along a dimension.
+    """Splits all tensors along a dimension.
 
-    They are contiguous, as strides may change the order of a sum.
+    Parts are contiguous, as strides may change the order of a sum.
+
+    Args:
+        tree: of tensors.
+        sizes: of the parts.
+        dim: the dimension.
+
+    Returns:
+        A tree for each size.
     """
     tensors, structure = tree_flatten(tree, is_leaf=is_tensordict)
     columns = [x.split(sizes, dim) for x in tensors]
@@ -72,12 +92,21 @@ def split(tree: Any, sizes: Sequence[int], dim: int = 0) -> list:
 
 
 def where(condition: Tensor, new: Any, old: Any) -> Any:
-    """The tree of ``torch.where(condition, new, old)`` of all tensors."""
+    """``torch.where`` of all tensors.
+
+    Args:
+        condition: bool, of a shape that broadcasts with every leaf, such as [].
+        new: tree of tensors, where it is true.
+        old: tree of the same structure, where it is false.
+
+    Returns:
+        A tree of the same structure.
+    """
     return map(lambda x, y: torch.where(condition, x, y), new, old)
 
 
 def children(node: Any) -> list[tuple[Any, Any]] | None:
-    """The parts of a node by name: keys, fields, or numbers; None for what is no container."""
+    """The children of a node by key, field or index; None if it is no container."""
     if isinstance(node, (Mapping, TensorDictBase)):
         return list(node.items())
     if isinstance(node, (tuple, list)):
@@ -86,7 +115,7 @@ def children(node: Any) -> list[tuple[Any, Any]] | None:
 
 
 def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
-    """The tensors of nested mappings with their paths, in order."""
+    """Yields the tensors [...] of nested mappings with their paths, in order."""
     for name, child in tree.items():
         if isinstance(child, Tensor):
             yield (*path, name), child
@@ -95,7 +124,7 @@ def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def nested(paths: Sequence[tuple[str, ...]], leaves: Sequence[Tensor]) -> dict:
-    """The tree of plain dictionaries that has ``leaves`` at ``paths``."""
+    """Builds nested dictionaries with ``leaves`` [...] at ``paths``: the inverse of ``walk``."""
     tree: dict = {}
     for path, leaf in zip(paths, leaves, strict=True):
         node = tree

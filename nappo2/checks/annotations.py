@@ -1,4 +1,4 @@
-"""What a value is checked for, by the annotation of the argument that it is given for."""
+"""Checks of values, made of the annotations of arguments."""
 
 import collections.abc
 import inspect
@@ -15,7 +15,7 @@ from nappo2.checks.words import words_of
 
 
 class Refusal(Exception):
-    """Raised by a check: what would be right, in place of what, and where in the value that is."""
+    """Raised by a check: what would be right, the wrong value, and its place in the argument."""
 
     def __init__(self, right: str, value: Any, where: str = ""):
         self.right, self.value, self.where = right, value, where
@@ -26,17 +26,26 @@ Check = Callable[[Any], Any]
 
 
 def check_of(hint: Any, name: str, default: Any = None) -> Check:
-    """The check of an annotation, for an argument of this name and default."""
+    """Makes the check of an argument.
+
+    Args:
+        hint: annotation of the argument.
+        name: of the argument, which may have a range.
+        default: of the argument; integers may be 0 where it is.
+
+    Returns:
+        A function ``value -> value`` that raises ``Refusal``.
+    """
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any or hint is object or hint is inspect.Parameter.empty:
         return lambda value: value
     if origin in (Union, types.UnionType):
         texts_first = sorted(
-            args, key=lambda one: one is not str
-        )  # they may stand for what follows
-        return _any_of([check_of(one, name, default) for one in texts_first])
+            args, key=lambda kind: kind is not str
+        )  # words may stand for the others
+        return _any_of([check_of(kind, name, default) for kind in texts_first])
     if isinstance(hint, TypeVar) and hint.__constraints__:
-        return _any_of([check_of(one, name, default) for one in hint.__constraints__])
+        return _any_of([check_of(kind, name, default) for kind in hint.__constraints__])
     if origin is Literal:
         return _one_of(args)
     if hint is TensorDict and name == "params":
@@ -59,13 +68,13 @@ def check_of(hint: Any, name: str, default: Any = None) -> Check:
 def _any_of(checks: Sequence[Check]) -> Check:
     def check(value):
         refusals = []
-        for one in checks:
+        for inner in checks:
             try:
-                return one(value)
+                return inner(value)
             except Refusal as no:
                 refusals.append(no)
         for no in refusals:
-            if no.where:  # what is in it is wrong, and not what it is
+            if no.where:  # the kind is right, and something in it is wrong
                 raise no
         right = list(dict.fromkeys(no.right for no in refusals if no.right != "None"))
         raise Refusal((", or " if "," in "".join(right) else " or ").join(right), value)
@@ -98,7 +107,7 @@ def _number(kind: type, name: str, default: Any) -> Check:
 
 
 def _function(args: tuple) -> Check:
-    """Of functions, that can be called with as many arguments, if it is known how many."""
+    """Functions that can be called with as many arguments, if the annotation says how many."""
     inputs = args[0] if args and args[0] is not ... else None
     words = "a function" if inputs is None else f"a function of {_counted(len(inputs))}"
 
@@ -114,7 +123,7 @@ def _function(args: tuple) -> Check:
 
 
 def _makes_another(function: Callable, result: Any) -> bool:
-    """Whether it makes what is wanted, as ``losses.ppo`` does a loss, and so has to be called first."""
+    """Tests for a function that was not called, as ``losses.ppo`` where a loss is wanted."""
     return hasattr(function, "is_maker") and get_type_hints(function).get("return") != result
 
 
@@ -123,7 +132,7 @@ def _counted(num: int) -> str:
 
 
 def takes(function: Callable, num: int) -> bool:
-    """Whether a function can be called with so many arguments, as far as it tells."""
+    """Tests whether a function can be called with ``num`` arguments; True if it does not tell."""
     try:
         inspect.signature(function).bind(*[None] * num)
     except TypeError:
@@ -134,18 +143,19 @@ def takes(function: Callable, num: int) -> bool:
 
 
 def _tuple(args: tuple, name: str) -> Check:
-    """Of tuples, and lists, which are taken as tuples."""
+    """Tuples, and lists, which are made tuples."""
     endless = len(args) == 2 and args[1] is ...
-    checks = [check_of(one, name) for one in args if one is not ...]
+    checks = [check_of(kind, name) for kind in args if kind is not ...]
     words = "a tuple, such as (64, 64)" if args[0] is int else "a tuple"
     words = words if endless else f"a tuple of {len(checks)}"
 
     def check(value):
         if not isinstance(value, (tuple, list)) or not (endless or len(value) == len(checks)):
             raise Refusal(words, value)
-        each = checks * len(value) if endless else checks
-        taken = tuple(_inner(i, one, x) for i, (one, x) in enumerate(zip(each, value, strict=True)))
-        return value if isinstance(value, tuple) else taken
+        checks_each = checks * len(value) if endless else checks
+        pairs = enumerate(zip(checks_each, value, strict=True))
+        items = tuple(_inner(i, inner, x) for i, (inner, x) in pairs)
+        return value if isinstance(value, tuple) else items
 
     return check
 
@@ -158,14 +168,14 @@ def _inner(where: Any, check: Check, value: Any) -> Any:
 
 
 def _several(kind: type, args: tuple, name: str) -> Check:
-    """Of sequences and other iterables, but no text."""
-    one = check_of(args[0], name) if args else lambda value: value
+    """Sequences and other iterables, but no text."""
+    inner = check_of(args[0], name) if args else lambda value: value
 
     def check(value):
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, kind):
             raise Refusal("several, in a tuple or a list", value)
         for i, x in enumerate(value if isinstance(value, (tuple, list)) else ()):
-            _inner(i, one, x)
+            _inner(i, inner, x)
         return value
 
     return check
@@ -178,14 +188,14 @@ def _mapping(value: Any) -> Any:
 
 
 def _instance(kind: type) -> Check:
-    """Of a class, by its name or its fields too, as one that was reloaded in a notebook is another.
+    """Instances of a class, also by its name or fields: a class that a notebook reloaded is another.
 
-    A class may say by ``of`` what else stands for one of it.
+    A class may convert other values by a static method ``of``.
     """
-    understood = getattr(kind, "of", None)
+    convert = getattr(kind, "of", None)
 
     def check(value):
-        value = understood(value) if understood else value
+        value = convert(value) if convert else value
         if not is_a(value, kind):
             raise Refusal(words_of(kind), value)
         return value
@@ -194,7 +204,7 @@ def _instance(kind: type) -> Check:
 
 
 def _params(value: Any) -> Any:
-    """Of params, or what has some, as a Learner and a run on disk have."""
+    """Params, or an object with ``params``, such as a Learner or a run on disk."""
     params = _params_of(value)
     if not is_a(params, TensorDict) or not {"weights", "version", "hyper"} <= set(params.keys()):
         raise Refusal("a TensorDict of weights, hyper and version, as recipe.init makes it", value)
@@ -207,7 +217,7 @@ def _params_of(value: Any) -> Any:
 
 
 def is_a(value: Any, kind: type) -> bool:
-    """Whether a value is of a class, or of one of the same name or fields."""
+    """Tests whether a value is of a class, or of one of the same name or fields."""
     if isinstance(value, kind) or (kind is bool and type(value).__name__ == "bool"):
         return True
     if getattr(kind, "_fields", None) and getattr(value, "_fields", None) == kind._fields:

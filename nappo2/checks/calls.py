@@ -1,4 +1,4 @@
-"""Calls of public functions, whose arguments are held to their annotations."""
+"""Decorators of public functions: their arguments are checked against their annotations."""
 
 import inspect
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class CallError(ValueError, TypeError):
 
 
 def checked(make: Callable) -> Callable:
-    """``make``, a function or a class, whose arguments are held to their annotations when it is called.
+    """Decorates a function or a class: arguments of each call are checked against their annotations.
 
     Raises:
         ValueError: in a call; names the argument, what is right and what was given.
@@ -37,7 +37,7 @@ def _checked(make: Callable, bind: Callable) -> Callable:
 
 
 def explained(function: Callable) -> Callable:
-    """``function``, called within steps, whose arguments are looked at only if it fails.
+    """Decorates a function that is called within steps: its arguments are checked only if it fails.
 
     Raises:
         ValueError: if it fails, and an argument is not what its annotation says.
@@ -64,21 +64,25 @@ def binder(make: Callable, owner: type | None = None) -> Callable[..., inspect.B
     """
     signature = inspect.signature(make)
     name = owner.__name__ if owner else make.__qualname__.removesuffix(".__init__")
-    own = [p for i, p in enumerate(signature.parameters.values()) if i or not _is_self(p)]
+    parameters = [p for i, p in enumerate(signature.parameters.values()) if i or not _is_self(p)]
 
     @cache
     def checks() -> dict[str, Check]:  # when it is called first, as annotations may look ahead
         hints = get_type_hints(owner if hasattr(owner, "_fields") else make)
-        return {p.name: check_of(hints[p.name], p.name, p.default) for p in own if p.name in hints}
+        return {
+            p.name: check_of(hints[p.name], p.name, p.default)
+            for p in parameters
+            if p.name in hints
+        }
 
     def bind(*args, **kwargs):
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise CallError(misfit(name, own, kwargs, error)) from None
-        for parameter in own:
+            raise CallError(misfit(name, parameters, kwargs, error)) from None
+        for parameter in parameters:
             if parameter.name in bound.arguments and parameter.name in checks():
-                bound.arguments[parameter.name] = _taken(
+                bound.arguments[parameter.name] = _checked_values(
                     parameter, checks()[parameter.name], bound.arguments[parameter.name]
                 )
         return bound
@@ -90,8 +94,8 @@ def _is_self(parameter: inspect.Parameter) -> bool:
     return parameter.name in ("self", "_cls")
 
 
-def _taken(parameter: inspect.Parameter, check: Check, value: Any) -> Any:
-    """A value, or the values of ``*args`` and ``**kwargs``, as they are taken."""
+def _checked_values(parameter: inspect.Parameter, check: Check, value: Any) -> Any:
+    """A checked value, or the checked values of ``*args`` and ``**kwargs``."""
     name = parameter.name
     if parameter.kind is parameter.VAR_POSITIONAL:
         return tuple(take(f"{name}[{i}]", check, x) for i, x in enumerate(value))
@@ -101,7 +105,15 @@ def _taken(parameter: inspect.Parameter, check: Check, value: Any) -> Any:
 
 
 def take(name: str, check: Check, value: Any) -> Any:
-    """The value of an argument as it is taken.
+    """Checks the value of an argument.
+
+    Args:
+        name: of the argument.
+        check: of its annotation.
+        value: of the argument.
+
+    Returns:
+        The value, perhaps converted.
 
     Raises:
         ValueError: names the argument, what is right and what was given.

@@ -8,10 +8,10 @@ class Range(NamedTuple):
     """Bounds of a number.
 
     Attributes:
-        low: the lowest.
-        high: the highest.
-        above: whether ``low`` itself is out.
-        finite: whether infinity is out.
+        low: lower bound.
+        high: upper bound.
+        above: whether ``low`` itself is outside.
+        finite: whether infinity is outside.
     """
 
     low: float = -math.inf
@@ -20,7 +20,7 @@ class Range(NamedTuple):
     finite: bool = True
 
     def holds(self, value: float) -> bool:
-        """Whether a number is within these bounds; no number that is NaN is."""
+        """Tests whether a number is within these bounds; NaN never is."""
         inside = self.low < value if self.above else self.low <= value
         return inside and value <= self.high and not (self.finite and math.isinf(value))
 
@@ -61,7 +61,7 @@ RANGES = {
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     "share": Range(0, 0.5, above=True),
 }
-"""What numbers of a name may be, wherever they are arguments.
+"""The range of a number by the name of the argument, whichever function takes it.
 
 Other integers are at least 1, or at least 0 where that is the default.
 """

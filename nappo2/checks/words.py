@@ -1,4 +1,4 @@
-"""Values, classes and names of arguments in a sentence."""
+"""Words of error messages: values, classes and names of arguments in a sentence."""
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,18 +34,18 @@ WORDS = {
     "bool": "True or False",
     "NoneType": "None",
 }
-"""What something of a class is, for people."""
+"""An instance of a class, in words, by the name of the class."""
 
 
 def words_of(kind: type) -> str:
-    """What something of a class is."""
+    """An instance of a class, in words."""
     name = kind.__name__
     made = f", as {name}(...) makes one" if is_dataclass(kind) else ""
     return WORDS.get(name) or f"{article(name)} {name}{made}"
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence: as it is written, if that is short."""
+    """A value, in words: as it is written, if that is short."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if inspect.isroutine(value):
@@ -61,14 +61,24 @@ def shown(value: Any) -> str:
 
 
 def article(noun: str) -> str:
-    """Which of a and an stands before a noun."""
+    """The article of a noun: a or an."""
     return "an" if noun[:1].lower() in "aeiou" else "a"
 
 
 def misfit(
     name: str, parameters: Sequence[inspect.Parameter], kwargs: Mapping, error: TypeError
 ) -> str:
-    """What is wrong with the names or the number of the arguments of a call."""
+    """A sentence about a call whose arguments have wrong names or a wrong number.
+
+    Args:
+        name: of the function.
+        parameters: of the function.
+        kwargs: keyword arguments of the call.
+        error: Python's own.
+
+    Returns:
+        The sentence, with the name that was probably meant.
+    """
     names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
     unknown = [key for key in kwargs if key not in names]
     if not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -90,32 +100,32 @@ SYNONYMS = {
     **{"total_timesteps": "target_steps", "net_arch": "hidden", "init": "initial"},
     **{"gae_lambda": "lambda_", "tensorboard_log": "tensorboard", "verbose": "progress"},
 }
-"""What other libraries call the same, wholly or as a part of a name."""
+"""Names of other libraries, whole or parts of a name, and nappo2's names of the same."""
 
 
 def suggestion(name: Any, known: Iterable[str]) -> str:
-    """Which names there are in place of an unknown one, and the one that is meant."""
+    """The known names, and the one that an unknown name probably means."""
     meant = nearest(name, known)
     return ", ".join(known) + (f"; did you mean {meant!r}?" if meant else "")
 
 
 def nearest(name: Any, known: Iterable[str]) -> str | None:
-    """Which of the known names is meant by another one; None if it is like none of them."""
+    """The known name that another one probably means; None if it is like none of them."""
     if SYNONYMS.get(name) in known:
         return SYNONYMS[name]
-    for sense in (str, _translated, _sorted):
-        names = {sense(one): one for one in known}
-        near = get_close_matches(sense(str(name)), names, 1, 0.7)
-        if near:
-            return names[near[0]]
+    for translate in (str, _translated, _sorted):
+        names = {translate(x): x for x in known}
+        close = get_close_matches(translate(str(name)), names, 1, 0.7)
+        if close:
+            return names[close[0]]
     return None
 
 
 def _translated(name: str) -> str:
-    """A name, each part of it in the words of nappo2."""
+    """A name, with each part in the words of nappo2."""
     return "_".join(SYNONYMS.get(part, part) for part in name.strip("_").split("_"))
 
 
 def _sorted(name: str) -> str:
-    """A name in the words of nappo2, in order of the alphabet."""
+    """A name in the words of nappo2, with its parts in order of the alphabet."""
     return "_".join(sorted(_translated(name).split("_")))

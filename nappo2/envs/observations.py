@@ -13,8 +13,7 @@ import torch
 from gymnasium.spaces import Box, Dict, Space
 from torch import Tensor
 
-from nappo2.checks import checked
-from nappo2.networks import flattened, unchanged, with_goal
+from nappo2.checks import checked, explained
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
@@ -22,6 +21,25 @@ SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
 Shape = tuple[int, ...]
 Row = Callable[[Any], Tensor]
 """``observation [..., *shape] -> [..., n]`` float32."""
+
+
+def unchanged(observation: Tensor) -> Tensor:
+    """An observation as it is, [..., *shape]."""
+    return observation
+
+
+@explained
+def flattened(x: Tensor, rank: int) -> Tensor:
+    """Joins the last ``rank`` dimensions, [..., *shape] to [..., n] float; bytes are scaled to [0, 1]."""
+    if not x.is_floating_point():
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    return x.reshape(*x.shape[: x.ndim - rank], -1)
+
+
+@explained
+def with_goal(observation: Mapping) -> Tensor:
+    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
+    return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 
 @checked

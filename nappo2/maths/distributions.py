@@ -1,4 +1,8 @@
-"""Action distributions, as functions of a network's outputs. Sampling takes an explicit generator."""
+"""Action distributions, as functions of a network's outputs [..., num_outputs].
+
+Sampling takes an explicit generator. Log-probabilities and entropies are in nats, summed over the
+dimensions of an action.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,10 +24,10 @@ class Distribution(NamedTuple):
         mode: ``outputs -> action``, the most probable one.
         log_prob: ``(outputs, action) -> log_prob``, [...].
         entropy: ``outputs -> entropy``, in nats, [...].
-        num_outputs: ``size -> int``: how many outputs a network has for ``size`` actions to
-            choose from, or for actions of ``size`` dimensions.
-        draw_noise: ``(shape of outputs, generator) -> noise``: all that is random in ``sample``, so that
-            it can be drawn for a whole rollout; None where it depends on outputs.
+        num_outputs: ``size -> int``: number of outputs for ``size`` actions to choose from, or for
+            actions of ``size`` dimensions.
+        draw_noise: ``(shape of outputs, generator) -> noise``: the random part of ``sample``, which can
+            be drawn for a whole rollout; None where it depends on outputs.
         sample_from_noise: ``(outputs, noise) -> action``: the rest of ``sample``.
     """
 
@@ -39,7 +43,7 @@ class Distribution(NamedTuple):
 def sampling(
     draw_noise: Callable, sample_from_noise: Callable
 ) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """``sample``, which draws and places."""
+    """Makes ``sample`` of two functions: one draws noise [...], the other makes an action of it."""
 
     def sample(outputs, generator):
         noise = draw_noise(outputs.shape, generator)  # on the CPU, as generators are
@@ -49,7 +53,7 @@ def sampling(
 
 
 def categorical() -> Distribution:
-    """One of ``logits.shape[-1]`` actions."""
+    """A categorical distribution over n actions, int64 [...]; outputs are logits [..., n]."""
 
     def draw_noise(shape, generator):
         return torch.empty(shape).exponential_(generator=generator)
@@ -74,13 +78,13 @@ def categorical() -> Distribution:
 
 
 def discrete_entropy(log_probs: Tensor) -> Tensor:
-    """The entropy of log-probabilities [..., n], in nats, [...]; an impossible action adds 0 log 0 = 0."""
+    """The entropy ``-sum p log p`` [...] of log-probabilities [..., n]; an impossible action adds 0."""
     probs = log_probs.exp()
     return -(probs * torch.where(probs > 0, log_probs, 0.0)).sum(-1)
 
 
 def normal() -> Distribution:
-    """A diagonal normal; outputs are means and log standard deviations, [..., 2A]."""
+    """A diagonal normal of actions [..., A]; outputs are means and log standard deviations [..., 2A]."""
 
     def draw_noise(shape, generator):
         return torch.randn((*shape[:-1], shape[-1] // 2), generator=generator)
@@ -113,7 +117,8 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     """A diagonal normal, squashed to (-1, 1) (Haarnoja et al., https://arxiv.org/abs/1812.05905, C).
 
     Log standard deviations are clamped to [-20, 2]; actions to ``limit``, so that their
-    log-probability is finite. The entropy is that of the normal, an upper bound.
+    log-probability is finite: ``log N(atanh(a)) - sum log(1 - a^2)``. The entropy is that of the normal,
+    an upper bound.
     """
     unsquashed = normal()
 
@@ -124,8 +129,8 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
         return unsquashed.mode(outputs).tanh()
 
     def log_prob(outputs, action):
-        before = action.clamp(-limit, limit).atanh()
-        return unsquashed.log_prob(bounded(outputs), before) - log_slope(before).sum(-1)
+        pre_tanh = action.clamp(-limit, limit).atanh()
+        return unsquashed.log_prob(bounded(outputs), pre_tanh) - log_slope(pre_tanh).sum(-1)
 
     def entropy(outputs):
         return unsquashed.entropy(bounded(outputs))
@@ -144,7 +149,7 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
 
 @checked
 def state_dependent(dist: Distribution, num_features: int) -> Distribution:
-    """A distribution of outputs behind which the features of ``networks.state_dependent`` stand."""
+    """``dist`` of outputs that are followed by ``num_features`` features of ``networks.state_dependent``."""
 
     def read(fn):
         return lambda outputs, *rest: fn(outputs[..., :-num_features], *rest)
@@ -154,24 +159,28 @@ def state_dependent(dist: Distribution, num_features: int) -> Distribution:
 
 
 def bounded(outputs: Tensor) -> Tensor:
-    """The outputs of a tanh-normal, whose log standard deviations are clamped."""
+    """Clamps the log standard deviations in outputs [..., 2A] of a tanh-normal."""
     mean, log_std = outputs.chunk(2, -1)
     return torch.cat([mean, log_std.clamp(MIN_LOG_STD, MAX_LOG_STD)], -1)
 
 
 def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """The reparametrised action of a tanh-normal, made of normal noise, and its log-probability."""
+    """The action of a tanh-normal as a function of outputs [..., 2A] and normal noise [..., A].
+
+    Returns:
+        The action [..., A], through which gradients flow, and its log-probability [...].
+    """
     mean, log_std = bounded(outputs).chunk(2, -1)
-    before = mean + log_std.exp() * noise
-    return before.tanh(), normal_log_prob(noise, log_std) - log_slope(before).sum(-1)
+    pre_tanh = mean + log_std.exp() * noise
+    return pre_tanh.tanh(), normal_log_prob(noise, log_std) - log_slope(pre_tanh).sum(-1)
 
 
 def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
-    """The log-density of ``mean + exp(log_std) * noise``, summed over the last dimension."""
+    """The log-density [...] of ``mean + exp(log_std) * noise``; noise and log_std are [..., A]."""
     total = torch.addcmul(log_std, noise, noise, value=0.5).sum(-1)
     return -0.5 * math.log(2 * math.pi) * noise.shape[-1] - total
 
 
 def log_slope(x: Tensor) -> Tensor:
-    """``log(1 - tanh(x)^2)``, without cancellation."""
+    """``log(1 - tanh(x)^2)`` of ``x`` [...], without cancellation."""
     return 2 * (math.log(2) - x - softplus(-2 * x))

@@ -27,7 +27,7 @@ else:
 
 
 def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
-    """Solves ``y[t] = x[t] + c[t] * y[t + 1]``, by doubling: log2(T) steps on whole tensors."""
+    """Solves ``y[t] = x[t] + c[t] * y[t + 1]`` of tensors [T, ...], by doubling: log2(T) steps on them."""
     width = 1
     while width < len(x):
         x = torch.cat([torch.addcmul(x[:-width], c[:-width], x[width:]), x[-width:]])
@@ -37,7 +37,7 @@ def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
 
 
 def lambda_advantage(td_error: Real, discount: Real) -> Real:
-    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` solve_recurrence in time."""
+    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` backwards in time; all are [T, B]."""
     return solve_recurrence(td_error, discount)
 
 
@@ -51,6 +51,9 @@ def gae(
     lambda_: float | Tensor,
 ) -> Real:
     """Generalised advantage estimates (Schulman et al., https://arxiv.org/abs/1506.02438).
+
+    ``A[t] = delta[t] + gamma * lambda * A[t + 1]``, where
+    ``delta[t] = r[t] + gamma * V(s[t + 1]) - V(s[t])``.
 
     Args:
         reward: rewards, [T, B].
@@ -86,8 +89,8 @@ def vtrace(
         log_ratio: log pi(a|s) - log mu(a|s) of the learner's policy pi and the collector's
             policy mu, [T, B].
         reward, value, next_value, terminated, done, gamma: as for ``gae``.
-        lambda_: scales the trace-cutting coefficients (their remark 2); advantages see as much of
-            the next target, and of the next value for the rest, as in rlax.
+        lambda_: scales the trace-cutting coefficients (their remark 2); advantages bootstrap from as much
+            of the next target, and from the next value for the rest, as in rlax.
         clip_rho: bound on the ratios that scale the TD errors.
         clip_c: bound on the ratios that cut the traces.
 
@@ -98,8 +101,8 @@ def vtrace(
     rho, c = ratio.clamp(max=clip_rho), lambda_ * ratio.clamp(max=clip_c)
     td_error = rho * (reward + gamma * next_value * ~terminated - value)
     target = value + lambda_advantage(td_error, gamma * c * ~done)
-    within = lambda_ * target[1:] + (1 - lambda_) * next_value[:-1]
-    next_target = torch.cat([within, next_value[-1:]]).where(~done, next_value)
+    mixed = lambda_ * target[1:] + (1 - lambda_) * next_value[:-1]
+    next_target = torch.cat([mixed, next_value[-1:]]).where(~done, next_value)
     advantage = rho * (reward + gamma * next_target * ~terminated - value)
     return target, advantage
 
@@ -115,14 +118,19 @@ def lambda_return(
     """``G[t] = r[t] + gamma * ((1 - lambda) * next_value[t] + lambda * G[t + 1])`` (Sutton, 1988).
 
     At the end of an episode, or of the sequence, ``next_value`` stands for all of the rest; at a
-    termination there is none. ``lambda_`` 0 gives TD targets of one step, 1 ``discounted``.
+    termination there is none.
+
+    Args:
+        reward, next_value, terminated, done, gamma: as for ``gae``.
+        lambda_: 0 gives TD targets of one step, 1 gives ``discounted``.
+
+    Returns:
+        Returns G, [T, B].
     """
-    going = ~done
-    going[-1] = False
-    onwards = lambda_ * going
-    return solve_recurrence(
-        reward + gamma * (1 - onwards) * next_value * ~terminated, gamma * onwards
-    )
+    continues = ~done
+    continues[-1] = False
+    trace = lambda_ * continues
+    return solve_recurrence(reward + gamma * (1 - trace) * next_value * ~terminated, gamma * trace)
 
 
 def discounted(
@@ -132,6 +140,12 @@ def discounted(
 
     At a truncation, and at the end of the rollout, ``next_value`` stands for the rest; at a
     termination there is none.
+
+    Args:
+        reward, next_value, terminated, done, gamma: as for ``gae``.
+
+    Returns:
+        Returns R, [T, B].
     """
     last = torch.zeros_like(done)
     last[-1] = True
@@ -140,7 +154,17 @@ def discounted(
 
 
 def running_return(reward: Real, done: Flag, before: Tensor, gamma: float | Tensor = 1.0) -> Real:
-    """The discounted sum of an episode's rewards so far, [T, B], where it was ``before`` [B] at first."""
-    alive = gamma * ~torch.cat([torch.zeros_like(done[:1]), done[:-1]])
-    start = torch.cat([reward[:1] + alive[:1] * before, reward[1:]])
-    return solve_recurrence(start.flip(0), alive.flip(0)).flip(0)
+    """The discounted sum of an episode's rewards so far: ``R[t] = r[t] + gamma * R[t - 1]``.
+
+    Args:
+        reward: [T, B].
+        done: whether the episode ended at t + 1, [T, B] bool; the sum begins anew then.
+        before: R[-1], the sum before the first step, [B].
+        gamma: discount factor per step; 1 gives plain sums.
+
+    Returns:
+        Sums R, [T, B].
+    """
+    discount = gamma * ~torch.cat([torch.zeros_like(done[:1]), done[:-1]])
+    start = torch.cat([reward[:1] + discount[:1] * before, reward[1:]])
+    return solve_recurrence(start.flip(0), discount.flip(0)).flip(0)

@@ -1,6 +1,6 @@
-"""The formulas of on-policy losses, on tensors of any one shape; equations are those of PPO's paper.
+"""The formulas of on-policy losses, on tensors of one shape, [N] or [T, B].
 
-Schulman et al., https://arxiv.org/abs/1707.06347.
+Equations are those of PPO's paper (Schulman et al., https://arxiv.org/abs/1707.06347).
 """
 
 import math
@@ -11,14 +11,25 @@ from torch.nn.functional import mse_loss
 
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_eps: Tensor | float) -> Tensor:
-    """The pessimistic bound on the policy's improvement (eq. 7); to be maximised."""
+    """The clipped surrogate of PPO (eq. 7), to be maximised.
+
+    ``mean(min(ratio * A, clip(ratio, 1 - clip_eps, 1 + clip_eps) * A))``.
+
+    Args:
+        log_ratio: log pi(a|s) - log pi_old(a|s), [N].
+        advantage: A, [N].
+        clip_eps: 0.2 in the paper.
+
+    Returns:
+        The surrogate, [].
+    """
     ratio = with_finite_ratio(log_ratio).exp()
     clipped = ratio.clamp(1 - clip_eps, 1 + clip_eps)
     return torch.minimum(ratio * advantage, clipped * advantage).mean()
 
 
 def with_finite_ratio(log_ratio: Tensor) -> Tensor:
-    """``log_ratio``, where its ratio is a number of its dtype: up to 88 in float32.
+    """Clamps ``log_ratio`` [...] so that its exponential is finite: to 88 in float32.
 
     An infinite ratio would have a gradient of NaN where it is clipped, as 0 times infinity.
     """
@@ -26,37 +37,56 @@ def with_finite_ratio(log_ratio: Tensor) -> Tensor:
 
 
 def policy_gradient(log_prob: Tensor, advantage: Tensor) -> Tensor:
-    """What has the policy's gradient (Williams, 1992); to be maximised."""
+    """``mean(log pi(a|s) * A)`` of tensors [N], to be maximised (REINFORCE; Williams, 1992)."""
     return (log_prob * advantage).mean()
 
 
 def squared_error(value: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """``(value - target)^2 / 2``, on average; ``weight`` is the importance of each."""
+    """``mean(weight * (value - target)^2 / 2)``.
+
+    Args:
+        value: V(s) or Q(s, a), [N].
+        target: [N].
+        weight: importance of each, [N]; None for 1.
+
+    Returns:
+        The error, [].
+    """
     if weight is None:
         return 0.5 * mse_loss(value, target)
     return 0.5 * weighted_mean((value - target).square(), weight)
 
 
 def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
-    """The mean; with importance weights of prioritised replay, that of ``weight * x``."""
+    """The mean of ``x`` [N], or of ``weight * x`` with importance weights [N] of prioritised replay."""
     return x.mean() if weight is None else (weight * x).mean()
 
 
 def clipped_squared_error(
     value: Tensor, old_value: Tensor, target: Tensor, clip_eps: Tensor | float
 ) -> Tensor:
-    """The larger error of ``value`` and of ``value`` kept within ``clip_eps`` of the old one.
+    """The larger error of ``value`` and of ``value`` clipped to ``clip_eps`` around the old one.
 
-    As in OpenAI's baselines, from which the original takes it.
+    ``mean(max((V - G)^2, (V_old + clip(V - V_old, -clip_eps, clip_eps) - G)^2) / 2)``, as in OpenAI's
+    baselines.
+
+    Args:
+        value: V, [N].
+        old_value: V_old, of the params that collected, [N].
+        target: G, [N].
+        clip_eps: in units of the value.
+
+    Returns:
+        The error, [].
     """
     near = old_value + (value - old_value).clamp(-clip_eps, clip_eps)
     return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
 
 
 def standardize(x: Tensor, counted: Tensor | None = None) -> Tensor:
-    """``x``, so that ``counted``, or all of it, has mean 0 and (unbiased) standard deviation 1.
+    """Shifts and scales ``x`` [...] so that it, or ``counted`` [M], has mean 0 and standard deviation 1.
 
-    One number has no deviation, so that ``x`` stays as it is where fewer than two are counted.
+    The deviation is the unbiased one. ``x`` stays as it is where fewer than two numbers are counted.
     """
     counted = x if counted is None else counted
     if counted.numel() < 2:
@@ -66,11 +96,14 @@ def standardize(x: Tensor, counted: Tensor | None = None) -> Tensor:
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:
-    """An unbiased estimate of KL(old, new), in nats (http://joschu.net/blog/kl-approx.html)."""
+    """Estimates KL(old, new), in nats: ``mean(ratio - 1 - log_ratio)`` of log-ratios [N], unbiased.
+
+    See http://joschu.net/blog/kl-approx.html.
+    """
     log_ratio = with_finite_ratio(log_ratio)
     return (log_ratio.exp() - 1 - log_ratio).mean()
 
 
 def clip_fraction(log_ratio: Tensor, clip_eps: Tensor | float) -> Tensor:
-    """The share of probability ratios that are outside of ``1 - clip_eps`` to ``1 + clip_eps``."""
+    """The share of ratios, of log-ratios [N], outside of ``1 - clip_eps`` to ``1 + clip_eps``."""
     return ((log_ratio.exp() - 1).abs() > clip_eps).float().mean()

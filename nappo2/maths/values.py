@@ -1,4 +1,4 @@
-"""The formulas of off-policy losses: what a value is moved towards."""
+"""The formulas of off-policy losses: targets of values, on tensors of a batch [N]."""
 
 import torch
 from torch import Tensor
@@ -7,19 +7,46 @@ from torch import Tensor
 def td_target(
     reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: Tensor | float
 ) -> Tensor:
-    """``r + gamma V(s')``, where s' is not terminal."""
+    """``r + gamma * V(s')``, and ``r`` where s' is terminal.
+
+    Args:
+        reward: r, [N].
+        next_value: V(s'), [N].
+        terminated: whether s' is terminal, [N] bool.
+        gamma: discount factor, [N] where rewards are of several steps.
+
+    Returns:
+        Targets, [N].
+    """
     return reward + gamma * next_value * ~terminated
 
 
 def soft_value(value: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor:
-    """``Q - alpha log pi`` (Haarnoja et al., https://arxiv.org/abs/1812.05905, eq. 3)."""
+    """``Q - alpha * log pi`` (Haarnoja et al., https://arxiv.org/abs/1812.05905, eq. 3).
+
+    Args:
+        value: Q(s, a), [N].
+        log_prob: log pi(a|s), [N].
+        alpha: weight of the entropy, [].
+
+    Returns:
+        Values, [N].
+    """
     return value - alpha * log_prob
 
 
 def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float) -> Tensor:
-    """The same, in expectation over all actions (Christodoulou, https://arxiv.org/abs/1910.07207).
+    """``sum pi * (Q - alpha * log pi)`` over actions (Christodoulou, https://arxiv.org/abs/1910.07207).
 
     Actions of probability 0 count nothing, whatever their values.
+
+    Args:
+        values: Q(s, a) of each action, [N, n].
+        log_probs: log pi(a|s) of each action, [N, n].
+        alpha: weight of the entropy, [].
+
+    Returns:
+        Values, [N].
     """
     probs = log_probs.exp()
     values, log_probs = (torch.where(probs > 0, x, 0.0) for x in (values, log_probs))
@@ -27,10 +54,22 @@ def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float
 
 
 def of_action(values: Tensor, action: Tensor) -> Tensor:
-    """The value [...] of one of the actions that ``values`` [..., n] are of."""
+    """The value [...] of each ``action`` [...] int64, where ``values`` are [..., n]."""
     return values.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
 
 def smoothed(action: Tensor, noise: Tensor, std: float, limit: float) -> Tensor:
-    """An action with clipped noise (TD3: Fujimoto et al., https://arxiv.org/abs/1802.09477, eq. 14)."""
+    """The smoothed action of TD3 (Fujimoto et al., https://arxiv.org/abs/1802.09477, eq. 14).
+
+    ``clip(a + clip(std * noise, -limit, limit), -1, 1)``.
+
+    Args:
+        action: a, [N, A].
+        noise: of a standard normal, [N, A].
+        std: standard deviation of the noise.
+        limit: bound on the noise.
+
+    Returns:
+        Actions, [N, A].
+    """
     return (action + (std * noise).clamp(-limit, limit)).clamp(-1, 1)

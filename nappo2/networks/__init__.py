@@ -1,16 +1,15 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
+from nappo2.envs.observations import flattened, unchanged, with_goal
 from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
 from nappo2.networks._actor_critics import (
     ActorCritics,
     actor_critics,
     discrete_actor_critics,
-    unchanged,
-    with_goal,
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
-from nappo2.networks._mlp import flattened, flattening, linear, mlp, orthogonal
+from nappo2.networks._mlp import flattening, linear, mlp, orthogonal
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import Agent, normalized, with_log_std, with_reward_scaling
 from nappo2.networks.cell import Cell, side_by_side, unroll, with_torso

@@ -1,13 +1,14 @@
 """An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3 and REDQ."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.checks import checked, explained
+from nappo2.checks import checked
+from nappo2.envs.observations import unchanged
 from nappo2.networks.network import Network
 from nappo2.policies import Apply
 from nappo2.seeds import split
@@ -33,17 +34,6 @@ class ActorCritics(NamedTuple):
 
 View = Callable[[Any], Tensor]
 """``observation -> x``: what networks take in place of an observation."""
-
-
-def unchanged(observation: Tensor) -> Tensor:
-    """An observation as it is, [..., *shape]."""
-    return observation
-
-
-@explained
-def with_goal(observation: Mapping) -> Tensor:
-    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
-    return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 
 @checked

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nappo2.checks import checked, explained
+from nappo2.envs.observations import flattened
 from nappo2.machine.threads import torch_threads
 from nappo2.networks.network import Network, tanh, with_view
 from nappo2.pipeline import positive
@@ -103,11 +104,3 @@ def mlp(
 def flattening(network: Network, rank: int) -> Network:
     """Lets a network of [..., n] take inputs whose last ``rank`` dimensions are ``flattened`` first."""
     return with_view(network, partial(flattened, rank=rank))
-
-
-@explained
-def flattened(x: Tensor, rank: int) -> Tensor:
-    """Joins the last ``rank`` dimensions, [..., *shape] to [..., n] float; bytes are scaled to [0, 1]."""
-    if not x.is_floating_point():
-        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
-    return x.reshape(*x.shape[: x.ndim - rank], -1)

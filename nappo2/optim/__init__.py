@@ -2,6 +2,7 @@
 
 from nappo2.optim._from_torch import from_torch
 from nappo2.optim.finite import apply_if_finite
+from nappo2.optim.partition import partition
 from nappo2.optim.schedules import Schedule, constant, cosine, linear, warm_up
 from nappo2.optim.transformations import (
     GradientTransformation,
@@ -11,7 +12,6 @@ from nappo2.optim.transformations import (
     chain,
     clip_by_global_norm,
     every,
-    partition,
     rmsprop,
     sgd,
 )

@@ -17,25 +17,27 @@ def from_torch(
 ) -> GradientTransformation:
     """``optimizer([weights], lr=hyper[rate], **options)``, as a pure function.
 
-    Its state is what torch keeps of the vector of weights. Compiled code and populations cannot run it:
+    Its state is what torch keeps for the vector of weights. Compiled code and populations cannot run it:
     with ``jit`` a warning says so, and learning goes on without.
 
     Args:
         optimizer: a class of ``torch.optim``, such as ``torch.optim.NAdam``.
-        rate: the hyper-parameter that is the learning rate.
+        rate: name of the hyper-parameter that is the learning rate.
         **options: further arguments of the class.
 
+    Returns:
+        A transformation of gradients to updates.
+
     Raises:
-        ValueError: if the class does not take these options.
+        ValueError: if the class does not take these options, or its steps take more than gradients.
+        NotImplementedError: in ``update``, in compiled code or a population.
     """
-    name, weight = (
-        getattr(optimizer, "__name__", repr(optimizer)),
-        torch.zeros(1, requires_grad=True),
-    )
+    weight = torch.zeros(1, requires_grad=True)
     weight.grad = torch.ones(1)
     try:  # one step, as some take more than gradients
         optimizer([weight], lr=0.1, **options).step()
     except Exception as error:
+        name = getattr(optimizer, "__name__", repr(optimizer))
         raise ValueError(f"from_torch cannot use {name}: {error}") from error
 
     def init(vector):

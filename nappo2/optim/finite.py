@@ -1,4 +1,4 @@
-"""Steps that are not finite are not taken."""
+"""``apply_if_finite``: refuses gradients that are not finite, and counts how many in a row."""
 
 import math
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
 from nappo2.optim.transformations import GradientTransformation
 
-NOTHING = -0.0  # added to any number it is that number; 0.0 would turn -0.0 into itself
+ZERO = -0.0  # added to -0.0 it is -0.0; 0.0 would make it 0.0
 
 
 class FiniteState(NamedTuple):
@@ -23,7 +23,7 @@ class FiniteState(NamedTuple):
 def apply_if_finite(
     transformation: GradientTransformation, patience: int = 3
 ) -> GradientTransformation:
-    """Refuses gradients that are not finite, or lead to such updates (after optax's of this name).
+    """Refuses gradients that are not finite, or lead to such updates, as optax's ``apply_if_finite`` does.
 
     The weights and the state of ``transformation`` stay as they are, to the last bit. Compiled
     code, and the members of a population, refuse too, but cannot raise.
@@ -41,14 +41,14 @@ def apply_if_finite(
 
     def update(grads, state, hyper, weights=None):
         updates, inner = transformation.update(grads, state.inner, hyper, weights)
-        seen = grads.dot(updates)  # one pass over both; a sum that overflows is no step to take
+        total = grads.dot(updates)  # one pass over both; a sum that overflows is no step to take
         if is_traced(grads):
-            good = seen.isfinite()
+            good = total.isfinite()
             refused = torch.where(good, 0, state.refused + 1)
-            updates = torch.where(good, updates, NOTHING)
+            updates = torch.where(good, updates, ZERO)
             inner = trees.where(good, inner, state.inner)
             return updates, FiniteState(refused, inner)
-        if math.isfinite(seen.item()):
+        if math.isfinite(total.item()):
             return updates, FiniteState(torch.zeros_like(state.refused), inner)
         refused = state.refused + 1
         if refused >= patience:
@@ -56,13 +56,13 @@ def apply_if_finite(
                 f"{patience} gradients in a row were not finite, and were refused; the weights are "
                 "those before them. A smaller learning_rate, or clip_by_global_norm, may help"
             )
-        return torch.full_like(grads, NOTHING), FiniteState(refused, state.inner)
+        return torch.full_like(grads, ZERO), FiniteState(refused, state.inner)
 
     return GradientTransformation(init, update)
 
 
 def last_accepted(state: Any) -> Tensor:
-    """Whether the last gradient was taken, by an optimizer's state; True of optimizers that refuse none."""
+    """Whether the last gradient was accepted, [] bool, by an optimizer's state."""
     states = trees.leaves(state, is_leaf=lambda part: isinstance(part, FiniteState))
     refused = [part.refused for part in states if isinstance(part, FiniteState)]
     return refused[0] == 0 if refused else torch.tensor(True)

@@ -14,7 +14,15 @@ Schedule = Callable[[Tensor], Tensor]
 
 @checked
 def linear(start: float, end: float, num_updates: int) -> Schedule:
-    """From ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on.
+    """A line from ``start`` to ``end`` in ``num_updates`` updates, and ``end`` from then on.
+
+    Args:
+        start: value at version 0.
+        end: value at version ``num_updates``, and later.
+        num_updates: length of the line.
+
+    Returns:
+        ``version -> value``.
 
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
@@ -35,6 +43,14 @@ def cosine(start: float, end: float, num_updates: int) -> Schedule:
     ``end + (start - end) (1 + cos(pi version / num_updates)) / 2`` (Loshchilov & Hutter,
     https://arxiv.org/abs/1608.03983, without restarts).
 
+    Args:
+        start: value at version 0.
+        end: value at version ``num_updates``, and later.
+        num_updates: length of the half cosine.
+
+    Returns:
+        ``version -> value``.
+
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
     """
@@ -53,8 +69,8 @@ def warm_up(num_updates: int, then: Schedule) -> Schedule:
     """From 0 to the first value of ``then`` in ``num_updates`` updates, and ``then`` from there on.
 
     Args:
-        num_updates: of warming up.
-        then: the schedule of the updates after these, counted from 0.
+        num_updates: length of the warm-up.
+        then: schedule of the updates after it, counted from 0.
 
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
@@ -63,8 +79,8 @@ def warm_up(num_updates: int, then: Schedule) -> Schedule:
         raise ValueError(f"num_updates is at least 1, not {num_updates}")
 
     def value(version):
-        later = then((version - num_updates).clamp(min=0))
-        return later * (version / num_updates).clamp(max=1)
+        target = then((version - num_updates).clamp(min=0))
+        return target * (version / num_updates).clamp(max=1)
 
     return value
 

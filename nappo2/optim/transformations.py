@@ -1,4 +1,7 @@
-"""Gradient transformations, after optax, on the vector of weights."""
+"""Gradient transformations, after optax, on the vector of weights [P] float32.
+
+``updates`` are added to the weights, so that those of an optimiser point downhill.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +13,6 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.maths.traced import is_traced
-from nappo2.trees import walk
 
 
 @checked
@@ -73,11 +75,17 @@ def adam(
 ) -> GradientTransformation:
     """Adam (Kingma & Ba, https://arxiv.org/abs/1412.6980).
 
+    ``-rate * (mu / (1 - b1^t)) / (sqrt(nu / (1 - b2^t)) + eps)``, where mu and nu are running means of
+    the gradient and of its square.
+
     Args:
         b1: decay of the mean gradient.
         b2: decay of the mean squared gradient.
         eps: added to the root of the latter.
-        rate: the hyper-parameter that is the learning rate.
+        rate: name of the hyper-parameter that is the learning rate.
+
+    Returns:
+        A transformation of gradients to updates, which are added to the weights.
     """
 
     def init(vector):
@@ -107,7 +115,7 @@ def adam(
 
 
 def once(x: Tensor) -> Tensor:
-    """``x``, [], which compiled code works out before, and not within, the loop that reads it."""
+    """``x`` [], computed by compiled code before, and not within, the loop that reads it."""
     return x.expand(2).amax()  # a reduction of its own is not fused
 
 
@@ -123,7 +131,10 @@ def adamw(
 
     Args:
         b1, b2, eps, rate: as for ``adam``.
-        weight_decay: of the weights, per update and unit of the learning rate.
+        weight_decay: share of the weights, per update and unit of the learning rate.
+
+    Returns:
+        A transformation of gradients to updates, which are added to the weights.
     """
     return chain(adam(b1, b2, eps, rate), add_decayed_weights(weight_decay, rate))
 
@@ -134,7 +145,7 @@ def add_decayed_weights(weight_decay: float, rate: str = "learning_rate") -> Gra
 
     Args:
         weight_decay: per update and unit of the learning rate.
-        rate: the hyper-parameter that is the learning rate.
+        rate: name of the hyper-parameter that is the learning rate.
     """
 
     def update(updates, state, hyper, weights):
@@ -163,7 +174,10 @@ def rmsprop(
     Args:
         decay: of the mean squared gradient.
         eps: added to its root.
-        rate: the hyper-parameter that is the learning rate.
+        rate: name of the hyper-parameter that is the learning rate.
+
+    Returns:
+        A transformation of gradients to updates, which are added to the weights.
     """
 
     def update(grads, nu, hyper, weights=None):
@@ -196,81 +210,11 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
         count = state.count + 1
         if is_traced(grads):  # so that nothing can be left out
             updates, inner = transformation.update(grads, state.inner, hyper, weights)
-            kept = trees.where(count % num == 0, inner, state.inner)
-            return updates * (count % num == 0), EveryState(count, kept)
+            inner = trees.where(count % num == 0, inner, state.inner)
+            return updates * (count % num == 0), EveryState(count, inner)
         if count % num:
             return torch.zeros_like(grads), EveryState(count, state.inner)
         updates, inner = transformation.update(grads, state.inner, hyper, weights)
         return updates, EveryState(count, inner)
-
-    return GradientTransformation(init, update)
-
-
-Label = Callable[[tuple[str, ...]], str]
-"""``path -> label`` of a leaf of the weights, such as that of ``("critics", "0", "weight")``."""
-
-
-@checked
-def partition(
-    weights: Mapping, transformations: Mapping, label: Label = lambda path: path[0]
-) -> GradientTransformation:
-    """Transforms the weights of each label by their own.
-
-    With other rates: ``partition(agent.init(0), {"actor": adam(), "critics": adam(rate="critic_rate")})``,
-    where ``critic_rate`` is among the hyper-parameters.
-
-    Args:
-        weights: an example of them, whose names and shapes count.
-        transformations: by label.
-        label: of a path; the first name on it, if it is not given.
-
-    Raises:
-        ValueError: if labels and transformations are not the same; names them.
-    """
-    sizes: list[int] = []
-    labels: list[str] = []
-    for path, leaf in walk(weights):
-        if labels and labels[-1] == label(path):
-            sizes[-1] += leaf.numel()
-        else:
-            sizes.append(leaf.numel())
-            labels.append(label(path))
-    if set(labels) != set(transformations):
-        raise ValueError(
-            f"the weights are labelled {', '.join(sorted(set(labels)))}, and there are "
-            f"transformations of {', '.join(sorted(transformations)) or 'nothing'}"
-        )
-
-    def parts(vector):
-        """What belongs to each label, [n]."""
-        pieces = vector.split(sizes)
-        own = {
-            name: [x for x, at in zip(pieces, labels, strict=True) if at == name] for name in labels
-        }
-        return {name: xs[0] if len(xs) == 1 else torch.cat(xs) for name, xs in own.items()}
-
-    def whole(own):
-        """The vector of which ``own`` are the parts."""
-        spans = {
-            name: [n for n, at in zip(sizes, labels, strict=True) if at == name] for name in own
-        }
-        pieces = {name: iter(x.split(spans[name])) for name, x in own.items()}
-        return torch.cat([next(pieces[name]) for name in labels])
-
-    def init(vector):
-        if len(vector) != sum(sizes):
-            raise ValueError(
-                f"the partition is of {sum(sizes)} weights, and there are {len(vector)}"
-            )
-        return {name: transformations[name].init(part) for name, part in parts(vector).items()}
-
-    def update(grads, state, hyper, weights=None):
-        own = {} if weights is None else parts(weights)
-        steps = {
-            name: transformations[name].update(part, state[name], hyper, own.get(name))
-            for name, part in parts(grads).items()
-        }
-        updates = whole({name: step[0] for name, step in steps.items()})
-        return updates, {name: step[1] for name, step in steps.items()}
 
     return GradientTransformation(init, update)

@@ -34,9 +34,9 @@ class Population(NamedTuple):
 
     Attributes:
         recipe: of each member.
-        num_members: n.
-        hyper: n values each, of hyper-parameters in which the members differ.
-        after: of params [n, ...], after each rollout, such as ``evolve(...)``.
+        num_members: number of members, n.
+        hyper: n values of each hyper-parameter in which the members differ.
+        after: transform of params [n, ...] after each rollout, such as ``evolve(...)``.
     """
 
     recipe: Recipe
@@ -46,26 +46,26 @@ class Population(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name of the population in messages."""
         return f"a population of {self.num_members} x {self.recipe.name}"
 
     @property
     def env(self) -> Env:
-        """Where each member acts."""
+        """Environments of each member."""
         return self.recipe.env
 
     @property
     def greedy(self) -> Policy:
-        """How an evaluation of a member acts."""
+        """Policy with which a member is evaluated."""
         return self.recipe.greedy
 
     @property
     def compatible(self) -> Compatibility:
-        """What it goes with."""
+        """The schemes that it goes with: 3cs."""
         return Compatibility(scheme=("3cs",), reasons={"scheme": ALONE})
 
     def init(self, seed: int) -> Params:
-        """The first params of all members; that of member i are those of seed ``fold_in(seed, i)``.
+        """The first params of all members; those of member i are of seed ``fold_in(seed, i)``.
 
         Raises:
             ValueError: for an unknown hyper-parameter.
@@ -75,22 +75,22 @@ class Population(NamedTuple):
         if unknown:
             known = suggestion(unknown[0], sorted(params["hyper"].keys()))
             raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
-        own = {name: torch.tensor(list(map(float, x))) for name, x in self.hyper.items()}
-        return replaced(params, hyper=params["hyper"].copy().update(own))
+        values = {name: torch.tensor(list(map(float, x))) for name, x in self.hyper.items()}
+        return replaced(params, hyper=params["hyper"].copy().update(values))
 
     @property
     def collect(self) -> Pipeline:
-        """Prepared rollouts of all members, [n, T, B]."""
+        """Source of prepared rollouts of all members, [n, T, B]."""
         return _collecting(self.recipe, self.num_members)
 
     @property
     def line(self) -> Pipeline:
-        """All of it, in one process."""
+        """The pipeline of all members, in one process."""
         recipe, n = self.recipe, self.num_members
-        learnt = learn_members(
+        learn = learn_members(
             recipe.loss, finite(recipe.optimizer), stop_early=recipe.stop_early, jit=recipe.jit
         )
-        return self.collect | member_batches(recipe.all_batches, n) | learnt | self.after
+        return self.collect | member_batches(recipe.all_batches, n) | learn | self.after
 
     central = line
 
@@ -101,15 +101,18 @@ class Population(NamedTuple):
 
 @checked
 def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Population:
-    """``num_members`` runs of a recipe that learn side by side, for the scheme 3cs.
+    """Makes ``num_members`` runs of a recipe that learn side by side, for the scheme 3cs.
 
     Params have a leading dimension, but for their version. Reports have means over the members,
     and ``episode_return_i`` of member i.
 
     Args:
         recipe: an on-policy one.
-        num_members: n.
-        **hyper: n values each, of hyper-parameters in which the members differ.
+        num_members: number of members, n.
+        **hyper: n values of each hyper-parameter in which the members differ.
+
+    Returns:
+        The population, which stands for a recipe in ``scheme("3cs", ...)``.
 
     Raises:
         ValueError: for another number of values, or a recipe of which there is no population.
@@ -137,7 +140,7 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
 
 
 def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
-    """All members at once, where environment and policy can do that; otherwise one after the other."""
+    """Collects of all members at once, where environment and policy can; else of one after the other."""
     at_once = recipe.env.many and sampler_of(recipe.policy) and recipe.non_finite is fail
     if not at_once or recipe.rollouts.stages:
         return members(collect_of(recipe) | recipe.prepare, num_members)
@@ -148,47 +151,58 @@ def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
 
 
 def member(params: Params, i: int) -> Params:
-    """The params of member i."""
-    own = {name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"}
-    return TensorDict(own | {"version": params["version"]})
+    """The params of member i, without the leading dimension."""
+    branches = {
+        name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"
+    }
+    return TensorDict(branches | {"version": params["version"]})
 
 
 def stacked(params: Sequence[Params]) -> Params:
-    """The params of many members, which have one version."""
+    """The params [n, ...] of many members, which have one version []."""
     names = [name for name in params[0].keys() if name != "version"]
-    own = {name: trees.stack([p[name].to_dict() for p in params]) for name in names}
-    return TensorDict(own | {"version": params[0]["version"]})
+    branches = {name: trees.stack([p[name].to_dict() for p in params]) for name in names}
+    return TensorDict(branches | {"version": params[0]["version"]})
 
 
 @stage
 def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeline:
-    """The rollouts of all members, [n, T, B]; each is collected and prepared on its own."""
+    """Rollouts of all members, [n, T, B]; each is collected and prepared on its own.
+
+    Args:
+        single: source of the prepared rollouts of one member.
+        num_members: number of members, n.
+        name: of the stage.
+
+    Returns:
+        A source.
+    """
 
     def init(params, seed):
         seeds = [fold_in(seed, i) for i in range(num_members)]
         return {name: tuple(single.init(member(params, i), s) for i, s in enumerate(seeds))}
 
     def step(params, state):
-        found = [single.step(member(params, i), own) for i, own in enumerate(state[name])]
-        states, rollouts, reports = zip(*found, strict=True)
+        steps = [single.step(member(params, i), x) for i, x in enumerate(state[name])]
+        states, rollouts, reports = zip(*steps, strict=True)
         rollouts = trees.stack([rollout.to_dict() for rollout in rollouts])
         shape = rollouts["advantage"].shape
         return {name: states}, TensorDict(rollouts, batch_size=shape), together(reports)
 
     envs = [each.env for each in single.stages if each.env is not None]
     env = envs[0] if envs else None
-    return described(Pipeline(init, step), env=env, live=_alone_each(single))
+    return described(Pipeline(init, step), env=env, live=_live_members(single))
 
 
-def _alone_each(single: Pipeline) -> LiveState:
+def _live_members(single: Pipeline) -> LiveState:
     """How the states of members that collect alone are saved, loaded and closed."""
 
     def load(fresh, old):
         if not isinstance(old, tuple) or len(old) != len(fresh):
             return fresh, ["another number of members was saved: they begin anew"]
-        found = [restored(single, *pair) for pair in zip(fresh, old, strict=True)]
-        notes = dict.fromkeys(note for each in found for note in each.notes)
-        return tuple(each.state for each in found), list(notes)
+        results = [restored(single, *pair) for pair in zip(fresh, old, strict=True)]
+        notes = dict.fromkeys(note for result in results for note in result.notes)
+        return tuple(result.state for result in results), list(notes)
 
     def close(states):
         for state in states:
@@ -198,7 +212,7 @@ def _alone_each(single: Pipeline) -> LiveState:
 
 
 def together(reports: Sequence[Report]) -> Report:
-    """One report: moments [n, ...] as each member's, the rest joined, and whose each episode is."""
+    """Joins the reports of members: moments are stacked, [n, ...], and episodes have their ``member``."""
     moments = trees.stack([report.moments for report in reports])
     return join([_of_member(i, report) for i, report in enumerate(reports)])._replace(
         moments=moments

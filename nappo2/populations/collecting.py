@@ -1,4 +1,4 @@
-"""``collect`` of many members at once, in environments that move many at once."""
+"""``collect`` of many members at once, in environments that step many at once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,15 +35,19 @@ def collect_members(
     jit: bool = False,
     name: str = "members",
 ) -> Pipeline:
-    """Rollouts of all members, [n, T, B], prepared: what each would collect and prepare alone.
+    """Prepared rollouts of all members, [n, T, B]: those that each would collect and prepare alone.
 
     Args:
         env: of one member; has ``many``.
         policy: of one member; has ``sampler``.
-        num_steps: of each environment per rollout.
-        prepare: of the rollouts of a member.
-        num_members: n.
-        jit: as for ``collect``.
+        num_steps: steps of each environment per rollout, T.
+        prepare: transform of the rollouts of a member.
+        num_members: number of members, n.
+        jit: whether the loop is compiled, as for ``collect``.
+        name: of the stage.
+
+    Returns:
+        A source.
     """
     together, n = env.many(num_members), num_members
     acting = acting_at_once(policy, n)
@@ -51,17 +55,17 @@ def collect_members(
 
     def init(params, seed):
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
-        env_state, observation = together.reset([own for own, _, _ in seeds])
-        zeros, seeds = torch.zeros(together.num_envs), tuple(own for *_, own in seeds)
-        fresh = torch.ones(together.num_envs).bool()
-        own = CollectState(env_state, observation, (), zeros, zeros, fresh, zeros, seeds)
-        return {name: own}
+        env_state, observation = together.reset([env_seed for env_seed, _, _ in seeds])
+        zeros, seeds = torch.zeros(together.num_envs), tuple(seed for *_, seed in seeds)
+        is_init = torch.ones(together.num_envs).bool()
+        state = CollectState(env_state, observation, (), zeros, zeros, is_init, zeros, seeds)
+        return {name: state}
 
     @torch.no_grad()
     def step(params, states):
         state, here = states[name], beside_environments(params)
         seeds, keys = zip(*map(split, state.seed), strict=True)
-        state, rollout, took = act(together, acting, num_steps, here.to_dict(), state, keys)
+        state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
         rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         uncounted = TensorDict(normalizer=TensorDict())
@@ -70,27 +74,27 @@ def collect_members(
         ends = rollout["next"].pop("game_over", rollout["next"]["done"])
         report = with_members(report, ends, n)
         rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
-        state, found = counted(here, rollout, state)
+        state, counts = counted(here, rollout, state)
         if ends.shape[0] < num_steps:
             check_interrupt({name: state})
         version = params["version"].expand(rollout["next"]["done"].shape)
         rollout = beside_params(params, TensorDict(rollout)).to_dict()
         rollout = _prepared(policy, prepare, params, rollout)
         rollout["params_version"] = version
-        report = timed(report._replace(moments=found), **took)
+        report = timed(report._replace(moments=counts), **seconds)
         return {name: state}, TensorDict(rollout, batch_size=version.shape), report
 
     return described(Pipeline(init, step), env=env, live=collectors(together))
 
 
 def acting_at_once(policy: Policy, num_members: int) -> Policy:
-    """The policy of all members, whose generators are many."""
-    actor, dist, _, alone, from_noise = policy.sampler
+    """The policy of all members at once, which takes a generator of each."""
+    actor, dist, _, draw_alone, from_noise = policy.sampler
 
     def outputs_of(params: dict, observation: Tensor) -> Tensor:
-        still = {key: x for key, x in params.items() if key != "version"}
-        return torch.vmap(lambda own, x: actor(Plain(own), x))(
-            still, observation.unflatten(0, (num_members, -1))
+        stacked = {key: x for key, x in params.items() if key != "version"}
+        return torch.vmap(lambda params, x: actor(Plain(params), x))(
+            stacked, observation.unflatten(0, (num_members, -1))
         )
 
     def act(params: dict, observation: Tensor, memory: Any, rngs: Sequence[torch.Generator]):
@@ -99,44 +103,62 @@ def acting_at_once(policy: Policy, num_members: int) -> Policy:
         return torch.cat(actions), memory
 
     def draw_noise(num_envs: int, size: int, rngs: Sequence[torch.Generator]):
-        return torch.cat([alone(num_envs // num_members, size, rng) for rng in rngs])
+        return torch.cat([draw_alone(num_envs // num_members, size, rng) for rng in rngs])
 
     def sample_from_noise(params: dict, observation: Tensor, memory: Any, noise: Tensor):
         return dist.sample_from_noise(outputs_of(params, observation).flatten(0, 1), noise), memory
 
-    before = (draw_noise, sample_from_noise) if from_noise else (None, None)
-    return policy._replace(act=act, sampler=Sampler(actor, dist, act, *before))
+    noise_fns = (draw_noise, sample_from_noise) if from_noise else (None, None)
+    return policy._replace(act=act, sampler=Sampler(actor, dist, act, *noise_fns))
 
 
 def counted(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, dict]:
-    """The moments [n, 3, ...] that each member's normalizer asks for."""
+    """Counts moments of each member.
+
+    Args:
+        params: whose normalizer says which moments are counted.
+        rollout: [n, T, B].
+        state: with the discounted returns so far, [n * B].
+
+    Returns:
+        The state with discounted returns after the rollout, and moments [n, 3, ...] by name.
+    """
     names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
-    reward, done, found = rollout["next"]["reward"], rollout["next"]["done"], {}
+    reward, done, counts = rollout["next"]["reward"], rollout["next"]["done"], {}
     if "observation" in names:
-        found["observation"] = torch.vmap(moments)(rollout["observation"])
+        counts["observation"] = torch.vmap(moments)(rollout["observation"])
     if "return" in names:
         before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
-        so_far = torch.vmap(returns.running_return)(reward, done, before, gamma)
-        found["return"] = torch.vmap(moments)(so_far)
-        state = state._replace(discounted=so_far[:, -1].where(~done[:, -1], 0).flatten())
-    return state, found
+        running = torch.vmap(returns.running_return)(reward, done, before, gamma)
+        counts["return"] = torch.vmap(moments)(running)
+        state = state._replace(discounted=running[:, -1].where(~done[:, -1], 0).flatten())
+    return state, counts
 
 
 def _prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict) -> dict:
     """Each member's rollout with what ``prepare`` adds, under vmap."""
 
-    def one(own, rollout):
-        own = {**own, "version": params["version"]}
+    def prepare_one(member, rollout):
+        member = {**member, "version": params["version"]}
         if "action_log_prob" not in rollout:
-            rollout = {**rollout, "action_log_prob": policy.log_prob(own, rollout)}
+            rollout = {**rollout, "action_log_prob": policy.log_prob(member, rollout)}
         item = TensorDict(rollout, batch_size=rollout["next"]["done"].shape)
         source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, item, Report()))
-        return (source | prepare).step(TensorDict(own), {})[1].to_dict()
+        return (source | prepare).step(TensorDict(member), {})[1].to_dict()
 
-    return torch.vmap(one)(params.exclude("version").to_dict(), rollout)
+    return torch.vmap(prepare_one)(params.exclude("version").to_dict(), rollout)
 
 
 def with_members(report: Report, done: Tensor, num_members: int) -> Report:
-    """The report, which says whose each episode is, ``done`` being [T, n * B]."""
+    """Adds to a report which member finished each episode.
+
+    Args:
+        report: of all members.
+        done: where episodes ended, [T, n * B] bool.
+        num_members: number of members, n.
+
+    Returns:
+        The report, whose episodes have ``member``, [N].
+    """
     member = done.nonzero()[:, 1] // (done.shape[1] // num_members)
     return report._replace(episodes=report.episodes | {"member": member})

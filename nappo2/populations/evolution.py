@@ -1,4 +1,4 @@
-"""Population-based training: what is worse goes on from what is better, a little different."""
+"""Population-based training: worse members copy better ones, and change their hyper-parameters a little."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
 
 Exploit = Callable[[Tensor, torch.Generator], Tensor]
-"""``(scores [n], generator) -> [n]``: the member from which each goes on."""
+"""``(scores [n], generator) -> parents [n]``: the member from which each member goes on."""
 
 Explore = Callable[[TensorDict, Tensor, torch.Generator], TensorDict]
-"""``(hyper, moved [n], generator) -> hyper``, other for those that go on from another."""
+"""``(hyper, moved [n] bool, generator) -> hyper``, changed for members that go on from another one."""
 
 
 class EvolveState(NamedTuple):
@@ -32,14 +32,17 @@ class EvolveState(NamedTuple):
 def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
     """Population-based training (Jaderberg et al., https://arxiv.org/abs/1711.09846).
 
-    Right of a population's ``learn``. At every so many steps members are compared by the mean
+    Stands right of a population's ``learn``. Every ``every`` steps, members are compared by the mean
     return of their episodes since the last time; weights, statistics, hyper-parameters and the
-    optimiser's state of a member become those of the one that ``exploit`` says.
+    optimiser's state of a member become those of the member that ``exploit`` chooses.
 
     Args:
-        every: steps of a generation; one in which a member finished no episode goes on.
-        exploit: such as ``truncation(0.25)``.
-        explore: such as ``perturb("learning_rate")``.
+        every: steps of a generation; it goes on while a member has finished no episode.
+        exploit: chooses parents, such as ``truncation(0.25)``.
+        explore: changes hyper-parameters, such as ``perturb("learning_rate")``.
+
+    Returns:
+        A transform of params [n, ...].
 
     Raises:
         ValueError: if ``every`` is not at least 1.
@@ -49,28 +52,28 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
     def transform(source):
         def init(params, seed):
             zeros = torch.zeros(len(params["hyper", "learning_rate"]))
-            own = EvolveState(zeros, zeros.clone(), 0, fold_in(seed, "evolve"))
-            return source.init(params, seed) | {"evolve": own}
+            evolution = EvolveState(zeros, zeros.clone(), 0, fold_in(seed, "evolve"))
+            return source.init(params, seed) | {"evolve": evolution}
 
         @torch.no_grad()
         def step(params, state):
-            own = state["evolve"]
+            evolution = state["evolve"]
             inner, params, report = source.step(params, state)
-            own = scored(own, report)
-            if own.steps < every or not (own.episodes > 0).all():
-                return inner | {"evolve": own}, params, report
-            seed, first, second = split(own.seed, 3)
-            parents = exploit(own.total / own.episodes, generator(first))
+            evolution = scored(evolution, report)
+            if evolution.steps < every or not (evolution.episodes > 0).all():
+                return inner | {"evolve": evolution}, params, report
+            seed, first, second = split(evolution.seed, 3)
+            parents = exploit(evolution.total / evolution.episodes, generator(first))
             moved = parents != torch.arange(len(parents))
             params = born(params, parents)
             hyper = explore(params["hyper"].cpu(), moved, generator(second))
-            zeros = torch.zeros_like(own.total)
-            later = {
+            zeros = torch.zeros_like(evolution.total)
+            evolved = {
                 "evolve": EvolveState(zeros, zeros.clone(), 0, seed),
-                "update": trees.index(inner["update"], parents),
+                "update": trees.map(lambda x: x[parents], inner["update"]),
             }
             report = count(report, exploited=int(moved.sum()))
-            return inner | later, replaced(params, hyper=beside_params(params, hyper)), report
+            return inner | evolved, replaced(params, hyper=beside_params(params, hyper)), report
 
         return Pipeline(init, step)
 
@@ -78,7 +81,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
 
 
 def scored(state: EvolveState, report: Report) -> EvolveState:
-    """The state with the returns that a report has of each member."""
+    """Adds the returns of each member in a report to the state."""
     total, episodes = state.total.clone(), state.episodes.clone()
     for i, returns in returns_of(report).items():
         total[i] += returns.mean() * len(returns)
@@ -87,18 +90,18 @@ def scored(state: EvolveState, report: Report) -> EvolveState:
 
 
 def born(params: Params, parents: Tensor) -> Params:
-    """Params in which each member is what its parent was."""
-    own = {
+    """Params [n, ...] in which each member is a copy of its parent, ``parents`` [n] int64."""
+    branches = {
         name: params[name].apply(lambda x: x[parents])
         for name in params.keys()
         if name != "version"
     }
-    return replaced(params, **own)
+    return replaced(params, **branches)
 
 
 @checked
 def truncation(share: float) -> Exploit:
-    """The worst share of the members goes on from members of the best share, drawn evenly.
+    """Lets the worst share of the members go on from members of the best share, drawn evenly.
 
     Raises:
         ValueError: if the share is not above 0 and at most a half.
@@ -119,7 +122,7 @@ def truncation(share: float) -> Exploit:
 
 @checked
 def perturb(*names: str, factors: tuple[float, ...] = (0.8, 1.25)) -> Explore:
-    """Multiplies each of these hyper-parameters, where a member moved, by one of ``factors``."""
+    """Multiplies hyper-parameters of members that moved by one of ``factors``, drawn for each of them."""
 
     def explore(hyper, moved, rng):
         changed = {}

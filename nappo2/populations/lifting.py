@@ -1,4 +1,4 @@
-"""What one run does, done by many at once: tensors with a leading dimension n, and steps under vmap."""
+"""Batches and ``learn`` of many members at once: tensors have a leading dimension n, steps run under vmap."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,7 +25,7 @@ from nappo2.trees import walk
 
 
 def vectors(weights: TensorDict) -> tuple[Tensor, Callable]:
-    """Weights [n, ...] as vectors [n, P], and what takes one of them apart."""
+    """Weights [n, ...] as vectors [n, P], and the function that gives one of them its names back."""
     _, unravel = ravel(weights.apply(lambda x: x[0]))
     return torch.cat([leaf.reshape(len(leaf), -1) for _, leaf in walk(weights)], 1), unravel
 
@@ -39,31 +39,31 @@ MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector), _vm
 
 
 class MemberBatches(NamedTuple):
-    """All batches of a rollout, of each member, which are as many and of one size."""
+    """All batches of a rollout of each member, as many of one size for each."""
 
     members: tuple[Passes, ...]
 
     @property
     def num(self) -> int:
-        """How many batches each member has."""
+        """Number of batches of each member."""
         return self.members[0].num
 
     @property
     def num_samples(self) -> int:
-        """Transitions that are learnt from, by all."""
+        """Number of transitions in the batches of all members."""
         return sum(batches.num_samples for batches in self.members)
 
     def lag(self, num_updates: int) -> Tensor:
-        """The age of the data, on average."""
+        """The mean age of the data, in updates, []."""
         return torch.stack([batches.lag(num_updates) for batches in self.members]).mean()
 
     def stacked(self) -> tuple[Mapping, Tensor, View]:
-        """The data [n, ...], indices [K, n, size] of each batch, and how a member's is made of these."""
+        """The data [n, ...], indices [K, n, size] of each batch, and the view that makes a member's batch."""
         _, indices, views = zip(*(batches.stacked() for batches in self.members), strict=True)
         return self.whole(), torch.stack(indices, 1), views[0]
 
     def whole(self) -> Mapping:
-        """All of the data, [n, ...]."""
+        """The data of all members, [n, ...]."""
         return trees.stack([batches.data for batches in self.members])
 
 
@@ -71,18 +71,27 @@ class MemberBatches(NamedTuple):
 def member_batches(
     all_batches: Transform, num_members: int, name: str = "minibatches"
 ) -> Transform:
-    """Of rollouts [n, T, B] all batches of each member, as ``all_batches`` makes them of one."""
+    """Makes all batches of each member of rollouts [n, T, B].
+
+    Args:
+        all_batches: makes all batches of a rollout [T, B].
+        num_members: number of members, n.
+        name: of the stage.
+
+    Returns:
+        A transform of rollouts to ``MemberBatches``.
+    """
 
     def transform(source):
         def init(params, seed):
-            own = [fold_in(seed, i) for i in range(num_members)]
-            inits = tuple(_alone(None, all_batches).init(params, each) for each in own)
-            return source.init(params, seed) | {name: inits}
+            seeds = [fold_in(seed, i) for i in range(num_members)]
+            states = tuple(_alone(None, all_batches).init(params, x) for x in seeds)
+            return source.init(params, seed) | {name: states}
 
         def step(params, state):
             inner, rollouts, report = source.step(params, state)
             lines = [_alone(rollout, all_batches) for rollout in rollouts.unbind(0)]
-            steps = [line.step(params, own) for line, own in zip(lines, state[name], strict=True)]
+            steps = [line.step(params, x) for line, x in zip(lines, state[name], strict=True)]
             states, batches, _ = zip(*steps, strict=True)
             return inner | {name: states}, MemberBatches(batches), report
 
@@ -92,7 +101,7 @@ def member_batches(
 
 
 def _alone(rollout: TensorDict | None, all_batches: Transform) -> Pipeline:
-    """A member's line, from its rollout on."""
+    """The pipeline of one member, whose source is its rollout."""
     source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, rollout, Report()))
     return source | all_batches
 
@@ -105,7 +114,17 @@ def learn_members(
     stop_early: EarlyStop | None = None,
     jit: bool = False,
 ) -> Transform:
-    """``learn`` of each member, all in one step; arguments and states are those of ``learn``."""
+    """``learn`` of all members, in one step.
+
+    Args:
+        loss: of one member.
+        optimizer: of one member.
+        stop_early: whether a member skips the rest of its batches, as for ``learn``.
+        jit: whether the loop is compiled.
+
+    Returns:
+        A transform of ``MemberBatches`` to params [n, ...].
+    """
     rule = Rule(loss, optimizer, stop_early=stop_early)
     eager, scan = (partial(functional_loop, run, MEMBERS) for run in (step_by_step, in_one_scan))
     loop = with_fallback(scan, eager, "learn_members") if jit else eager
@@ -120,14 +139,14 @@ def learn_members(
 
 
 def _absorb(
-    accepted: Tensor, normalizer: TensorDict, found: Mapping[str, Tensor]
+    accepted: Tensor, normalizer: TensorDict, moments: Mapping[str, Tensor]
 ) -> tuple[TensorDict, Tensor]:
-    """``absorb_if`` of each member's moments, into its own normalizer."""
+    """``absorb_if`` of each member's moments, into its normalizer."""
 
-    def one(accepted, normalizer, found):
-        normalizer, refused = absorb_if(accepted, TensorDict(normalizer), found)
+    def absorb_one(accepted, normalizer, moments):
+        normalizer, refused = absorb_if(accepted, TensorDict(normalizer), moments)
         return normalizer.to_dict(), refused
 
-    n = len(next(iter(found.values())))
-    normalizer, refused = torch.vmap(one)(accepted.expand(n), normalizer.to_dict(), found)
+    n = len(next(iter(moments.values())))
+    normalizer, refused = torch.vmap(absorb_one)(accepted.expand(n), normalizer.to_dict(), moments)
     return TensorDict(normalizer), refused.sum()

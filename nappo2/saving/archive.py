@@ -1,7 +1,7 @@
 """Packed values on disk: a .npz that any numpy opens, with a digest of every byte.
 
-Not torchrl.checkpoint's archive, which pickles what is no tensor, takes 0.7 s to import, and does
-not ask the disk whether it has written.
+torchrl.checkpoint's archive pickles what is no tensor, takes 0.7 s to import, and does not sync the
+disk: hence this one.
 """
 
 import contextlib
@@ -20,19 +20,19 @@ import numpy as np
 from nappo2.saving.packing import Packed
 
 FORMAT = "nappo2 checkpoint 2"
-STAGED = ".staged"  # the suffix of what is not finished
+STAGED = ".staged"  # suffix of unfinished files
 DIGEST_SIZE = 64  # hexadecimal digits, in the comment at the very end of the file
 
 
 class Damaged(ValueError):
-    """Raised for a file that is not what was written, or nothing of nappo2's."""
+    """Raised for a file that was changed since it was written, or is no checkpoint of nappo2."""
 
 
 def write_archive(packed: Packed, path: Path) -> None:
-    """Writes ``path``: all of it or nothing, and what was there stays until then.
+    """Writes a file whole or not at all; an older one stays until then.
 
     Raises:
-        OSError: if the disk does not take it; nothing is left behind.
+        OSError: if the disk refuses; no part of the file stays.
     """
     staged = path.with_name(f".{path.name}.{os.getpid()}{STAGED}")
     try:
@@ -52,7 +52,7 @@ def write_archive(packed: Packed, path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Has the disk keep the names in a folder, too."""
+    """Syncs a folder, so that the names in it are on the disk, too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -71,23 +71,23 @@ def _write_zip(packed: Packed, file) -> None:
 
 
 def _digest(file) -> bytes:
-    """Of all bytes but the digest itself."""
-    left = file.seek(0, os.SEEK_END) - DIGEST_SIZE
+    """The digest of all bytes but those of the digest itself."""
+    remaining = file.seek(0, os.SEEK_END) - DIGEST_SIZE
     file.seek(0)
-    found = hashlib.sha256()
-    while left > 0 and (part := file.read(min(left, 1 << 20))):
-        found.update(part)
-        left -= len(part)
-    return found.hexdigest().encode()
+    digest = hashlib.sha256()
+    while remaining > 0 and (part := file.read(min(remaining, 1 << 20))):
+        digest.update(part)
+        remaining -= len(part)
+    return digest.hexdigest().encode()
 
 
 def read_archive(path: Path) -> Packed:
-    """Reads what ``write_archive`` wrote, if every byte of it is the same.
+    """Reads a file of ``write_archive``, and verifies every byte.
 
     Takes no more memory than a few times the size of the file.
 
     Raises:
-        Damaged: if it is not, or cannot be read; names the file, and what is wrong with it.
+        Damaged: if a byte is another, or it cannot be read; names the file and the reason.
         FileNotFoundError: if there is none.
     """
     with damaged(path, "is damaged, or no checkpoint of nappo2"), open(path, "rb") as file:
@@ -100,9 +100,12 @@ def read_archive(path: Path) -> Packed:
 
 @contextlib.contextmanager
 def damaged(path: str | Path, what: str) -> Iterator[None]:
-    """Within, whatever goes wrong is the file's fault, and raised as ``Damaged`` with its name.
+    """Turns any error within into ``Damaged`` with the name of the file.
 
     Even a lack of memory or too deep a recursion: a file can claim any size and any depth.
+
+    Raises:
+        Damaged: for any other error but a missing file.
     """
     try:
         yield
@@ -123,7 +126,7 @@ def _read_zip(archive: zipfile.ZipFile, path: Path) -> Packed:
 
 
 def check_sizes(archive: zipfile.ZipFile, path: str | Path) -> None:
-    """Refuses members that would take more memory together than the file takes on disk.
+    """Refuses a file whose members would take more memory than the file takes on disk.
 
     Raises:
         ValueError: if several members share bytes of the file.
@@ -134,7 +137,7 @@ def check_sizes(archive: zipfile.ZipFile, path: str | Path) -> None:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of a member that is stored as it is, so that it takes the memory it takes on disk.
+    """The bytes of an uncompressed member, which takes as much memory as on disk.
 
     Raises:
         ValueError: if it is compressed: a small file could then fill any memory.
@@ -146,7 +149,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """The array in a member, whose header has to be true.
+    """The array in a member; its header is verified.
 
     Raises:
         ValueError: if it is no array of numbers, or has another size than it claims.
@@ -172,7 +175,7 @@ HEADERS = {
 
 
 def clear_leftovers(folder: Path, seconds: float = 3600.0) -> None:
-    """Removes what killed writers have left: older than so much, or of a process that is gone."""
+    """Removes unfinished files of processes that are gone, or older than so many seconds."""
     for path in folder.glob(f".*{STAGED}"):
         with contextlib.suppress(OSError, ValueError):
             pid = int(path.name.removesuffix(STAGED).rpartition(".")[2])

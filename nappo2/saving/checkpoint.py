@@ -41,11 +41,11 @@ BRANCHES = ("weights", "target", "normalizer", "version", "hyper")
 
 @checked
 def save_params(params: Params, path: str | Path) -> Path:
-    """Writes params to ``path``: all of them or nothing, and the old file stays until then.
+    """Writes params to ``path``, whole or not at all; an older file stays until then.
 
     Raises:
         ValueError: if there is a file already, and some of the params are not finite.
-        OSError: if the disk does not take it.
+        OSError: if the disk refuses.
     """
     path, name = Path(path), non_finite(params)
     if name is not None and path.exists():
@@ -62,7 +62,7 @@ def save_params(params: Params, path: str | Path) -> Path:
 
 @checked
 def load_params(path: str | Path) -> Params:
-    """Reads what ``save_params`` wrote.
+    """Reads params that ``save_params`` wrote.
 
     Raises:
         ValueError: if it is no such file, or it is damaged.
@@ -89,7 +89,7 @@ def _names(member: str) -> tuple[str, ...]:
 
 
 def _array(leaf: Tensor) -> np.ndarray:
-    """A leaf as numpy has it; of a dtype that it lacks the bits, in a field that names the dtype."""
+    """A leaf as an array; of a dtype that numpy lacks its bits, in a field that names the dtype."""
     leaf = leaf.detach().cpu()
     if leaf.dtype not in AS_INTEGERS:
         return leaf.numpy()
@@ -106,17 +106,23 @@ def _leaf(array: np.ndarray) -> Tensor:
 
 
 class Checkpoints:
-    """Writes the checkpoints of a run while it goes on, and keeps the last three and the best.
+    """Writes the checkpoints of a run in a thread, and keeps the last three and the best.
 
-    What is written is a copy that was handed over, so that the thread shares nothing. A disk that
-    refuses is warned of, and the checkpoints before stay as they are.
+    The thread is given a copy, so that it shares nothing with the run. If the disk refuses, there is a
+    warning, and earlier checkpoints stay as they are.
     """
 
     def __init__(self, folder: Path):
         self.folder, self._thread, self._error = folder, None, None
 
     def begin(self, packed: Packed, env_steps: int, best: bool) -> None:
-        """Begins to write one, after ``env_steps``, when the one before it is done."""
+        """Begins to write a checkpoint, when the one before it is done.
+
+        Args:
+            packed: the run, as plain data.
+            env_steps: of the run so far, for the name of the file.
+            best: whether it becomes the best one, too.
+        """
         self.finish()
         self._thread = threading.Thread(target=self._write, args=(packed, env_steps, best))
         self._thread.start()
@@ -142,12 +148,12 @@ class Checkpoints:
             older = [other for other in checkpoints_in(self.folder) if other < path]
             for old in older[KEPT - 1 :]:
                 old.unlink()
-        except Exception as error:  # told where the run can hear it
+        except Exception as error:  # ``finish`` warns of it in the thread of the run
             self._error = error
 
 
 def _link(path: Path, name: Path) -> None:
-    """Gives a file another name, which takes no room where the disk knows links."""
+    """Gives a file a second name, by a link where the disk has links."""
     other = name.with_suffix(".new")
     other.unlink(missing_ok=True)
     try:
@@ -164,34 +170,34 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def set_aside_after(log_dir: Path, env_steps: int) -> None:
-    """Moves the checkpoints of a run that are later than ``env_steps``, where it goes on from.
+    """Sets checkpoints aside that are later than ``env_steps``, from where a run goes on.
 
-    Or else the newest by name would be of another branch than the run. With them go copies of
-    what belongs to that branch and will be written anew.
+    Otherwise the newest by name would be of another branch than the run. Files of that branch which
+    the run will write anew are copied beside them.
     """
     folder = log_dir / "checkpoints"
-    later = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
+    newer = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
     best = folder / "best.npz"
     if best.exists() and _env_steps_inside(best) > env_steps:
-        later.append(best)
-    if later:
+        newer.append(best)
+    if newer:
         aside = earlier(log_dir)
         (aside / folder.name).mkdir()
         for name in ("metrics.csv", "params.npz", "curve.png", "run.json"):
             if (log_dir / name).exists():
                 shutil.copyfile(log_dir / name, aside / name)
-        for path in later:
+        for path in newer:
             os.replace(path, aside / folder.name / path.name)
 
 
 def _env_steps(path: Path) -> float:
-    """After which a checkpoint was written, by its name."""
+    """Env steps of a checkpoint, by its name."""
     digits = path.stem.removeprefix("steps-")
     return int(digits) if digits.isdecimal() else math.inf
 
 
 def _env_steps_inside(path: Path) -> float:
-    """The same, by what is in it; what cannot be read is no part of a run that goes on."""
+    """Env steps of a checkpoint, by its content; infinite if it cannot be read."""
     try:
         return unpack(dict(read_archive(path).items())["learner"])["env_steps"]
     except (ValueError, KeyError, TypeError, OSError):
@@ -202,28 +208,28 @@ T = TypeVar("T")
 
 
 def read_checkpoint(path: str | Path, use: Callable[[dict[str, Packed]], T]) -> T:
-    """What ``use`` makes of the checkpoint at ``path``, or of the newest good one in a run's folder.
+    """Reads the checkpoint at ``path``, or the newest good one in a run's folder, with ``use``.
 
-    Every byte of a file is verified before ``use`` is given its parts; whatever it raises means
-    that the file is not good, so it touches nothing that is in use.
+    Every byte of a file is verified before ``use`` is called with its parts. If ``use`` raises, the file
+    is not good, so that it must not change anything that is in use.
 
     Raises:
-        ValueError: if there is none that is good; names each and what is wrong with it.
+        ValueError: if none is good; names each file and the reason.
         FileNotFoundError: if there is none at all.
     """
-    wrong = []
+    errors = []
     for candidate in _candidates(Path(path)):
         try:
             with damaged(candidate, "is no checkpoint of nappo2"):
-                made = use(dict(read_archive(candidate).items()))
+                result = use(dict(read_archive(candidate).items()))
         except (ValueError, FileNotFoundError) as error:
-            wrong.append(error)
+            errors.append(error)
             continue
-        if wrong:
-            refused = "; ".join(map(str, wrong))
+        if errors:
+            refused = "; ".join(map(str, errors))
             warnings.warn(f"{refused}; going on from {candidate}", stacklevel=3)
-        return made
-    raise wrong[0] if len(wrong) == 1 else Damaged("; ".join(map(str, wrong)))
+        return result
+    raise errors[0] if len(errors) == 1 else Damaged("; ".join(map(str, errors)))
 
 
 def _candidates(path: Path) -> Iterator[Path]:
@@ -233,7 +239,7 @@ def _candidates(path: Path) -> Iterator[Path]:
         yield path
         return
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
-    found = checkpoints_in(folder)
-    if not found:
+    checkpoints = checkpoints_in(folder)
+    if not checkpoints:
         raise FileNotFoundError(f"there is no checkpoint in {folder}")
-    yield from found
+    yield from checkpoints

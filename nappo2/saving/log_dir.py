@@ -1,4 +1,4 @@
-"""The directory that a run writes to."""
+"""The directory that a run writes to: one run alone, whose older files are set aside."""
 
 import fcntl
 import os
@@ -17,7 +17,11 @@ FILES = (
 
 
 def made(log_dir: Path) -> Path:
-    """The directory, made if need be."""
+    """Makes the directory, unless it exists.
+
+    Raises:
+        ValueError: if it is a file, or cannot be made.
+    """
     if log_dir.exists() and not log_dir.is_dir():
         raise ValueError(f"log_dir is a directory; {log_dir} is a file")
     try:
@@ -28,9 +32,9 @@ def made(log_dir: Path) -> Path:
 
 
 class Claim:
-    """That of all runs one alone writes to a directory: until it is released, or its process ends.
+    """A lock on a directory, so that one run alone writes to it: until it is released or its process ends.
 
-    Within a process the latest one counts, as when a cell is run again: it releases the earlier.
+    Within a process the latest one counts, as when a cell is run again: it releases the earlier one.
 
     Raises:
         ValueError: if a run of another process writes there.
@@ -55,10 +59,10 @@ class Claim:
         CLAIMS[self.log_dir] = self
 
     def check(self) -> None:
-        """Refuses to write to what was released.
+        """Refuses to write once the claim is released.
 
         Raises:
-            ValueError: says why that may be.
+            ValueError: if it is.
         """
         if not self.release.alive:
             raise ValueError(
@@ -72,7 +76,11 @@ CLAIMS: weakref.WeakValueDictionary[Path, Claim] = weakref.WeakValueDictionary()
 
 
 def unused(path: Path) -> Path:
-    """A new directory of this name, or of one with a number behind it, that no other run is given."""
+    """Makes a new directory of this name, or with a number behind it.
+
+    Raises:
+        ValueError: if a million of these exist.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     for i in range(1, 10**6):
         candidate = path if i == 1 else path.with_name(f"{path.name}-{i}")
@@ -85,7 +93,7 @@ def unused(path: Path) -> Path:
 
 
 def set_aside(log_dir: Path) -> None:
-    """Moves what an earlier run left."""
+    """Moves the files of an earlier run to a directory ``earlier-1``, ``earlier-2``, ..."""
     old = [log_dir / name for name in FILES if (log_dir / name).exists()]
     if old:
         aside = earlier(log_dir)
@@ -94,14 +102,14 @@ def set_aside(log_dir: Path) -> None:
 
 
 def earlier(log_dir: Path) -> Path:
-    """A new directory for what is set aside."""
+    """Makes a new directory for files that are set aside."""
     aside = next(p for i in range(1, 10**6) if not (p := log_dir / f"earlier-{i}").exists())
     aside.mkdir()
     return aside
 
 
 def parents(path: str | Path) -> list[Path]:
-    """A path and all folders that it is in."""
+    """A path and all folders around it."""
     path = Path(path).absolute()
     return [path, *path.parents]
 

@@ -1,4 +1,4 @@
-"""What a checkpoint has of a Learner, and whether it fits the one that goes on from it."""
+"""The parts of a checkpoint, and checks that a Learner can go on from them."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ class SavedLearner(NamedTuple):
     """The parts of a checkpoint, verified.
 
     Attributes:
-        params: with the hyper-parameters that count.
+        params: with the hyper-parameters of the Learner that goes on.
         counters: env steps, seconds, sums, rows, episodes, reports without a row.
         state: of the pipeline's stages, as plain data.
     """
@@ -27,12 +27,12 @@ class SavedLearner(NamedTuple):
 
 
 def check_params(params: Any, like: Params) -> Params:
-    """``params`` of a checkpoint, if they have the structure of ``like`` and are finite.
+    """Returns the params of a checkpoint that have the structure of ``like`` and are finite.
 
-    Hyper-parameters are settings: those of ``like`` count, whichever the checkpoint has.
+    Hyper-parameters are settings, and are not compared.
 
     Raises:
-        ValueError: names what is another, or not finite.
+        ValueError: names the leaf that differs or is not finite.
     """
     if not isinstance(params, TensorDict) or set(params.keys()) != set(like.keys()):
         raise ValueError(f"its params are {type(params).__name__}, not a TensorDict of {BRANCHES}")
@@ -40,12 +40,12 @@ def check_params(params: Any, like: Params) -> Params:
     odd = sorted(trees[0] ^ trees[1])
     if odd:
         raise ValueError(f"the {odd[0]} of its params is {type(params[odd[0]]).__name__}")
-    ours, theirs = _shapes(like), _shapes(params)
-    if ours != theirs:
-        name = next(n for n in (*ours, *theirs) if ours.get(n) != theirs.get(n))
+    here, saved = _shapes(like), _shapes(params)
+    if here != saved:
+        name = next(n for n in (*here, *saved) if here.get(n) != saved.get(n))
         raise ValueError(
-            f"it has other params: {name} is {theirs.get(name, 'not in it')}, and here "
-            f"{ours.get(name, 'there is none')}"
+            f"it has other params: {name} is {saved.get(name, 'not in it')}, and here "
+            f"{here.get(name, 'there is none')}"
         )
     if (name := non_finite(params)) is not None:
         raise ValueError(f"it has params that are not finite: {name}")
@@ -61,12 +61,12 @@ def settled(given: TensorDict, given_before: TensorDict, hyper: TensorDict) -> T
     """The hyper-parameters with which a run goes on.
 
     Args:
-        given: those of the Learner that goes on.
-        given_before: those which the saved Learner was given.
-        hyper: those which it had when it was saved: set, scheduled or evolved since.
+        given: of the Learner that goes on, at its construction.
+        given_before: of the saved Learner, at its construction.
+        hyper: of the saved Learner when it was saved: set, scheduled or evolved since.
 
     Returns:
-        What was saved, where both were given the same; what is given now, where it is another.
+        Saved values, where both Learners were constructed with the same; else those of ``given``.
     """
 
     def same(name: str) -> bool:
@@ -90,10 +90,10 @@ KINDS = {
 
 
 def check_counters(counters: Any) -> dict[str, Any]:
-    """``counters`` of a checkpoint, if a Learner can go on with them.
+    """Returns the counters of a checkpoint, if a Learner can go on with them.
 
     Raises:
-        ValueError: names what is missing or of another kind.
+        ValueError: names the one that is missing or of another type.
     """
     if not isinstance(counters, dict):
         raise ValueError(f"its counters are {type(counters).__name__}")

@@ -200,7 +200,7 @@ def resumed(make, folder, before, after, name="3cs", k=2, more=2):
 def test_a_run_goes_on_on_the_device_of_who_resumes_it(recipe, before, after, tmp_path):
     env = next(e for e in NUMBERS if fits(recipe, e, "uniform"))
     with pretended_cuda():
-        make, k = partial(made, recipe, env, "uniform"), num_steps(recipe) - 2
+        make, k = partial(recipe_in, recipe, env, "uniform"), num_steps(recipe) - 2
         run, whole = resumed(make, tmp_path, before, after, k=k)
         assert (
             places(run.params)
