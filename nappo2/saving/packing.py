@@ -19,7 +19,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.machine.limits import available_memory
+from nappo2.machine.memory import available_memory
 
 Kinds = Mapping[str, type]
 

@@ -8,7 +8,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.batch import take, valid_transitions
-from nappo2.machine.limits import available_memory
+from nappo2.machine.memory import available_memory
 from nappo2.machine.stop import current_stop
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
