@@ -1,1 +1,1 @@
-"""What a process does with the machine: memory, threads, compiling, and hearing that it is to stop."""
+"""Memory, threads, compiling and interrupts of a process."""

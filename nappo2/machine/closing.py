@@ -1,4 +1,4 @@
-"""Who closes what a state holds outside of this process's memory: its simulators."""
+"""Closes the simulators in a state, which hold more than memory of this process."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from nappo2 import trees
 
 
 def simulators(value: Any) -> Iterator[Any]:
-    """All in a state that can be closed, also what workers in this process hold."""
+    """Finds all objects in a state that have a ``close``, also within workers of this process."""
     if hasattr(value, "worker_states"):
         value = value.worker_states()
     if isinstance(value, (Tensor, TensorDictBase)):
@@ -25,7 +25,7 @@ def simulators(value: Any) -> Iterator[Any]:
 
 
 def close_each(values: Iterable[Any]) -> None:
-    """Closes each once; what fails is warned of."""
+    """Closes each object once; one that fails gives a warning."""
     for value in {id(value): value for value in values}.values():
         try:
             value.close()

@@ -1,6 +1,6 @@
-"""Compiling: what is the same for all that is compiled.
+"""Compiles functions with ``torch.compile``, and falls back to eager ones where that fails.
 
-It takes up to half a minute, once per network, loss and shape; inductor keeps what it made on
+Compiling takes up to half a minute, once per network, loss and shape; inductor stores its code on
 disk, in ``TORCHINDUCTOR_CACHE_DIR``, for the next start and for other processes.
 """
 
@@ -17,22 +17,22 @@ from nappo2.trees import walk
 SCANS = ("scan", "while_loop")
 OPTIONS = {
     "cpp_wrapper": True,  # calls kernels from C++: a scan's step takes 0.6 of what it takes from Python
-    "compile_threads": 1,  # no pool of compilers, which would outlive its use
-    "cpp.vec_isa_ok": True,  # or else each process starts others to see that the CPU has what it says
-    # a graph that holds one is kept on disk too: its body is a part of the key
+    "compile_threads": 1,  # no pool of compilers, which would stay after compiling
+    "cpp.vec_isa_ok": True,  # or else each process starts others to test the instructions of the CPU
+    # graphs with one are cached on disk too: the key has the body
     "unsafe_marked_cacheable_functions": {f"torch.ops.higher_order.{x}": "1" for x in SCANS},
 }
 
 
 def compiled(fn: Callable) -> Callable:
-    """``fn``, compiled as a whole when it is called first, whatever else was compiled before."""
+    """A function that compiles ``fn`` as a whole at its first call, apart from all other compiled code."""
     return torch.compile(
         fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS
     )
 
 
 def mark_dynamic_length(xs: Any) -> Any:
-    """Tensors [K, ...], for which another K is the same program, if K is not 1."""
+    """Marks the first dimension of tensors [K, ...], so that another K > 1 is not compiled anew."""
     for _, x in walk({"": xs} if isinstance(xs, Tensor) else xs):
         if len(x) > 1:
             torch._dynamo.mark_dynamic(x, 0)
@@ -40,11 +40,19 @@ def mark_dynamic_length(xs: Any) -> Any:
 
 
 def with_fallback(compiled: Callable, eager: Callable, what: str) -> Callable:
-    """``compiled``, until it fails for the first time; from then on, after a warning, ``eager``.
+    """A function that calls ``compiled`` until that fails, and from then on ``eager``.
 
-    What went wrong with the arguments, and not with compiling, goes wrong in ``eager`` too.
+    An error of the arguments, not of compiling, is raised by ``eager`` again.
+
+    Args:
+        compiled: a compiled function.
+        eager: the same function, not compiled.
+        what: its name in the warning.
+
+    Returns:
+        A function of the same positional arguments.
     """
-    failed = []  # of this machine, not of the run: nothing that a state should know
+    failed = []  # a fact of this machine, not of the run, so it is in no state
 
     def run(*args):
         if not failed:
@@ -52,7 +60,7 @@ def with_fallback(compiled: Callable, eager: Callable, what: str) -> Callable:
                 with interruptible_at_once():
                     return compiled(*args)
             except Exception as error:
-                check_interrupt()  # which a compiler may have heard, too
+                check_interrupt()  # as the compiler may have been interrupted
                 failed.append(error)
                 reason = str(error).strip().split("\n")[0]
                 warnings.warn(

@@ -1,9 +1,9 @@
-"""The stop flag: how a stage learns, in the middle of a step, that the step may end early.
+"""The stop flag, by which stages end a step early.
 
-``collect`` ends its rollout, a replay that waits for more rollouts waits no longer, and whatever
-waits for others looks at the flag ten times a second. A step that is broken off by an interrupt
-raises ``Interrupted``, with the states of stages that have changed for good: of simulators that
-have moved, and of workers that were replaced.
+When it is set, ``collect`` ends its rollout, and a replay waits for no more rollouts; code that waits
+for workers checks it ten times a second. A step that is interrupted raises ``Interrupted`` with the
+states of stages that have changed for good: of simulators that have moved, and of workers that were
+replaced.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,18 +12,18 @@ from contextvars import ContextVar
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-SLICE_SECONDS = 0.1  # between two looks at the flag
+SLICE_SECONDS = 0.1  # between two checks of the flag
 
 
 class Stop(NamedTuple):
-    """What ``collect`` asks between env steps, and tells at the end.
+    """The functions by which a stage is asked to stop.
 
     Attributes:
-        asked: ``share of the rollout -> bool``: whether to stop with this much of it.
-        arrived: called when a rollout is at its end.
-        each_rollout: whether a step of a pipeline ends with each rollout, though no batch is due.
-        interrupted: whether the step is to be broken off.
-        at_once: whether a signal may break off what runs now at any place of it.
+        asked: ``share of the rollout -> bool``: whether ``collect`` should stop with this share.
+        arrived: called when a rollout is complete.
+        each_rollout: whether a step of a pipeline ends with each rollout, even if no batch is due.
+        interrupted: whether the step should raise ``Interrupted``.
+        at_once: whether a signal may interrupt the running code anywhere.
     """
 
     asked: Callable[[float], bool]
@@ -34,7 +34,7 @@ class Stop(NamedTuple):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised where a step is broken off; ``state`` has the stages that are not as before it."""
+    """Raised when a step is interrupted; ``state`` has the states of stages that changed in it."""
 
     def __init__(self, state: dict[str, Any]):
         super().__init__("the step was broken off")
@@ -46,13 +46,13 @@ _stop: ContextVar[Stop] = ContextVar("stop", default=_never)
 
 
 def current_stop() -> Stop:
-    """The flag of the worker in which this is called."""
+    """The stop flag of the calling worker."""
     return _stop.get()
 
 
 @contextmanager
 def stopped_by(stop: Stop) -> Iterator[None]:
-    """Within, stages ask ``stop``."""
+    """A context in which ``stop`` is the flag of stages."""
     token = _stop.set(stop)
     try:
         yield
@@ -61,33 +61,37 @@ def stopped_by(stop: Stop) -> Iterator[None]:
 
 
 def one_rollout_each() -> AbstractContextManager:
-    """Within, no step of a pipeline takes more than one rollout.
+    """A context in which no step of a pipeline takes more than one rollout.
 
-    The item of a replay is an empty batch then, while none is due, from which nothing is learnt.
+    While no batch is due, the item of a replay is an empty batch, which changes no params.
     """
     return stopped_by(current_stop()._replace(each_rollout=True))
 
 
 def check_interrupt(state: dict[str, Any] | None = None) -> None:
-    """Breaks off the step, if that is asked for, and leaves ``state`` of it."""
+    """Interrupts the step if that is asked for.
+
+    Raises:
+        Interrupted: with ``state``.
+    """
     if current_stop().interrupted():
         raise Interrupted(state or {})
 
 
 def pause(seconds: float) -> None:
-    """Sleeps, and breaks off the step when it is to be broken off."""
+    """Sleeps; raises ``Interrupted`` meanwhile if the step is interrupted."""
     end = monotonic() + seconds
     while True:
         check_interrupt()
-        left = end - monotonic()
-        if left <= 0:
+        remaining = end - monotonic()
+        if remaining <= 0:
             return
-        sleep(min(left, SLICE_SECONDS))
+        sleep(min(remaining, SLICE_SECONDS))
 
 
 @contextmanager
 def interruptible_at_once() -> Iterator[None]:
-    """Within, nothing changes for good, and a signal may break it off anywhere."""
+    """A context of code without side effects, which a signal may interrupt anywhere."""
     check_interrupt()
     with stopped_by(current_stop()._replace(at_once=True)):
         yield
@@ -95,7 +99,11 @@ def interruptible_at_once() -> Iterator[None]:
 
 @contextmanager
 def broken_off_after(state: dict[str, Any]) -> Iterator[None]:
-    """Within, a step that is broken off leaves ``state``, to which its source has come."""
+    """A context in which an interrupt also reports ``state``, that of the stages before this one.
+
+    Raises:
+        Interrupted: if the code within is interrupted.
+    """
     try:
         yield
     except Interrupted as interrupt:
@@ -103,9 +111,9 @@ def broken_off_after(state: dict[str, Any]) -> Iterator[None]:
 
 
 def left_behind(state: dict[str, Any], interrupt: Interrupted) -> dict[str, Any]:
-    """The state after a step was broken off: of episodes a part is missing, so that they end."""
-    ended = {
+    """The state after an interrupt, in which unfinished episodes begin anew, as a part is missing."""
+    restarted = {
         name: value.episodes_begun() if hasattr(value, "episodes_begun") else value
         for name, value in state.items()
     }
-    return ended | interrupt.state
+    return restarted | interrupt.state

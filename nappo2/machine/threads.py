@@ -1,4 +1,4 @@
-"""What a process does beside the work in hand, changed for a while."""
+"""Contexts that change threads and garbage collection of the process for a while."""
 
 import gc
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ import torch
 
 @contextmanager
 def torch_threads(num: int) -> Iterator[None]:
-    """Within, torch uses ``num`` threads."""
-    before = torch.get_num_threads()
+    """A context in which torch uses ``num`` threads."""
+    old = torch.get_num_threads()
     torch.set_num_threads(num)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(old)
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Within, no cycles are looked for: what is kept makes Python walk all objects again and again."""
-    before = gc.isenabled()
+    """A context without garbage collection, which walks all objects again and again as rollouts grow."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if before:
+        if was_enabled:
             gc.enable()

@@ -18,7 +18,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.machine.limits import available_memory
+from nappo2.machine.memory import available_memory
 from nappo2.saving.packing import Packed
 
 Kinds = Mapping[str, type]

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.batch import take
-from nappo2.machine.limits import available_memory
+from nappo2.machine.memory import available_memory
 from nappo2.reports import Report
 from nappo2.stages.replaying.frames import (
     Frames,

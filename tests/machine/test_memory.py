@@ -2,7 +2,7 @@
 
 import pytest
 
-from nappo2.machine.limits import available_memory
+from nappo2.machine.memory import available_memory
 
 MACHINE = "MemTotal: 16 kB\nMemAvailable: 8 kB\n"
 V1 = "9:name=systemd:/\n4:cpu,memory:/jobs/7\n0::/\n"
