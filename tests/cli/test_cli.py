@@ -92,7 +92,7 @@ def test_help_explains_itself(capsys):
         main(["train", "ppo", "--help"])
     printed = capsys.readouterr().out
     assert stopped.value.code == 0
-    assert "--clip-eps" in printed and "how far a probability ratio may move" in printed
+    assert "--clip-eps" in printed and "bound on the change of probability ratios" in printed
 
 
 def test_control_c_keeps_what_was_learnt(tmp_path):
