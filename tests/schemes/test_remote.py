@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import count
 
 import pytest
 import torch
@@ -100,8 +101,8 @@ def test_rollouts_arrive_as_shared_memory_and_in_the_order_of_their_calls(on_ray
 # --- what goes wrong
 
 
-def faulty_run(folder, name, on):
-    return run_of(ppo(faulty(folder), SMALL_PPO), name, on=on)
+def faulty_run(folder, name, on, **counts):
+    return run_of(ppo(faulty(folder), SMALL_PPO), name, on=on, **counts)
 
 
 def test_a_collector_that_is_lost_is_replaced(on_ray, tmp_path):
@@ -128,9 +129,9 @@ def collectors_are_back(learner, folder, restarts):
     return replaced and all(member.failures == 0 for member in members)
 
 
-@pytest.mark.parametrize("name", ["2dacs", "3ds", "dadacs"])
+@pytest.mark.parametrize("name", ["2dacs", "dadacs"])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
-    """Also in 3ds, where the others keep the optimiser's state and regroup; versions only grow."""
+    """Versions only grow. In 3ds, where the others regroup, two are lost at once: see below."""
     learner = faulty_run(tmp_path, name, on_ray())
     step_until(learner, lambda: learner.env_steps >= 160)
     version = learner.params["version"]
@@ -145,36 +146,50 @@ def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     learner.close()
 
 
-@pytest.mark.parametrize("phase", ["node", "meet", "join", "ask"])
-def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(
-    phase, on_ray, monkeypatch
-):
-    """The first dies; at the next call of ``phase`` the second does: both are replaced, counts exact."""
+def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(on_ray, monkeypatch):
+    """The first dies; at the next call of a phase the second does: both are replaced, counts exact.
+
+    Where the second lives, it keeps the optimiser's state: all of a group have the same afterwards.
+    """
     from nappo2.schemes.remote import backend
 
-    recipe = ppo(envs.cartpole(2), SMALL_PPO)
-    run = Learner(scheme("3ds", recipe, on=on_ray()), recipe.init(0), 1, 10**9, progress=False)
+    run = run_of(CARTPOLE_PPO, "3ds", on=on_ray())
     step_until(run, lambda: run.env_steps >= 32)
-    victims, real = sorted(_learners(run)), backend.answers
-    rest = {"node": 0, "meet": 2, "join": 3, "ask": 4}[phase]
-
-    def answers(refs, *args, **options):
-        nonlocal rest
-        if rest == 0:
-            os.kill(victims[1], signal.SIGKILL)
-        rest -= 1
-        return real(refs, *args, **options)
-
-    monkeypatch.setattr(backend, "answers", answers)
-    os.kill(victims[0], signal.SIGKILL)
-    step_until(run, lambda: run.sums["restarts"] >= 2)
-    version = run.params["version"]
-    step_until(run, lambda: run.params["version"] >= version + 8)
-    counted = run.params["normalizer", "observation", "moments"][0, 0]
-    assert run.env_steps == counted and not _learners(run) & set(victims)
-    moments = [tree_leaves(run.state["learners"].ask(i)["update"]) for i in range(2)]
+    real, restarts = backend.answers, 0
+    for phase, calls in {"none": None, "node": 0, "meet": 2, "join": 3, "ask": 4}.items():
+        first, second = sorted(_learners(run))
+        monkeypatch.setattr(backend, "answers", killing(real, second, calls))
+        os.kill(first, signal.SIGKILL)
+        restarts += 1 if phase == "none" else 2
+        step_until(run, partial(restarted, run, restarts))
+        monkeypatch.setattr(backend, "answers", real)
+        step_until(run, partial(updated, run, run.params["version"] + 8))
+        counted = run.params["normalizer", "observation", "moments"][0, 0]
+        dead = {first} if phase == "none" else {first, second}
+        assert run.env_steps == counted and not _learners(run) & dead, phase
+        moments = [tree_leaves(run.state["learners"].ask(i)["update"]) for i in range(2)]
+        assert all((torch.as_tensor(a) == b).all() for a, b in zip(*moments, strict=True)), phase
     run.close()
-    assert all((torch.as_tensor(a) == b).all() for a, b in zip(*moments, strict=True))
+
+
+def killing(answers, victim, rest):
+    """``answers``, which kills a process at the call after so many others; of None at no call."""
+    calls = count()
+
+    def counted(refs, *args, **options):
+        if next(calls) == rest:
+            os.kill(victim, signal.SIGKILL)
+        return answers(refs, *args, **options)
+
+    return counted
+
+
+def restarted(run, restarts):
+    return run.sums["restarts"] >= restarts
+
+
+def updated(run, version):
+    return run.params["version"] >= version
 
 
 def test_a_ray_that_somebody_uses_is_never_shut_down():
@@ -208,7 +223,7 @@ def _learners(learner):
 def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
     """With the original error, and that of the worker as its cause."""
     (tmp_path / "always").write_text("")
-    learner = faulty_run(tmp_path, "da2cs", on_ray())
+    learner = faulty_run(tmp_path, "da2cs", on_ray(), collectors=1)
     with pytest.raises(ZeroDivisionError, match="the simulator broke") as raised:
         learner.step()
     assert "environments.py" in str(raised.value.__cause__)
@@ -216,7 +231,7 @@ def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
 
 
 def test_a_crash_loop_ends_with_its_cause(on_ray, tmp_path):
-    learner = faulty_run(tmp_path, "2dacs", on_ray(max_restarts=2))
+    learner = faulty_run(tmp_path, "2dacs", on_ray(max_restarts=2), learners=1)
     step_until(learner, lambda: learner.env_steps >= 64)
     (tmp_path / "always").write_text("")
     with pytest.raises(RuntimeError, match="was lost 3 times in a row") as raised:
@@ -230,7 +245,7 @@ def test_what_fails_at_its_start_is_raised_there(on_ray):
         raise FileNotFoundError("no such simulator")
 
     recipe = ppo(envs.cartpole(2)._replace(reset=reset), SMALL_PPO)
-    pipe = scheme("da2cs", recipe, on=on_ray())
+    pipe = scheme("da2cs", recipe, collectors=1, on=on_ray())
     with pytest.raises(FileNotFoundError, match="no such simulator"):
         pipe.init(recipe.init(0), 0)
 
