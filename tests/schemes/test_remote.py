@@ -155,13 +155,13 @@ def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(on_ray,
 
     run = run_of(CARTPOLE_PPO, "3ds", on=on_ray())
     step_until(run, lambda: run.env_steps >= 32)
-    real, restarts = backend.answers, 0
+    real = backend.answers
     for phase, calls in {"none": None, "node": 0, "meet": 2, "join": 3, "ask": 4}.items():
         first, second = sorted(_learners(run))
         monkeypatch.setattr(backend, "answers", killing(real, second, calls))
         os.kill(first, signal.SIGKILL)
-        restarts += 1 if phase == "none" else 2
-        step_until(run, partial(restarted, run, restarts))
+        lost = 1 if phase == "none" else 2
+        step_until(run, partial(restarted, run, run.sums["restarts"] + lost))
         monkeypatch.setattr(backend, "answers", real)
         step_until(run, partial(updated, run, run.params["version"] + 8))
         counted = run.params["normalizer", "observation", "moments"][0, 0]
