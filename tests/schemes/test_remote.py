@@ -105,6 +105,7 @@ def faulty_run(folder, name, on, **counts):
     return run_of(ppo(faulty(folder), SMALL_PPO), name, on=on, **counts)
 
 
+@pytest.mark.timeout(240)  # of four faults
 def test_a_collector_that_is_lost_is_replaced(on_ray, tmp_path):
     """Within 30 s, while the other goes on; every step that was delivered is counted once."""
     learner = faulty_run(tmp_path, "da2cs", on_ray(deadline=3.0))
@@ -146,6 +147,7 @@ def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     learner.close()
 
 
+@pytest.mark.timeout(240)  # of nine deaths
 def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(on_ray, monkeypatch):
     """The first dies; at the next call of a phase the second does: both are replaced, counts exact.
 
