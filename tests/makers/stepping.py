@@ -53,8 +53,9 @@ def step(run: Learner, num: int) -> Learner:
 
 
 def step_until(run: Learner, condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Steps until something holds."""
+    """Steps until something holds, and leaves the cores to processes that start meanwhile."""
     end = time.monotonic() + seconds
     while not condition():
         run.step()
+        time.sleep(0.05)
         assert time.monotonic() < end, "it never came"
