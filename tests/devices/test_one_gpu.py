@@ -38,9 +38,8 @@ from nappo2.show._video import frames
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.devices.pretended import leaves, places, pretended_cuda
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CONFIGS, recipe_in, scheme_arguments
+from tests.makers.recipes import CONFIGS, brief, combinations, fits, recipe_in, scheme_arguments
 from tests.makers.stepping import step
-from tests.recipes.test_every_state import brief, combinations, fits
 
 GPU, CPU = {"cuda:0"}, {"cpu"}
 SCHEMES = ("3cs", "3ds", "da2cs")

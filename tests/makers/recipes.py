@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 from nappo2 import Learner, Pipeline, envs, prioritized_replay, scheme
 from nappo2 import recipes as a
-from nappo2.recipes import PRESETS
+from nappo2.recipes import PRESETS, RECIPES
+from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
@@ -121,6 +123,32 @@ QUICK = {
     "period": 2,
     "burn_in": 1,
 }
+
+
+@cache
+def fits(recipe, env, ring):
+    """Whether a recipe goes with an environment and a replay."""
+    return recipe_in(recipe, env, ring) is not None
+
+
+def combinations():
+    """What goes together: of on-policy recipes, replays mean nothing."""
+    for recipe, env, ring, name in product(RECIPES, ENVS, RINGS, SCHEMES):
+        on_policy = not hasattr(CONFIGS[recipe], "capacity")
+        if on_policy and ring != "uniform":
+            continue
+        if name not in ("3cs", "3ds", "2dacs", "2daca") and recipe in ("a2c", "vpg"):
+            continue
+        yield recipe, env, ring, name
+
+
+def brief(combination):
+    """Whether a combination is tried each time: each kind of state in 3cs, each scheme on numbers."""
+    recipe, env, ring, name = combination
+    first = next(e for e in ENVS if fits(recipe, e, "uniform"))
+    if name == "3cs":
+        return env not in ("gymnasium, continuous", "in part") or env == first
+    return env == first and ring == "uniform"
 
 
 def quick(name: str, **changes: object):

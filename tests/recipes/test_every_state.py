@@ -1,8 +1,7 @@
 """Every state that a recipe can have, in every environment, replay and scheme, is saved and goes on."""
 
 from dataclasses import replace
-from functools import cache, partial
-from itertools import product
+from functools import partial
 
 import pytest
 
@@ -11,41 +10,13 @@ from nappo2 import recipes as a
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
 from nappo2.saving.packing import Packed
-from nappo2.schemes import SCHEMES
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CONFIGS, ENVS, RINGS, recipe_in, run_of
+from tests.makers.recipes import CONFIGS, brief, combinations, fits, recipe_in, run_of
 from tests.makers.stepping import step
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
-
 SYNCHRONOUS = ("3cs", "3ds", "2dacs")
-
-
-@cache
-def fits(recipe, env, ring):
-    """Whether a recipe goes with an environment and a replay."""
-    return recipe_in(recipe, env, ring) is not None
-
-
-def combinations():
-    """What goes together: of on-policy recipes, replays mean nothing."""
-    for recipe, env, ring, name in product(RECIPES, ENVS, RINGS, SCHEMES):
-        on_policy = not hasattr(CONFIGS[recipe], "capacity")
-        if on_policy and ring != "uniform":
-            continue
-        if name not in ("3cs", "3ds", "2dacs", "2daca") and recipe in ("a2c", "vpg"):
-            continue
-        yield recipe, env, ring, name
-
-
-def brief(combination):
-    """Whether a combination is tried each time: each kind of state in 3cs, each scheme on numbers."""
-    recipe, env, ring, name = combination
-    first = next(e for e in ENVS if fits(recipe, e, "uniform"))
-    if name == "3cs":
-        return env not in ("gymnasium, continuous", "in part") or env == first
-    return env == first and ring == "uniform"
 
 
 def has_packed(value):

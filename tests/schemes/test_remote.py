@@ -1,5 +1,6 @@
 """Workers in processes of their own: the same numbers, and none of their faults ends a run."""
 
+import operator
 import os
 import signal
 import subprocess
@@ -266,9 +267,7 @@ def test_what_cannot_be_sent_is_named_before_a_worker_starts(on_ray):
         | gradients(loss)
         | workers(2, on=on_ray())
     )
-    with pytest.raises(
-        ValueError, match=r"pipeline\.step.*\.loss\.lock cannot be sent to a worker"
-    ):
+    with pytest.raises(ValueError, match=r"pipeline\..*\.loss\.lock cannot be sent to a worker"):
         line.init(CARTPOLE_PPO.init(0), 0)
 
 
@@ -377,7 +376,8 @@ def test_live_simulators_do_not_travel_and_begin_anew(on_ray):
     recipe = ppo(envs.make("CartPole-v1", 2), SMALL_PPO)
     run = Learner(scheme("da2cs", recipe, on=on_ray()), recipe.init(0), progress=False)
     run.step()
-    moments = run.state["update"]
+    moments = tree_leaves(run.state["update"])
     run.adopt(scheme("3cs", recipe))
-    assert run.state["update"] is moments and (run.state["collect"].length == 0).all()
+    assert all(map(operator.is_, tree_leaves(run.state["update"]), moments))
+    assert (run.state["collect"].length == 0).all()
     assert run.step()["env_steps"] == 32
