@@ -94,26 +94,6 @@ class Recipe(NamedTuple):
         return fitting(Recipe(**{**self._asdict(), **pieces}))
 
     @property
-    def collect(self) -> Pipeline:
-        """The pipeline that collects rollouts [T, B]."""
-        return collect_of(self)
-
-    @property
-    def gradients(self) -> Transform:
-        """The transform from batches to gradients."""
-        return gradients_of(self)
-
-    @property
-    def update(self) -> Transform:
-        """The transform from gradients to params."""
-        return update_of(self)
-
-    @property
-    def learn(self) -> Transform:
-        """The transform from rollouts to params, fused where that gives the same numbers."""
-        return learn_of(self)
-
-    @property
     def line(self) -> Pipeline:
         """The whole pipeline, one stage for each step, as schemes cut it."""
         return (

@@ -133,12 +133,12 @@ def test_one_bad_step_in_a_hundred_reaches_no_loss(make_recipe, config, base, na
 def test_guard_stands_where_data_enters(same):
     """There it is what ``collect`` is told itself."""
     recipe = ppo(faulty(once(1, 0, "reward", NAN)), PPO(num_steps=8, num_minibatches=1))
-    pipe, params = recipe.collect | guard(mask), recipe.init(0)
+    pipe, params = collect_of(recipe) | guard(mask), recipe.init(0)
     expected = collect_of(recipe.replace(non_finite=mask))
     found = [x.step(params, x.init(params, 0))[1] for x in (pipe, expected)]
     assert same(*found) and not found[0]["mask"].all()
     with pytest.raises(ValueError, match="guard stands right of collect"):
-        recipe.collect | recipe.prepare | guard(mask)
+        collect_of(recipe) | recipe.prepare | guard(mask)
 
 
 def test_a_limit_is_above_0():
