@@ -17,7 +17,7 @@ from tensordict import TensorDict
 
 from nappo2.machine.stop import Interrupted
 from nappo2.pipeline import Cut, Pipeline, Transform, described, positive, stage
-from nappo2.reports import Report, count, join
+from nappo2.reports import Report, count, join, timed
 from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.cut_step import CutStep
 from nappo2.schemes.merging import merge
@@ -131,12 +131,10 @@ def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[Ten
     item, report = merge(items), join(reports)
     if cut_step.backend.remote:  # others spent these seconds, beside this process
         report = report._replace(elapsed=0.0)
-    counted = {
-        f"{name}_wait_seconds": cut_step.wait_seconds,
-        f"{name}_transfer_seconds": cut_step.transfer_seconds + perf_counter() - start,
-        "restarts": report.sums.get("restarts", 0) + cut_step.restarts,
-    }
-    return item, count(report, **counted)
+    report = count(report, restarts=report.sums.get("restarts", 0) + cut_step.restarts)
+    transfer = cut_step.transfer_seconds + perf_counter() - start
+    waits = {f"{name}_wait": cut_step.wait_seconds, f"{name}_transfer": transfer}
+    return item, timed(report, **waits)
 
 
 def _check_counts(num_workers: int, wait_for: int, ahead: int, preempt: float | None) -> None:
