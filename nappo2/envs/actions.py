@@ -14,7 +14,13 @@ from gymnasium.spaces import Box, Discrete, Space
 from torch import Generator, Tensor
 
 from nappo2.checks import checked
+from nappo2.envs.scales import action_scale, tensor_scale
 from nappo2.maths.distributions import Distribution, categorical, normal
+
+
+def unscaled(actions: Tensor) -> Tensor:
+    """Actions of a space that are batched as they are, [B, *shape]."""
+    return actions
 
 
 @checked
@@ -31,6 +37,8 @@ class ActionSpec(NamedTuple):
             ``log_stds``.
         uniform: ``(num_envs, generator) -> actions`` [num_envs, *shape], uniformly distributed.
         to_env: ``actions [B, *shape] -> actions`` of the space, one for each environment.
+        in_space: ``to_env`` in torch, which can be exported: ``actions [B, *shape] -> tensor`` of
+            actions of the space, [B, ...]. By default these are the actions themselves.
         log_stds: number of log standard deviations after a network's outputs, parameters that do
             not depend on the observation.
     """
@@ -42,6 +50,7 @@ class ActionSpec(NamedTuple):
     distribution: Distribution
     uniform: Callable[[int, Generator], Tensor]
     to_env: Callable[[Tensor], Sequence]
+    in_space: Callable[[Tensor], Tensor] = unscaled
     log_stds: int = 0
 
     def fits(self, actions: Tensor, num_envs: int) -> bool:
@@ -77,6 +86,7 @@ def _(space: Discrete) -> ActionSpec:
         uniform=lambda num_envs, rng: torch.randint(num, (num_envs,), generator=rng),
         # plain integers, as checking one takes Gymnasium a fifth of what a NumPy one does
         to_env=lambda actions: [start + action for action in actions.tolist()],
+        in_space=lambda actions: actions + start,
     )
 
 
@@ -94,6 +104,7 @@ def _(space: Box) -> ActionSpec:
         distribution=normal(),
         uniform=lambda num_envs, rng: torch.empty(num_envs, size).uniform_(-1, 1, generator=rng),
         to_env=box_actions(space),
+        in_space=box_tensors(space),
         log_stds=size,
     )
 
@@ -109,37 +120,7 @@ def box_actions(space: Box) -> Callable[[Tensor], np.ndarray]:
     return lambda actions: scale(actions.numpy().reshape(len(actions), *shape))
 
 
-def action_scale(space: Box) -> Callable[[np.ndarray], np.ndarray]:
-    """The function that maps actions [..., *shape] in [-1, 1] to actions [..., *shape] of ``space``.
-
-    Computed in float64, whatever the dtype of the space, where no bound overflows; the ends are the
-    bounds themselves, bit for bit.
-    """
-    dtype, low, high = space.dtype, np.asarray(space.low), np.asarray(space.high)
-    if (low == -1).all() and (high == 1).all() and dtype.kind == "f":
-        return lambda action: action.clip(-1, 1).astype(dtype, copy=False)
-    below, above = low.astype(np.float64), high.astype(np.float64)
-    bounded = space.bounded_below & space.bounded_above  # integers have no infinity in their arrays
-    least, most = np.where(bounded, -1.0, below), np.where(bounded, 1.0, above)
-    with np.errstate(invalid="ignore", over="ignore"):
-        centre = np.where(bounded, below / 2 + above / 2, 0.0)
-        half_width = np.where(bounded, above / 2 - below / 2, 1.0)
-
-    def scale_exact(action):
-        """Needs no clipping: -1 and 1 are rounded to the bounds, so nothing between is beyond them."""
-        return (centre + half_width * action.clip(-1, 1)).astype(dtype)
-
-    def scale_clipped(action):
-        action = action.astype(np.float64).clip(least, most)
-        value = centre + half_width * action
-        value = value if dtype.kind == "f" else np.rint(value)
-        with np.errstate(over="ignore", invalid="ignore"):
-            value = value.astype(dtype)
-        value = np.where(action <= least, low, np.where(action >= most, high, value))
-        return np.clip(value, low, high) if dtype.kind != "b" else value  # rounding may lead beyond
-
-    if dtype.kind != "f" or not bounded.all():
-        return scale_clipped
-    with np.errstate(over="ignore"):
-        ends = (centre - half_width).astype(dtype), (centre + half_width).astype(dtype)
-    return scale_exact if np.array_equal(ends, (low, high)) else scale_clipped
+def box_tensors(space: Box) -> Callable[[Tensor], Tensor]:
+    """``box_actions`` in torch: maps actions [B, A] to tensors [B, *shape] in the space."""
+    scale, shape = tensor_scale(space), space.shape
+    return lambda actions: scale(actions.reshape(-1, *shape))
