@@ -88,6 +88,8 @@ class Env(NamedTuple):
             None if a state holds more than these.
         load: ``(state, saved) -> state``: moves a state to the saved one.
         physics: the functions of an environment in torch; its state is then a PhysicsState.
+        bare_space: of observations as a simulator gives them, whose images may have their channels
+            last; None if these are those of ``observation_space``.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -102,6 +104,7 @@ class Env(NamedTuple):
     save: Callable[[Any], Any] | None = None
     load: Callable[[Any, Any], Any] | None = None
     physics: Physics | None = None
+    bare_space: Space | None = None
 
     @property
     def observation_spec(self) -> ObservationSpec:

@@ -14,7 +14,7 @@ from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import common_settings, differences, settings_of
-from nappo2.envs.wrappers import channels_first
+from nappo2.envs.wrappers import bare_space, channels_first
 from nappo2.machine.closing import close_each
 from nappo2.pipeline import positive
 from nappo2.seeds import split
@@ -93,7 +93,11 @@ def vector_of(
     make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first))
     probe = make_first(make, name, kwargs)
     observation_space, action_space = probe.observation_space, probe.action_space
-    settings, copy_check = settings_of(probe), CopyCheck(make, save_envs, load_envs)
+    bare, settings, copy_check = (
+        bare_space(probe),
+        settings_of(probe),
+        CopyCheck(make, save_envs, load_envs),
+    )
     probe.close()
     observation_spec = observations_of(name, observation_space)
     to_env, unpack = actions_of(name, action_space).to_env, observation_spec.unpack
@@ -192,6 +196,7 @@ def vector_of(
         render=render,
         save=save,
         load=load,
+        bare_space=bare,
     )
 
 

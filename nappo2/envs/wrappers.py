@@ -1,10 +1,13 @@
 """Wrappers of single Gymnasium environments: frame skips, frame stacks, and channels first."""
 
+import math
 import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import gymnasium
-import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from gymnasium.wrappers import FrameStackObservation, ReshapeObservation, TransformObservation
 
 from nappo2.envs.observations import has_goals, is_box, is_bytes
@@ -68,26 +71,51 @@ def channels_first(env: gymnasium.Env) -> gymnasium.Env:
     space = env.observation_space
     if not is_bytes(space, 3, 4):
         return env
-    axis = channel_axis(space.shape[-3:])
-    if axis is None:
+    if channel_axis(space.shape[-3:]) is None:
         warnings.warn(
             f"observations of shape {space.shape} in bytes do not tell which dimension is that of "
             "their channels; the first of an image is taken for it. If it is another, a "
             "gymnasium.wrappers.TransformObservation turns them",
             stacklevel=2,
         )
-    if len(space.shape) == 3 and axis != LAST:
+    turn = turning(space)
+    if turn is None:
         return env
-
-    def turn(x):
-        x = np.moveaxis(x, -1, -3) if axis == LAST else x
-        return x.reshape(-1, *x.shape[-2:])
-
     bounds = turn(space.low), turn(space.high)
     return TransformObservation(env, turn, Box(*bounds, dtype=space.dtype))
 
 
 FIRST, LAST = 0, 2
+
+
+def image(x: Any, last: bool, rank: int) -> Any:
+    """Images [..., C, H, W] of images [..., *bare], in an array or a tensor.
+
+    Args:
+        x: the images; ``bare`` is (C, H, W) or (H, W, C), or a stack of N of them.
+        last: whether their channels are last.
+        rank: of ``bare``; the channels of a stack are joined.
+
+    Returns:
+        The images, an array or a tensor as ``x`` is.
+    """
+    x = x.swapaxes(-1, -2).swapaxes(-2, -3) if last else x
+    return x.reshape(*x.shape[:-rank], math.prod(x.shape[-rank:-2]), *x.shape[-2:])
+
+
+def turning(space: Space) -> Callable[[Any], Any] | None:
+    """How ``channels_first`` turns images [..., *shape] of a space; None if they stay as they are."""
+    if not is_bytes(space, 3, 4):
+        return None
+    last, rank = channel_axis(space.shape[-3:]) == LAST, len(space.shape)
+    return None if rank == 3 and not last else partial(image, last=last, rank=rank)
+
+
+def bare_space(env: gymnasium.Env) -> Space:
+    """The space of observations of an environment, before ``channels_first`` turned its images."""
+    function = getattr(env, "func", None)
+    is_turned = isinstance(function, partial) and function.func is image
+    return env.env.observation_space if is_turned else env.observation_space
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:
