@@ -1,7 +1,15 @@
-"""Tests whether code runs under torch.compile or vmap."""
+"""Tests whether code runs under torch.compile, torch.export or vmap."""
 
 import torch
 from torch import Tensor
+
+
+def is_compiled() -> bool:
+    """Tests whether code runs under torch.compile, rather than torch.export.
+
+    What is exported keeps the operations of eager code, which other programs know by name.
+    """
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting()
 
 
 def is_traced(x: Tensor) -> bool:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from nappo2.checks import checked, explained
 from nappo2.envs.observations import flattened
 from nappo2.machine.threads import torch_threads
+from nappo2.maths.traced import is_compiled
 from nappo2.networks.network import Network, tanh, with_view
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
@@ -50,7 +51,7 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
         return TensorDict(weight=weight, bias=torch.zeros(outputs))
 
     def apply(weights, x):
-        if torch.compiler.is_compiling():
+        if is_compiled():
             # subtracted, so that it is not taken into the product, but into what follows it
             return x @ weights["weight"].mT - (-weights["bias"])
         return functional.linear(x, weights["weight"], weights["bias"])

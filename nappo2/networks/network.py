@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nappo2.checks import checked
+from nappo2.maths.traced import is_compiled
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
@@ -85,5 +86,4 @@ def tanh(x: Tensor) -> Tensor:
 
     In compiled code it is ``2 sigmoid(2x) - 1``, which takes less than half as long on a CPU.
     """
-    compiling = torch.compiler.is_compiling()
-    return 2 * torch.sigmoid(2 * x) - 1 if compiling else torch.tanh(x)
+    return 2 * torch.sigmoid(2 * x) - 1 if is_compiled() else torch.tanh(x)

@@ -86,7 +86,7 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Ten
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        return uniform(len(action_of(decision)), generator), memory
+        return uniform(action_of(decision).shape[0], generator), memory
 
     return policy._replace(act=act)
 
