@@ -45,6 +45,13 @@ def faults(session):
 
 
 @nox.session
+def exports(session):
+    """Agents of all recipes in all formats; ``nox -s exports -- -s`` shows how far they are off."""
+    session.install(".[test]")
+    session.run("pytest", "-q", "-m", "exports", *session.posargs)
+
+
+@nox.session
 def soak(session):
     """Three minutes each for three schemes, with a kill, an error or a hang every 10 s."""
     session.install(".[test]")

@@ -6,6 +6,7 @@ The public verbs, flat, as one uses them in a notebook.
 from importlib.metadata import version
 
 from nappo2 import envs, losses, networks, optim, policies, populations, recipes, schemes, stages
+from nappo2.exporting import export
 from nappo2.interop import to_torchrl
 from nappo2.maths import distributions
 from nappo2.maths.moments import frozen
@@ -139,6 +140,7 @@ __all__ = [
     "dqn",
     "envs",
     "evaluate",
+    "export",
     "first",
     "fold_in",
     "from_module",

@@ -33,7 +33,7 @@ BUDGET = 10.0
 
 def pytest_terminal_summary(terminalreporter):
     """Says how long all tests took together, and which took more than their budget."""
-    marked, seconds = {"learning", "faults", "notebooks", "docs"}, Counter()
+    marked, seconds = {"learning", "faults", "notebooks", "docs", "exports"}, Counter()
     for report in chain.from_iterable(terminalreporter.stats.values()):
         if getattr(report, "when", None) == "call" and not marked & set(report.keywords):
             seconds[report.nodeid] += report.duration

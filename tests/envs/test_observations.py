@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, ResizeObservation
 
 from nappo2 import envs, scheme
-from nappo2.envs.wrappers import channels_first
+from nappo2.envs.wrappers import channels_first, turning
 from nappo2.networks import (
     RecurrentQ,
     actor_critic,
@@ -160,6 +160,20 @@ def test_channels_are_turned_with_their_pixels():
     image, _ = channels_first(still).reset()
     assert image.shape == (6, 5, 4) and image.sum() == 16
     assert (image[0, 1, 2], image[3, 1, 2]) == (7, 9)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 3), (3, 6, 5), (2, 5, 4, 3), (2, 3, 7, 6)])
+def test_the_space_of_the_simulator_is_known_where_channels_are_turned(shape):
+    """Tensors are turned as arrays are."""
+    space = Box(0, 255, shape, np.uint8)
+    env = envs.from_gym(Still, 2, observations=space, actions=Discrete(2))
+    assert env.bare_space == space
+    bare = torch.stack([torch.from_numpy(space.sample()) for _ in range(2)])
+    turn = turning(space)
+    turned = bare if turn is None else turn(bare)
+    assert turned[0].shape == env.observation_space.shape
+    arrays = bare.numpy() if turn is None else [turn(x) for x in bare.numpy()]
+    assert np.array_equal(turned.numpy(), arrays)
 
 
 COLOUR = Box(0, 255, (64, 48, 3), np.uint8)

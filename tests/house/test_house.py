@@ -19,7 +19,7 @@ FLOORS = (
     {"schemes"},
     {"runs"},
     {"recipes"},
-    {"show"},
+    {"show", "exporting"},
     {"cli", "__init__"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -42,6 +42,24 @@ class Ramp(gymnasium.Env):
 gymnasium.register("Ramp-v0", Ramp)
 
 
+class Strict(gymnasium.Env):
+    """Refuses an action that is not in its space, as many do."""
+
+    observation_space = Box(-1, 1, (2,))
+
+    def __init__(self, space):
+        self.action_space = space
+
+    def reset(self, seed=None, options=None):
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.t += 1
+        return np.zeros(2, np.float32), float(np.sum(action)), self.t == 5, False, {}
+
+
 def zero_action(env: envs.Env) -> Tensor:
     """The action 0 in each environment, or a vector of zeros."""
     if isinstance(env.action_space, Discrete):

@@ -6,7 +6,9 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
-from nappo2 import Learner, Pipeline, envs, prioritized_replay, scheme
+import torch
+
+from nappo2 import Learner, Params, Pipeline, envs, generator, prioritized_replay, scheme
 from nappo2 import recipes as a
 from nappo2.recipes import PRESETS, RECIPES
 from nappo2.schemes import SCHEMES
@@ -108,6 +110,19 @@ def recipe_in(name: str, env: str, ring: str) -> Recipe | None:
         return a.RECIPES[name](ENVS[env](), CONFIGS[name], **replay)
     except (ValueError, NotImplementedError, TypeError):
         return None
+
+
+def with_other_numbers(params: Params, seed: int = 0) -> Params:
+    """Params after 40 updates, whose weights and statistics are far from the first ones."""
+    rng = generator(seed)
+    params = params.clone()
+    params["version"].fill_(40)
+    for leaf in params["weights"].values(True, True):
+        leaf += 0.3 * torch.randn(leaf.shape, generator=rng)
+    for statistics in params["normalizer"].values():
+        statistics["mean"] += torch.randn(statistics["mean"].shape, generator=rng)
+        statistics["std"] *= torch.rand(statistics["std"].shape, generator=rng) + 0.5
+    return params
 
 
 QUICK = {

@@ -1,0 +1,152 @@
+"""Writes a trained agent as a file for other programs."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.exporting.exported import Exported, about
+from nappo2.exporting.formats import Format, format_of
+from nappo2.exporting.packages import check_installed, versions_of
+from nappo2.exporting.parity import Parity, compare
+from nappo2.exporting.program import Program, trace
+from nappo2.params import Params, Plain, beside_environments
+from nappo2.pipeline import positive
+from nappo2.policies import Policy
+from nappo2.policies.fitting import check_acts
+from nappo2.saving.log_dir import write_whole
+from nappo2.stages import Recipe
+
+TOLERANCE = 1e-5
+"""The largest difference that a file may have from its policy."""
+
+
+@checked
+def export(
+    recipe: Recipe,
+    params: Params,
+    path: str | Path,
+    policy: Policy | None = None,
+    num_observations: int = 1000,
+) -> Exported:
+    """Exports an agent to a file ``.onnx``, ``.pt2`` or ``.safetensors``.
+
+    The file takes observations as the bare environment gives them, in batches of any size, and returns
+    actions of the environment's own space. It normalises by itself. An agent with a memory also takes
+    the memory and returns the next one.
+
+    Args:
+        recipe: of the agent.
+        params: of the agent.
+        path: of the file, whose suffix says the format.
+        policy: how to act; None for ``recipe.greedy``. ``recipe.policy`` acts as in training: the file
+            then takes noise as further inputs, and says of which law.
+        num_observations: on which file and policy are compared.
+
+    Returns:
+        What the file takes and returns, and how far it is from the policy. It is also written
+        beside the file, as ``path`` with ``.json``.
+
+    Raises:
+        ImportError: if a package is missing; says how to install it.
+        ValueError: for another suffix, a policy that cannot be traced, or a file that differs from
+            the policy by more than 1e-5.
+    """
+    policy = recipe.greedy if policy is None else policy
+    return export_policy(recipe.env, policy, params, path, recipe.name, num_observations)
+
+
+@checked
+def export_policy(
+    env: Env,
+    policy: Policy,
+    params: Params,
+    path: str | Path,
+    name: str = "policy",
+    num_observations: int = 1000,
+    seed: int = 0,
+) -> Exported:
+    """``export`` of a policy without a recipe.
+
+    Args:
+        env: in which it acts.
+        policy: how to act.
+        params: of the policy.
+        path: of the file, whose suffix says the format.
+        name: of the recipe or policy, which the file keeps.
+        num_observations: on which file and policy are compared.
+        seed: of the comparison.
+
+    Returns:
+        What the file takes and returns, and how far it is from the policy.
+
+    Raises:
+        ImportError: if a package is missing; says how to install it.
+        ValueError: for another suffix, a policy that cannot be traced, or a file that differs from
+            the policy by more than 1e-5.
+    """
+    positive(num_observations=num_observations)
+    path, plain = Path(path), Plain(beside_environments(params).to_dict())
+    file_format = format_of(path)
+    check_installed(path.suffix, file_format.packages)
+    zeros, memory = env.observation_spec.zeros(env.num_envs), policy.init(env.num_envs, 0)
+    check_acts(env, policy, plain, zeros, memory)
+    program = trace(env, policy, plain)
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    try:
+        file_format.write(program, about(env, name, program), unfinished)
+        run = file_format.open(unfinished, program)
+        parity = compare(env, policy, plain, program, run, num_observations, seed)
+        check_parity(env, path, parity)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    exported = described(env, name, path, program, parity, file_format)
+    write_whole(path.with_name(f"{path.name}.json"), exported.as_json())
+    return exported
+
+
+def described(
+    env: Env, name: str, path: Path, program: Program, parity: Parity, file_format: Format
+) -> Exported:
+    """What is said of a file.
+
+    Args:
+        env: whose observations and actions it has.
+        name: of the recipe.
+        path: of the file.
+        program: its inputs and outputs.
+        parity: its comparison with the policy.
+        file_format: of the file.
+
+    Returns:
+        The value that ``export`` returns.
+    """
+    versions = versions_of(("nappo2", "torch", "numpy", *file_format.packages))
+    return Exported(path, name, env.name, program.inputs, program.outputs, parity, versions)
+
+
+def check_parity(env: Env, path: Path, parity: Parity) -> None:
+    """Refuses a file that differs from its policy.
+
+    Args:
+        env: whose actions they are.
+        path: of the file.
+        parity: the comparison.
+
+    Raises:
+        ValueError: if they differ by more than 1e-5, or than the precision of the actions.
+    """
+    zero = env.action_spec.in_space(
+        torch.zeros(1, *env.action_spec.shape, dtype=env.action_spec.dtype)
+    )
+    precision = torch.finfo(zero.dtype).eps if zero.is_floating_point() else 0.0
+    limit = max(TOLERANCE, precision)
+    if not parity.difference <= limit:
+        raise ValueError(
+            f"{path.name} would differ from the policy by {parity.difference:.1e} on "
+            f"{parity.num_observations:,} observations, and {limit:.0e} is the most; nothing was "
+            "written, and a network that draws or counts by itself may be the reason"
+        )
