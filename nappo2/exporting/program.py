@@ -25,7 +25,6 @@ class Program(NamedTuple):
     Attributes:
         inputs: the observation, the memory if there is one, and the noise of all draws.
         outputs: the action, and those parts of the memory that a step changes.
-        memory: the names of those inputs that are parts of the memory.
         weights: tensors of the params that actions depend on, by dotted names.
         run: ``(weights, *inputs) -> outputs``, in eager torch.
         exported: the trace.
@@ -33,7 +32,6 @@ class Program(NamedTuple):
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    memory: tuple[str, ...]
     weights: dict[str, Tensor]
     run: Callable[..., tuple[Tensor, ...]]
     exported: ExportedProgram
@@ -64,7 +62,7 @@ def trace(env: Env, policy: Policy, params: Plain) -> Program:
     }
     run = program_of(env, policy, params, two)
     exported = traced(run, weights, inputs, list(three.inputs.values()))
-    return Program(inputs, outputs, tuple(two.memory), weights, run, exported)
+    return Program(inputs, outputs, weights, run, exported)
 
 
 def program_of(
