@@ -166,7 +166,7 @@ def test_channels_are_turned_with_their_pixels():
 def test_the_space_of_the_simulator_is_known_where_channels_are_turned(shape):
     """Tensors are turned as arrays are."""
     space = Box(0, 255, shape, np.uint8)
-    env = envs.from_gym(Still, 2, observations=space, actions=Discrete(2))
+    env = envs.from_gym(lambda: Still(space, Discrete(2)), 2)
     assert env.bare_space == space
     bare = torch.stack([torch.from_numpy(space.sample()) for _ in range(2)])
     turn = turning(space)
