@@ -91,6 +91,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
 )
+from nappo2.trained import TrainedAgent, env_again, load
 
 __version__ = version("nappo2")
 
@@ -117,6 +118,7 @@ __all__ = [
     "Report",
     "Stage",
     "Target",
+    "TrainedAgent",
     "Transform",
     "a2c",
     "actor_critic",
@@ -137,6 +139,7 @@ __all__ = [
     "distributions",
     "double_dqn",
     "dqn",
+    "env_again",
     "envs",
     "evaluate",
     "first",
@@ -155,6 +158,7 @@ __all__ = [
     "learn",
     "learn_of",
     "live",
+    "load",
     "load_params",
     "load_run",
     "look",

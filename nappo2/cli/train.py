@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -19,6 +20,8 @@ from nappo2.cli.train_options import (
     with_env,
 )
 
+EMPTY: Mapping[str, Any] = {}
+
 
 def run(argv: list[str]) -> int:
     """Trains and prints the result; returns the exit code, 130 after Ctrl-C and 143 after SIGTERM."""
@@ -29,7 +32,7 @@ def run(argv: list[str]) -> int:
     algorithm = recipe or description.get("algorithm", "ppo")
     options = parse(algorithm, argv, description)
     check_used(argv, options)
-    learner = learner_of(algorithm, options)
+    learner = learner_of(algorithm, options, description)
     if learner.done():
         steps = f"{learner.env_steps:,} env steps"
         print(f"nappo2: the run has its {steps}; a larger --total-steps goes on", file=sys.stderr)
@@ -42,26 +45,34 @@ def run(argv: list[str]) -> int:
     return 128 + learner.interrupted if learner.interrupted else 0
 
 
-def learner_of(algorithm: str, options: Train):
-    """Makes the Learner of a command line, in a new folder unless ``log_dir`` is an option."""
+def learner_of(algorithm: str, options: Train, card: Mapping[str, Any] = EMPTY):
+    """Makes the Learner of a command line, in a new folder unless ``log_dir`` is an option.
+
+    Args:
+        algorithm: the name of the recipe.
+        options: of the command line.
+        card: of the run that is resumed; empty for a new run.
+
+    Returns:
+        The Learner.
+    """
     from nappo2.saving.log_dir import unused
 
     if options.log_dir is not None:
-        return _learner_in(options.log_dir, algorithm, options)
+        return _learner_in(options.log_dir, algorithm, options, card)
     log_dir = unused(Path("runs") / _name(algorithm, options))
     try:
-        return _learner_in(log_dir, algorithm, options)
+        return _learner_in(log_dir, algorithm, options, card)
     except BaseException:
         with suppress(OSError):  # it is not empty
             log_dir.rmdir()
         raise
 
 
-def _learner_in(log_dir: Path, algorithm: str, options: Train):
+def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str, Any]):
     from nappo2 import envs, recipes
     from nappo2.pipeline import positive
     from nappo2.runs.learner import Learner
-    from nappo2.saving.log_dir import write_whole
     from nappo2.seeds import fold_in
 
     positive(total_steps=options.total_steps, num_envs=options.num_envs)
@@ -69,9 +80,10 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
     check_device(options.device)
-    folder = log_dir / "monitor" if options.monitor else None
-    env = envs.make(options.env, options.num_envs, monitor=folder)
+    env = envs_of(options, card)
+    env = envs.monitored(env, log_dir / "monitor") if options.monitor else env
     recipe = recipes.RECIPES[algorithm](env, options.config)
+    recipe = population_of(recipe, card)
     pipeline = pipeline_of(options, recipe)
     learner = Learner(
         pipeline,
@@ -79,31 +91,59 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train):
         options.seed,
         options.total_steps,
         log_dir,
-        evaluate=_evaluation(options, recipe),
+        evaluate=_evaluation(options, recipe, card),
         evaluate_every=options.evaluate_every or options.total_steps,
         checkpoint_every=options.checkpoint_every or None,
         tensorboard=options.tensorboard,
         progress=True,
         threads=options.threads,
+        settings=vars(options) | {"config": asdict(options.config), "log_dir": log_dir},
     )
     if options.resume:
         learner.resume(options.resume)
     learner.begin()
-    description = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
-    description["resume"] = options.resume and str(options.resume)
-    write_whole(learner.log_dir / "run.json", json.dumps(description, indent=2) + "\n")
     return learner
 
 
-def _evaluation(options: Train, recipe):
-    """The function of params that evaluates in environments of its own; None without evaluations."""
+def envs_of(options: Train, card: Mapping[str, Any]):
+    """The environments of a command line; of a run that is resumed, made again with its arguments."""
     from nappo2 import envs
+    from nappo2.trained import env_again
+
+    if card.get("environment"):
+        return env_again(card, options.num_envs)
+    return envs.make(options.env, options.num_envs)
+
+
+def population_of(recipe, card: Mapping[str, Any]):
+    """The population of a run that is resumed, or the recipe alone if it had none.
+
+    Raises:
+        ValueError: if the run's recipe was given pieces that only its author has.
+    """
+    from nappo2 import population
+
+    own = [
+        *card.get("recipe", {}).get("arguments", {}),
+        *card.get("recipe", {}).get("replaced", ()),
+    ]
+    if own:
+        raise ValueError(
+            f"the run's {card['algorithm']} was given {', '.join(own)} of its own, which no file says; "
+            "Learner.resume goes on with it where its recipe is"
+        )
+    members = card.get("population")
+    return population(recipe, members["num_members"], **members["hyper"]) if members else recipe
+
+
+def _evaluation(options: Train, recipe, card: Mapping[str, Any]):
+    """The function of params that evaluates in environments of its own; None without evaluations."""
     from nappo2.runs.evaluate import evaluate
     from nappo2.seeds import fold_in
 
     if not options.evaluate_every:
         return None
-    env, seed = envs.make(options.env, options.num_envs), fold_in(options.seed, "evaluation")
+    env, seed = envs_of(options, card), fold_in(options.seed, "evaluation")
     return partial(
         evaluate, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed
     )

@@ -113,23 +113,25 @@ def description_of(path: Path, env: str | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such run, or only its file names a module to import.
     """
-    from nappo2.cli.saved import env_id
     from nappo2.show.runs import read_description
+    from nappo2.trained.environments import check_id
 
     log_dir = path if path.is_dir() else path.parent.parent
     if not (log_dir / "run.json").exists():
         raise ValueError(f"there is no run to resume at {path}: it has no run.json")
     description = read_description(log_dir / "run.json")
-    env = env_id(description, env, log_dir)
+    if env is None:
+        check_id(description)
     missing = [name for name in ("algorithm", "env", "config") if name not in description]
     if missing:
         raise ValueError(f"{log_dir}/run.json does not say the {', '.join(missing)} of its run")
-    return description | {"env": env, "log_dir": str(log_dir)}
+    given = {} if env is None else {"env": env, "environment": None}
+    return description | given | {"log_dir": str(log_dir)}
 
 
 def _with_description(default: Train, description: Mapping, keep_preset: bool) -> Train:
     """Options with the values of a run.json; with ``keep_preset``, those of the preset stay."""
-    from nappo2.cli.saved import settings
+    from nappo2.trained.configs import settings
 
     names = {field.name for field in fields(Train)} - {"config", "resume"}
     names -= {"total_steps", "num_envs", "preset"} if keep_preset else set()

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from nappo2.checks import checked
 from nappo2.envs.env import Env, EpisodeCount, Transition
 from nappo2.pipeline import positive
+from nappo2.saving.calls import remembering
 from nappo2.seeds import split
 
 ID = re.compile(r"ALE/(?P<new>\w+)-v5|(?P<old>\w+)NoFrameskip-v(?P<version>[04])")
@@ -24,6 +25,7 @@ class AtariState(NamedTuple):
     settings: str  # with which they were made
 
 
+@remembering
 @checked
 def atari(
     env_id: str, num_envs: int = 1, *, noop_max: int = 30, fire: bool = True, threads: int = 1

@@ -15,6 +15,7 @@ from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import vector_of
 from nappo2.envs.saving import layers, load_layers, save_layer, save_transparent
 from nappo2.envs.signature import is_signed, sign
+from nappo2.saving.calls import remembering
 
 PYBULLET = tuple(
     f"{name}BulletEnv-v0"
@@ -27,6 +28,7 @@ PYBULLET = tuple(
 """The ids of PyBullet's locomotion and manipulation environments."""
 
 
+@remembering
 @checked
 def pybullet(
     env_id: str,

@@ -15,11 +15,13 @@ from nappo2.checks import checked
 from nappo2.envs._pybullet import silent
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.saving.calls import remembering
 
 PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
 """Packages that register environments when they are imported, and the extras that install them."""
 
 
+@remembering
 @checked
 def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """Makes a goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``, as ``from_gym`` does.
