@@ -32,6 +32,8 @@ def run(argv: list[str]) -> int:
     algorithm = recipe or description.get("algorithm", "ppo")
     options = parse(algorithm, argv, description)
     check_used(argv, options)
+    if options.seeds > 1 and not description and not is_population(algorithm, options):
+        return _run_side_by_side(algorithm, [algorithm, *argv], options)
     learner = learner_of(algorithm, options, description)
     if learner.done():
         steps = f"{learner.env_steps:,} env steps"
@@ -41,8 +43,56 @@ def run(argv: list[str]) -> int:
             pass
     finally:
         learner.close()
-    print(json.dumps(result(algorithm, options, learner)), flush=True)
+    seeds = curve_of_seeds(learner.log_dir) if options.seeds > 1 else {}
+    print(json.dumps(result(algorithm, options, learner) | seeds), flush=True)
     return 128 + learner.interrupted if learner.interrupted else 0
+
+
+def _run_side_by_side(algorithm: str, argv: list[str], options: Train) -> int:
+    """Trains seeds in processes, draws their curve, and prints one JSON object; returns the exit code."""
+    from nappo2.cli.seeds import side_by_side
+    from nappo2.saving.log_dir import made, unused
+
+    log_dir = options.log_dir or unused(Path("runs") / _name(algorithm, options))
+    runs = side_by_side(argv, options, made(log_dir))
+    labels = {"algorithm": algorithm, "env": options.env, "scheme": options.scheme}
+    numbers = curve_of_seeds(log_dir) | {"log_dir": str(log_dir)}
+    interrupted = runs.pop("interrupted")
+    print(json.dumps(labels | numbers | runs | {"interrupted": bool(interrupted)}), flush=True)
+    return 128 + interrupted if interrupted else 0
+
+
+def curve_of_seeds(log_dir: Path) -> dict[str, Any]:
+    """Draws the curve of several seeds in a folder, and returns their last returns as one interval.
+
+    ``episode_return`` is the interquartile mean, with the ends of its 95 % interval; the picture is
+    curve.png. Nothing is drawn before an episode has ended.
+    """
+    from nappo2.show import compare, plot
+
+    try:
+        plot(log_dir).save(log_dir / "curve.png")
+        found = compare({"all": [log_dir]})
+    except ValueError:
+        return {"episode_return": None}
+    ends = {"iqm": found.iqm[0], "low": found.low[0], "high": found.high[0]}
+    return {"episode_return": {name: round(x, 3) for name, x in ends.items()}}
+
+
+def is_population(algorithm: str, options: Train) -> bool:
+    """Tests whether seeds are trained as one population: in torch, on this CPU, in one process."""
+    from nappo2 import envs, population, recipes
+
+    if options.env not in envs.TORCH or options.scheme != "3cs" or options.device != "cpu":
+        return False
+    try:
+        recipe = recipes.RECIPES[algorithm](
+            envs.make(options.env, options.num_envs), options.config
+        )
+        population(recipe, options.seeds)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def learner_of(algorithm: str, options: Train, card: Mapping[str, Any] = EMPTY):
@@ -75,7 +125,7 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str
     from nappo2.runs.learner import Learner
     from nappo2.seeds import fold_in
 
-    positive(total_steps=options.total_steps, num_envs=options.num_envs)
+    positive(total_steps=options.total_steps, num_envs=options.num_envs, seeds=options.seeds)
     for name in ("evaluate_every", "checkpoint_every"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
@@ -83,13 +133,13 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str
     env = envs_of(options, card)
     env = envs.monitored(env, log_dir / "monitor") if options.monitor else env
     recipe = recipes.RECIPES[algorithm](env, options.config)
-    recipe = population_of(recipe, card)
+    recipe = population_of(recipe, card, options.seeds)
     pipeline = pipeline_of(options, recipe)
     learner = Learner(
         pipeline,
         recipe.init(fold_in(options.seed, "params")).to(options.device),
         options.seed,
-        options.total_steps,
+        options.total_steps * options.seeds,
         log_dir,
         evaluate=_evaluation(options, recipe, card),
         evaluate_every=options.evaluate_every or options.total_steps,
@@ -115,8 +165,8 @@ def envs_of(options: Train, card: Mapping[str, Any]):
     return envs.make(options.env, options.num_envs)
 
 
-def population_of(recipe, card: Mapping[str, Any]):
-    """The population of a run that is resumed, or the recipe alone if it had none.
+def population_of(recipe, card: Mapping[str, Any], seeds: int):
+    """The population of several seeds, that of a run that is resumed, or the recipe alone.
 
     Raises:
         ValueError: if the run's recipe was given pieces that only its author has.
@@ -133,20 +183,24 @@ def population_of(recipe, card: Mapping[str, Any]):
             "Learner.resume goes on with it where its recipe is"
         )
     members = card.get("population")
-    return population(recipe, members["num_members"], **members["hyper"]) if members else recipe
+    if members:
+        return population(recipe, members["num_members"], **members["hyper"])
+    return population(recipe, seeds) if seeds > 1 else recipe
 
 
 def _evaluation(options: Train, recipe, card: Mapping[str, Any]):
-    """The function of params that evaluates in environments of its own; None without evaluations."""
-    from nappo2.runs.evaluate import evaluate
+    """The function of params that evaluates in environments of its own; None without evaluations.
+
+    Of a population, all members play, and their returns are put together.
+    """
+    from nappo2.runs.evaluate import evaluate, evaluate_members
     from nappo2.seeds import fold_in
 
     if not options.evaluate_every:
         return None
     env, seed = envs_of(options, card), fold_in(options.seed, "evaluation")
-    return partial(
-        evaluate, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed
-    )
+    play = evaluate if options.seeds == 1 else evaluate_members
+    return partial(play, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed)
 
 
 def check_device(name: str) -> None:
@@ -197,7 +251,8 @@ def gpu_share(options: Train) -> float:
 
 def _name(algorithm: str, options: Train) -> str:
     env = options.env.replace("/", "-")
-    return f"{algorithm}-{env}-{options.scheme}-{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    seeds = f"{options.seed}" if options.seeds == 1 else f"seeds-{options.seeds}"
+    return f"{algorithm}-{env}-{options.scheme}-{seeds}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def result(algorithm: str, options: Train, learner) -> dict[str, Any]:

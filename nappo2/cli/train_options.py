@@ -27,7 +27,9 @@ class Train(Generic[Config]):
         preempt: in 3ds and 2dacs, the share of a rollout with which the others stop then.
         deadline: seconds after which a step on ray is given up and its worker replaced.
         device: of the learner, such as cuda; collectors stay on the CPU.
-        seed: of all random numbers.
+        seed: of all random numbers; of several seeds, the first.
+        seeds: how many are trained at once, into one folder: as a population where environments are
+            in torch, else in processes side by side.
         log_dir: the folder of the run; by default one under runs/.
         preset: its values are the defaults of all others; by default the one for the env.
         evaluate_every: env steps between deterministic evaluations; 0 for none.
@@ -54,6 +56,7 @@ class Train(Generic[Config]):
     deadline: float = 300.0
     device: str = "cpu"
     seed: int = 0
+    seeds: int = 1
     log_dir: Path | None = None
     preset: str | None = None
     evaluate_every: int = 0

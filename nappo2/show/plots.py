@@ -7,6 +7,7 @@ import numpy as np
 
 from nappo2.checks import checked
 from nappo2.runs.curve import literal
+from nappo2.show.intervals import interval
 from nappo2.show.pictures import (
     COLOURS,
     Picture,
@@ -24,7 +25,7 @@ POINTS = 200
 def plot(
     runs: Runs, x: str = "env_steps", y: str = "episode_return", axes: Any = None
 ) -> Picture | None:
-    """Plots the mean of ``y`` over ``x`` for each group of runs, with a band of a standard deviation.
+    """Plots the interquartile mean of ``y`` over ``x`` for each group of runs, with its 95 % interval.
 
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
@@ -53,7 +54,7 @@ def plot(
     for (name, curves), colour in zip(curves_by_name.items(), COLOURS * len(groups), strict=False):
         if curves:
             label = f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name
-            draw_mean(axes, curves, literal(label), colour)
+            draw_interval(axes, curves, literal(label), colour)
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     style_axes(axes)
     format_thousands(axes)
@@ -62,8 +63,8 @@ def plot(
     return as_picture(figure, dpi=110) if figure else None
 
 
-def draw_mean(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
-    """Draws the mean of curves with a band of a standard deviation, where all of them have values.
+def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
+    """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
 
     Args:
         axes: of matplotlib.
@@ -72,10 +73,10 @@ def draw_mean(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> No
         colour: of line and band.
     """
     steps, values = on_one_grid(curves)
-    mean, std = values.mean(0), values.std(0)
+    mean, low, high = interval(values)
     axes.plot(steps, mean, color=colour, label=label)
     if len(curves) > 1:
-        axes.fill_between(steps, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
