@@ -6,7 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from nappo2.checks import is_installed
+
 Config = TypeVar("Config")
+
+BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
+DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
+"""Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Train(Generic[Config]):
     """
 
     config: Config
-    env: str = "HalfCheetahBulletEnv-v0"
+    env: str = DEFAULT_ENV
     total_steps: int = 300_000
     num_envs: int = 8
     scheme: str = "3cs"

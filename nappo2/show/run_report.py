@@ -50,8 +50,9 @@ class RunReport(NamedTuple):
         """The page as HTML, with its pictures and films inside."""
         style = f"font:15px/1.5 {SANS};max-width:56rem;margin:2rem auto;padding:0 1rem"
         parts = [element("h1", escape(self.title)), *map(_html, self.sections)]
-        head = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>'
-        return f"{head}{escape(self.title)}</title></head>{element('body', ''.join(parts), style=style)}</html>"
+        head = f'<meta charset="utf-8">{element("title", escape(self.title))}'
+        page = element("head", head) + element("body", "".join(parts), style=style)
+        return f"<!doctype html>{element('html', page, lang='en')}"
 
     def markdown(self) -> str:
         """The page as Markdown, with its pictures inside; films are left out."""

@@ -48,7 +48,7 @@ def test_what_is_on_disk_is_the_run(tmp_path, same):
     run = learner(log_dir=tmp_path).run()
     found = load_run(tmp_path)
     assert [row["env_steps"] for row in found.metrics] == [64, 128, 192, 256]
-    assert same(found.params, run.params) and found.description == {}
+    assert same(found.params, run.params) and found.description["algorithm"] == "ppo"
     assert "256 env steps" in repr(found)
 
 
@@ -261,6 +261,7 @@ def test_a_forgotten_shell_variable_in_a_name_ends_no_run(tmp_path):
         "curve.png",
         "metrics.csv",
         "params.npz",
+        "run.json",
     ]
 
 
@@ -328,6 +329,10 @@ def test_names_tell_all_groups_apart():
 def test_runs_that_say_nothing_are_not_pooled(tmp_path):
     for name in ("one", "other"):
         learner(log_dir=tmp_path / name).run()
+    groups = group_runs([tmp_path / "one", tmp_path / "other"])
+    assert {name: len(group) for name, group in groups.items()} == {"ppo": 2}
+    for name in ("one", "other"):
+        (tmp_path / name / "run.json").unlink()
     groups = group_runs([tmp_path / "one", tmp_path / "other"])
     assert {name: len(group) for name, group in groups.items()} == {"one": 1, "other": 1}
     rows = saved([1.0]).metrics
