@@ -103,7 +103,14 @@ def report(runs: Runs, y: str = "episode_return") -> RunReport:
         Section("Again", texts=[_command(card) for card in cards.values() if card]),
     ]
     kept = [s for s in sections if len(s.rows) > 1 or s.texts or s.pictures or s.films]
-    return RunReport(", ".join(filter(None, groups)) or "runs", kept)
+    return RunReport(_title(cards), kept)
+
+
+def _title(cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """The names of the groups, and the environment that all share."""
+    names, ids = ", ".join(filter(None, cards)) or "runs", {c.get("env") for c in cards.values()}
+    env = ids.pop() if len(ids) == 1 else None
+    return f"{names} on {env}" if env and env not in names else names
 
 
 def _caption(groups: Mapping[str, Sequence[Any]], y: str) -> str:
@@ -157,7 +164,7 @@ def _seeds(groups: Mapping[str, Sequence[Any]]) -> list[tuple[str, str, str]]:
     rows = [("", "seeds", "folders")]
     for name, group in groups.items():
         seeds = dict.fromkeys(str(_card(run).get("seed", "?")) for run in group)
-        many = f"{len(group)} members of " if _card(group[0]).get("population") else ""
+        many = f"{len(group)} members, of seed " if _card(group[0]).get("population") else ""
         folders = dict.fromkeys(str(x) for run in group if (x := getattr(run, "log_dir", None)))
         rows.append((name, many + ", ".join(seeds), ", ".join(folders)))
     return rows

@@ -11,14 +11,13 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
-from nappo2.runs.curve import draw_curve
+from nappo2.runs.curve import draw_curve, on_one_grid
 from nappo2.runs.metrics import Metrics
 from nappo2.show import dashboard
 from nappo2.show._video import Video, frames
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
 from nappo2.show.pictures import as_picture, new_figure
-from nappo2.show.plots import on_one_grid
 from nappo2.show.runs import SavedRun, group_runs
 
 RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
