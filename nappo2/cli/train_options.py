@@ -122,10 +122,12 @@ def description_of(path: Path, env: str | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such run, or only its file names a module to import.
     """
-    from nappo2.show.runs import read_description
+    from nappo2.show.runs import read_description, seeds_in
     from nappo2.trained.environments import check_id
 
     log_dir = path if path.is_dir() else path.parent.parent
+    if seeds := seeds_in(log_dir):
+        raise ValueError(f"{path} has the runs of {len(seeds)} seeds; name one, such as {seeds[0]}")
     if not (log_dir / "run.json").exists():
         raise ValueError(f"there is no run to resume at {path}: it has no run.json")
     description = read_description(log_dir / "run.json")

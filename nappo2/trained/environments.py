@@ -44,7 +44,7 @@ def env_again(card: Mapping[str, Any], num_envs: int | None = None, **arguments:
     except Unknown as error:
         raise ValueError(
             f"the environment {env_id} was made by {error}, which nappo2 does not call because a file "
-            "says so: give the environment"
+            "says so: give the environment, as --env, or in Python as envs.make(...)"
         ) from error
     except (TypeError, KeyError) as error:
         raise ValueError(

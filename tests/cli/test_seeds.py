@@ -56,6 +56,9 @@ def test_in_a_simulator_seeds_are_processes_side_by_side(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["eval", str(both)])
     assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["resume", str(both)])
+    assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(240)
