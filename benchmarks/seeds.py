@@ -11,7 +11,7 @@ from time import perf_counter
 
 from benchmarks.figures import figure, ratios, report
 
-POLE = ["ppo", "--env", "torch/CartPole-v1", "--jit", "--total-steps", "400000"]
+POLE = ["ppo", "--env", "torch/CartPole-v1", "--jit", "--total-steps", "100000"]
 CHEETAH = ["ppo", "--env", "HalfCheetahBulletEnv-v0", "--total-steps", "20480"]
 
 
@@ -24,7 +24,7 @@ def command(*words: str) -> float:
         return perf_counter() - start
 
 
-def measure(rounds: int = 3) -> list[dict]:
+def measure(rounds: int = 2) -> list[dict]:
     for words in (POLE, [*POLE, "--seeds", "5"]):
         command(*words)
     one, five, apart, together = [], [], [], []
