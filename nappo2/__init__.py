@@ -57,6 +57,7 @@ from nappo2.show import (
     load_run,
     look,
     plot,
+    report,
     shown_in_notebooks,
     video,
 )
@@ -92,6 +93,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
 )
+from nappo2.trained import TrainedAgent, env_again, load
 
 __version__ = version("nappo2")
 
@@ -118,6 +120,7 @@ __all__ = [
     "Report",
     "Stage",
     "Target",
+    "TrainedAgent",
     "Transform",
     "a2c",
     "actor_critic",
@@ -138,6 +141,7 @@ __all__ = [
     "distributions",
     "double_dqn",
     "dqn",
+    "env_again",
     "envs",
     "evaluate",
     "export",
@@ -157,6 +161,7 @@ __all__ = [
     "learn",
     "learn_of",
     "live",
+    "load",
     "load_params",
     "load_run",
     "look",
@@ -188,6 +193,7 @@ __all__ = [
     "recurrent_ppo",
     "repeat",
     "replay",
+    "report",
     "sac",
     "sac_gsde",
     "save_params",

@@ -29,6 +29,7 @@ def export(
     params: Params,
     path: str | Path,
     policy: Policy | None = None,
+    env: Env | None = None,
     num_observations: int = 1000,
 ) -> Exported:
     """Exports an agent to a file ``.onnx``, ``.pt2`` or ``.safetensors``.
@@ -43,6 +44,8 @@ def export(
         path: of the file, whose suffix says the format.
         policy: how to act; None for ``recipe.greedy``. ``recipe.policy`` acts as in training: the file
             then takes noise as further inputs, and says of which law.
+        env: whose observations the file takes and in which it is compared; None for ``recipe.env``.
+            The recipe of an agent that was loaded has none that can be stepped.
         num_observations: on which file and policy are compared.
 
     Returns:
@@ -54,8 +57,8 @@ def export(
         ValueError: for another suffix, a policy that cannot be traced, or a file that differs from
             the policy by more than 1e-5.
     """
-    policy = recipe.greedy if policy is None else policy
-    return export_policy(recipe.env, policy, params, path, recipe.name, num_observations)
+    policy, env = policy or recipe.greedy, env or recipe.env
+    return export_policy(env, policy, params, path, recipe.name, num_observations)
 
 
 @checked

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from nappo2 import PPO, envs, evaluate, ppo
+from nappo2 import PPO, Learner, envs, evaluate, load, ppo, scheme
 from nappo2.exporting import FORMATS, export, export_policy, load_safetensors
 from nappo2.networks import actor_critic, mlp
 from nappo2.policies import Policy, memoryless
@@ -35,7 +35,7 @@ def exported(name, env, path, num=100, stochastic=False):
     """A recipe's agent in a file."""
     recipe = recipe_in(name, env, "uniform")
     policy = recipe.policy if stochastic else recipe.greedy
-    return export(recipe, with_other_numbers(recipe.init(0)), path, policy, num)
+    return export(recipe, with_other_numbers(recipe.init(0)), path, policy, num_observations=num)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,9 @@ SPACES = [
 def test_actions_are_those_of_the_space_of_the_environment(space, tmp_path):
     """In its dtype and its shape, in batches of any size."""
     recipe = ppo(envs.from_gym(Strict, 1, space=space), PPO(num_steps=32, num_minibatches=1))
-    export(recipe, with_other_numbers(recipe.init(0)), tmp_path / "policy.onnx", None, 50)
+    export(
+        recipe, with_other_numbers(recipe.init(0)), tmp_path / "policy.onnx", num_observations=50
+    )
     run = session(tmp_path / "policy.onnx")
     observation = 3 * np.random.default_rng(0).standard_normal((40, 2), np.float32)
     actions = run(observation=observation)["action"]
@@ -135,7 +137,7 @@ def test_images_are_taken_as_the_bare_environment_shows_them(shape, tmp_path):
         envs.from_gym(Camera, 2, shape=shape), PPO(num_steps=8, num_minibatches=1, hidden=(8,))
     )
     params = with_other_numbers(recipe.init(0))
-    file = export(recipe, params, tmp_path / "policy.pt2", None, 60)
+    file = export(recipe, params, tmp_path / "policy.pt2", num_observations=60)
     assert file.inputs[0].shape == ("batch", *shape) and file.inputs[0].dtype == "uint8"
     image, _ = Camera(shape).reset(seed=0)
     (action,) = torch.export.load(file.path).module()(torch.from_numpy(image[None]))
@@ -169,7 +171,7 @@ def test_noise_is_an_input_and_gives_the_probabilities_of_the_policy(tmp_path):
     """10,000 draws by numpy, within three standard deviations."""
     recipe = recipe_in("ppo", "numbers, discrete", "uniform")
     params = with_other_numbers(recipe.init(0))
-    file = export(recipe, params, tmp_path / "policy.onnx", recipe.policy, 100)
+    file = export(recipe, params, tmp_path / "policy.onnx", recipe.policy, num_observations=100)
     assert str(file.inputs[1]) == "noise [batch, 2] float32 (exponential of mean 1)"
     noise = np.random.default_rng(0).exponential(size=(10_000, 2)).astype(np.float32)
     observation = torch.full((1, 4), 0.3)
@@ -194,7 +196,9 @@ def test_an_agent_without_updates_explores_as_it_does(tmp_path):
     recipe = recipe_in("dqn", "numbers, discrete", "uniform")
     laws = ["uniform integers from 0 to 1", "uniform in [0, 1)", "uniform integers from 0 to 1"]
     for params, num in ((recipe.init(0), 3), (with_other_numbers(recipe.init(0)), 2)):
-        file = export(recipe, params, tmp_path / "policy.safetensors", recipe.policy, 50)
+        file = export(
+            recipe, params, tmp_path / "policy.safetensors", recipe.policy, num_observations=50
+        )
         assert [port.about for port in file.inputs[1:]] == laws[:num]
 
 
@@ -318,6 +322,17 @@ def test_an_older_file_stays_where_the_new_one_is_refused(tmp_path):
     with pytest.raises(ValueError, match="would differ"):
         export_policy(ENV, acting(count_calls()), RECIPE.init(0), path, "mine", 20)
     assert path.read_text() == "an agent"
+
+
+def test_an_agent_of_a_folder_is_exported_with_an_environment_to_compare_it_in(tmp_path):
+    """Its own one only stands in, with the spaces alone."""
+    pipe, path = scheme("3cs", RECIPE), tmp_path / "policy.safetensors"
+    Learner(pipe, RECIPE.init(0), target_steps=16, log_dir=tmp_path / "run", progress=False).run()
+    agent = load(tmp_path / "run")
+    with pytest.raises(ValueError, match="stands in for cartpole"):
+        export(agent.recipe, agent.params, path)
+    file = export(agent.recipe, agent.params, path, env=ENV, num_observations=20)
+    assert file.parity.difference <= 1e-5 and file.environment == "cartpole"
 
 
 def test_a_network_of_ones_own_is_exported(tmp_path):
