@@ -1,15 +1,23 @@
 """Explicit randomness: a seed is an integer, which is split, or folded into, before it is used.
 
-Nothing in nappo2 reads or sets a global seed.
+Stages that a population runs for all members at once have a tuple of seeds, one for each member: what
+is drawn of each is stacked, and is what that member draws alone. Nothing in nappo2 reads or sets a
+global seed.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
 import torch
 
+from nappo2 import trees
 from nappo2.checks import explained
+
+Seeds: TypeAlias = int | tuple[int, ...]
+"""A seed, or one for each member of a population."""
 
 
 @explained
@@ -41,12 +49,52 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(check_seed(seed))
 
 
+def fold_in_each(seed: Seeds, data: int | str) -> Seeds:
+    """``fold_in`` of a seed, or of the seed of each member."""
+    return tuple(fold_in(x, data) for x in seed) if isinstance(seed, tuple) else fold_in(seed, data)
+
+
+def split_each(seed: Seeds) -> tuple[Seeds, Seeds]:
+    """``split`` of a seed in two, or of the seed of each member: two tuples of seeds."""
+    if not isinstance(seed, tuple):
+        first, second = split(seed)
+        return first, second
+    firsts, seconds = zip(*map(split, seed), strict=True)
+    return firsts, seconds
+
+
+def draw_each(draw: Callable[[torch.Generator], Any], seed: Seeds) -> Any:
+    """Draws with the generator of a seed, or of each member's seed.
+
+    Args:
+        draw: ``generator -> tree of tensors`` [...].
+        seed: of one run, or of each of n members.
+
+    Returns:
+        The tree, of tensors [...]; of members [n, ...].
+    """
+    if not isinstance(seed, tuple):
+        return draw(generator(seed))
+    return trees.stack([draw(generator(x)) for x in seed])
+
+
+def num_members(seed: Seeds) -> int | None:
+    """The number of members that have seeds, n; None for the seed of one run."""
+    return len(seed) if isinstance(seed, tuple) else None
+
+
 def check_seed(seed: int) -> int:
     """Returns ``seed`` as an int.
 
     Raises:
-        ValueError: if it is negative, or no integer.
+        ValueError: if it is negative, or no integer; in a stage that draws for one run, if it is
+            the seeds of members.
     """
+    if isinstance(seed, tuple):
+        raise ValueError(
+            f"seed is an integer of at least 0, not the seeds of {len(seed)} members of a population; "
+            "fold_in_each, split_each and draw_each of nappo2.seeds take them"
+        )
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed is an integer of at least 0, not {seed!r}")
     return int(seed)
