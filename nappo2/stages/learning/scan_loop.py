@@ -81,7 +81,8 @@ def functional_loop(
         target, unravel_target = lift.ravel(params["target"])
     if delayed(rule):
         versions = params["version"] + torch.arange(1, batches.num + 1, device=vector.device)
-        xs = {"x": xs, "due": versions % rule.target.delay == 0}
+        due = versions % rule.target.delay == 0
+        xs = {"x": xs, "due": due.view(-1, *[1] * (vector.ndim - 1)).expand(-1, *vector.shape[:-1])}
     carry = (vector, target, state)
     if rule.stop_early is not None:
         carry = (carry, torch.zeros(vector.shape[:-1], dtype=torch.bool, device=vector.device))
