@@ -1,6 +1,6 @@
 """``collect`` of many members at once, in environments that step many at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,9 +13,10 @@ from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, Plain, beside_environments, beside_params
+from nappo2.params import Params, beside_environments, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import FromNoise, Policy
+from nappo2.populations.lifting import over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
@@ -50,7 +51,6 @@ def collect_members(
         A source.
     """
     together, n = env.many(num_members), num_members
-    acting = acting_at_once(policy, n)
     act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
@@ -66,6 +66,8 @@ def collect_members(
     def step(params, states):
         state, here = states[name], beside_environments(params)
         seeds, keys = split_each(state.seed)
+        each = over_members(here)
+        acting = acting_at_once(policy, n, each)
         state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
@@ -81,9 +83,13 @@ def collect_members(
         state, counts = counted(here, rollout, state)
         if len(done) < num_steps:
             check_interrupt({name: state})
-        rollout["params_version"] = params["version"].expand(n, len(done), env.num_envs)
-        rollout = beside_params(params, TensorDict(rollout)).to_dict()
-        item = prepared(policy, prepare, params, rollout)
+        if "action_log_prob" not in rollout:
+            rollout["action_log_prob"] = each(policy.log_prob)(rollout)
+        size = (n, len(done), env.num_envs)
+        rollout["params_version"] = here["version"].expand(size)
+        item = prepared(
+            prepare, params, beside_params(params, TensorDict(rollout, batch_size=size))
+        )
         return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
     return described(Pipeline(init, step), env=env, live=collectors(together))
@@ -94,25 +100,32 @@ def joined(*parts: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def acting_at_once(policy: Policy, num_members: int) -> Policy:
-    """The policy of all members at once, a function of noise that takes a generator of each.
+def acting_at_once(
+    policy: Policy, num_members: int, each: Callable[[Callable], Callable]
+) -> Policy:
+    """The policy of all members at once, a function of noise, for a rollout.
 
-    Observations, memories, noise and actions are [n * B, ...].
+    Observations, memories and actions are [n * B, ...], noise is [n, B, ...], drawn with a generator of
+    each member.
+
+    Args:
+        policy: of one member.
+        num_members: number of members, n.
+        each: runs a function of the params of each member, as ``over_members`` makes it.
+
+    Returns:
+        The policy, which takes its params from ``each``.
     """
     draw_alone, decide_alone, _ = policy.from_noise
+    decide_each = each(decide_alone)
 
-    def decide(params: dict, observation: Any, memory: Any, noise: Any):
-        def decide_one(member, *rest):
-            return decide_alone(Plain({**member, "version": params["version"]}), *rest)
-
-        stacked = {key: x for key, x in params.items() if key != "version"}
-        given = trees.map(lambda x: x.unflatten(0, (num_members, -1)), (observation, memory, noise))
-        decisions = torch.vmap(decide_one)(stacked, *given)
-        return trees.map(lambda x: x.flatten(0, 1), decisions)
+    def decide(_, observation: Any, memory: Any, noise: Any):
+        given = trees.map(lambda x: x.unflatten(0, (num_members, -1)), (observation, memory))
+        return trees.map(lambda x: x.flatten(0, 1), decide_each(*given, noise))
 
     def draw(params: dict, num_envs: int, size: int, rngs: Sequence[torch.Generator]):
-        each = num_envs // num_members
-        return trees.map(joined, *(draw_alone(params, each, size, rng) for rng in rngs))
+        num = num_envs // num_members
+        return trees.stack([draw_alone(params, num, size, rng) for rng in rngs])
 
     return policy._replace(from_noise=FromNoise(draw, decide, policy.act))
 
@@ -140,11 +153,10 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     return state, counts
 
 
-def prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict) -> TensorDict:
-    """Each member's rollout with log-probabilities and what ``prepare`` adds, under vmap.
+def prepared(prepare: Transform, params: Params, rollout: TensorDict) -> TensorDict:
+    """The item that ``prepare`` makes of each member's rollout, under vmap.
 
     Args:
-        policy: of one member.
         prepare: transform of the rollouts of a member.
         params: [n, ...].
         rollout: [n, T, B].
@@ -152,20 +164,19 @@ def prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict) 
     Returns:
         An item [n, ...], such as the rollouts.
     """
-    sizes = []
+    if not prepare.stages:
+        return rollout
+    size, sizes = rollout.batch_size, []
 
     def prepare_one(member, rollout):
-        member = {**member, "version": params["version"]}
-        if "action_log_prob" not in rollout:
-            rollout = {**rollout, "action_log_prob": policy.log_prob(member, rollout)}
-        item = TensorDict(rollout, batch_size=rollout["next"]["done"].shape)
+        item = TensorDict(rollout, batch_size=size[1:])
         source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, item, Report()))
         _, item, _ = (source | prepare).step(TensorDict(member), {})
         sizes.append(item.batch_size)
         return item.to_dict()
 
-    items = torch.vmap(prepare_one)(params.exclude("version").to_dict(), rollout)
-    return TensorDict(items, batch_size=(len(rollout["next"]["done"]), *sizes[0]))
+    items = over_members(params)(prepare_one)(rollout.to_dict())
+    return TensorDict(items, batch_size=(size[0], *sizes[0]))
 
 
 def with_members(report: Report, done: Tensor, num_members: int) -> Report:

@@ -16,7 +16,7 @@ from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, ravel
+from nappo2.params import Params, Plain, unravel_of
 from nappo2.pipeline import Transform, stage
 from nappo2.seeds import fold_in
 from nappo2.stages.learning.batches import Batches
@@ -26,10 +26,38 @@ from nappo2.stages.learning.scan_loop import Lift, functional_loop, in_one_scan,
 from nappo2.trees import walk
 
 
-def vectors(weights: TensorDict) -> tuple[Tensor, Callable]:
+def vectors(weights: Mapping) -> tuple[Tensor, Callable]:
     """Weights [n, ...] as vectors [n, P], and the function that gives one of them its names back."""
-    _, unravel = ravel(weights.apply(lambda x: x[0]))
-    return torch.cat([leaf.reshape(len(leaf), -1) for _, leaf in walk(weights)], 1), unravel
+    paths, leaves = zip(*walk(weights), strict=True)
+    unravel = unravel_of(paths, tuple(leaf.shape[1:] for leaf in leaves))
+    return torch.cat([leaf.reshape(len(leaf), -1) for leaf in leaves], 1), unravel
+
+
+def over_members(params: Params) -> Callable[[Callable], Callable]:
+    """Vmap over members, with their params.
+
+    Weights go in as vectors: vmap takes longer to look through a tree than to run a small network.
+
+    Args:
+        params: of n members.
+
+    Returns:
+        A function that makes of ``(params of one member, ...) -> tree`` a function of the other
+        arguments of all members, trees of tensors [n, ...].
+    """
+    trees = {key: params[key].to_dict() for key in ("weights", "target", "normalizer", "hyper")}
+    raveled = {key: vectors(trees[key]) for key in ("weights", "target") if trees[key]}
+    stacked = trees | {key: vector for key, (vector, _) in raveled.items()}
+    version = {"version": params["version"]}
+
+    def lifted(fn: Callable) -> Callable:
+        def one(member, *args):
+            named = {key: unravel(member[key]) for key, (_, unravel) in raveled.items()}
+            return fn(Plain(member | named | version), *args)
+
+        return lambda *args: torch.vmap(one)(stacked, *args)
+
+    return lifted
 
 
 def _vmapped(step: Callable) -> Callable:
