@@ -16,6 +16,7 @@ from nappo2.envs import Env
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
 from nappo2.policies import Policy, from_noise_of
+from nappo2.populations.annealing import scheduled_members, schedules_of
 from nappo2.populations.collecting import collect_members
 from nappo2.populations.lifting import learn_members, with_member_seeds
 from nappo2.reports import Report, join
@@ -94,7 +95,14 @@ class Population(NamedTuple):
             stop_early=recipe.stop_early,
             jit=recipe.jit,
         )
-        return self.collect | with_member_seeds(recipe.all_batches, n) | learn | self.after
+        batches = with_member_seeds(recipe.all_batches, n)
+        return self.collect | batches | learn | self.annealing | self.after
+
+    @property
+    def annealing(self) -> Transform:
+        """The schedules of hyper-parameters, if the recipe has any."""
+        schedules = schedules_of(self.recipe.after.stages, self.hyper)
+        return scheduled_members(schedules, frozenset(self.hyper)) if schedules else compose()
 
     central = line
 
@@ -130,10 +138,7 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
             f"members of a population learn from all batches of a rollout at once, and this {recipe.name} "
             "does not: it has no all_batches, as with prioritised replay"
         )
-    if recipe.after.stages:
-        raise ValueError(
-            f"members have their own hyper-parameters, so {recipe.after.stages[0].name} cannot set them"
-        )
+    schedules_of(recipe.after.stages, hyper)
     if recipe.non_finite is mask:
         raise ValueError(
             "members learn from rollouts of one size, so a population cannot mask transitions; "
