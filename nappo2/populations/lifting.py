@@ -4,7 +4,7 @@ Stages that make batches draw with a seed of each member, and gradient steps run
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -60,12 +60,24 @@ def over_members(params: Params) -> Callable[[Callable], Callable]:
     return lifted
 
 
+MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector))
+"""Many members, each with its own weights, data and optimiser."""
+
+
+@lru_cache(64)
 def _vmapped(step: Callable) -> Callable:
+    """Cached, as compiled programs are found again by the functions in them."""
     return lambda *args: torch.vmap(step)(*args)
 
 
-MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector), _vmapped)
-"""Many members, each with its own weights, data and optimiser."""
+def members_in_one_scan(step: Callable, *args: Any) -> tuple:
+    """``in_one_scan`` of many members: each step of the scan is one of all of them."""
+    return in_one_scan(_vmapped(step), *args)
+
+
+def members_step_by_step(step: Callable, *args: Any) -> tuple:
+    """``step_by_step`` of many members: all steps under one vmap, as to enter it takes as long as a step."""
+    return torch.vmap(partial(step_by_step, step), (0, 0, 0, 1), (0, 1))(*args)
 
 
 def with_member_seeds(transform: Transform, num_members: int) -> Transform:
@@ -111,7 +123,8 @@ def learn_members(
         A transform of all batches of all members to params [n, ...].
     """
     rule = Rule(loss, optimizer, target, stop_early)
-    eager, scan = (partial(functional_loop, run, MEMBERS) for run in (step_by_step, in_one_scan))
+    runs = members_step_by_step, members_in_one_scan
+    eager, scan = (partial(functional_loop, run, MEMBERS) for run in runs)
     loop = with_fallback(scan, eager, "learn_members") if jit else eager
 
     def take(params: Params, state: Any, batches: Batches) -> LoopResult:
