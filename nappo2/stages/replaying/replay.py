@@ -14,7 +14,7 @@ from nappo2.machine.stop import current_stop
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import Report, counting, held_back, join
-from nappo2.seeds import Seeds, draw_each, fold_in_each, num_members, split_each
+from nappo2.seeds import draw_each, fold_in_each, num_members, split_each
 from nappo2.stages.replaying.ring import ReplayState, empty, extended, read, resized
 
 LONGEST = 100_000  # env steps without a transition to store
@@ -111,9 +111,10 @@ def filled(
     replay_state = resized(replay_state, capacity)
     while replay_state.owed < 1:
         state, rollout, report = source.step(params, state)
-        flat, n = stored(rollout, replay_state.seed), num_members(replay_state.seed) or 1
+        n = num_members(replay_state.seed)
+        flat = stored(rollout) if n is None else stored_rows(rollout)
         report = counting(report, flat.numel())
-        new_steps = int(report.sums["env_steps"]) // n  # of a member
+        new_steps = int(report.sums["env_steps"]) // (n or 1)  # of one member
         env_steps = replay_state.env_steps + new_steps  # hindsight makes no more of these
         replay_state = extended(replay_state, flat, capacity)
         check_stored(replay_state, env_steps)
@@ -161,10 +162,12 @@ def waiting(replay_state: ReplayState) -> tuple[ReplayState, Report]:
     return replay_state._replace(report=later), report._replace(moments={})
 
 
-def stored(rollout: TensorDict, seed: Seeds) -> TensorDict:
-    """The transitions of a rollout [T, B] that are not masked, [N]; of members [n, T, B] a row [N, n]."""
-    if is_empty(rollout):
-        return rollout
-    if num_members(seed) is None:
-        return valid_transitions(rollout)
-    return rollout.flatten(1).transpose(0, 1) if rollout.ndim > 2 else rollout.transpose(0, 1)
+def stored(rollout: TensorDict) -> TensorDict:
+    """The transitions of a rollout [T, B] that are not masked, [N]."""
+    return rollout if is_empty(rollout) else valid_transitions(rollout)
+
+
+def stored_rows(rollouts: TensorDict) -> TensorDict:
+    """The transitions of members' rollouts [n, T, B], or sequences [n, N], as rows of the ring, [N, n]."""
+    flat = rollouts.flatten(1) if rollouts.ndim > 2 else rollouts
+    return flat.transpose(0, 1)
