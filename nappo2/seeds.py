@@ -6,7 +6,7 @@ global seed.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, TypeAlias
 from zlib import crc32
 
@@ -20,6 +20,23 @@ Seeds: TypeAlias = int | tuple[int, ...]
 """A seed, or one for each member of a population."""
 
 
+def _of_one_run(function: Callable) -> Callable:
+    """Refuses the seeds of members, in a stage that draws for one run."""
+
+    @wraps(function)
+    def call(*args, **kwargs):
+        seed = args[0] if args else kwargs.get("seed")
+        if isinstance(seed, tuple):
+            raise ValueError(
+                f"seed is an integer, not the seeds of {len(seed)} members of a population; "
+                "fold_in_each, split_each and draw_each of nappo2.seeds take them"
+            )
+        return function(*args, **kwargs)
+
+    return call
+
+
+@_of_one_run
 @explained
 def split(seed: int, num: int = 2) -> tuple[int, ...]:
     """Derives ``num`` independent seeds, as ``jax.random.split`` does for keys.
@@ -31,6 +48,7 @@ def split(seed: int, num: int = 2) -> tuple[int, ...]:
     return tuple(int(word >> 1) for word in words)
 
 
+@_of_one_run
 @explained
 @lru_cache(4096, typed=True)  # 1.0 is no seed, even where 1 is remembered
 def fold_in(seed: int, data: int | str) -> int:
@@ -43,6 +61,7 @@ def fold_in(seed: int, data: int | str) -> int:
     )
 
 
+@_of_one_run
 @explained
 def generator(seed: int) -> torch.Generator:
     """A new generator on the CPU, to be used up within one function call."""
@@ -87,14 +106,8 @@ def check_seed(seed: int) -> int:
     """Returns ``seed`` as an int.
 
     Raises:
-        ValueError: if it is negative, or no integer; in a stage that draws for one run, if it is
-            the seeds of members.
+        ValueError: if it is negative, or no integer.
     """
-    if isinstance(seed, tuple):
-        raise ValueError(
-            f"seed is an integer of at least 0, not the seeds of {len(seed)} members of a population; "
-            "fold_in_each, split_each and draw_each of nappo2.seeds take them"
-        )
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed is an integer of at least 0, not {seed!r}")
     return int(seed)
