@@ -13,7 +13,7 @@ from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, beside_environments, beside_params
+from nappo2.params import Params, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import FromNoise, Policy
 from nappo2.populations.lifting import over_members
@@ -87,9 +87,7 @@ def collect_members(
             rollout["action_log_prob"] = each(policy.log_prob)(rollout)
         size = (n, len(done), env.num_envs)
         rollout["params_version"] = here["version"].expand(size)
-        item = prepared(
-            prepare, params, beside_params(params, TensorDict(rollout, batch_size=size))
-        )
+        item = prepared(prepare, params, TensorDict(rollout, batch_size=size))
         return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
     return described(Pipeline(init, step), env=env, live=collectors(together))

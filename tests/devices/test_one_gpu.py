@@ -159,9 +159,6 @@ SPECIAL = {
     "members with replay": lambda: population(
         recipe_in("sac", "numbers, continuous", "uniform"), 2
     ),
-    "members with sequences": lambda: population(
-        recipe_in("r2d2", "numbers, discrete", "uniform"), 2
-    ),
     "members in gymnasium": lambda: members("gymnasium"),
     "evolution": lambda: members("numbers, discrete")._replace(
         after=evolve(2, truncation(0.25), perturb("learning_rate"))
