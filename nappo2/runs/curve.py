@@ -26,7 +26,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
     tested = [
-        (row["env_steps"], row["evaluation_return"])
+        (row.get("evaluation_env_steps", row["env_steps"]), row["evaluation_return"])
         for row in rows
         if _has(row, "evaluation_return")
     ]
