@@ -59,6 +59,7 @@ from nappo2.show import (
     load_run,
     look,
     plot,
+    report,
     shown_in_notebooks,
     video,
     videos,
@@ -95,6 +96,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
 )
+from nappo2.trained import TrainedAgent, env_again, load
 
 __version__ = version("nappo2")
 
@@ -121,6 +123,7 @@ __all__ = [
     "Report",
     "Stage",
     "Target",
+    "TrainedAgent",
     "Transform",
     "a2c",
     "actor_critic",
@@ -142,6 +145,7 @@ __all__ = [
     "distributions",
     "double_dqn",
     "dqn",
+    "env_again",
     "envs",
     "evaluate",
     "first",
@@ -160,6 +164,7 @@ __all__ = [
     "learn",
     "learn_of",
     "live",
+    "load",
     "load_params",
     "load_run",
     "loggers",
@@ -192,6 +197,7 @@ __all__ = [
     "recurrent_ppo",
     "repeat",
     "replay",
+    "report",
     "sac",
     "sac_gsde",
     "save_params",

@@ -19,6 +19,7 @@ from nappo2.policies import Policy, sampler_of
 from nappo2.populations.collecting import collect_members
 from nappo2.populations.lifting import learn_members, member_batches
 from nappo2.reports import Report, join
+from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.non_finite import fail, mask
@@ -90,7 +91,8 @@ class Population(NamedTuple):
         learn = learn_members(
             recipe.loss, finite(recipe.optimizer), stop_early=recipe.stop_early, jit=recipe.jit
         )
-        return self.collect | member_batches(recipe.all_batches, n) | learn | self.after
+        line = self.collect | member_batches(recipe.all_batches, n) | learn | self.after
+        return line._replace(made=Call("population", {"recipe": self}, None))
 
     central = line
 
@@ -150,10 +152,18 @@ def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     )
 
 
-def member(params: Params, i: int) -> Params:
-    """The params of member i, without the leading dimension."""
+@checked
+def member(params: Params, index: int) -> Params:
+    """The params of one member of a population, without the leading dimension.
+
+    Raises:
+        ValueError: if these are no params of a population, or it has fewer members.
+    """
+    sizes = {len(x) if x.ndim else 0 for x in params["hyper"].values()}
+    if not sizes or index >= min(sizes):
+        raise ValueError(f"a population of {min(sizes, default=0)} has no member of index {index}")
     branches = {
-        name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"
+        name: params[name].apply(lambda x: x[index]) for name in params.keys() if name != "version"
     }
     return TensorDict(branches | {"version": params["version"]})
 

@@ -14,6 +14,8 @@ from nappo2.params import Params
 from nappo2.runs.evaluate import Evaluation
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 
+__all__ = ["Beside", "Job", "Place", "beside"]
+
 MAX_MEGABYTES = 100  # of the functions
 
 

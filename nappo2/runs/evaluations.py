@@ -154,7 +154,13 @@ class Worker:
         self._background = Background("evaluate", lambda: process, seconds)
 
     def send(self, due: frozenset[int], params: Params, place: Place) -> None:
-        """Begins the jobs that are due, or has them wait; those that wait are replaced by newer ones."""
+        """Begins the jobs that are due, or has them wait; those that wait are replaced by newer ones.
+
+        Args:
+            due: which of the jobs.
+            params: the latest.
+            place: where the run is.
+        """
         if due:
             waiting = self._waiting.due if self._waiting else frozenset()
             self._waiting = Task(pack(params), place, due | waiting)

@@ -18,7 +18,6 @@ class RunFiles:
     Args:
         log_dir: a folder to which no other run writes; None for no files.
         loggers: names, makers, or anything with ``log(row)``.
-        settings: of the run, for loggers.
 
     Attributes:
         log_dir: the folder.
@@ -33,18 +32,22 @@ class RunFiles:
         self,
         log_dir: str | Path | None,
         loggers: Sequence[Any] = (),
-        settings: Mapping[str, Any] | None = None,
     ):
         self._makers = makers(loggers, None if log_dir is None else Path(log_dir))
         self.log_dir = None if log_dir is None else made(Path(log_dir))
         self._claim = self.log_dir and Claim(self.log_dir)
         self.checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
-        self._settings, self._loggers = dict(settings or {}), []
+        self._loggers: list[Background] = []
         self._begun, self._warned = False, set()
 
-    def begin(self, aside: bool = True) -> None:
-        """Opens the files and loggers, unless they are open.
+    @property
+    def is_open(self) -> bool:
+        """Whether there are files, and they were opened."""
+        return self._begun and self.log_dir is not None
+
+    def begin(self, aside: bool = True) -> bool:
+        """Opens the files, unless they are open; returns whether a run begins that writes anything.
 
         Files of an earlier run are set aside, unless ``aside`` is false.
 
@@ -54,17 +57,20 @@ class RunFiles:
         if self._claim is not None:
             self._claim.check()
         if self._begun:
-            return
+            return False
         self._begun = True
         if aside and self.log_dir is not None:
             set_aside(self.log_dir)
-        name = self.log_dir and self.log_dir.absolute().name
-        run = Run(name, self.log_dir and self.log_dir.absolute(), self._settings)
+        return self.log_dir is not None or len(self._makers) > 0
+
+    def open_loggers(self, settings: Mapping[str, Any]) -> None:
+        """Makes the loggers, and tells them the settings of the run."""
+        log_dir = self.log_dir and self.log_dir.absolute()
+        run = Run(log_dir and log_dir.name, log_dir, settings)
         self._loggers = [in_background(maker, run) for maker in self._makers]
 
     def write(self, rows: list[Row]) -> None:
         """Writes the last row; warns of a file that fails for the first time."""
-        self.begin()
         self._write_csv(rows)
         self._log(rows[-1])
 
@@ -95,14 +101,12 @@ class RunFiles:
         for logger in self._loggers:
             logger.send("file", path.absolute(), env_steps)
 
-    def attempt(self, what: str, write: Callable[[], Any]) -> bool:
-        """Calls ``write``, and warns of any error, naming the file ``what``; returns whether it worked."""
+    def attempt(self, what: str, write: Callable[[], Any]) -> None:
+        """Calls ``write``, and warns of any error, naming the file ``what``."""
         try:
             write()
-            return True
         except Exception as error:
             warnings.warn(f"{what} was not written, and the run goes on: {error}", stacklevel=3)
-            return False
 
     def finish(self) -> None:
         """Waits until all is written, for a while."""

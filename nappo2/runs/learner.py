@@ -1,8 +1,9 @@
 """The Learner: the loop of a run, with its metrics, files, evaluations and checkpoints."""
 
+import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from signal import Signals
@@ -13,9 +14,10 @@ from nappo2.checks import checked
 from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
 from nappo2.machine.threads import torch_threads
-from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
+from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, positive
 from nappo2.reports import RESERVED
+from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.files import RunFiles
@@ -25,7 +27,7 @@ from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
 from nappo2.runs.stopping import Until, any_of, never_seen, until
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
-from nappo2.saving.log_dir import parents
+from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
@@ -72,6 +74,7 @@ class Learner:
         until: Until | None = None,
         progress: bool | None = None,
         threads: int = 1,
+        settings: Mapping[str, Any] | None = None,
     ):
         """Begins a run; its files are opened by the first row.
 
@@ -80,8 +83,9 @@ class Learner:
             params: before the first step.
             seed: from which all randomness derives.
             target_steps: env steps after which the run is done.
-            log_dir: folder for metrics.csv, params.npz and curve.png; None writes nothing. Files of
-                an earlier run are set aside. It belongs to the latest Learner of a process.
+            log_dir: folder for metrics.csv, params.npz, curve.png and the run card, run.json; None
+                writes nothing. Files of an earlier run are set aside. It belongs to the latest
+                Learner of a process.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own, which is
                 called in the loop; or ``beside(...)`` of such functions, for a process of their own.
                 The best params are written to best.npz in the log_dir.
@@ -94,6 +98,7 @@ class Learner:
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
             threads: of torch within a step. With small networks, more than one are slower, and much
                 slower on busy cores.
+            settings: further entries of the run card, as data for JSON.
 
         Raises:
             ValueError: for counts that are not at least 1, a pipeline that is none, a log_dir that is
@@ -106,9 +111,7 @@ class Learner:
         if checkpoint_every and log_dir is None:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
-        settings = {"pipeline": repr(pipeline), "seed": seed, "target_steps": target_steps}
-        hyper = {name: float(x) for name, x in params["hyper"].items() if x.numel() == 1}
-        self.files, self.recorder = RunFiles(log_dir, loggers, settings | hyper), Recorder()
+        self.files, self.recorder = RunFiles(log_dir, loggers), Recorder()
         self.state = pipeline.init(params, seed)
         self.target_steps, self.interrupted, self.stopped = target_steps, 0, ""
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
@@ -119,6 +122,7 @@ class Learner:
         self._whole = True  # whether no step was broken off
         self._closed = False
         self.progress, self._threads = progress, threads
+        self._settings, self._card = dict(settings or {}), {}
         keep_freed_memory()
 
     @property
@@ -274,6 +278,8 @@ class Learner:
         """
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
+        if self.files.is_open:
+            self._write_card()
         self.recorder.tell(f"adopt {pipeline!r}")
         return self
 
@@ -333,8 +339,8 @@ class Learner:
         self.files.attempt("params.npz", self.save_model)  # first, as it is what a run is for
         if self.checkpoint_every and self._whole:
             self.files.attempt("a checkpoint", self.checkpoint)
-        title = self.log_dir.name
-        if self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, title)):
+        self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
+        if curve.exists():
             self.files.show(curve, self.env_steps)
 
     def _save_params(self) -> None:
@@ -409,7 +415,31 @@ class Learner:
         Raises:
             ValueError: if this Learner is closed, or another one was made for this log_dir.
         """
-        self.files.begin(aside)
+        if self.files.begin(aside):
+            self._write_card()
+            hyper = {name: float(x) for name, x in self._given.items() if x.numel() == 1}
+            self.files.open_loggers(self._card | {"hyper": hyper})
+
+    def _write_card(self) -> None:
+        """Writes run.json, from which the agent can be made again, if there is a log_dir."""
+        settings = {
+            "seed": self.seed,
+            "total_steps": self.target_steps,
+            "log_dir": self.log_dir,
+            "device": str(device_of(self.params)),
+            "threads": self._threads,
+            "evaluate_every": self.evaluate_every if self.evaluate else 0,
+            "checkpoint_every": self.checkpoint_every or 0,
+            **self._settings,
+        }
+
+        def write():
+            self._card = run_card(self.pipeline, **settings)
+            if self.log_dir is not None:
+                text = json.dumps(self._card, indent=2)
+                write_whole(self.log_dir / "run.json", text + "\n")
+
+        self.files.attempt("run.json", write)
 
     def close(self) -> None:
         """Closes simulators, ends workers, and releases the log_dir; params and metrics stay."""
@@ -426,6 +456,7 @@ class Learner:
         with torch_threads(self._threads):
             self.evaluations.begin(self.evaluate, self.evaluate_every, self.params, before)
         is_best = self.evaluations.add_to(row)
+        self.begin()
         self.files.write(self.metrics)
         every = self.checkpoint_every
         if every and (is_best or is_due(every, before, self.env_steps)):

@@ -10,13 +10,23 @@ A number that comes after its row, such as the last evaluation, is a row of its 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from nappo2.checks import checked, shown, suggestion
+from nappo2.checks import checked, installs, is_installed, shown, suggestion
 from nappo2.runs.metrics import Row
+
+__all__ = [
+    "Logger",
+    "LoggerMaker",
+    "Run",
+    "Service",
+    "mlflow",
+    "tensorboard",
+    "trackio",
+    "wandb",
+]
 
 PROJECT = "nappo2"
 
@@ -35,7 +45,7 @@ class Run(NamedTuple):
     Attributes:
         name: of its log_dir; None without one.
         log_dir: the folder of the run's files; None without one.
-        settings: numbers and texts by name: the pipeline, the seed, hyper-parameters.
+        settings: the run card, as in run.json, and the hyper-parameters.
     """
 
     name: str | None
@@ -163,7 +173,7 @@ def mlflow(experiment: str = PROJECT, tracking_uri: str | None = None, **tags: s
 
         board = MLFlowLogger(experiment, tracking_uri or mlflow.get_tracking_uri())
         mlflow.set_tags(({"mlflow.runName": run.name} if run.name else {}) | tags)
-        mlflow.log_params({name: str(x)[:MLFLOW_TEXT] for name, x in run.settings.items()})
+        mlflow.log_params({name: str(x)[:MLFLOW_TEXT] for name, x in flat(run.settings)})
 
         def log(row):
             step, texts = row["env_steps"], {k: x for k, x in row.items() if isinstance(x, str)}
@@ -213,6 +223,15 @@ def trackio(project: str = PROJECT, **options: Any) -> LoggerMaker:
         return Service(log, file, experiment.finish)
 
     return LoggerMaker("trackio", make)
+
+
+def flat(settings: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The entries of nested mappings, by names such as ``config.gamma``."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{path}{name}.")
+        else:
+            yield path + name, value
 
 
 BY_NAME = {maker.__name__: maker for maker in (tensorboard, wandb, mlflow, trackio)}
@@ -268,5 +287,5 @@ def _check_installed(name: str) -> None:
     Raises:
         ImportError: says how to install it.
     """
-    if find_spec(name) is None:
-        raise ImportError(f"the logger {name} needs the package: pip install 'nappo2[{name}]'")
+    if not is_installed(name):
+        raise ImportError(f"the logger {name} needs {name}: {installs(name)}")

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from nappo2.checks import checked, suggestion
 from nappo2.runs.metrics import Row
 
+__all__ = ["Until", "until"]
+
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 DEFAULT_COLUMN = "episode_return"
 

@@ -11,6 +11,7 @@ from nappo2.checks import checked
 from nappo2.machine.closing import close_each
 from nappo2.machine.stop import Interrupted, current_stop, left_behind, stopped_by
 from nappo2.pipeline import Pipeline
+from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import close_state
 from nappo2.schemes.group import in_turns
 
@@ -36,6 +37,7 @@ class Backend(NamedTuple):
         stop: ``workers``: ends them.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
+        made: the call that made it; None if no decorated function did.
     """
 
     spawn: Callable
@@ -49,6 +51,7 @@ class Backend(NamedTuple):
     stop: Callable
     max_restarts: int = 0
     remote: bool = False
+    made: Call | None = None
 
     @staticmethod
     def of(value: Any) -> Any:

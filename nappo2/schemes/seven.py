@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from nappo2.checks import checked, suggestion
 from nappo2.pipeline import Pipeline, positive
 from nappo2.populations import Population
+from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.reduction import all_reduce
@@ -219,6 +220,7 @@ def check_taken(name: str, arguments: Iterable[str]) -> None:
             raise ValueError(f"the scheme {name} takes no {argument}; {remedy}")
 
 
+@remembering
 @checked
 def scheme(
     name: str,

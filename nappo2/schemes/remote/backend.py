@@ -10,6 +10,7 @@ from ray import cloudpickle
 
 from nappo2.checks import checked
 from nappo2.machine.stop import check_interrupt, current_stop
+from nappo2.saving.calls import remembering
 from nappo2.schemes.backend import Backend, Lost, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
@@ -21,6 +22,7 @@ START_SECONDS = 60.0  # in which an actor has made its environments
 JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
+@remembering
 @checked
 def on_ray(
     num_cpus: float = 1,
