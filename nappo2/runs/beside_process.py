@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
@@ -143,7 +144,9 @@ def serve(descriptor: int) -> None:
     while True:
         task = tasks.get()
         params = in_one_vector(unpack(task.params))
-        send(connection, [_result(jobs[i], params, task.place) for i in sorted(task.due)])
+        results = [_result(jobs[i], params, task.place) for i in sorted(task.due)]
+        with suppress(OSError):  # the run has ended meanwhile
+            send(connection, results)
 
 
 def send(connection: Connection, value: Any) -> None:

@@ -123,7 +123,6 @@ class Evaluations:
         is_best = result.columns["evaluation_return"] >= self._recorder.best_score
         row |= result.columns
         if is_best and self._files.log_dir is not None:
-            self._files.begin()
             path = self._files.log_dir / "best.npz"
             self._files.attempt(path.name, lambda: save_params(result.params, path))
         return is_best

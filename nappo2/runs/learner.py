@@ -303,7 +303,8 @@ class Learner:
         for name in numbers:
             if name in RESERVED or name in self.params["hyper"].keys():
                 raise ValueError(f"{name!r} is a column of the Learner; another name is free")
-        self.recorder.add_numbers(numbers)
+        columns = {k: x if isinstance(x, str) else float(x) for k, x in numbers.items()}
+        self.recorder.add_numbers(columns)
 
     def print_info(self) -> None:
         """Prints a line with env steps, updates, steps per second and the latest return."""
@@ -451,12 +452,12 @@ class Learner:
 
     def _log(self) -> None:
         """Makes a row of the reports since the last row, and writes all files that are due."""
+        self.begin()
         before = self.env_steps
         row = self.recorder.row(self.params)
         with torch_threads(self._threads):
             self.evaluations.begin(self.evaluate, self.evaluate_every, self.params, before)
         is_best = self.evaluations.add_to(row)
-        self.begin()
         self.files.write(self.metrics)
         every = self.checkpoint_every
         if every and (is_best or is_due(every, before, self.env_steps)):

@@ -178,11 +178,11 @@ def any_of(parts: Sequence[Until]) -> Until:
 
 def never_seen(until: Until, rows: Sequence[Row]) -> list[str]:
     """A sentence for each column of which no row had a number, so that it could not end the run."""
-    seen = dict.fromkeys(name for row in rows for name in row)
+    missing = [name for name in until.columns if not any(name in row for row in rows)]
+    known = list(rows[-1]) if rows else []
     return [
-        f"no row had {name!r}, so that it could not end the run; there are {suggestion(name, seen)}"
-        for name in until.columns
-        if name not in seen
+        f"no row had {name!r}, so that it could not end the run; there are {suggestion(name, known)}"
+        for name in missing
     ]
 
 

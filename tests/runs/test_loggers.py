@@ -187,7 +187,7 @@ def test_what_is_no_logger_is_told_in_a_sentence(given, error, message):
 
 @pytest.mark.parametrize("name", loggers.BY_NAME)
 def test_a_missing_package_is_one_sentence(name, monkeypatch):
-    monkeypatch.setattr(loggers, "is_installed", lambda package: False)
+    monkeypatch.setattr("nappo2.runs.loggers.logger.is_installed", lambda package: False)
     with pytest.raises(ImportError, match=rf"logger {name} needs {name}: pip install '"):
         learner(loggers=[name])
 

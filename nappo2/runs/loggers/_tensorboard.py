@@ -1,10 +1,43 @@
-"""Pictures and films in the event files of TensorBoard."""
+"""Event files of TensorBoard."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import checked
+from nappo2.runs.loggers.logger import LoggerMaker, Run, Service, check_installed
+
 MAX_FRAMES = 100  # of a GIF, which takes fifty times the space of a film
+
+
+@checked
+def tensorboard(folder: str | Path | None = None) -> LoggerMaker:
+    """Writes event files; videos become GIFs of at most 100 frames.
+
+    ``folder`` None is the folder tensorboard in the log_dir of the run.
+
+    Raises:
+        ImportError: without tensorboard; says how to install it.
+    """
+    check_installed("tensorboard")
+
+    def make(run: Run) -> Service:
+        from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
+
+        path = Path(folder or run.log_dir / "tensorboard")
+        writer = TensorboardLogger(path.name, log_dir=str(path.parent)).experiment
+        writer.add_text("settings", f"```\n{json.dumps(run.settings, indent=2)}\n```")
+
+        def log(row):
+            for name, value in row.items():
+                add = writer.add_text if isinstance(value, str) else writer.add_scalar
+                add(name, value, row["env_steps"])
+            writer.flush()
+
+        return Service(log, lambda *file: add_picture(writer, *file), writer.close)
+
+    return LoggerMaker("tensorboard", make, needs_log_dir=folder is None)
 
 
 def add_picture(writer: Any, path: Path, env_steps: int) -> None:
