@@ -177,6 +177,32 @@ def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:
     return _index_select(batch, index, dim, torch.Size((*batch.shape[:dim], len(index))))
 
 
+def take_each(batch: TensorDict, index: Tensor) -> TensorDict:
+    """Rows of each member's column, in one gather.
+
+    Args:
+        batch: [N, n], a column for each of n members.
+        index: the rows of each member, [n, M] int64.
+
+    Returns:
+        A batch [n, M].
+    """
+    n = len(index)
+    rows = (index * n + torch.arange(n)[:, None]).flatten()
+    return _gathered(batch, rows, index.shape)
+
+
+def _gathered(batch: Mapping, rows: Tensor, size: torch.Size) -> TensorDict:
+    """The rows of a batch [N, n] that is taken for one of [N * n], as a batch of this size."""
+    entries = {
+        key: x.flatten(0, 1).index_select(0, rows).unflatten(0, size)
+        if isinstance(x, Tensor)
+        else _gathered(x, rows, size)
+        for key, x in batch.items()
+    }
+    return TensorDict._new_unsafe(entries, batch_size=size)
+
+
 def _index_select(batch: Mapping, index: Tensor, dim: int, size: torch.Size) -> TensorDict:
     """``take`` without checks of the batch size, which would take as long as gathering."""
     entries = {

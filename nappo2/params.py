@@ -112,12 +112,15 @@ def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
         raise ValueError("there are no weights to ravel: the network has no parameters")
     paths, leaves = zip(*named, strict=True)
     vector = torch.cat([leaf.reshape(-1) for leaf in leaves])
-    return vector, _unravel(paths, tuple(leaf.shape for leaf in leaves))
+    return vector, unravel_of(paths, tuple(leaf.shape for leaf in leaves))
 
 
 @cache
-def _unravel(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
-    """The function from a vector to a tree; cached, so that compiled code meets the same one again."""
+def unravel_of(paths: tuple, shapes: tuple) -> Callable[[Tensor], dict]:
+    """The function from a vector [P] to a tree with leaves of these paths and shapes.
+
+    Cached, so that compiled code meets the same one again.
+    """
     sizes = [shape.numel() for shape in shapes]
 
     def unravel(vector: Tensor) -> dict:

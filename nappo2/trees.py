@@ -1,8 +1,8 @@
 """Trees: dictionaries, lists, tuples and NamedTuples with tensors at their leaves.
 
 The words are those of ``jax.tree``, over ``torch.utils._pytree``. A TensorDict is a leaf here, as it
-has ``apply``, ``torch.stack`` and indices itself. Dictionaries of tensors, which most trees are, are
-walked by hand: pytree takes ten times as long.
+has ``apply``, ``torch.stack`` and indices itself. Dictionaries and tuples of tensors, which most trees
+are, are walked by hand: pytree takes ten times as long.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +41,8 @@ def map(fn: Callable, tree: Any, *others: Any, is_leaf: IsLeaf = is_tensordict) 
         return fn(tree)
     if not others and type(tree) is dict and not is_leaf(tree):
         return {key: map(fn, child, is_leaf=is_leaf) for key, child in tree.items()}
+    if not others and type(tree) is tuple and not is_leaf(tree):
+        return tuple(map(fn, child, is_leaf=is_leaf) for child in tree)
     return tree_map(fn, tree, *others, is_leaf=is_leaf)
 
 
@@ -55,6 +57,8 @@ def stack(trees: Sequence[Any]) -> Any:
         return torch.stack(list(trees))
     if type(trees[0]) is dict:
         return {key: stack([tree[key] for tree in trees]) for key in trees[0]}
+    if type(trees[0]) is tuple:
+        return tuple(stack(parts) for parts in zip(*trees, strict=True))
     return map(lambda *parts: torch.stack(parts), *trees)
 
 

@@ -18,6 +18,7 @@ from nappo2.batch import (
     only_valid,
     table,
     take,
+    take_each,
     valid,
     valid_transitions,
     written_by,
@@ -134,6 +135,16 @@ def test_take_is_indexing(index):
     assert (ours == theirs).all()
     columns = take(whole.reshape(2, 3), index % 3, dim=1)
     assert (columns == whole.reshape(2, 3)[:, index % 3]).all()
+
+
+def test_each_takes_rows_of_its_own_column():
+    """Of 2 x 3, three columns: rows 1 and 0, 0 and 0, 1 and 1."""
+    whole = batch(1, 0, 1, 1, 1, 0).reshape(2, 3)
+    index = torch.tensor([[1, 0], [0, 0], [1, 1]])
+    result = take_each(whole, index)
+    assert result.batch_size == result["next"].batch_size == (3, 2)
+    for i, column in enumerate(whole.unbind(1)):
+        assert (result[i] == column[index[i]]).all()
 
 
 def test_losses_read_no_versions():

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nappo2.seeds import fold_in, generator, split
+from nappo2.seeds import draw_each, fold_in, fold_in_each, generator, split, split_each
 
 seeds = st.integers(0, 2**63 - 1)
 names = st.one_of(st.integers(0, 2**31), st.text(max_size=20))
@@ -73,3 +73,24 @@ def test_a_seed_is_an_integer_of_at_least_zero(bad, data):
         split(bad)
     with pytest.raises(ValueError, match=message):
         fold_in(bad, data)
+
+
+def test_members_have_the_seeds_that_each_has_alone():
+    """Two of them: what is folded in, split and drawn is stacked."""
+    seeds = (3, 5)
+    assert fold_in_each(seeds, "replay") == (fold_in(3, "replay"), fold_in(5, "replay"))
+    assert fold_in_each(3, "replay") == fold_in(3, "replay")
+    assert split_each(seeds) == tuple(zip(split(3), split(5), strict=True))
+    assert split_each(3) == split(3)
+    drawn = draw_each(lambda rng: {"x": torch.rand(4, generator=rng)}, seeds)["x"]
+    alone = [torch.rand(4, generator=generator(seed)) for seed in seeds]
+    assert torch.equal(drawn, torch.stack(alone))
+    assert torch.equal(draw_each(lambda rng: torch.rand(4, generator=rng), 3), alone[0])
+
+
+@pytest.mark.parametrize("draw", [split, generator, lambda seed: fold_in(seed, 1)])
+def test_who_draws_for_one_run_is_given_one_seed(draw):
+    with pytest.raises(
+        ValueError, match="not the seeds of 2 members of a population; fold_in_each"
+    ):
+        draw((3, 5))

@@ -6,7 +6,7 @@ a ``Stage`` and a ``Cut`` describe them to whoever draws, saves, places or check
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce, update_wrapper
 from typing import Any, NamedTuple
 
@@ -59,6 +59,7 @@ class Stage(NamedTuple):
         reduces: whether the workers of the enclosing cut meet in it.
         regroups: whether its items are no longer the single steps of a rollout [T, B].
         updates: whether its items are params.
+        schedules: hyper-parameters that it sets, as functions of the version of params.
         is_source: whether it begins a pipeline.
         live: how a state that is more than data is saved, loaded and closed.
         with_non_finite: makes the same source with another treatment of numbers that are not finite.
@@ -75,6 +76,7 @@ class Stage(NamedTuple):
     reduces: bool = False
     regroups: bool = False
     updates: bool = False
+    schedules: Mapping[str, Callable[..., Any]] = {}
     is_source: bool = False
     live: LiveState | None = None
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.optim import Schedule
-from nappo2.policies.policy import Apply, Policy, action_of, memoryless
+from nappo2.policies.policy import (
+    Apply,
+    FromNoise,
+    Policy,
+    action_of,
+    from_noise_of,
+    memoryless,
+)
 
 
 @checked
@@ -29,19 +36,31 @@ def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
         epsilon: ``version -> probability`` of a uniform action; ``params["version"]`` counts updates.
     """
 
+    def drawn(shape, size, generator):
+        uniform = torch.randint(size, shape, generator=generator)
+        return uniform, torch.rand(shape, generator=generator)
+
+    def chosen(params, values, noise):
+        uniform, share = noise
+        return torch.where(share < epsilon(params["version"]), uniform, values.argmax(-1))
+
     def act(params, observation, memory, generator):
-        values, probability = q(params, observation), epsilon(params["version"])
-        shape = values.shape[:-1]
-        uniform = torch.randint(values.shape[-1], shape, generator=generator)
-        explores = torch.rand(shape, generator=generator) < probability
-        return torch.where(explores, uniform, values.argmax(-1)), memory
+        values = q(params, observation)
+        noise = drawn(values.shape[:-1], values.shape[-1], generator)
+        return chosen(params, values, noise), memory
+
+    def draw(params, num_envs, size, generator):
+        return drawn((num_envs,), size, generator)
+
+    def decide(params, observation, memory, noise):
+        return chosen(params, q(params, observation), noise), memory
 
     def log_prob(params, rollout):
         values, probability = q(params, rollout["observation"]), epsilon(params["version"])
         greedy = rollout["action"] == values.argmax(-1)
         return (probability / values.shape[-1] + (1 - probability) * greedy).log()
 
-    return Policy(memoryless, act, log_prob)
+    return Policy(memoryless, act, log_prob, from_noise=FromNoise(draw, decide, act))
 
 
 @checked
@@ -65,10 +84,18 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
     def act(params, observation, memory, generator):
         action = actor(params, observation)
-        noise = torch.randn(action.shape, generator=generator)
-        return (action + std * noise).clamp(-1, 1), memory
+        return noisy(action, torch.randn(action.shape, generator=generator)), memory
 
-    return Policy(memoryless, act, _certain)
+    def noisy(action, noise):
+        return (action + std * noise).clamp(-1, 1)
+
+    def draw(params, num_envs, size, generator):
+        return torch.randn(num_envs, size, generator=generator)
+
+    def decide(params, observation, memory, noise):
+        return noisy(actor(params, observation), noise), memory
+
+    return Policy(memoryless, act, _certain, from_noise=FromNoise(draw, decide, act))
 
 
 @checked
@@ -88,7 +115,19 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Ten
             return decision, memory
         return uniform(len(action_of(decision)), generator), memory
 
-    return policy._replace(act=act)
+    fixed = from_noise_of(policy)
+
+    def draw(params, num_envs, size, generator):
+        noise = fixed.draw(params, num_envs, size, generator)
+        return noise, () if params["version"] > 0 else uniform(num_envs, generator)
+
+    def decide(params, observation, memory, noise):
+        noise, action = noise
+        decision, memory = fixed.decide(params, observation, memory, noise)
+        return decision if params["version"] > 0 else action, memory
+
+    from_noise = FromNoise(draw, decide, act) if fixed else None
+    return policy._replace(act=act, from_noise=from_noise)
 
 
 def _certain(params, rollout):

@@ -27,23 +27,36 @@ def action_of(decision: Tensor | Decision) -> Tensor:
 
 
 class Sampler(NamedTuple):
-    """The parts of a policy that only samples from a distribution: fast paths are made of these.
+    """The parts of a policy that only samples from a distribution: compiled rollouts are made of these.
 
     Attributes:
         actor: ``(params, observation) -> outputs``.
         dist: of the actor's outputs.
         act: the policy's ``act``; the sampler is void for a policy with another one.
-        draw_noise: ``(num_envs, size, generator) -> noise``, all randomness of a step for actions of
-            ``size`` dimensions or choices; None where noise depends on the observation.
-        sample_from_noise: ``(params, observation, memory, noise) -> (action, memory)``, the rest of
-            ``act``; None where ``draw_noise`` is.
     """
 
     actor: Apply
     dist: Distribution
     act: Callable
-    draw_noise: Callable[[int, int, torch.Generator], Any] | None
-    sample_from_noise: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]] | None
+
+
+class FromNoise(NamedTuple):
+    """A policy whose randomness can be drawn before it acts: noise, and a pure function of it.
+
+    With it noise is drawn once per rollout, and the members of a population act in one call. ``reset``
+    of such a policy draws nothing.
+
+    Attributes:
+        draw: ``(params, num_envs, size, generator) -> noise``, a tree of tensors [B, ...]: all
+            randomness of a step for actions of ``size`` dimensions or choices, as ``act`` draws it.
+            Of params it reads ``version`` alone.
+        decide: ``(params, observation, memory, noise) -> (action, memory)``, the rest of ``act``.
+        act: the policy's ``act``; this is void for a policy with another one.
+    """
+
+    draw: Callable[[Mapping, int, int, torch.Generator], Any]
+    decide: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]]
+    act: Callable
 
 
 @checked
@@ -59,8 +72,9 @@ class Policy(NamedTuple):
         reset: ``(memory, done, generator) -> memory`` after each step, new where an episode ended.
         recorded: ``memory -> (tensor [B, ...],)``, the memory before a step, which rollouts have as
             the key ``memory``; () if nothing is recorded.
-        sampler: the parts of a policy that only samples. With it a population acts in one call,
-            noise is drawn once per rollout, and rollouts can be compiled.
+        sampler: the parts of a policy that only samples. With it rollouts can be compiled.
+        from_noise: the policy as a function of noise, None if it is none. With it a population acts in
+            one call, and noise is drawn once per rollout.
     """
 
     init: Callable[[int, int], Any]
@@ -69,12 +83,20 @@ class Policy(NamedTuple):
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
     sampler: Sampler | None = None
+    from_noise: FromNoise | None = None
 
 
 @explained
 def sampler_of(policy: Policy) -> Sampler | None:
     """The sampler of a policy; None if it has none, or its ``act`` was replaced."""
     return policy.sampler if policy.sampler and policy.sampler.act is policy.act else None
+
+
+@explained
+def from_noise_of(policy: Policy) -> FromNoise | None:
+    """A policy as a function of noise; None if it is none, or its ``act`` was replaced."""
+    fixed = policy.from_noise
+    return fixed if fixed and fixed.act is policy.act else None
 
 
 @explained
@@ -117,13 +139,14 @@ def _sampling(actor: Apply, dist: Distribution, make_act: Callable) -> Policy:
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
 
-    def draw_noise(num_envs, size, generator):
+    def draw(params, num_envs, size, generator):
         return dist.draw_noise((num_envs, dist.num_outputs(size)), generator)
 
-    act, from_noise = make_act(dist.sample), (None, None)
+    act, from_noise = make_act(dist.sample), None
     if dist.sample_from_noise:
-        from_noise = draw_noise, make_act(dist.sample_from_noise)
-    return Policy(memoryless, act, log_prob, sampler=Sampler(actor, dist, act, *from_noise))
+        from_noise = FromNoise(draw, make_act(dist.sample_from_noise), act)
+    sampler = Sampler(actor, dist, act)
+    return Policy(memoryless, act, log_prob, sampler=sampler, from_noise=from_noise)
 
 
 @checked
@@ -159,6 +182,13 @@ def with_memory(
         action, _ = policy.act(params, memory, (), generator)
         return action, memory
 
+    fixed = from_noise_of(policy)
+
+    def decide(params, observation, memory, noise):
+        memory = step(params, memory, observation)
+        action, _ = fixed.decide(params, memory, (), noise)
+        return action, memory
+
     def log_prob(params, rollout):
         # one step from each recorded memory, all in one batch, instead of T in sequence
         memory = step(params, rollout["memory"], rollout["observation"])
@@ -170,4 +200,5 @@ def with_memory(
         log_prob=log_prob,
         reset=lambda memory, done, generator: memory * ~done.unsqueeze(-1),
         recorded=lambda memory: (memory,),
+        from_noise=FromNoise(fixed.draw, decide, act) if fixed else None,
     )

@@ -15,9 +15,10 @@ from nappo2.checks import checked, suggestion
 from nappo2.envs import Env
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
-from nappo2.policies import Policy, sampler_of
+from nappo2.policies import Policy, from_noise_of
+from nappo2.populations.annealing import scheduled_members, schedules_of
 from nappo2.populations.collecting import collect_members
-from nappo2.populations.lifting import learn_members, member_batches
+from nappo2.populations.lifting import learn_members, with_member_seeds
 from nappo2.reports import Report, join
 from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
@@ -89,10 +90,21 @@ class Population(NamedTuple):
         """The pipeline of all members, in one process."""
         recipe, n = self.recipe, self.num_members
         learn = learn_members(
-            recipe.loss, finite(recipe.optimizer), stop_early=recipe.stop_early, jit=recipe.jit
+            recipe.loss,
+            finite(recipe.optimizer),
+            target=recipe.target,
+            stop_early=recipe.stop_early,
+            jit=recipe.jit,
         )
-        line = self.collect | member_batches(recipe.all_batches, n) | learn | self.after
+        batches = with_member_seeds(recipe.all_batches, n)
+        line = self.collect | batches | learn | self.annealing | self.after
         return line._replace(made=Call("population", {"recipe": self}, None))
+
+    @property
+    def annealing(self) -> Transform:
+        """The schedules of hyper-parameters, if the recipe has any."""
+        schedules = schedules_of(self.recipe.after.stages, self.hyper)
+        return scheduled_members(schedules, frozenset(self.hyper)) if schedules else compose()
 
     central = line
 
@@ -123,16 +135,12 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
     for name, values in hyper.items():
         if len(values) != num_members:
             raise ValueError(f"{name} has {len(values)} values for {num_members} members")
-    feeds = () if recipe.all_batches is None else recipe.all_batches.stages
-    if [stage.batches for stage in feeds] not in (["minibatches"], ["sequences"]):
+    if recipe.all_batches is None:
         raise ValueError(
-            f"members of a population learn from all minibatches of a rollout, and {recipe.name} "
-            "does not"
+            f"members of a population learn from all batches of a rollout at once, and this {recipe.name} "
+            "does not: it has no all_batches, as with prioritised replay"
         )
-    if recipe.after.stages:
-        raise ValueError(
-            f"members have their own hyper-parameters, so {recipe.after.stages[0].name} cannot set them"
-        )
+    schedules_of(recipe.after.stages, hyper)
     if recipe.non_finite is mask:
         raise ValueError(
             "members learn from rollouts of one size, so a population cannot mask transitions; "
@@ -143,7 +151,7 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
 
 def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     """Collects of all members at once, where environment and policy can; else of one after the other."""
-    at_once = recipe.env.many and sampler_of(recipe.policy) and recipe.non_finite is fail
+    at_once = recipe.env.many and from_noise_of(recipe.policy) and recipe.non_finite is fail
     if not at_once or recipe.rollouts.stages:
         return members(collect_of(recipe) | recipe.prepare, num_members)
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
@@ -195,13 +203,26 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
     def step(params, state):
         steps = [single.step(member(params, i), x) for i, x in enumerate(state[name])]
         states, rollouts, reports = zip(*steps, strict=True)
-        rollouts = trees.stack([rollout.to_dict() for rollout in rollouts])
-        shape = rollouts["advantage"].shape
-        return {name: states}, TensorDict(rollouts, batch_size=shape), together(reports)
+        return {name: states}, stacked_items(rollouts), together(reports)
 
     envs = [each.env for each in single.stages if each.env is not None]
     env = envs[0] if envs else None
     return described(Pipeline(init, step), env=env, live=_live_members(single))
+
+
+def stacked_items(items: Sequence[TensorDict]) -> TensorDict:
+    """The items of all members as one, [n, ...].
+
+    Raises:
+        ValueError: if they are not of one size.
+    """
+    sizes = [list(item.batch_size) for item in items]
+    if any(size != sizes[0] or 0 in size for size in sizes):
+        raise ValueError(
+            "members of a population learn at once, from rollouts of one size, and these are of sizes "
+            f"{', '.join(map(str, sizes))}, as hindsight makes them of episodes that ended"
+        )
+    return TensorDict(trees.stack([x.to_dict() for x in items]), batch_size=(len(items), *sizes[0]))
 
 
 def _live_members(single: Pipeline) -> LiveState:

@@ -1,6 +1,6 @@
 """``collect`` of many members at once, in environments that step many at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,16 +13,17 @@ from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.moments import moments
-from nappo2.params import Params, Plain, beside_environments, beside_params
+from nappo2.params import Params, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
-from nappo2.policies import Policy, Sampler
+from nappo2.policies import FromNoise, Policy
+from nappo2.populations.lifting import over_members
 from nappo2.reports import Report, timed
-from nappo2.seeds import fold_in, split
+from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
-from nappo2.stages.collecting.simulators import collectors
+from nappo2.stages.collecting.simulators import live_environments
 
 
 @stage
@@ -39,7 +40,7 @@ def collect_members(
 
     Args:
         env: of one member; has ``many``.
-        policy: of one member; has ``sampler``.
+        policy: of one member; has ``from_noise``.
         num_steps: steps of each environment per rollout, T.
         prepare: transform of the rollouts of a member.
         num_members: number of members, n.
@@ -50,66 +51,81 @@ def collect_members(
         A source.
     """
     together, n = env.many(num_members), num_members
-    acting = acting_at_once(policy, n)
     act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
-        env_state, observation = together.reset([env_seed for env_seed, _, _ in seeds])
-        zeros, seeds = torch.zeros(together.num_envs), tuple(seed for *_, seed in seeds)
-        is_init = torch.ones(together.num_envs).bool()
-        state = CollectState(env_state, observation, (), zeros, zeros, is_init, zeros, seeds)
+        env_seeds, memory_seeds, seeds = zip(*seeds, strict=True)
+        env_state, observation = together.reset(list(env_seeds))
+        memory = trees.map(joined, *(policy.init(env.num_envs, x) for x in memory_seeds))
+        zeros, fresh = torch.zeros(together.num_envs), torch.ones(together.num_envs).bool()
+        state = CollectState(env_state, observation, memory, zeros, zeros, fresh, zeros, seeds)
         return {name: state}
 
     @torch.no_grad()
     def step(params, states):
         state, here = states[name], beside_environments(params)
-        seeds, keys = zip(*map(split, state.seed), strict=True)
+        seeds, keys = split_each(state.seed)
+        each = over_members(here)
+        acting = acting_at_once(policy, n, each)
         state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
-        rollout["next"]["done"] = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
+        rollout["next"]["done"] = done
+        if "memory" in rollout:
+            rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
         rollout["next"].pop("raw_reward", None)
-        ends = rollout["next"].pop("game_over", rollout["next"]["done"])
+        ends = rollout["next"].pop("game_over", done)
         report = with_members(report, ends, n)
         rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, counts = counted(here, rollout, state)
-        if ends.shape[0] < num_steps:
+        if len(done) < num_steps:
             check_interrupt({name: state})
-        version = params["version"].expand(rollout["next"]["done"].shape)
-        rollout = beside_params(params, TensorDict(rollout)).to_dict()
-        rollout = _prepared(policy, prepare, params, rollout)
-        rollout["params_version"] = version
-        report = timed(report._replace(moments=counts), **seconds)
-        return {name: state}, TensorDict(rollout, batch_size=version.shape), report
+        if "action_log_prob" not in rollout:
+            rollout["action_log_prob"] = each(policy.log_prob)(rollout)
+        size = (n, len(done), env.num_envs)
+        rollout["params_version"] = here["version"].expand(size)
+        item = prepared(prepare, params, TensorDict(rollout, batch_size=size))
+        return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
-    return described(Pipeline(init, step), env=env, live=collectors(together))
+    return described(Pipeline(init, step), env=env, live=live_environments(together))
 
 
-def acting_at_once(policy: Policy, num_members: int) -> Policy:
-    """The policy of all members at once, which takes a generator of each."""
-    actor, dist, _, draw_alone, from_noise = policy.sampler
+def joined(*parts: Tensor) -> Tensor:
+    """What the environments of all members have, [n * B, ...], of what those of each have, [B, ...]."""
+    return torch.cat(parts)
 
-    def outputs_of(params: dict, observation: Tensor) -> Tensor:
-        stacked = {key: x for key, x in params.items() if key != "version"}
-        return torch.vmap(lambda params, x: actor(Plain(params), x))(
-            stacked, observation.unflatten(0, (num_members, -1))
-        )
 
-    def act(params: dict, observation: Tensor, memory: Any, rngs: Sequence[torch.Generator]):
-        outputs = outputs_of(params, observation)
-        actions = [dist.sample(out, rng) for out, rng in zip(outputs, rngs, strict=True)]
-        return torch.cat(actions), memory
+def acting_at_once(
+    policy: Policy, num_members: int, each: Callable[[Callable], Callable]
+) -> Policy:
+    """The policy of all members at once, a function of noise, for a rollout.
 
-    def draw_noise(num_envs: int, size: int, rngs: Sequence[torch.Generator]):
-        return torch.cat([draw_alone(num_envs // num_members, size, rng) for rng in rngs])
+    Observations, memories and actions are [n * B, ...], noise is [n, B, ...], drawn with a generator of
+    each member.
 
-    def sample_from_noise(params: dict, observation: Tensor, memory: Any, noise: Tensor):
-        return dist.sample_from_noise(outputs_of(params, observation).flatten(0, 1), noise), memory
+    Args:
+        policy: of one member.
+        num_members: number of members, n.
+        each: runs a function of the params of each member, as ``over_members`` makes it.
 
-    noise_fns = (draw_noise, sample_from_noise) if from_noise else (None, None)
-    return policy._replace(act=act, sampler=Sampler(actor, dist, act, *noise_fns))
+    Returns:
+        The policy, which takes its params from ``each``.
+    """
+    draw_alone, decide_alone, _ = policy.from_noise
+    decide_each = each(decide_alone)
+
+    def decide(_, observation: Any, memory: Any, noise: Any):
+        given = trees.map(lambda x: x.unflatten(0, (num_members, -1)), (observation, memory))
+        return trees.map(lambda x: x.flatten(0, 1), decide_each(*given, noise))
+
+    def draw(params: dict, num_envs: int, size: int, rngs: Sequence[torch.Generator]):
+        num = num_envs // num_members
+        return trees.stack([draw_alone(params, num, size, rng) for rng in rngs])
+
+    return policy._replace(from_noise=FromNoise(draw, decide, policy.act))
 
 
 def counted(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, dict]:
@@ -135,18 +151,30 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     return state, counts
 
 
-def _prepared(policy: Policy, prepare: Transform, params: Params, rollout: dict) -> dict:
-    """Each member's rollout with what ``prepare`` adds, under vmap."""
+def prepared(prepare: Transform, params: Params, rollout: TensorDict) -> TensorDict:
+    """The item that ``prepare`` makes of each member's rollout, under vmap.
+
+    Args:
+        prepare: transform of the rollouts of a member.
+        params: [n, ...].
+        rollout: [n, T, B].
+
+    Returns:
+        An item [n, ...], such as the rollouts.
+    """
+    if not prepare.stages:
+        return rollout
+    size, sizes = rollout.batch_size, []
 
     def prepare_one(member, rollout):
-        member = {**member, "version": params["version"]}
-        if "action_log_prob" not in rollout:
-            rollout = {**rollout, "action_log_prob": policy.log_prob(member, rollout)}
-        item = TensorDict(rollout, batch_size=rollout["next"]["done"].shape)
+        item = TensorDict(rollout, batch_size=size[1:])
         source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, item, Report()))
-        return (source | prepare).step(TensorDict(member), {})[1].to_dict()
+        _, item, _ = (source | prepare).step(TensorDict(member), {})
+        sizes.append(item.batch_size)
+        return item.to_dict()
 
-    return torch.vmap(prepare_one)(params.exclude("version").to_dict(), rollout)
+    items = over_members(params)(prepare_one)(rollout.to_dict())
+    return TensorDict(items, batch_size=(size[0], *sizes[0]))
 
 
 def with_members(report: Report, done: Tensor, num_members: int) -> Report:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.params import Params, beside_params, replaced
-from nappo2.pipeline import Pipeline, Transform, positive, stage
+from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
 from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
 
@@ -34,7 +34,8 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
 
     Stands right of a population's ``learn``. Every ``every`` steps, members are compared by the mean
     return of their episodes since the last time; weights, statistics, hyper-parameters and the
-    optimiser's state of a member become those of the member that ``exploit`` chooses.
+    optimiser's state of a member become those of the member that ``exploit`` chooses. With replay, each
+    member keeps what it has collected, and generations begin with the first update.
 
     Args:
         every: steps of a generation; it goes on while a member has finished no episode.
@@ -59,6 +60,8 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
         def step(params, state):
             evolution = state["evolve"]
             inner, params, report = source.step(params, state)
+            if is_empty(params):  # while a replay fills, members act alike
+                return inner | {"evolve": evolution}, params, report
             evolution = scored(evolution, report)
             if evolution.steps < every or not (evolution.episodes > 0).all():
                 return inner | {"evolve": evolution}, params, report

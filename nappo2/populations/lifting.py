@@ -1,8 +1,11 @@
-"""Batches and ``learn`` of many members at once: tensors have a leading dimension n, steps run under vmap."""
+"""Lifting: stages of many members at once, whose tensors have a leading dimension n.
+
+Stages that make batches draw with a seed of each member, and gradient steps run under vmap.
+"""
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -13,97 +16,89 @@ from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, ravel
-from nappo2.pipeline import Pipeline, Transform, stage
-from nappo2.reports import Report
+from nappo2.params import Params, Plain, unravel_of
+from nappo2.pipeline import Transform, stage
 from nappo2.seeds import fold_in
-from nappo2.stages.learning.batches import Passes, View
-from nappo2.stages.learning.learn import learning
-from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule
+from nappo2.stages.learning.batches import Batches
+from nappo2.stages.learning.learn import fused_stage
+from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target
 from nappo2.stages.learning.scan_loop import Lift, functional_loop, in_one_scan, step_by_step
 from nappo2.trees import walk
 
 
-def vectors(weights: TensorDict) -> tuple[Tensor, Callable]:
+def vectors(weights: Mapping) -> tuple[Tensor, Callable]:
     """Weights [n, ...] as vectors [n, P], and the function that gives one of them its names back."""
-    _, unravel = ravel(weights.apply(lambda x: x[0]))
-    return torch.cat([leaf.reshape(len(leaf), -1) for _, leaf in walk(weights)], 1), unravel
+    paths, leaves = zip(*walk(weights), strict=True)
+    unravel = unravel_of(paths, tuple(leaf.shape[1:] for leaf in leaves))
+    return torch.cat([leaf.reshape(len(leaf), -1) for leaf in leaves], 1), unravel
 
 
-def _vmapped(step: Callable) -> Callable:
-    return lambda *args: torch.vmap(step)(*args)
+def over_members(params: Params) -> Callable[[Callable], Callable]:
+    """Vmap over members, with their params.
+
+    Weights go in as vectors: vmap takes longer to look through a tree than to run a small network.
+
+    Args:
+        params: of n members.
+
+    Returns:
+        A function that makes of ``(params of one member, ...) -> tree`` a function of the other
+        arguments of all members, trees of tensors [n, ...].
+    """
+    trees = {key: params[key].to_dict() for key in ("weights", "target", "normalizer", "hyper")}
+    raveled = {key: vectors(trees[key]) for key in ("weights", "target") if trees[key]}
+    stacked = trees | {key: vector for key, (vector, _) in raveled.items()}
+    version = {"version": params["version"]}
+
+    def lifted(fn: Callable) -> Callable:
+        def one(member, *args):
+            named = {key: unravel(member[key]) for key, (_, unravel) in raveled.items()}
+            return fn(Plain(member | named | version), *args)
+
+        return lambda *args: torch.vmap(one)(stacked, *args)
+
+    return lifted
 
 
-MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector), _vmapped)
+MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector))
 """Many members, each with its own weights, data and optimiser."""
 
 
-class MemberBatches(NamedTuple):
-    """All batches of a rollout of each member, as many of one size for each."""
-
-    members: tuple[Passes, ...]
-
-    @property
-    def num(self) -> int:
-        """Number of batches of each member."""
-        return self.members[0].num
-
-    @property
-    def num_samples(self) -> int:
-        """Number of transitions in the batches of all members."""
-        return sum(batches.num_samples for batches in self.members)
-
-    def lag(self, num_updates: int) -> Tensor:
-        """The mean age of the data, in updates, []."""
-        return torch.stack([batches.lag(num_updates) for batches in self.members]).mean()
-
-    def stacked(self) -> tuple[Mapping, Tensor, View]:
-        """The data [n, ...], indices [K, n, size] of each batch, and the view that makes a member's batch."""
-        _, indices, views = zip(*(batches.stacked() for batches in self.members), strict=True)
-        return self.whole(), torch.stack(indices, 1), views[0]
-
-    def whole(self) -> Mapping:
-        """The data of all members, [n, ...]."""
-        return trees.stack([batches.data for batches in self.members])
+@lru_cache(64)
+def _vmapped(step: Callable) -> Callable:
+    """Cached, as compiled programs are found again by the functions in them."""
+    return lambda *args: torch.vmap(step)(*args)
 
 
-@stage
-def member_batches(
-    all_batches: Transform, num_members: int, name: str = "minibatches"
-) -> Transform:
-    """Makes all batches of each member of rollouts [n, T, B].
+def members_in_one_scan(step: Callable, *args: Any) -> tuple:
+    """``in_one_scan`` of many members: each step of the scan is one of all of them."""
+    return in_one_scan(_vmapped(step), *args)
 
-    Args:
-        all_batches: makes all batches of a rollout [T, B].
-        num_members: number of members, n.
-        name: of the stage.
 
-    Returns:
-        A transform of rollouts to ``MemberBatches``.
+def members_step_by_step(step: Callable, *args: Any) -> tuple:
+    """``step_by_step`` of many members: all steps under one vmap, as to enter it takes as long as a step."""
+    return torch.vmap(partial(step_by_step, step), (0, 0, 0, 1), (0, 1))(*args)
+
+
+def with_member_seeds(transform: Transform, num_members: int) -> Transform:
+    """The transform whose stages have a seed for each of n members, as n runs of it have.
+
+    Member i has the seed ``fold_in(seed, i)``, and ``fold_in(seed, 0)`` is the seed of the source.
     """
 
-    def transform(source):
-        def init(params, seed):
-            seeds = [fold_in(seed, i) for i in range(num_members)]
-            states = tuple(_alone(None, all_batches).init(params, x) for x in seeds)
-            return source.init(params, seed) | {name: states}
+    def wrap(source):
+        first = source._replace(
+            init=lambda params, seeds, previous=None: source.init(params, seeds[0], previous)
+        )
+        pipeline = first | transform
 
-        def step(params, state):
-            inner, rollouts, report = source.step(params, state)
-            lines = [_alone(rollout, all_batches) for rollout in rollouts.unbind(0)]
-            steps = [line.step(params, x) for line, x in zip(lines, state[name], strict=True)]
-            states, batches, _ = zip(*steps, strict=True)
-            return inner | {name: states}, MemberBatches(batches), report
+        def init(params, seed, previous=None):
+            seeds = tuple(fold_in(seed, i) for i in range(num_members))
+            return pipeline.init(params, seeds, previous)
 
-        return Pipeline(init, step)
+        return pipeline._replace(init=init)
 
-    return transform
-
-
-def _alone(rollout: TensorDict | None, all_batches: Transform) -> Pipeline:
-    """The pipeline of one member, whose source is its rollout."""
-    source = Pipeline(lambda params, seed: {}, lambda params, state: ({}, rollout, Report()))
-    return source | all_batches
+    return Transform(wrap, transform.stages)
 
 
 @stage
@@ -111,6 +106,7 @@ def learn_members(
     loss: Loss,
     optimizer: GradientTransformation,
     *,
+    target: Target | None = None,
     stop_early: EarlyStop | None = None,
     jit: bool = False,
 ) -> Transform:
@@ -119,23 +115,25 @@ def learn_members(
     Args:
         loss: of one member.
         optimizer: of one member.
+        target: how the target networks of a member follow its weights, as for ``learn``.
         stop_early: whether a member skips the rest of its batches, as for ``learn``.
         jit: whether the loop is compiled.
 
     Returns:
-        A transform of ``MemberBatches`` to params [n, ...].
+        A transform of all batches of all members to params [n, ...].
     """
-    rule = Rule(loss, optimizer, stop_early=stop_early)
-    eager, scan = (partial(functional_loop, run, MEMBERS) for run in (step_by_step, in_one_scan))
+    rule = Rule(loss, optimizer, target, stop_early)
+    runs = members_step_by_step, members_in_one_scan
+    eager, scan = (partial(functional_loop, run, MEMBERS) for run in runs)
     loop = with_fallback(scan, eager, "learn_members") if jit else eager
 
-    def take(params: Params, state: Any, batches: MemberBatches) -> LoopResult:
+    def take(params: Params, state: Any, batches: Batches) -> LoopResult:
         return loop(rule, params, state, batches)
 
     def first_state(params: Params) -> Any:
         return trees.stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])
 
-    return learning(take, first_state, _absorb)
+    return fused_stage(take, first_state, _absorb)
 
 
 def _absorb(

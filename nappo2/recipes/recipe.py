@@ -43,7 +43,7 @@ def recipe(
 ) -> Callable[[Callable[..., Recipe]], RecipeMaker]:
     """Decorates a function that makes a recipe: checks arguments, and makes environments of an id.
 
-    An id stands for as many environments as the preset for it has.
+    An id stands for as many environments as the preset for it has; the configuration stays the default.
     """
 
     def environments(env):
@@ -78,6 +78,9 @@ def on_policy(
     **pieces: Any,
 ) -> Recipe:
     """An on-policy recipe; the agent says how to act, and whether minibatches are of sequences.
+
+    It also sets ``all_batches``, so that one process learns by the fused ``learn``, and puts
+    ``to_device`` before ``prepare``.
 
     Args:
         env: where the collectors act.

@@ -177,7 +177,7 @@ def _lengthened(rows: Tensor | TensorDict, length: int) -> Tensor | TensorDict:
 
     if isinstance(rows, Tensor):
         return lengthened(rows)
-    return rows.apply(lengthened, batch_size=[length])
+    return rows.apply(lengthened, batch_size=[length, *rows.batch_size[1:]])
 
 
 def kinds_of(value: Any) -> dict[str, type]:

@@ -127,7 +127,7 @@ class Worker:
         return result
 
 
-class Call:
+class SerialCall:
     """A pending step of a worker in this process; it is taken when ``get`` wants its result."""
 
     def __init__(self, worker: Worker, params: Any):
@@ -173,7 +173,7 @@ def _spawn(pipeline, params, seeds, arrivals):
 serial = Backend(
     spawn=_spawn,
     put=lambda params: params,
-    call=Call,
+    call=SerialCall,
     ask=lambda worker, fn, seconds=None: worker.ask(fn),
     preempt=_preempt,
     wait=lambda calls, num: calls[:num],

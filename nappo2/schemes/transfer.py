@@ -13,7 +13,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.params import Params, _unravel, ravel
+from nappo2.params import Params, ravel, unravel_of
 from nappo2.trees import walk
 
 with warnings.catch_warnings():  # torch says once that arrays are read-only, as all that arrive are
@@ -62,7 +62,7 @@ def _unpacked(leaf: Any) -> Any:
         leaves = {name: _unpacked(x) for name, x in leaf.leaves.items()}
         return TensorDict(leaves, batch_size=leaf.batch_size)
     if isinstance(leaf, Vector):
-        return TensorDict(_unravel(leaf.paths, leaf.shapes)(torch.from_numpy(leaf.array)))
+        return TensorDict(unravel_of(leaf.paths, leaf.shapes)(torch.from_numpy(leaf.array)))
     return leaf
 
 

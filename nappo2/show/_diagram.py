@@ -26,9 +26,12 @@ CHARACTER = 7.3  # of 12 px monospace, in px
 LETTER = 5.8  # of 10.5 px sans, in px, at most
 COLOURS = {
     "collect": BLUE,
+    "members": BLUE,
+    "collect_members": BLUE,
     "gradients": ORANGE,
     "all_reduce": ORANGE,
     "learn": GREEN,
+    "learn_members": GREEN,
     "update": GREEN,
     "workers": GREY,
 }

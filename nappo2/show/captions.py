@@ -48,6 +48,8 @@ def words(stage: Stage) -> str:
         case "collect":
             env = stage.arguments["env"]
             return f"{numbers['num_steps']} steps of {env.num_envs}"
+        case "members" | "collect_members":
+            return f"of {numbers['num_members']} members"
         case "minibatches" | "sequences" | "all_minibatches" | "all_sequences":
             return f"{numbers['num_epochs']} x {numbers['num_minibatches']} batches"
         case "all_reduce":

@@ -68,7 +68,7 @@ def test_one_signal_ends_all_seeds_in_order(tmp_path):
     command += ["--seeds", "2", "--total-steps", "100000000", "--log-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         folders = [tmp_path / "seed-0", tmp_path / "seed-1"]
-        until(lambda: all(last_row(folder) for folder in folders))
+        until(lambda: all(last_row(folder) for folder in folders), 120)
         children = subprocess.check_output(["pgrep", "-P", str(run.pid)], text=True).split()
         run.send_signal(signal.SIGINT)
         printed, _ = run.communicate(timeout=120)

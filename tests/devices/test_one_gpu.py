@@ -5,7 +5,6 @@ the GPU; environments, rollouts, replays and files on the CPU.
 """
 
 import json
-from dataclasses import replace
 from functools import partial
 from unittest import mock
 
@@ -156,8 +155,9 @@ SPECIAL = {
     "torch's optimisers": lambda: small(optimizer=optim.from_torch(torch.optim.NAdam)),
     "every second gradient": lambda: small(optimizer=optim.every(2, optim.rmsprop())),
     "members": lambda: members("numbers, discrete"),
-    "members with statistics": lambda: population(
-        ppo(cartpole(), replace(CONFIGS["ppo"], anneal_updates=0)), 2
+    "members with statistics": lambda: population(ppo(cartpole(), CONFIGS["ppo"]), 2),
+    "members with replay": lambda: population(
+        recipe_in("sac", "numbers, continuous", "uniform"), 2
     ),
     "members in gymnasium": lambda: members("gymnasium"),
     "evolution": lambda: members("numbers, discrete")._replace(

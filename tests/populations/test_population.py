@@ -7,10 +7,10 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PPO, Learner, envs, fold_in, population, ppo, ravel, scheme
+from nappo2 import PPO, SAC, Learner, envs, fold_in, population, ppo, ravel, sac, scheme
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.populations._population import member
-from tests.makers.stepping import steps_of
+from tests.makers.stepping import step, steps_of
 
 CONFIG = PPO(num_steps=16, num_epochs=2, num_minibatches=2, hidden=(8,))
 
@@ -118,3 +118,23 @@ def test_a_generation_replaces_weights_optimiser_and_hyper_parameters():
     assert torch.equal(mu[0], mu[1])
     state, params, report = pipe.step(params, state)  # and it goes on
     assert params["version"] == 12
+
+
+def test_members_with_replay_evolve_from_the_first_update_on():
+    """Whoever is worse becomes the other, target and temperature included, and keeps its transitions."""
+    config = SAC(num_steps=4, batch_size=8, start_steps=32, capacity=64, hidden=(8,))
+    many = population(sac(envs.pendulum(2, time_limit=4), config), 2)
+    pipe = scheme("3cs", many) | evolve(1, truncation(0.5), perturb("learning_rate"))
+    learner = Learner(pipe, many.init(0), target_steps=10**6, progress=False)
+    step(learner, 3)
+    assert learner.params["version"] == 0 and learner.state["evolve"].steps == 0
+    step(learner, 1)
+    assert learner.params["version"] == 8 and learner.sums["exploited"] == 1
+    first, second = (member(learner.params, i) for i in range(2))
+    for name in ("weights", "target"):
+        assert torch.equal(ravel(first[name])[0], ravel(second[name])[0])
+    assert first["hyper", "learning_rate"] != second["hyper", "learning_rate"]
+    ring = learner.state["replay"].ring[: learner.state["replay"].count]
+    assert not torch.equal(ring["observation"][:, 0], ring["observation"][:, 1])
+    step(learner, 2)
+    assert learner.params["version"] == 24

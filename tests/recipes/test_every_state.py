@@ -85,6 +85,20 @@ SPECIAL = {
         recipe_in("impala", "numbers, discrete", "uniform"), 2, gamma=[0.9, 0.99]
     ),
     "members in gymnasium": lambda: population(recipe_in("impala", "gymnasium", "uniform"), 2),
+    "members with schedules": lambda: population(
+        recipe_in("ppo", "numbers, discrete", "uniform"), 2, learning_rate=[1e-3, 2e-3]
+    ),
+    "members with replay": lambda: population(
+        recipe_in("sac", "numbers, continuous", "uniform"), 2, gamma=[0.9, 0.99]
+    ),
+    "members with delays": lambda: population(
+        recipe_in("td3", "gymnasium, continuous", "uniform"), 2
+    ),
+    "members with images": lambda: population(recipe_in("dqn", "images", "uniform"), 2),
+    "members with sequences": lambda: population(
+        recipe_in("r2d2", "numbers, discrete", "uniform"), 2
+    ),
+    "members with memory": lambda: population(recipe_in("recurrent_ppo", "in part", "uniform"), 2),
 }
 
 
@@ -93,9 +107,10 @@ def test_what_stands_between_the_stages_goes_on_too(name, tmp_path):
     check(SPECIAL[name], "3cs", tmp_path, exact=True)
 
 
-def test_a_population_that_evolves_goes_on(tmp_path):
+@pytest.mark.parametrize("recipe", ["impala", "double_dqn"])
+def test_a_population_that_evolves_goes_on(recipe, tmp_path):
     def evolving():
-        members = population(recipe_in("impala", "numbers, discrete", "uniform"), 4)
+        members = population(recipe_in(recipe, "numbers, discrete", "uniform"), 4)
         after = evolve(2, truncation(0.25), perturb("learning_rate"))
         return members._replace(after=after)
 

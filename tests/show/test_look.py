@@ -16,6 +16,7 @@ from nappo2 import (
     first,
     load_run,
     look,
+    population,
     ppo,
     recipes,
     sac,
@@ -98,6 +99,13 @@ def test_what_is_not_finite_stands_out():
     broken = TensorDict({"a": {"b": torch.tensor([1.0, float("nan"), float("inf")])}})
     assert "not finite: a.b" in repr(look(broken))
     assert "<b>  b  [3]    float32  12 B  2 of 3 are not finite</b>" in look(broken)._repr_html_()
+
+
+def test_a_population_is_drawn_with_the_number_of_its_members():
+    many = population(sac(envs.pendulum(1)), 8)
+    drawn = words(look(many).html)
+    assert "members of 8 members replay capacity 1e+06" in drawn and "learn_members" in drawn
+    assert repr(scheme("3cs", many)).endswith("learn_members (1 updates per transition)")
 
 
 def test_a_step_of_a_prefix_shows_what_came_out():

@@ -14,7 +14,7 @@ from nappo2.saving.calls import remembering
 from nappo2.schemes.backend import Backend, Lost, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
-from nappo2.schemes.remote.calls import Handle, Ref, answer, answers, get, wait_until
+from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, answers, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
 from nappo2.schemes.transfer import pack_params
 
@@ -127,7 +127,7 @@ def on_ray(
     def call(worker, params_ref):
         worker.calls += 1
         begin = monotonic() + START_SECONDS * (worker.calls == 1)
-        return Ref(
+        return RemoteCall(
             worker.actor.step.remote(params_ref, current_stop().each_rollout),
             worker.actor,
             worker.calls,

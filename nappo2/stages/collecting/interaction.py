@@ -11,7 +11,7 @@ from nappo2 import trees
 from nappo2.envs import Env
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
-from nappo2.policies import Decision, Policy, sampler_of
+from nappo2.policies import Decision, Policy, from_noise_of
 from nappo2.seeds import generator
 from nappo2.stages.collecting.non_finite import finite
 
@@ -59,7 +59,7 @@ def interact(
     """
     rng = generators(seed)
     env_state, observation, memory = state[:3]
-    act, sources = acting(env, policy, num_steps, rng)
+    act, sources = acting(env, policy, num_steps, params, rng)
     remembers = not is_memoryless(memory)
     rows, seconds, stop = [], 0.0, current_stop()
     with torch.inference_mode(), without_garbage_collection():
@@ -109,27 +109,29 @@ def generators(seed: int | tuple[int, ...]) -> Any:
     return tuple(map(generator, seed)) if isinstance(seed, tuple) else generator(seed)
 
 
-def acting(env: Env, policy: Policy, num_steps: int, rng: Any) -> tuple[Callable, list]:
+def acting(
+    env: Env, policy: Policy, num_steps: int, params: Mapping, rng: Any
+) -> tuple[Callable, list]:
     """The function that acts, and the source of randomness of each step: noise, or the generator.
 
-    Noise is drawn for all steps before the first, where the policy samples from noise.
+    Noise is drawn for all steps before the first, where the policy is a function of noise.
 
     Args:
         env: environments in which to act.
         policy: how to act.
         num_steps: of each environment.
+        params: of the policy.
         rng: a generator, or one for each member of a population.
 
     Returns:
         ``(params, observation, memory, source) -> (action, memory)``, and ``num_steps`` sources.
     """
-    sampler = sampler_of(policy)
-    if sampler is None or sampler.sample_from_noise is None:
+    fixed = from_noise_of(policy)
+    if fixed is None:
         return policy.act, [rng] * num_steps
     size = env.action_spec.size
-    return sampler.sample_from_noise, [
-        sampler.draw_noise(env.num_envs, size, rng) for _ in range(num_steps)
-    ]
+    noise = [fixed.draw(params, env.num_envs, size, rng) for _ in range(num_steps)]
+    return fixed.decide, noise
 
 
 def out_of_inference(x: Any) -> Any:

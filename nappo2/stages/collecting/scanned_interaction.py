@@ -30,7 +30,7 @@ KEYS = ("observation", "action", "action_log_prob", *TRANSITION)  # of a step of
 def can_be_scanned(env: Env, policy: Policy) -> bool:
     """Tests whether environment and policy are functions of tensors, as a compiled rollout needs."""
     sampler = sampler_of(policy)
-    return bool(physics_of(env) and sampler and sampler.sample_from_noise)
+    return bool(physics_of(env) and sampler and sampler.dist.sample_from_noise)
 
 
 def scan_interact(
@@ -60,7 +60,8 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
     num_envs = env.num_envs // len(keys)
-    noise = torch.stack(acting(env, policy, num_steps, generators(seed))[1])
+    noise = torch.stack(acting(env, policy, num_steps, params, generators(seed))[1])
+    noise = noise.flatten(1, 2) if many else noise
     episodes = (first_states(physics, num_envs, num_steps, s) for s in seeds)
     seeds_after, starts = zip(*episodes, strict=True)
     constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})

@@ -1,6 +1,7 @@
 """All batches of a rollout as one item, from which ``learn`` takes a gradient step each.
 
 A batch is a plain dictionary of tensors here, as making a TensorDict costs more than a small gradient.
+Of n members of a population a batch has a leading dimension n.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,11 +27,11 @@ class Passes(NamedTuple):
     """Shuffled passes over one batch, in minibatches.
 
     Attributes:
-        data: the batch, tensors [N, ...] or [T, B, ...].
-        orders: of the entries in each pass, [num_epochs, N] int64.
+        data: the batch, tensors [N, ...] or [T, B, ...]; of members [n, N, ...] or [n, T, B, ...].
+        orders: of the entries in each pass, [num_epochs, N] int64; of members [n, num_epochs, N].
         sizes: of a pass's minibatches.
-        dim: dimension along which the data are cut.
-        num_samples: transitions that are learnt from, in all passes.
+        dim: dimension along which the data are cut, of one member.
+        num_samples: transitions that are learnt from, in all passes, of all members.
         age: versions between the params that learn and those that collected, [] float32.
     """
 
@@ -44,14 +45,14 @@ class Passes(NamedTuple):
     @property
     def num(self) -> int:
         """The number of batches."""
-        return len(self.orders) * len(self.sizes)
+        return self.orders.shape[-2] * len(self.sizes)
 
     def lag(self, num_updates: int) -> Tensor:
         """The mean age of the data over updates, each of which adds one version, [] float32."""
         return self.age + (max(num_updates, 1) - 1) / 2
 
     def one_by_one(self) -> Iterable[dict]:
-        """The batches, in order."""
+        """The batches of one run, in order."""
         for order in self.orders:
             yield from trees.split(trees.index(self.data, order, self.dim), self.sizes, self.dim)
 
@@ -60,8 +61,12 @@ class Passes(NamedTuple):
         return len(set(self.sizes)) == 1
 
     def stacked(self) -> tuple[Mapping, Tensor, View]:
-        """The data, the indices [K, n] int64 of each batch, and the view that joins them to batches."""
-        return self.data, self.orders.reshape(-1, self.sizes[0]), VIEWS[self.dim]
+        """The data, the indices [K, N] int64 of each batch, and the view that joins them to batches.
+
+        The indices of members are [K, n, N], and the view is of one member.
+        """
+        indices = self.orders.unflatten(-1, (-1, self.sizes[0])).flatten(-3, -2)
+        return self.data, indices.movedim(-2, 0), VIEWS[self.dim]
 
     def whole(self) -> Mapping:
         """The data of all batches."""
@@ -72,7 +77,7 @@ class Sampled(NamedTuple):
     """Batches that were sampled one by one from a replay.
 
     Attributes:
-        batches: dictionaries of tensors [N, ...].
+        batches: dictionaries of tensors [N, ...]; of members [n, N, ...].
         num_samples: transitions in all of them.
         ages: of each batch, versions between the params that learn and those that collected, [] float32.
     """
@@ -100,11 +105,11 @@ class Sampled(NamedTuple):
         return True
 
     def stacked(self) -> tuple[Mapping, Any, View]:
-        """No data, the batches stacked to tensors [K, N, ...], and the view that returns each of them."""
+        """No data, the batches stacked to tensors [K, ...], and the view that returns each of them."""
         return {}, self.whole(), _unchanged
 
     def whole(self) -> Mapping:
-        """The data of all batches, tensors [K, N, ...]."""
+        """The data of all batches, tensors [K, ...]."""
         return trees.stack(self.batches)
 
 

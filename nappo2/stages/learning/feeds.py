@@ -1,7 +1,8 @@
 """On-policy feeds: shuffled passes over a rollout, one minibatch per step or all of them as one item.
 
 ``minibatches`` cuts the transitions of a rollout, ``sequences`` its environments, for agents with a
-memory. ``all_minibatches`` and ``all_sequences`` draw the same orders from the same seeds, for ``learn``.
+memory. ``all_minibatches`` and ``all_sequences`` draw the same orders from the same seeds, for ``learn``,
+and of members of a population, whose rollouts are [n, T, B], each member's from its own seed.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from nappo2.networks import Agent
 from nappo2.params import beside_params, device_of
 from nappo2.pipeline import Pipeline, Transform, described, positive, stage
 from nappo2.reports import Report, counting, held_back
-from nappo2.seeds import fold_in, generator, split
+from nappo2.seeds import Seeds, draw_each, fold_in_each, num_members, split, split_each
 from nappo2.stages.learning.batches import Passes
 
 
@@ -26,7 +27,7 @@ class MinibatchState(NamedTuple):
 
     waiting: tuple[tuple[TensorDict, Tensor], ...]  # a batch, and the indices of a minibatch
     report: Report  # of the rollout, handed on with its last minibatch
-    seed: int
+    seed: Seeds
 
 
 class Slicing(NamedTuple):
@@ -34,7 +35,7 @@ class Slicing(NamedTuple):
 
     Attributes:
         name: of the stages' state.
-        batch_of: ``rollout -> batch``, of which minibatches are parts.
+        batch_of: ``rollout -> batch``, of which minibatches are parts; also of members, [n, ...].
         sizes: ``(rollout, num_minibatches) -> sizes`` of a pass's minibatches.
         dim: dimension of the batch along which it is cut.
     """
@@ -122,7 +123,7 @@ def _at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfo
     def transform(source):
         def step(params, state):
             inner, rollout, report = source.step(params, state)
-            seed, key = split(state[slicing.name].seed)
+            seed, key = split_each(state[slicing.name].seed)
             batch, orders, sizes = _shuffled(slicing, rollout, num_epochs, num_minibatches, key)
             num, versions = num_epochs * num_samples(batch), age(params, batch)
             batches = Passes(loss_inputs(batch), orders, sizes, slicing.dim, num, versions)
@@ -138,30 +139,39 @@ def _first_state(source: Pipeline, slicing: Slicing) -> Callable:
     """The ``init`` of a stage right of ``source``, before any rollout."""
 
     def init(params, seed):
-        feed_state = MinibatchState((), Report(), fold_in(seed, slicing.name))
+        feed_state = MinibatchState((), Report(), fold_in_each(seed, slicing.name))
         return source.init(params, seed) | {slicing.name: feed_state}
 
     return init
 
 
 def _shuffled(
-    slicing: Slicing, rollout: TensorDict, num_epochs: int, num_minibatches: int, seed: int
+    slicing: Slicing, rollout: TensorDict, num_epochs: int, num_minibatches: int, seed: Seeds
 ) -> tuple[TensorDict, Tensor, list[int]]:
     """The batch of a rollout, the order of its entries in each pass [num_epochs, N], and minibatch sizes.
 
     Orders are drawn on the CPU, so that they are the same on all devices, and begin again where a
-    batch has fewer entries than minibatches.
+    batch has fewer entries than minibatches. Of n members they are [n, num_epochs, N].
     """
-    batch, sizes = slicing.batch_of(rollout), slicing.sizes(rollout, num_minibatches)
-    size, rng = batch.shape[slicing.dim], generator(seed)
-    orders = torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
-    orders = orders.repeat(1, -(-sum(sizes) // size))[:, : sum(sizes)]
+    batch, of_members = slicing.batch_of(rollout), num_members(seed) is not None
+    one = TensorDict(batch_size=rollout.shape[1:]) if of_members else rollout
+    sizes, size = slicing.sizes(one, num_minibatches), batch.shape[slicing.dim + of_members]
+
+    def draw(rng: torch.Generator) -> Tensor:
+        return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+
+    orders = draw_each(draw, seed)
+    orders = torch.cat([orders] * -(-sum(sizes) // size), -1)[..., : sum(sizes)]
     return batch, orders.to(device_of(batch)), sizes
 
 
 def transitions_of(rollout: TensorDict) -> TensorDict:
-    """The transitions of a rollout [T, B] as [N], without ``next`` and those that are masked."""
-    return valid_transitions(rollout.exclude("next"))
+    """The transitions of a rollout [T, B] as [N], without ``next`` and those that are masked.
+
+    Of members, [n, T, B], they are [n, N], and none is masked.
+    """
+    flat = rollout.exclude("next")
+    return valid_transitions(flat) if flat.ndim == 2 else flat.flatten(1)
 
 
 def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:

@@ -1,7 +1,7 @@
 """The loop of gradient steps as a pure function, for compiled code and for many members at once.
 
 ``functional_loop`` does what ``eager_loop`` does, with gradients of ``torch.func`` and a step that writes
-to nothing: ``scan_loop`` runs it as one compiled scan, and a population lifts it with vmap.
+to nothing: ``scan_loop`` runs it as one compiled scan, and a population runs it under vmap.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,24 +23,25 @@ from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, target_sou
 
 
 class Lift(NamedTuple):
-    """How the step of one run becomes that of many members at once.
+    """How weights become vectors, of one run or of many members at once.
 
     Attributes:
         ravel: ``tree -> (vector [P], unravel)``; of many members ``(vectors [n, P], unravel of one)``.
         unravel: ``(unravel, vector) -> tree``.
-        step: ``step -> step``.
     """
 
     ravel: Callable[[Mapping], tuple[Tensor, Callable]]
     unravel: Callable[[Callable, Tensor], Mapping]
-    step: Callable[[Callable], Callable]
 
 
-ALONE = Lift(ravel, lambda unravel, vector: unravel(vector), lambda step: step)
-"""The lift of one run: the step is unchanged."""
+ALONE = Lift(ravel, lambda unravel, vector: unravel(vector))
+"""The lift of one run."""
 
 Run = Callable[[Callable, Mapping, Any, Mapping, Any], tuple[Any, dict[str, Tensor]]]
-"""``(step, constants, carry, data, xs) -> (carry, means [K, ...])``: a step for each x of xs [K, ...]."""
+"""``(step, constants, carry, data, xs) -> (carry, means [K, ...])``: a step for each x of xs [K, ...].
+
+The step is that of one run; of many members, constants, carry and data are [n, ...], xs [K, n, ...].
+"""
 
 
 def scan_loop(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
@@ -64,8 +65,8 @@ def functional_loop(
     """``eager_loop`` of pure steps.
 
     Args:
-        run: takes the steps, as ``in_one_scan`` or ``step_by_step`` do.
-        lift: ``ALONE``, or the lift to many members.
+        run: takes the steps, as ``in_one_scan`` or ``step_by_step`` do, or of many members.
+        lift: ``ALONE``, or that of many members.
         rule: what a step does.
         params: before the first step; of many members with a leading dimension n.
         state: of the optimizer.
@@ -81,11 +82,12 @@ def functional_loop(
         target, unravel_target = lift.ravel(params["target"])
     if delayed(rule):
         versions = params["version"] + torch.arange(1, batches.num + 1, device=vector.device)
-        xs = {"x": xs, "due": versions % rule.target.delay == 0}
+        due = versions % rule.target.delay == 0
+        xs = {"x": xs, "due": due.view(-1, *[1] * (vector.ndim - 1)).expand(-1, *vector.shape[:-1])}
     carry = (vector, target, state)
     if rule.stop_early is not None:
         carry = (carry, torch.zeros(vector.shape[:-1], dtype=torch.bool, device=vector.device))
-    step = functional_step(rule, unravel, unravel_target, view, lift)
+    step = functional_step(rule, unravel, unravel_target, view)
     constants = params.exclude("weights", "target", "version").to_dict()
     carry, means = run(step, constants, carry, data, mark_dynamic_length(xs))
     num_updates, counted = batches.num, 1.0
@@ -115,7 +117,7 @@ def mean_of(x: Tensor, counted: Tensor | float) -> Tensor:
 
 @lru_cache(64)
 def functional_step(
-    rule: Rule, unravel: Callable, unravel_target: Callable, view: View, lift: Lift = ALONE
+    rule: Rule, unravel: Callable, unravel_target: Callable, view: View
 ) -> Callable:
     """One gradient step as a pure function.
 
@@ -126,7 +128,6 @@ def functional_step(
         unravel: ``vector -> weights``.
         unravel_target: ``vector -> target``.
         view: ``(data, x) -> batch``.
-        lift: to many members.
 
     Returns:
         ``(constants, (vector, target, state), data, x) -> ((vector, target, state), means)``.
@@ -146,7 +147,7 @@ def functional_step(
         means = {name: mean.clone() for name, mean in means.items()}
         return (vector, target, state), {**means, "grad_norm": grad.norm()}
 
-    return lift.step(step if rule.stop_early is None else stoppable(step, rule.stop_early))
+    return step if rule.stop_early is None else stoppable(step, rule.stop_early)
 
 
 def stoppable(step: Callable, stop_early: EarlyStop) -> Callable:

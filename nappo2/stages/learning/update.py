@@ -1,6 +1,6 @@
 """Gradients to params: optimizer, target networks, schedules of hyper-parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -110,16 +110,27 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
     """
     positive(every=every)
 
+    def step_function(schedule: Schedule) -> Schedule:
+        return lambda version: schedule(version // every * every).float()
+
+    values = {name: step_function(schedule) for name, schedule in schedules.items()}
+
     def fn(_, params):
-        version = params["version"] // every * every
-        return replaced(params, hyper=with_values(params, version))
+        check_names(params, schedules)
+        hyper = {name: value(params["version"]) for name, value in values.items()}
+        return replaced(params, hyper=params["hyper"].copy().update(hyper))
 
-    def with_values(params: Params, version):
-        unknown = [name for name in schedules if name not in params["hyper"].keys()]
-        if unknown:
-            known = suggestion(unknown[0], sorted(params["hyper"].keys()))
-            raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
-        values = {name: schedule(version).float() for name, schedule in schedules.items()}
-        return params["hyper"].copy().update(values)
+    return described(stateless(fn), schedules=values)
 
-    return stateless(fn)
+
+def check_names(params: Params, names: Iterable[str]) -> None:
+    """Refuses names that are no hyper-parameters of params.
+
+    Raises:
+        ValueError: names the first of them, and those there are.
+    """
+    hyper = params["hyper"].keys()
+    unknown = [name for name in names if name not in hyper]
+    if unknown:
+        known = suggestion(unknown[0], sorted(hyper))
+        raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")

@@ -31,9 +31,9 @@ class Frames(NamedTuple):
 
 
 def has_images(flat: TensorDict) -> bool:
-    """Tests whether the observations of transitions [N] are images [N, C, H, W] uint8."""
+    """Tests whether the observations of transitions [N], or [N, n], are images [..., C, H, W] uint8."""
     x = flat.get("observation", None)
-    return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 4
+    return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == flat.ndim + 3
 
 
 def images(flat: TensorDict) -> Tensor:
@@ -43,17 +43,18 @@ def images(flat: TensorDict) -> Tensor:
 
 
 def numbers_in_place(flat: TensorDict, numbers: Tensor) -> TensorDict:
-    """Transitions [N] with ``numbers`` [N, 2, k] int64 under ``frames``, in place of their images."""
+    """Transitions [...] with ``numbers`` [..., 2, k] int64 under ``frames``, in place of their images."""
     rest = flat.exclude("observation", ("next", "observation"))
     return rest.update({"frames": numbers})
 
 
 def with_images(batch: TensorDict, frames: Frames) -> TensorDict:
-    """Replaces the numbers of a batch by its images, in place."""
+    """Replaces the numbers of a batch, [N] or [n, N], by its images, in place."""
     numbers = batch.pop("frames")
     rows = frames.pool.index_select(0, numbers.flatten() % len(frames.pool))
-    shape = rows.shape[1:] if rows.ndim == 4 else (numbers.shape[2], *rows.shape[1:])
-    observation, next_observation = rows.view(len(batch), 2, *shape).unbind(1)
+    shape = rows.shape[1:] if rows.ndim == 4 else (numbers.shape[-1], *rows.shape[1:])
+    both = rows.view(*batch.shape, 2, *shape)
+    observation, next_observation = both.unbind(batch.ndim)
     batch["observation"] = observation
     batch["next", "observation"] = next_observation
     return batch

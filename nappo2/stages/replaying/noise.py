@@ -5,10 +5,11 @@ from collections.abc import Callable
 import torch
 from tensordict import TensorDict
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.params import device_of
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
-from nappo2.seeds import fold_in, generator, split
+from nappo2.seeds import Seeds, fold_in_each, generator, split_each
 
 
 @stage
@@ -24,20 +25,37 @@ def noise(
 
     def transform(source):
         def init(params, seed):
-            return source.init(params, seed) | {name: fold_in(seed, name)}
+            return source.init(params, seed) | {name: fold_in_each(seed, name)}
 
         def step(params, state):
             inner, batch, report = source.step(params, state)
             if is_empty(batch):
                 return inner | {name: state[name]}, batch, report
-            seed, key = split(state[name])
+            seed, key = split_each(state[name])
             device = device_of(batch)
-            keys = {k: x.to(device) for k, x in draw_noise(batch, generator(key)).items()}
+            keys = {k: x.to(device) for k, x in drawn(draw_noise, batch, key).items()}
             return inner | {name: seed}, batch.copy().update(keys), report
 
         return Pipeline(init, step)
 
     return transform
+
+
+def drawn(draw_noise: Callable, batch: TensorDict, seed: Seeds) -> dict[str, torch.Tensor]:
+    """Draws the keys of a batch.
+
+    Args:
+        draw_noise: as for ``noise``.
+        batch: [N], or [n, N] of members.
+        seed: of one run, or of each of n members.
+
+    Returns:
+        Tensors [N, ...]; of members [n, N, ...], of which each draws those of its own batch.
+    """
+    if not isinstance(seed, tuple):
+        return draw_noise(batch, generator(seed))
+    pairs = zip(batch.unbind(0), seed, strict=True)
+    return trees.stack([draw_noise(part, generator(key)) for part, key in pairs])
 
 
 @checked

@@ -1,4 +1,8 @@
-"""Replay for off-policy learning: rollouts are stored in a ring, and batches are sampled from it."""
+"""Replay for off-policy learning: rollouts are stored in a ring, and batches are sampled from it.
+
+Members of a population have rollouts [n, T, B] and n seeds. They collect and owe as much each, so that
+counts are those of one member; of a batch, [n, N], each samples its own rows.
+"""
 
 import math
 
@@ -10,7 +14,7 @@ from nappo2.machine.stop import current_stop
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
 from nappo2.reports import Report, counting, held_back, join
-from nappo2.seeds import fold_in, generator, split
+from nappo2.seeds import draw_each, fold_in_each, num_members, split_each
 from nappo2.stages.replaying.ring import ReplayState, empty, extended, read, resized
 
 LONGEST = 100_000  # env steps without a transition to store
@@ -43,7 +47,7 @@ def replay(
 
     def transform(source):
         def init(params, seed):
-            return source.init(params, seed) | {"replay": empty(fold_in(seed, "replay"))}
+            return source.init(params, seed) | {"replay": empty(fold_in_each(seed, "replay"))}
 
         def step(params, state):
             state, replay_state = filled(
@@ -52,9 +56,9 @@ def replay(
             if replay_state.owed < 1:
                 replay_state, report = waiting(replay_state)
                 return state | {"replay": replay_state}, TensorDict(batch_size=[0]), report
-            seed, key = split(replay_state.seed)
+            seed, key = split_each(replay_state.seed)
             size = min(replay_state.count, capacity)
-            index = torch.randint(size, (batch_size,), generator=generator(key))
+            index = draw_each(lambda rng: torch.randint(size, (batch_size,), generator=rng), key)
             replay_state, report = spent(replay_state._replace(seed=seed))
             return state | {"replay": replay_state}, read(replay_state, index), report
 
@@ -107,9 +111,10 @@ def filled(
     replay_state = resized(replay_state, capacity)
     while replay_state.owed < 1:
         state, rollout, report = source.step(params, state)
-        flat = stored(rollout)
-        report = counting(report, len(flat))
-        new_steps = int(report.sums["env_steps"])
+        n = num_members(replay_state.seed)
+        flat = stored(rollout) if n is None else stored_rows(rollout)
+        report = counting(report, flat.numel())
+        new_steps = int(report.sums["env_steps"]) // (n or 1)  # of one member
         env_steps = replay_state.env_steps + new_steps  # hindsight makes no more of these
         replay_state = extended(replay_state, flat, capacity)
         check_stored(replay_state, env_steps)
@@ -160,3 +165,9 @@ def waiting(replay_state: ReplayState) -> tuple[ReplayState, Report]:
 def stored(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B] that are not masked, [N]."""
     return rollout if is_empty(rollout) else valid_transitions(rollout)
+
+
+def stored_rows(rollouts: TensorDict) -> TensorDict:
+    """The transitions of members' rollouts [n, T, B], or sequences [n, N], as rows of the ring, [N, n]."""
+    flat = rollouts.flatten(1) if rollouts.ndim > 2 else rollouts
+    return flat.transpose(0, 1)

@@ -1,6 +1,7 @@
 """The ring of a replay: transitions stored in place, the oldest overwritten, and its other state.
 
-Images are stored once, in ``frames``, and the ring has their numbers.
+Images are stored once, in ``frames``, and the ring has their numbers. Members of a population, who
+collect as much each, have one ring: a row of it has a transition of each, [n].
 """
 
 import math
@@ -10,9 +11,10 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import take
+from nappo2.batch import take, take_each
 from nappo2.machine.memory import available_memory
 from nappo2.reports import Report
+from nappo2.seeds import Seeds
 from nappo2.stages.replaying.frames import (
     Frames,
     has_images,
@@ -29,20 +31,22 @@ from nappo2.trees import walk
 class ReplayState(NamedTuple):
     """The ring, and the batches that are due from it."""
 
-    ring: TensorDict | None  # [capacity], written in place; None before the first rollout
+    ring: (
+        TensorDict | None
+    )  # [capacity], or [capacity, n] of members, written in place; None at first
     frames: Frames | None  # to which the ring refers, where observations are images
     count: int  # transitions stored so far
     env_steps: int  # collected for them
     owed: float  # batches left before the source's next step
     report: Report  # of rollouts whose last batch is yet to come
-    seed: int
+    seed: Seeds
 
     def used_rows(self) -> dict[str, int]:
         """The number of rows of the ring that are worth saving, by field."""
         return {} if self.ring is None else {"ring": min(self.count, len(self.ring))}
 
 
-def empty(seed: int) -> ReplayState:
+def empty(seed: Seeds) -> ReplayState:
     """The state before any rollout."""
     return ReplayState(None, None, 0, 0, 0.0, Report(), seed)
 
@@ -52,7 +56,7 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
 
     Args:
         replay_state: whose ring is written to, or made if there is none.
-        flat: transitions [N].
+        flat: transitions [N], or [N, n] of members.
         capacity: of the ring.
 
     Returns:
@@ -64,14 +68,16 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
     if ring is None:
         ring, frames = allocated(flat, capacity)
     if frames is not None:
-        flat, frames = numbered(flat, frames, ring["frames"][:count])
+        in_use = ring["frames"][:count].flatten(0, flat.ndim - 1)
+        numbers, frames = numbered(flat.reshape(-1), frames, in_use)
+        flat = numbers.reshape(flat.shape)
     write(ring, count, flat)
     return ReplayState(ring, frames, count + len(flat), *rest)
 
 
 def read(replay_state: ReplayState, index: Tensor) -> TensorDict:
-    """The transitions [N] at the rows ``index`` [N] int64 of the ring."""
-    batch = take(replay_state.ring, index)
+    """The transitions [N] at the rows ``index`` [N] int64 of the ring; of members both are [n, N]."""
+    batch = (take if index.ndim == 1 else take_each)(replay_state.ring, index)
     return batch if replay_state.frames is None else with_images(batch, replay_state.frames)
 
 
@@ -91,33 +97,40 @@ def latest_rows(replay_state: ReplayState, num: int) -> Tensor:
 
 
 def room_for(row: TensorDict, capacity: int) -> TensorDict:
-    """An empty ring [capacity] of transitions like ``row`` [1]."""
-    return row.apply(
-        lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=[capacity]
-    )
+    """An empty ring [capacity] of transitions like ``row`` [1]; of members [capacity, n] like [1, n]."""
+    size = [capacity, *row.batch_size[1:]]
+    return row.apply(lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=size)
 
 
 def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
     """An empty ring [capacity] for transitions like ``flat`` [N], and a pool for the frames of images.
+
+    Of members it is [capacity, n], of transitions [N, n].
 
     Raises:
         ValueError: if it takes more memory than is available; names both.
     """
     row, shape = flat[:1], (0,)
     if has_images(flat):
-        shape = pool_shape(flat, capacity)
-        row = numbers_in_place(row, torch.zeros(images(row).shape[:3], dtype=torch.int64))
+        shape = pool_shape(flat.reshape(-1), capacity * row.numel())
+        numbers = torch.zeros(images(row.reshape(-1)).shape[:3], dtype=torch.int64)
+        row = numbers_in_place(row, numbers.view(*row.shape, *numbers.shape[1:]))
     needed, available = capacity * bytes_each(row) + math.prod(shape), available_memory()
     if needed > available:
         raise ValueError(
-            f"a replay of {capacity:,} transitions takes {needed / 1e9:.1f} GB, and "
+            f"a replay of {capacity:,} transitions{of_members(row)} takes {needed / 1e9:.1f} GB, and "
             f"{available / 1e9:.1f} GB are available; {int(capacity * available / needed):,} would fit"
         )
     return room_for(row, capacity), no_frames(shape) if has_images(flat) else None
 
 
+def of_members(row: TensorDict) -> str:
+    """Words for a row [1, n] of members; none for one of a run, [1]."""
+    return f" of each of {row.shape[1]} members" if row.ndim > 1 else ""
+
+
 def bytes_each(flat: TensorDict) -> int:
-    """The size of one of the transitions [N], in bytes."""
+    """The size of one of the rows [N] or [N, n], in bytes."""
     return sum(x[0].numel() * x.element_size() for _, x in walk(flat))
 
 
@@ -125,9 +138,9 @@ def write(ring: TensorDict, count: int, flat: TensorDict) -> None:
     """Writes transitions into a ring in place, the oldest rows first.
 
     Args:
-        ring: [capacity].
-        count: transitions that were written before.
-        flat: transitions [N]; of more than ``capacity`` only the last are written.
+        ring: [capacity], or [capacity, n] of members.
+        count: rows that were written before.
+        flat: transitions [N], or [N, n]; of more than ``capacity`` only the last are written.
     """
     capacity = len(ring)
     skipped, flat = max(0, len(flat) - capacity), flat[-capacity:]
