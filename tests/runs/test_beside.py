@@ -11,6 +11,7 @@ import pytest
 
 from nappo2 import Evaluation, Learner, beside, envs, evaluate, load_params, scheme, videos
 from nappo2.runs.beside import Job
+from nappo2.runs.curve import evaluated
 from tests.makers.comparing import timeless
 from tests.makers.processes import until
 from tests.makers.recipes import CARTPOLE_PPO
@@ -147,6 +148,12 @@ def test_a_run_does_not_wait_longer_than_it_says_at_its_end():
         run.run()
     run.close()
     until(lambda: not children())
+
+
+def test_a_curve_shows_an_evaluation_where_its_params_were_taken():
+    rows = [{"env_steps": 32, "evaluation_return": 1.0}, {"env_steps": 48}]
+    rows += [{"env_steps": 96, "evaluation_env_steps": 64, "evaluation_return": 2.0}]
+    assert evaluated(rows) == [(32, 1.0), (64, 2.0)]
 
 
 def test_an_interrupt_does_not_wait_for_an_evaluation():
