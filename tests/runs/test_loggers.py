@@ -62,6 +62,7 @@ def service(request, tmp_path, monkeypatch):
         for module in ("utils", "sqlite_storage"):
             monkeypatch.setattr(f"trackio.{module}.TRACKIO_DIR", tmp_path / "trackio")
     if request.param == "mlflow":
+        monkeypatch.chdir(tmp_path)  # where pictures go
         return request.param, loggers.mlflow(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     return request.param, request.param
 
