@@ -56,6 +56,7 @@ from nappo2.show import (
     load_run,
     look,
     plot,
+    report,
     shown_in_notebooks,
     video,
 )
@@ -91,6 +92,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
 )
+from nappo2.trained import TrainedAgent, env_again, load
 
 __version__ = version("nappo2")
 
@@ -117,6 +119,7 @@ __all__ = [
     "Report",
     "Stage",
     "Target",
+    "TrainedAgent",
     "Transform",
     "a2c",
     "actor_critic",
@@ -137,6 +140,7 @@ __all__ = [
     "distributions",
     "double_dqn",
     "dqn",
+    "env_again",
     "envs",
     "evaluate",
     "first",
@@ -155,6 +159,7 @@ __all__ = [
     "learn",
     "learn_of",
     "live",
+    "load",
     "load_params",
     "load_run",
     "look",
@@ -186,6 +191,7 @@ __all__ = [
     "recurrent_ppo",
     "repeat",
     "replay",
+    "report",
     "sac",
     "sac_gsde",
     "save_params",

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from nappo2.checks import suggestion
 
-COMMANDS = ("train", "play", "plot", "eval", "presets")
+COMMANDS = ("train", "resume", "play", "eval", "plot", "compare", "report", "presets")
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
 
@@ -17,11 +17,15 @@ usage:
   nappo2 train                     PPO on HalfCheetahBulletEnv-v0, 300,000 steps: the main job
   nappo2 train ppo --env CartPole-v1 --seed 1 --log-dir runs/pole
   nappo2 train impala --env CartPole-v1 --scheme dadacs --collectors 2 --learners 2 --backend ray
+  nappo2 train ppo --env CartPole-v1 --seeds 5    five seeds at once: a curve with its interval
   nappo2 train ppo --help          all options, with their defaults
 
-  nappo2 play RUN                  films an episode; --window shows it
-  nappo2 plot RUN RUN ...          draws learning curves; of several seeds the mean, with a band
+  nappo2 resume RUN                goes on, with the run's own options
+  nappo2 play RUN                  films an episode; --window shows it, --best plays the best params
   nappo2 eval RUN --episodes 20    plays full episodes with the most probable actions
+  nappo2 plot RUN RUN ...          draws learning curves; of several seeds with a 95 % interval
+  nappo2 compare RUN RUN ...       interquartile means with 95 % intervals, as a table and a picture
+  nappo2 report RUN RUN ...        one page: what, how, versions, seeds, curve, film; HTML or Markdown
   nappo2 presets                   which there are, and for what
   nappo2 --version
 
@@ -59,4 +63,7 @@ def _run(argv: list[str]) -> int | None:
         raise ValueError(
             f"no command is called {argv[0]!r}; there is {suggestion(argv[0], COMMANDS)}"
         )
-    return import_module(f"nappo2.cli.{argv[0]}").run(argv[1:])
+    command, words = argv[0], argv[1:]
+    if command == "resume":  # other words for train --resume RUN
+        command, words = "train", ["--resume", *words]
+    return import_module(f"nappo2.cli.{command}").run(words)

@@ -17,6 +17,8 @@ class Eval:
         episodes: number of full episodes.
         seed: of the episodes.
         num_envs: number of environments that are played at once.
+        best: whether to take the params of the best evaluation instead of the last ones.
+        member: which agent of a population.
     """
 
     run: tyro.conf.Positional[Path]
@@ -24,23 +26,26 @@ class Eval:
     episodes: int = 20
     seed: int = 0
     num_envs: int = 4
+    best: bool = False
+    member: int | None = None
 
 
 def run(argv: list[str]) -> int:
     """Evaluates an agent and prints one JSON object."""
-    from nappo2.cli.saved import env_id, load_agent_run, make_agent
+    from nappo2 import load, load_run
+    from nappo2.cli.saved import agent_file, env_of
+    from nappo2.runs.card import env_id
     from nappo2.runs.evaluate import evaluate
 
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
-    saved_run = load_agent_run(options.run)
-    name = env_id(saved_run.description, options.env, options.run)
-    env, recipe = make_agent(saved_run, name, options.num_envs)
-    result = evaluate(env, recipe.greedy, saved_run.params, options.episodes, options.seed)
+    agent = load(agent_file(options.run, options.best), member=options.member)
+    env = env_of(load_run(options.run), options.env, options.num_envs)
+    result = evaluate(env, agent.recipe.greedy, agent.params, options.episodes, options.seed)
     numbers = {
         "mean_return": result.returns.mean().item(),
         "std_return": result.returns.std(correction=0).item(),
         "mean_length": result.lengths.mean().item(),
     }
-    labels = {"run": str(options.run), "env": name, "episodes": options.episodes}
+    labels = {"run": str(options.run), "env": env_id(env), "episodes": options.episodes}
     print(json.dumps(labels | {name: round(x, 3) for name, x in numbers.items()}))
     return 0

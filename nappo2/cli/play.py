@@ -19,6 +19,8 @@ class Play:
         steps: at most.
         seed: of the episode.
         fps: frames per second.
+        best: whether to take the params of the best evaluation instead of the last ones.
+        member: which agent of a population.
     """
 
     run: tyro.conf.Positional[Path]
@@ -28,6 +30,8 @@ class Play:
     steps: int = 1_000
     seed: int = 0
     fps: int = 30
+    best: bool = False
+    member: int | None = None
 
 
 def run(argv: list[str]) -> int:
@@ -36,31 +40,34 @@ def run(argv: list[str]) -> int:
     Raises:
         ValueError: if the environment has no pictures, or no window.
     """
-    from nappo2.cli.saved import env_id, load_agent_run, make_agent
+    from nappo2 import load, load_run
+    from nappo2.cli.saved import agent_file, env_of
     from nappo2.envs import TORCH
     from nappo2.runs.evaluate import evaluate
     from nappo2.show import video
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play")
-    saved_run = load_agent_run(options.run)
-    name = env_id(saved_run.description, options.env, options.run)
-    is_torch = name in TORCH  # which draw without a render mode, and have no window
+    agent = load(agent_file(options.run, options.best), member=options.member)
+    saved_run, policy = load_run(options.run), agent.recipe.greedy
+    name = options.env or saved_run.description.get("env", "")
+    env = env_of(saved_run, options.env, 1)
+    is_torch = env.render is not None and name in TORCH  # draws without a mode, and has no window
 
     def make_rendered(render_mode):
         try:
-            return make_agent(saved_run, name, 1, render_mode=render_mode)
+            return env_of(saved_run, options.env, 1, render_mode=render_mode)
         except ValueError as error:
             raise ValueError(f"{name} cannot be shown: {error}; nappo2 eval plays it") from error
 
     if options.window:
         if is_torch:
             raise ValueError(f"{name} has no window; without --window it is filmed")
-        env, recipe = make_rendered("human")
-        score = evaluate(env, recipe.greedy, saved_run.params, 1, options.seed).returns.item()
+        env = make_rendered("human")
+        score = evaluate(env, policy, agent.params, 1, options.seed).returns.item()
         print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
         return 0
-    env, recipe = make_agent(saved_run, name, 1) if is_torch else make_rendered("rgb_array")
-    film = video(env, recipe.greedy, saved_run.params, options.steps, options.seed, options.fps)
+    env = env if is_torch else make_rendered("rgb_array")
+    film = video(env, policy, agent.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     labels = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
     print(json.dumps(labels | {"frames": film.num_frames, "ended": film.ended}))

@@ -9,10 +9,10 @@ import tyro
 
 @dataclass(frozen=True)
 class Plot:
-    """Draws the learning curves of runs; of several seeds the mean and a standard deviation.
+    """Draws the learning curves of runs; of several seeds the interquartile mean, with its 95 % interval.
 
     Attributes:
-        runs: the directories of the runs.
+        runs: the folders of runs, or of the seeds of one.
         x: a column of their metrics, such as env_steps or seconds.
         y: another column.
         output: the file of the picture.
@@ -30,15 +30,15 @@ def run(argv: list[str]) -> int:
     Raises:
         ValueError: if no runs are named, or there is none in a directory.
     """
-    from nappo2.show import load_run, plot
+    from nappo2.show import plot
 
     options = tyro.cli(Plot, args=argv, prog="nappo2 plot")
     if not options.runs:
         raise ValueError("plot draws runs; name at least one directory that a run left")
     try:
-        runs = [load_run(path) for path in options.runs]
+        picture = plot(options.runs, options.x, options.y)
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
-    plot(runs, options.x, options.y).save(options.output)
+    picture.save(options.output)
     print(json.dumps({"runs": [str(path) for path in options.runs], "output": str(options.output)}))
     return 0

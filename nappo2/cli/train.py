@@ -4,13 +4,17 @@ import json
 import math
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import installs
 from nappo2.cli.train_options import (
+    DEFAULT_ENV,
+    IN_TORCH,
     Train,
     check_used,
     description_of,
@@ -18,6 +22,8 @@ from nappo2.cli.train_options import (
     parse,
     with_env,
 )
+
+EMPTY: Mapping[str, Any] = {}
 
 
 def run(argv: list[str]) -> int:
@@ -29,7 +35,12 @@ def run(argv: list[str]) -> int:
     algorithm = recipe or description.get("algorithm", "ppo")
     options = parse(algorithm, argv, description)
     check_used(argv, options)
-    learner = learner_of(algorithm, options)
+    if options.env == DEFAULT_ENV == IN_TORCH and option_in(argv, "--env") is None:
+        note = f"PyBullet is not installed ({installs('pybullet')}), so this trains in {IN_TORCH}"
+        print(f"nappo2: {note}", file=sys.stderr)
+    if options.seeds > 1 and not description and not is_population(algorithm, options):
+        return _run_side_by_side(algorithm, [algorithm, *argv], options)
+    learner = learner_of(algorithm, options, description)
     if learner.done():
         steps = f"{learner.env_steps:,} env steps"
         print(f"nappo2: the run has its {steps}; a larger --total-steps goes on", file=sys.stderr)
@@ -38,75 +49,174 @@ def run(argv: list[str]) -> int:
             pass
     finally:
         learner.close()
-    print(json.dumps(result(algorithm, options, learner)), flush=True)
+    seeds = curve_of_seeds(learner.log_dir) if options.seeds > 1 else {}
+    print(json.dumps(result(algorithm, options, learner) | seeds), flush=True)
     return 128 + learner.interrupted if learner.interrupted else 0
 
 
-def learner_of(algorithm: str, options: Train):
-    """Makes the Learner of a command line, in a new folder unless ``log_dir`` is an option."""
+def _run_side_by_side(algorithm: str, argv: list[str], options: Train) -> int:
+    """Trains seeds in processes, draws their curve, and prints one JSON object; returns the exit code."""
+    from nappo2.cli.seeds import side_by_side
+    from nappo2.saving.log_dir import made, unused
+
+    log_dir = options.log_dir or unused(Path("runs") / _name(algorithm, options))
+    runs = side_by_side(argv, options, made(log_dir))
+    labels = {"algorithm": algorithm, "env": options.env, "scheme": options.scheme}
+    numbers = curve_of_seeds(log_dir) | {"log_dir": str(log_dir)}
+    interrupted = runs.pop("interrupted")
+    print(json.dumps(labels | numbers | runs | {"interrupted": bool(interrupted)}), flush=True)
+    return 128 + interrupted if interrupted else 0
+
+
+def curve_of_seeds(log_dir: Path) -> dict[str, Any]:
+    """Draws the curve of several seeds in a folder, and returns their last returns as one interval.
+
+    ``episode_return`` is the interquartile mean, with the ends of its 95 % interval; the picture is
+    curve.png. Nothing is drawn before an episode has ended.
+    """
+    from nappo2.show import compare, plot
+    from nappo2.show.runs import group_runs
+
+    runs = [run for group in group_runs(log_dir).values() for run in group]
+    runs = [run for run in runs if any("episode_return" in row for row in run.metrics)]
+    if not runs:
+        return {"episode_return": None}
+    plot(log_dir).save(log_dir / "curve.png")
+    found = compare({"all": runs})
+    ends = {"iqm": found.iqm[0], "low": found.low[0], "high": found.high[0]}
+    return {"episode_return": {name: round(x, 3) for name, x in ends.items()}}
+
+
+def is_population(algorithm: str, options: Train) -> bool:
+    """Tests whether seeds are trained as one population: in torch, on this CPU, in one process."""
+    from nappo2 import envs, population, recipes
+
+    if options.env not in envs.TORCH or options.scheme != "3cs" or options.device != "cpu":
+        return False
+    try:
+        recipe = recipes.RECIPES[algorithm](
+            envs.make(options.env, options.num_envs), options.config
+        )
+        population(recipe, options.seeds)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def learner_of(algorithm: str, options: Train, card: Mapping[str, Any] = EMPTY):
+    """Makes the Learner of a command line, in a new folder unless ``log_dir`` is an option.
+
+    Args:
+        algorithm: the name of the recipe.
+        options: of the command line.
+        card: of the run that is resumed; empty for a new run.
+
+    Returns:
+        The Learner.
+    """
     from nappo2.saving.log_dir import unused
 
     if options.log_dir is not None:
-        return _learner_in(options.log_dir, algorithm, options)
+        return _learner_in(options.log_dir, algorithm, options, card)
     log_dir = unused(Path("runs") / _name(algorithm, options))
     try:
-        return _learner_in(log_dir, algorithm, options)
+        return _learner_in(log_dir, algorithm, options, card)
     except BaseException:
         with suppress(OSError):  # it is not empty
             log_dir.rmdir()
         raise
 
 
-def _learner_in(log_dir: Path, algorithm: str, options: Train):
+def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str, Any]):
     from nappo2 import envs, recipes
     from nappo2.pipeline import positive
     from nappo2.runs.learner import Learner
-    from nappo2.saving.log_dir import write_whole
     from nappo2.seeds import fold_in
 
-    positive(total_steps=options.total_steps, num_envs=options.num_envs)
+    positive(total_steps=options.total_steps, num_envs=options.num_envs, seeds=options.seeds)
     for name in ("evaluate_every", "checkpoint_every"):
         if getattr(options, name) < 0:
             raise ValueError(f"{name} is at least 0, not {getattr(options, name)}")
     check_device(options.device)
-    folder = log_dir / "monitor" if options.monitor else None
-    env = envs.make(options.env, options.num_envs, monitor=folder)
+    env = envs_of(options, card)
+    env = envs.monitored(env, log_dir / "monitor") if options.monitor else env
     recipe = recipes.RECIPES[algorithm](env, options.config)
+    recipe = population_of(recipe, card, options.seeds)
     pipeline = pipeline_of(options, recipe)
     learner = Learner(
         pipeline,
         recipe.init(fold_in(options.seed, "params")).to(options.device),
         options.seed,
-        options.total_steps,
+        options.total_steps * options.seeds,
         log_dir,
-        evaluate=_evaluation(options, recipe),
+        evaluate=_evaluation(options, recipe, card),
         evaluate_every=options.evaluate_every or options.total_steps,
         checkpoint_every=options.checkpoint_every or None,
         tensorboard=options.tensorboard,
         progress=True,
         threads=options.threads,
+        settings=vars(options) | {"config": asdict(options.config), "log_dir": log_dir},
     )
     if options.resume:
         learner.resume(options.resume)
     learner.begin()
-    description = {"algorithm": algorithm} | asdict(options) | {"log_dir": str(log_dir)}
-    description["resume"] = options.resume and str(options.resume)
-    write_whole(learner.log_dir / "run.json", json.dumps(description, indent=2) + "\n")
     return learner
 
 
-def _evaluation(options: Train, recipe):
-    """The function of params that evaluates in environments of its own; None without evaluations."""
+def envs_of(options: Train, card: Mapping[str, Any]):
+    """The environments of a command line; of a run that is resumed, made again with its arguments."""
     from nappo2 import envs
-    from nappo2.runs.evaluate import evaluate
+    from nappo2.trained import env_again
+
+    if card.get("environment"):
+        return env_again(card, options.num_envs)
+    return envs.make(options.env, options.num_envs)
+
+
+def population_of(recipe, card: Mapping[str, Any], seeds: int):
+    """The population of several seeds, that of a run that is resumed, or the recipe alone.
+
+    Args:
+        recipe: of each member.
+        card: of the run that is resumed; empty for a new one.
+        seeds: how many there are.
+
+    Returns:
+        A population or the recipe.
+
+    Raises:
+        ValueError: if the run's recipe was given pieces that only its author has.
+    """
+    from nappo2 import population
+
+    own = [
+        *card.get("recipe", {}).get("arguments", {}),
+        *card.get("recipe", {}).get("replaced", ()),
+    ]
+    if own:
+        raise ValueError(
+            f"the run's {card['algorithm']} was given {', '.join(own)} of its own, which no file says; "
+            "Learner.resume goes on with it where its recipe is"
+        )
+    members = card.get("population")
+    if members:
+        return population(recipe, members["num_members"], **members["hyper"])
+    return population(recipe, seeds) if seeds > 1 else recipe
+
+
+def _evaluation(options: Train, recipe, card: Mapping[str, Any]):
+    """The function of params that evaluates in environments of its own; None without evaluations.
+
+    Of a population, all members play, and their returns are put together.
+    """
+    from nappo2.runs.evaluate import evaluate, evaluate_members
     from nappo2.seeds import fold_in
 
     if not options.evaluate_every:
         return None
-    env, seed = envs.make(options.env, options.num_envs), fold_in(options.seed, "evaluation")
-    return partial(
-        evaluate, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed
-    )
+    env, seed = envs_of(options, card), fold_in(options.seed, "evaluation")
+    play = evaluate if options.seeds == 1 else evaluate_members
+    return partial(play, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed)
 
 
 def check_device(name: str) -> None:
@@ -157,7 +267,8 @@ def gpu_share(options: Train) -> float:
 
 def _name(algorithm: str, options: Train) -> str:
     env = options.env.replace("/", "-")
-    return f"{algorithm}-{env}-{options.scheme}-{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    seeds = f"{options.seed}" if options.seeds == 1 else f"seeds-{options.seeds}"
+    return f"{algorithm}-{env}-{options.scheme}-{seeds}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def result(algorithm: str, options: Train, learner) -> dict[str, Any]:

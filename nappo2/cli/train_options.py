@@ -6,7 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from nappo2.checks import is_installed
+
 Config = TypeVar("Config")
+
+BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
+DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
+"""Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,9 @@ class Train(Generic[Config]):
         preempt: in 3ds and 2dacs, the share of a rollout with which the others stop then.
         deadline: seconds after which a step on ray is given up and its worker replaced.
         device: of the learner, such as cuda; collectors stay on the CPU.
-        seed: of all random numbers.
+        seed: of all random numbers; of several seeds, the first.
+        seeds: how many are trained at once, into one folder: as a population where environments are
+            in torch, else in processes side by side.
         log_dir: the folder of the run; by default one under runs/.
         preset: its values are the defaults of all others; by default the one for the env.
         evaluate_every: env steps between deterministic evaluations; 0 for none.
@@ -41,7 +49,7 @@ class Train(Generic[Config]):
     """
 
     config: Config
-    env: str = "HalfCheetahBulletEnv-v0"
+    env: str = DEFAULT_ENV
     total_steps: int = 300_000
     num_envs: int = 8
     scheme: str = "3cs"
@@ -54,6 +62,7 @@ class Train(Generic[Config]):
     deadline: float = 300.0
     device: str = "cpu"
     seed: int = 0
+    seeds: int = 1
     log_dir: Path | None = None
     preset: str | None = None
     evaluate_every: int = 0
@@ -113,23 +122,27 @@ def description_of(path: Path, env: str | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such run, or only its file names a module to import.
     """
-    from nappo2.cli.saved import env_id
-    from nappo2.show.runs import read_description
+    from nappo2.show.runs import read_description, seeds_in
+    from nappo2.trained.environments import check_id
 
     log_dir = path if path.is_dir() else path.parent.parent
+    if seeds := seeds_in(log_dir):
+        raise ValueError(f"{path} has the runs of {len(seeds)} seeds; name one, such as {seeds[0]}")
     if not (log_dir / "run.json").exists():
         raise ValueError(f"there is no run to resume at {path}: it has no run.json")
     description = read_description(log_dir / "run.json")
-    env = env_id(description, env, log_dir)
+    if env is None:
+        check_id(description)
     missing = [name for name in ("algorithm", "env", "config") if name not in description]
     if missing:
         raise ValueError(f"{log_dir}/run.json does not say the {', '.join(missing)} of its run")
-    return description | {"env": env, "log_dir": str(log_dir)}
+    given = {} if env is None else {"env": env, "environment": None}
+    return description | given | {"log_dir": str(log_dir)}
 
 
 def _with_description(default: Train, description: Mapping, keep_preset: bool) -> Train:
     """Options with the values of a run.json; with ``keep_preset``, those of the preset stay."""
-    from nappo2.cli.saved import settings
+    from nappo2.trained.configs import settings
 
     names = {field.name for field in fields(Train)} - {"config", "resume"}
     names -= {"total_steps", "num_envs", "preset"} if keep_preset else set()

@@ -11,11 +11,13 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_acrobot
+from nappo2.saving.calls import remembering
 
 GRAVITY, DT = 9.8, 0.2  # two links of mass, length and moment of inertia 1, heavy in their middles
 MAX_SPEEDS = 4 * math.pi, 9 * math.pi
 
 
+@remembering
 @checked
 def acrobot(num_envs: int, time_limit: int = 500) -> Env:
     """Acrobot-v1 (Sutton, 1996), which moves exactly as Gymnasium's does.

@@ -6,8 +6,10 @@ from gymnasium.spaces import Box, Dict, Discrete
 from nappo2.checks import checked, explained
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
+from nappo2.saving.calls import remembering
 
 
+@remembering
 @checked
 def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     """Bits to be flipped until they equal a goal (Andrychowicz et al., https://arxiv.org/abs/1707.01495).

@@ -10,12 +10,14 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_cartpole
+from nappo2.saving.calls import remembering
 
 GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, FORCE, DT = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 MASS, MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
 MAX_POSITION, MAX_ANGLE = 2.4, 12 * 2 * math.pi / 360
 
 
+@remembering
 @checked
 def cartpole(num_envs: int, time_limit: int = 500) -> Env:
     """CartPole-v1 (Barto, Sutton & Anderson, 1983), which moves exactly as Gymnasium's does.

@@ -8,8 +8,10 @@ from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_board
 from nappo2.pipeline import positive
+from nappo2.saving.calls import remembering
 
 
+@remembering
 @checked
 def catch(num_envs: int, rows: int = 10, columns: int = 5, pixels: int = 1) -> Env:
     """Catch, as in bsuite (Osband et al., https://arxiv.org/abs/1908.03568), as images.

@@ -7,14 +7,16 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformObservation
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.saving.calls import remembering
 
 STEPS = np.array([25, 51, 127], np.uint8)  # of 11 objects, 6 colours and 3 states, within a byte
 PREFIXES = "MiniGrid-", "BabyAI-"
 
 
+@remembering
 @checked
 def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """MiniGrid and BabyAI: the 7 x 7 cells ahead as images [B, 3, 7, 7] of objects, colours and states.
@@ -30,7 +32,7 @@ def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         import minigrid  # noqa: F401, which registers its environments
     except ImportError as error:
         raise ValueError(
-            f"{env_id} is of minigrid, which is not installed: pip install 'nappo2[minigrid]'"
+            f"{env_id} is of minigrid, which is not installed: {installs('minigrid')}"
         ) from error
     return from_gym(env_id, num_envs, wrappers=(image_only, *kwargs.pop("wrappers", ())), **kwargs)
 

@@ -8,11 +8,13 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_mountain_car
+from nappo2.saving.calls import remembering
 
 GRAVITY, FORCE = 0.0025, 0.001
 LEFT, RIGHT, GOAL, MAX_SPEED = -1.2, 0.6, 0.5, 0.07
 
 
+@remembering
 @checked
 def mountain_car(num_envs: int, time_limit: int = 200) -> Env:
     """MountainCar-v0 (Moore, 1990), which moves exactly as Gymnasium's does.

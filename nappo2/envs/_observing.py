@@ -9,8 +9,10 @@ from nappo2.checks import checked
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs.env import Env, physics_of
 from nappo2.envs.observations import is_box
+from nappo2.saving.calls import remembering
 
 
+@remembering
 @checked
 def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
     """Keeps only some entries of the observations [B, n] of an environment.
@@ -62,6 +64,7 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
     )
 
 
+@remembering
 @checked
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:
     """CartPole-v1 without its velocities: position and angle, [B, 2]; it takes memory to solve."""

@@ -10,10 +10,12 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env
 from nappo2.envs.physics import physics_env
 from nappo2.envs.rendering import draw_pendulum
+from nappo2.saving.calls import remembering
 
 GRAVITY, MASS, LENGTH, DT, MAX_SPEED, MAX_TORQUE = 10.0, 1.0, 1.0, 0.05, 8.0, 2.0
 
 
+@remembering
 @checked
 def pendulum(num_envs: int, time_limit: int = 200) -> Env:
     """Pendulum-v1, which moves exactly as Gymnasium's does.

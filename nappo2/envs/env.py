@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from nappo2.checks import checked, explained
 from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.envs.observations import ObservationSpec, observation_spec
+from nappo2.saving.calls import Call
 
 
 class EpisodeCount(NamedTuple):
@@ -88,6 +89,7 @@ class Env(NamedTuple):
             None if a state holds more than these.
         load: ``(state, saved) -> state``: moves a state to the saved one.
         physics: the functions of an environment in torch; its state is then a PhysicsState.
+        made: the call that made it; None if no function of nappo2 did.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -102,6 +104,7 @@ class Env(NamedTuple):
     save: Callable[[Any], Any] | None = None
     load: Callable[[Any, Any], Any] | None = None
     physics: Physics | None = None
+    made: Call | None = None
 
     @property
     def observation_spec(self) -> ObservationSpec:

@@ -24,6 +24,7 @@ from nappo2.envs.gym import from_gym
 from nappo2.envs.monitor import monitored
 from nappo2.envs.wrappers import FrameSkip, frame_stacked
 from nappo2.pipeline import positive
+from nappo2.saving.calls import remembering
 
 TORCH = {
     "torch/CartPole-v1": cartpole,
@@ -36,6 +37,7 @@ TORCH = {
 """Environments that are written in torch: id to ``num_envs -> Env``."""
 
 
+@remembering
 @checked
 def make(
     env_id: str | Callable[..., gymnasium.Env],

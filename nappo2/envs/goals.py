@@ -11,15 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs._pybullet import silent
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.saving.calls import remembering
 
 PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}
 """Packages that register environments when they are imported, and the extras that install them."""
 
 
+@remembering
 @checked
 def goal_env(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
     """Makes a goal environment, such as ``PandaReach-v3`` or ``FetchReach-v4``, as ``from_gym`` does.
@@ -69,7 +71,7 @@ def import_packages(env_id: str) -> list[str]:
             with silent(1, 2):
                 importlib.import_module(package)
         except ImportError as error:
-            missing.append(f"{package} (pip install 'nappo2[{extra}]': {error})")
+            missing.append(f"{package} ({installs(extra)}: {error})")
     return [] if is_known(env_id) else missing
 
 

@@ -17,6 +17,7 @@ from nappo2.envs.settings import common_settings, differences, settings_of
 from nappo2.envs.wrappers import channels_first
 from nappo2.machine.closing import close_each
 from nappo2.pipeline import positive
+from nappo2.saving.calls import remembering
 from nappo2.seeds import split
 
 NUMBERS = (int, float, np.floating, np.integer, np.bool_)
@@ -28,6 +29,7 @@ class GymState(NamedTuple):
     settings: str  # with which they were made
 
 
+@remembering
 @checked
 def from_gym(
     env: str | Callable[..., gymnasium.Env],

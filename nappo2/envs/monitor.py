@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs.env import Env, counted
+from nappo2.saving.calls import remembering
 
 
 class MonitorState(NamedTuple):
@@ -23,6 +24,7 @@ class MonitorState(NamedTuple):
     folder: str  # of the files
 
 
+@remembering
 @checked
 def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -> Env:
     """Writes a line per episode of an environment to monitor files in ``folder``.

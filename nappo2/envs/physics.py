@@ -10,6 +10,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs.env import Env, Physics, Transition
 from nappo2.pipeline import positive
+from nappo2.saving.calls import remembering
 from nappo2.seeds import generator, split
 
 
@@ -21,6 +22,7 @@ class PhysicsState(NamedTuple):
     seed: Any  # an int, or one for each of many
 
 
+@remembering
 @checked
 def physics_env(
     name: str,

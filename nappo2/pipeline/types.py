@@ -15,6 +15,7 @@ from tensordict import TensorDict
 from nappo2.checks import checked, explained, takes
 from nappo2.params import Params
 from nappo2.reports import Report
+from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState
 
 
@@ -96,18 +97,20 @@ class Pipeline(NamedTuple):
         step: ``(params, state) -> (state, item, report)``. A step consumes its
             state and may reuse its storage, so go on with the new one only.
         stages: from left to right.
+        made: the call that made it, or the pipeline it goes on from: of ``scheme``, for example.
     """
 
     init: Callable[..., dict[str, Any]]
     step: Callable[[Params, dict], tuple[dict, TensorDict, Report]]
     stages: tuple[Stage, ...] = ()
+    made: Call | None = None
 
     def __or__(self, transform: "Transform") -> "Pipeline":
         check_transform(transform)
-        pipeline = transform(self)
+        pipeline = transform(self._replace(made=None))  # which workers need not be sent
         if not is_pipeline(pipeline):
             raise ValueError(_no_transform(transform))
-        return pipeline
+        return pipeline._replace(made=pipeline.made or self.made)
 
     def __ror__(self, other: Any):
         raise ValueError(f"a pipeline begins a line, so that nothing stands before {self!r}")

@@ -20,6 +20,7 @@ from nappo2.populations.annealing import scheduled_members, schedules_of
 from nappo2.populations.collecting import collect_members, is_pure
 from nappo2.populations.lifting import learn_members, with_member_seeds
 from nappo2.reports import Report, join
+from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
 from nappo2.seeds import fold_in
 from nappo2.stages.collecting.non_finite import fail, mask
@@ -96,7 +97,8 @@ class Population(NamedTuple):
             jit=recipe.jit,
         )
         batches = with_member_seeds(recipe.all_batches, n)
-        return self.collect | batches | learn | self.annealing | self.after
+        line = self.collect | batches | learn | self.annealing | self.after
+        return line._replace(made=Call("population", {"recipe": self}, None))
 
     @property
     def annealing(self) -> Transform:
@@ -160,10 +162,18 @@ def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     )
 
 
-def member(params: Params, i: int) -> Params:
-    """The params of member i, without the leading dimension."""
+@checked
+def member(params: Params, index: int) -> Params:
+    """The params of one member of a population, without the leading dimension.
+
+    Raises:
+        ValueError: if these are no params of a population, or it has fewer members.
+    """
+    sizes = {len(x) if x.ndim else 0 for x in params["hyper"].values()}
+    if not sizes or index >= min(sizes):
+        raise ValueError(f"a population of {min(sizes, default=0)} has no member of index {index}")
     branches = {
-        name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"
+        name: params[name].apply(lambda x: x[index]) for name in params.keys() if name != "version"
     }
     return TensorDict(branches | {"version": params["version"]})
 

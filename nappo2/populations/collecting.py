@@ -23,7 +23,7 @@ from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
-from nappo2.stages.collecting.simulators import collectors
+from nappo2.stages.collecting.simulators import live_environments
 
 
 @stage
@@ -90,7 +90,7 @@ def collect_members(
         item = prepared(prepare, params, TensorDict(rollout, batch_size=size))
         return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
-    return described(Pipeline(init, step), env=env, live=collectors(together))
+    return described(Pipeline(init, step), env=env, live=live_environments(together))
 
 
 def is_pure(prepare: Transform, params: Params) -> bool:

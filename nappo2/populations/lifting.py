@@ -20,7 +20,7 @@ from nappo2.params import Params, Plain, unravel_of
 from nappo2.pipeline import Transform, stage
 from nappo2.seeds import fold_in
 from nappo2.stages.learning.batches import Batches
-from nappo2.stages.learning.learn import learning
+from nappo2.stages.learning.learn import fused_stage
 from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target
 from nappo2.stages.learning.scan_loop import Lift, functional_loop, in_one_scan, step_by_step
 from nappo2.trees import walk
@@ -133,7 +133,7 @@ def learn_members(
     def first_state(params: Params) -> Any:
         return trees.stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])
 
-    return learning(take, first_state, _absorb)
+    return fused_stage(take, first_state, _absorb)
 
 
 def _absorb(

@@ -16,6 +16,7 @@ from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.values import greatest_value
 from nappo2.stages import Recipe, replay
 
 COMPATIBLE = OFF_POLICY._replace(
@@ -140,6 +141,7 @@ def _q_learning(
         init=init,
         policy=warmup_uniform(epsilon_greedy(online, epsilon), actions.uniform),
         greedy=greedy_q(online),
+        value=greatest_value(online),
         loss=loss(values),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,

@@ -134,6 +134,9 @@ def r2d2(
     def first_values(params, x):
         return online(params, step(params, torch.zeros(2, size), x))
 
+    def value(params, observation, memory):
+        return online(params, step(params, memory, observation)).amax(-1)
+
     size = q.cell.memory_size
     check_fit("r2d2", env, init(0), {"network q": (first_values, (actions.size,))})
     epsilon = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
@@ -147,6 +150,7 @@ def r2d2(
             with_memory(epsilon_greedy(online, epsilon), step, size), actions.uniform
         ),
         greedy=with_memory(greedy_q(online), step, size),
+        value=value,
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,

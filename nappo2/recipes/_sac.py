@@ -15,6 +15,7 @@ from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.values import critic_value, expected_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
 COMPATIBLE = OFF_POLICY._replace(
@@ -168,6 +169,7 @@ def sac(
         c.discrete_entropy_share * math.log(size) if discrete else -c.target_entropy_share * size
     )
     loss = losses.discrete_sac if discrete else losses.sac
+    most_probable = greedy(agent.actor, dist)
     return off_policy(
         env,
         c,
@@ -175,7 +177,8 @@ def sac(
         compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
-        greedy=greedy(agent.actor, dist),
+        greedy=most_probable,
+        value=expected_value(agent) if discrete else critic_value(agent, most_probable),
         loss=loss(agent, target_entropy=target_entropy),
         optimizer=optim.adam(),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),

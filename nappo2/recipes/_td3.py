@@ -12,6 +12,7 @@ from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.values import critic_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
 SQUASHED = {"actions": "its actor's gradient passes through the action, squashed into bounds"}
@@ -109,6 +110,7 @@ def td3(
     check_agent("td3", COMPATIBLE, agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
+    greedy = deterministic(agent.actor)
     check_fit("td3", env, init(0), heads)
     return off_policy(
         env,
@@ -117,7 +119,8 @@ def td3(
         compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(with_noise(agent.actor, c.exploration_std), env.action_spec.uniform),
-        greedy=deterministic(agent.actor),
+        greedy=greedy,
+        value=critic_value(agent, greedy),
         loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
         optimizer=optim.partition(
             agent.init(0),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Protocol
 
-import torch
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -17,6 +16,8 @@ from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy, sampler_of, stochastic_with_log_prob
 from nappo2.recipes.fit import check_fit
 from nappo2.recipes.presets import Preset, preset_matching
+from nappo2.recipes.values import agent_value, one_step
+from nappo2.saving.calls import remembering
 from nappo2.stages import Compatibility, Recipe, to_device
 from nappo2.stages.learning.feeds import feed_of
 from nappo2.stages.recipe import fitting
@@ -42,20 +43,20 @@ def recipe(
 ) -> Callable[[Callable[..., Recipe]], RecipeMaker]:
     """Decorates a function that makes a recipe: checks arguments, and makes environments of an id.
 
-    An id stands for as many environments as the preset for it has.
+    An id stands for as many environments as the preset for it has; the configuration stays the default.
     """
 
     def environments(env):
         return make(env, preset_matching(presets, env).num_envs) if isinstance(env, str) else env
 
     def decorate(make_recipe):
-        checked_recipe = checked(make_recipe)
+        remembered = remembering(checked(make_recipe))
 
         @wraps(make_recipe)
         def decorated(*args, **kwargs):
             if "env" in kwargs:
-                return checked_recipe(*args, **kwargs | {"env": environments(kwargs["env"])})
-            return checked_recipe(*map(environments, args[:1]), *args[1:], **kwargs)
+                return remembered(*args, **kwargs | {"env": environments(kwargs["env"])})
+            return remembered(*map(environments, args[:1]), *args[1:], **kwargs)
 
         decorated.is_maker, decorated.compatible, decorated.presets = True, compatible, presets
         return decorated
@@ -78,6 +79,9 @@ def on_policy(
 ) -> Recipe:
     """An on-policy recipe; the agent says how to act, and whether minibatches are of sequences.
 
+    It also sets ``all_batches``, so that one process learns by the fused ``learn``, and puts
+    ``to_device`` before ``prepare``.
+
     Args:
         env: where the collectors act.
         agent: an actor and a critic.
@@ -96,14 +100,15 @@ def on_policy(
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
             environment.
     """
-    feed = feed_of(agent)
+    feed, greedy = feed_of(agent), agent.greedy(dist)
     feed.sizes(TensorDict(batch_size=(pieces["num_steps"], env.num_envs)), num_minibatches)
     check_outputs(name, env, agent, dist)
     whole = Recipe(
         name=name,
         env=env,
         policy=policy or acting_policy(env, agent, dist),
-        greedy=agent.greedy(dist),
+        greedy=greedy,
+        value=agent_value(agent, greedy),
         batches=feed.batches(num_epochs, num_minibatches),
         all_batches=feed.all_batches(num_epochs, num_minibatches),
         prepare=compose(to_device(), prepare),
@@ -125,12 +130,10 @@ def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution) -> None
         ValueError: if outputs for two observations have other shapes, or the agent raises.
     """
     policy, num_outputs = agent.policy(dist), dist.num_outputs(env.action_spec.size)
-    step = {"is_init": torch.ones(2, dtype=torch.bool)}
-    step |= zip(("memory",), policy.recorded(policy.init(2, 0)), strict=False)
 
-    def first(params: Params, observation: Tensor) -> list[Tensor]:
+    def first(params: Params, observation: Any) -> list[Tensor]:
         """Outputs and values of a rollout of one step of two environments."""
-        batch = {key: x.unsqueeze(0) for key, x in {**step, "observation": observation}.items()}
+        batch = one_step(policy, observation, policy.init(2, 0), is_init=True)
         return [x.squeeze(0) for x in agent.outputs_and_values(params, batch)]
 
     heads = {

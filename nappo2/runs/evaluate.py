@@ -13,6 +13,7 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.policies.fitting import first_act
+from nappo2.populations import member
 from nappo2.seeds import fold_in, generator, split
 
 LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
@@ -90,6 +91,26 @@ def evaluate(
         env.close(state)
     pairs = torch.tensor([episode for played in episodes for episode in played])
     return Evaluation(*pairs.unbind(-1))
+
+
+def evaluate_members(
+    env: Env, policy: Policy, params: Params, num_episodes: int = 10, seed: int = 0
+) -> Evaluation:
+    """``evaluate`` for each member of a population, in the same episodes, one after the other.
+
+    Args:
+        env: environments.
+        policy: how a member acts.
+        params: of all members, [n, ...].
+        num_episodes: of each member.
+        seed: of environments and policy.
+
+    Returns:
+        Returns and lengths of all, [n * num_episodes].
+    """
+    num = len(params["hyper", "learning_rate"])
+    played = [evaluate(env, policy, member(params, i), num_episodes, seed) for i in range(num)]
+    return Evaluation(*(torch.cat(x) for x in zip(*played, strict=True)))
 
 
 def _check_ends(

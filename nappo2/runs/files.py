@@ -30,8 +30,13 @@ class RunFiles:
         self._tensorboard, self._begun = tensorboard, self.log_dir is None
         self._warned: set[str] = set()
 
-    def begin(self, aside: bool = True) -> None:
-        """Opens the files, unless they are open.
+    @property
+    def is_open(self) -> bool:
+        """Whether there are files, and they were opened."""
+        return self._begun and self.log_dir is not None
+
+    def begin(self, aside: bool = True) -> bool:
+        """Opens the files, unless they are open; returns whether it did.
 
         Those of an earlier run are set aside, unless ``aside`` is false.
 
@@ -41,17 +46,17 @@ class RunFiles:
         if self._claim is not None:
             self._claim.check()
         if self._begun:
-            return
+            return False
         self._begun = True
         if aside:
             set_aside(self.log_dir)
         self.loggers = {"metrics.csv": CsvFile(self.log_dir / "metrics.csv").write} | self.loggers
         if self._tensorboard:
             self.loggers["tensorboard"] = tensorboard_logger(self.log_dir)
+        return True
 
     def write(self, rows: list[Row]) -> None:
         """Calls all loggers with all rows; warns of one that fails for the first time."""
-        self.begin()
         for name, logger in self.loggers.items():
             try:
                 logger(rows)

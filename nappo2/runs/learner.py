@@ -1,18 +1,21 @@
 """The Learner: the loop of a run, with its metrics, files, evaluations and checkpoints."""
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from signal import Signals
 from time import perf_counter
+from typing import Any
 
 from nappo2.checks import checked
 from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
 from nappo2.machine.threads import torch_threads
-from nappo2.params import Params, in_one_vector, non_finite, replaced, with_hyper
+from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, positive
+from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
@@ -20,7 +23,7 @@ from nappo2.runs.metrics import Metrics, Row
 from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder, evaluation_row
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
-from nappo2.saving.log_dir import parents
+from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
@@ -65,6 +68,7 @@ class Learner:
         tensorboard: bool = False,
         progress: bool | None = None,
         threads: int = 1,
+        settings: Mapping[str, Any] | None = None,
     ):
         """Begins a run; its files are opened by the first row.
 
@@ -73,8 +77,9 @@ class Learner:
             params: before the first step.
             seed: from which all randomness derives.
             target_steps: env steps after which the run is done.
-            log_dir: folder for metrics.csv, params.npz and curve.png; None writes nothing. Files of
-                an earlier run are set aside. It belongs to the latest Learner of a process.
+            log_dir: folder for metrics.csv, params.npz, curve.png and the run card, run.json; None
+                writes nothing. Files of an earlier run are set aside. It belongs to the latest
+                Learner of a process.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own.
             evaluate_every: env steps between evaluations.
             checkpoint_every: env steps between checkpoints of the whole run, which are also written
@@ -83,6 +88,7 @@ class Learner:
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
             threads: of torch within a step. With small networks, more than one are slower, and much
                 slower on busy cores.
+            settings: further entries of the run card, as data for JSON.
 
         Raises:
             ValueError: for counts that are not at least 1, a pipeline that is none, a log_dir that is
@@ -106,6 +112,7 @@ class Learner:
         self._whole = True  # whether no step was broken off
         self._closed = False
         self.progress, self._threads = progress, threads
+        self._settings = dict(settings or {})
         keep_freed_memory()
 
     @property
@@ -229,6 +236,8 @@ class Learner:
         """
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
+        if self.files.is_open:
+            self._write_card()
         self.recorder.tell(f"adopt {pipeline!r}")
         return self
 
@@ -345,7 +354,27 @@ class Learner:
         Raises:
             ValueError: if this Learner is closed, or another one was made for this log_dir.
         """
-        self.files.begin(aside)
+        if self.files.begin(aside):
+            self._write_card()
+
+    def _write_card(self) -> None:
+        """Writes run.json, from which the agent can be made again."""
+        settings = {
+            "seed": self.seed,
+            "total_steps": self.target_steps,
+            "log_dir": str(self.log_dir),
+            "device": str(device_of(self.params)),
+            "threads": self._threads,
+            "evaluate_every": self.evaluate_every if self.evaluate else 0,
+            "checkpoint_every": self.checkpoint_every or 0,
+            **self._settings,
+        }
+
+        def write():
+            text = json.dumps(run_card(self.pipeline, **settings), indent=2)
+            write_whole(self.log_dir / "run.json", text + "\n")
+
+        self.files.attempt("run.json", write)
 
     def close(self) -> None:
         """Closes simulators, ends workers, and releases the log_dir; params and metrics stay."""
@@ -359,6 +388,7 @@ class Learner:
         before, best = self.env_steps, self.recorder.best_score
         row = self.recorder.row(self.params)
         row |= self._evaluated(before)
+        self.begin()
         self.files.write(self.metrics)
         is_best = "evaluation_return" in row and row["evaluation_return"] >= best
         if self.checkpoint_every and (is_best or self._due(self.checkpoint_every, before)):

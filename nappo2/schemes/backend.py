@@ -11,6 +11,7 @@ from nappo2.checks import checked
 from nappo2.machine.closing import close_each
 from nappo2.machine.stop import Interrupted, current_stop, left_behind, stopped_by
 from nappo2.pipeline import Pipeline
+from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import close_state
 from nappo2.schemes.group import in_turns
 
@@ -36,6 +37,7 @@ class Backend(NamedTuple):
         stop: ``workers``: ends them.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
+        made: the call that made it; None if no decorated function did.
     """
 
     spawn: Callable
@@ -49,6 +51,7 @@ class Backend(NamedTuple):
     stop: Callable
     max_restarts: int = 0
     remote: bool = False
+    made: Call | None = None
 
     @staticmethod
     def of(value: Any) -> Any:
@@ -124,7 +127,7 @@ class Worker:
         return result
 
 
-class Call:
+class SerialCall:
     """A pending step of a worker in this process; it is taken when ``get`` wants its result."""
 
     def __init__(self, worker: Worker, params: Any):
@@ -170,7 +173,7 @@ def _spawn(pipeline, params, seeds, arrivals):
 serial = Backend(
     spawn=_spawn,
     put=lambda params: params,
-    call=Call,
+    call=SerialCall,
     ask=lambda worker, fn, seconds=None: worker.ask(fn),
     preempt=_preempt,
     wait=lambda calls, num: calls[:num],

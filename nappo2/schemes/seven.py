@@ -11,6 +11,9 @@
 The letters are the operations in the order collection, gradients, update: c for central, d for
 distributed over workers; s for synchronous, a for asynchronous; a digit n says that the next n
 operations share the pair and one process. What is left of a cut runs on its workers.
+
+Where no cut stands between them, ``gradients | update`` is one fused stage, ``learn``: PPO's da2cs is
+``collect | collectors | to_device | gae | all_minibatches | learn``.
 """
 
 import warnings
@@ -19,6 +22,7 @@ from collections.abc import Iterable
 from nappo2.checks import checked, suggestion
 from nappo2.pipeline import Pipeline, positive
 from nappo2.populations import Population
+from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.reduction import all_reduce
@@ -106,6 +110,11 @@ def asynchronous_collection(
     recipe: Recipe, collectors: int, *, on: Backend = serial, ahead: int = 0
 ) -> Pipeline:
     """da2cs: a central learner takes rollouts as they arrive (IMPALA, https://arxiv.org/abs/1802.01561).
+
+    A step hands the newest params to each collector without a call, waits for the first rollout, and
+    learns from it; the others still collect with older params. With ``ahead=0`` the collector whose
+    rollout was taken idles while the learner learns. Of K updates per rollout and c collectors, data are
+    between K (c - 1) and K c - 1 updates old.
 
     Args:
         recipe: such as ``ppo(env)``.
@@ -219,6 +228,7 @@ def check_taken(name: str, arguments: Iterable[str]) -> None:
             raise ValueError(f"the scheme {name} takes no {argument}; {remedy}")
 
 
+@remembering
 @checked
 def scheme(
     name: str,

@@ -1,7 +1,5 @@
-"""Compares the last returns of groups of runs by rliable (Agarwal et al., https://arxiv.org/abs/2108.13264)."""
+"""Compares the last returns of groups of runs by their interquartile means and 95 % intervals."""
 
-import logging
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,15 +7,14 @@ import numpy as np
 
 from nappo2.checks import checked
 from nappo2.runs.curve import literal
+from nappo2.runs.intervals import interval
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes
 from nappo2.show.runs import Runs, group_runs
 
-REPETITIONS = 2_000  # of the bootstrap
-
 
 class Comparison(NamedTuple):
-    """Interquartile means with 95 % intervals of a stratified bootstrap.
+    """Interquartile means with their 95 % intervals.
 
     Attributes:
         names: of the groups, the best first.
@@ -81,24 +78,17 @@ def compare(
         The means and intervals, the best group first.
 
     Raises:
-        ImportError: if rliable is not installed.
         ValueError: if a run has no such column, or seeds are missing in an environment.
     """
-    library, metrics = _rliable()
     scores = {
         name: score_table(by_env, y, scales) for name, by_env in _by_environment(runs).items()
     }
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of how rliable calls arch
-        points, intervals = library.get_interval_estimates(
-            scores, lambda x: np.array([metrics.aggregate_iqm(x)]), reps=REPETITIONS,
-            random_state=np.random.RandomState(0),
-        )  # fmt: skip
-    names = sorted(scores, key=lambda name: -points[name][0])
-    low, high = ([float(intervals[name][i, 0]) for name in names] for i in (0, 1))
-    num_runs = [scores[name].shape[0] for name in names]
+    intervals = {name: interval(table[..., None]) for name, table in scores.items()}
+    names = sorted(intervals, key=lambda name: -intervals[name].mean[0])
+    ends = [[float(x[0]) for x in intervals[name]] for name in names]
+    mean, low, high = map(list, zip(*ends, strict=True))
     return Comparison(
-        names, [float(points[name][0]) for name in names], low, high, num_runs, y.replace("_", " ")
+        names, mean, low, high, [len(scores[name]) for name in names], y.replace("_", " ")
     )
 
 
@@ -149,14 +139,3 @@ def _last(run: Any, y: str) -> float:
 
 def _scaled(value: float, scale: tuple[float, float] | None) -> float:
     return value if scale is None else (value - scale[0]) / (scale[1] - scale[0])
-
-
-def _rliable():
-    try:
-        from rliable import library, metrics
-    except ImportError as error:
-        raise ImportError(
-            f"compare needs rliable, which was not found ({error}): pip install 'nappo2[stats]'"
-        ) from error
-    logging.getLogger("absl").setLevel(logging.WARNING)  # or it logs each algorithm
-    return library, metrics

@@ -1,12 +1,9 @@
 """Learning curves of several runs."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nappo2.checks import checked
-from nappo2.runs.curve import literal
+from nappo2.runs.curve import draw_interval, literal
 from nappo2.show.pictures import (
     COLOURS,
     Picture,
@@ -17,14 +14,12 @@ from nappo2.show.pictures import (
 )
 from nappo2.show.runs import Runs, columns, group_runs
 
-POINTS = 200
-
 
 @checked
 def plot(
     runs: Runs, x: str = "env_steps", y: str = "episode_return", axes: Any = None
 ) -> Picture | None:
-    """Plots the mean of ``y`` over ``x`` for each group of runs, with a band of a standard deviation.
+    """Plots the interquartile mean of ``y`` over ``x`` for each group of runs, with its 95 % interval.
 
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
@@ -53,33 +48,10 @@ def plot(
     for (name, curves), colour in zip(curves_by_name.items(), COLOURS * len(groups), strict=False):
         if curves:
             label = f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name
-            draw_mean(axes, curves, literal(label), colour)
+            draw_interval(axes, curves, literal(label), colour)
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     style_axes(axes)
     format_thousands(axes)
     if any(groups):
         axes.legend(frameon=False, fontsize=8)
     return as_picture(figure, dpi=110) if figure else None
-
-
-def draw_mean(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
-    """Draws the mean of curves with a band of a standard deviation, where all of them have values.
-
-    Args:
-        axes: of matplotlib.
-        curves: pairs of x and y.
-        label: in the legend.
-        colour: of line and band.
-    """
-    steps, values = on_one_grid(curves)
-    mean, std = values.mean(0), values.std(0)
-    axes.plot(steps, mean, color=colour, label=label)
-    if len(curves) > 1:
-        axes.fill_between(steps, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
-
-
-def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolates curves at the same points: x [POINTS] and y [curves, POINTS], where all have values."""
-    start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    grid = np.asarray(curves[0][0], float) if len(curves) == 1 else np.linspace(start, end, POINTS)
-    return grid, np.array([np.interp(grid, x, y) for x, y in curves])

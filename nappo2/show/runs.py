@@ -22,6 +22,7 @@ IGNORED = (
     "resume",
     "monitor",
     "checkpoint_every",
+    *("seeds", "commit", "command", "begun", "pipeline"),
 )  # settings in which the runs of a group may differ
 
 
@@ -61,6 +62,10 @@ def load_run(path: str | Path) -> SavedRun:
     """
     folder = Path(path)
     if not (folder / "metrics.csv").exists():
+        if seeds := seeds_in(folder):
+            raise FileNotFoundError(
+                f"{folder} has the runs of {len(seeds)} seeds; name one, such as {seeds[0]}"
+            )
         raise FileNotFoundError(f"there is no run in {folder}: it has no metrics.csv")
     rows = Metrics(read_csv(folder / "metrics.csv"))
     if not (folder / "metrics.csv").read_text().endswith("\n"):
@@ -95,7 +100,7 @@ def read_description(path: Path) -> dict[str, Any]:
     return description | ({"env": env, "env_module": module} if colon else {})
 
 
-Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
+Runs = Mapping[str, Sequence[Any]] | Iterable[Any] | str | Path
 """Paths, saved runs or Learners; or such by name of a group. A population is a run per member."""
 
 
@@ -124,8 +129,22 @@ def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:
 
 def _members_of(runs: Iterable[Any]) -> list[Any]:
     """All runs, read from disk where they are paths, and populations split into their members."""
-    loaded = (load_run(run) if isinstance(run, (str, Path)) else run for run in runs)
+    paths = (path for run in runs for path in _seeds_in(run))
+    loaded = (load_run(run) if isinstance(run, (str, Path)) else run for run in paths)
     return [member for run in loaded for member in members(run)]
+
+
+def _seeds_in(run: Any) -> list[Any]:
+    """The runs of all seeds in a folder of these; otherwise the run itself."""
+    if not isinstance(run, (str, Path)) or (Path(run) / "metrics.csv").exists():
+        return [run]
+    return seeds_in(Path(run)) or [run]
+
+
+def seeds_in(folder: Path) -> list[Path]:
+    """The folders of the runs of several seeds, in the order of their numbers."""
+    found = (path.parent for path in folder.glob("seed-*/metrics.csv"))
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 def _group_settings(run: Any, i: int, apart: Sequence[str]) -> dict[str, str]:

@@ -5,9 +5,11 @@ training scheme runs parts of this line on workers; in one process, batches, gra
 be one fused stage, ``learn``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from nappo2.checks import checked, suggestion
 from nappo2.envs import Env
@@ -16,6 +18,7 @@ from nappo2.optim import GradientTransformation, apply_if_finite
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, compose
 from nappo2.policies import Policy
+from nappo2.saving.calls import Call, remembering
 from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.non_finite import NonFinite, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
@@ -51,6 +54,9 @@ class Recipe(NamedTuple):
         non_finite: ``fail``, ``mask`` or ``clamp(limit)`` observations and rewards that are not finite.
         jit: whether learning is compiled, and collecting in environments in torch.
         compatible: the action spaces, observations, agents, storages and schemes that fit.
+        value: ``(params, observation [B, ...], memory) -> [B]``, the expected return as the critics
+            see it, for who looks; None if nothing in the recipe knows it.
+        made: the call that made it; None if no decorated function did.
     """
 
     name: str
@@ -71,6 +77,8 @@ class Recipe(NamedTuple):
     non_finite: NonFinite = fail
     jit: bool = False
     compatible: Compatibility = Compatibility()
+    value: Callable[[Mapping, Any, Any], Tensor] | None = None
+    made: Call | None = None
 
     def replace(self, **pieces: Any) -> "Recipe":
         """The same recipe with other pieces, such as ``loss=...`` or ``optimizer=...``.
@@ -113,6 +121,7 @@ class Recipe(NamedTuple):
         return f"{self.name}: {self.line!r}"
 
 
+@remembering
 @checked
 def collect_of(recipe: Recipe) -> Pipeline:
     """The pipeline that collects a recipe's rollouts [T, B]."""

@@ -20,6 +20,7 @@ FLOORS = (
     {"runs"},
     {"recipes"},
     {"show"},
+    {"trained"},
     {"cli", "__init__"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

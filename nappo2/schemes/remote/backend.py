@@ -10,10 +10,11 @@ from ray import cloudpickle
 
 from nappo2.checks import checked
 from nappo2.machine.stop import check_interrupt, current_stop
+from nappo2.saving.calls import remembering
 from nappo2.schemes.backend import Backend, Lost, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
-from nappo2.schemes.remote.calls import Handle, Ref, answer, answers, get, wait_until
+from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, answers, get, wait_until
 from nappo2.schemes.remote.cluster import actors_of, find_place
 from nappo2.schemes.transfer import pack_params
 
@@ -21,6 +22,7 @@ START_SECONDS = 60.0  # in which an actor has made its environments
 JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
+@remembering
 @checked
 def on_ray(
     num_cpus: float = 1,
@@ -125,7 +127,7 @@ def on_ray(
     def call(worker, params_ref):
         worker.calls += 1
         begin = monotonic() + START_SECONDS * (worker.calls == 1)
-        return Ref(
+        return RemoteCall(
             worker.actor.step.remote(params_ref, current_stop().each_rollout),
             worker.actor,
             worker.calls,

@@ -23,7 +23,7 @@ HURRY_SECONDS = 0.5  # for an answer, while a run ends
 WAITS_SECONDS = 1.0  # in which an actor says whether it waits for the others of its group
 
 
-class Ref(NamedTuple):
+class RemoteCall(NamedTuple):
     """A pending call of an actor."""
 
     object: ray.ObjectRef
@@ -40,7 +40,7 @@ class Handle:
         self.actor, self.calls, self.grouped = actor, 0, grouped
 
 
-def wait_until(refs: list[Ref], num: int, deadline: float) -> list[Ref]:
+def wait_until(refs: list[RemoteCall], num: int, deadline: float) -> list[RemoteCall]:
     """Waits for the first calls to be ready or overdue.
 
     Args:
@@ -82,7 +82,7 @@ def waits(actor: Any) -> bool:
         return False
 
 
-def get(refs: list[Ref], deadline: float) -> list:
+def get(refs: list[RemoteCall], deadline: float) -> list:
     """The results of ready calls, or ``Lost``."""
     late = TimeoutError(f"a step took more than {deadline} s")
     return [result(ref.object, late) for ref in refs]

@@ -18,7 +18,7 @@ from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
-from nappo2.stages.collecting.simulators import collectors
+from nappo2.stages.collecting.simulators import live_environments
 
 
 @stage
@@ -106,7 +106,7 @@ def collect(
         return collect(env, policy, num_steps, non_finite, jit)
 
     return described(
-        Pipeline(init, step), env=env, live=collectors(env), with_non_finite=with_non_finite
+        Pipeline(init, step), env=env, live=live_environments(env), with_non_finite=with_non_finite
     )
 
 

@@ -23,7 +23,7 @@ class StoredEnv(NamedTuple):
     lost: str | None
 
 
-def collectors(env: Env) -> LiveState:
+def live_environments(env: Env) -> LiveState:
     """Functions that save, load and close the ``CollectState`` of these environments."""
     return LiveState(
         lambda state: state._replace(env=_saved(env, state.env)),

@@ -54,7 +54,7 @@ def learn(
     def take(params: Params, state: Any, batches: Batches) -> LoopResult:
         return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
 
-    return learning(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
+    return fused_stage(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
 
 
 def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
@@ -62,7 +62,7 @@ def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
     return means["approx_kl"] > 1.5 * hyper["target_kl"]
 
 
-def learning(
+def fused_stage(
     take: Callable[[Params, Any, Batches], LoopResult],
     first_state: Callable[[Params], Any],
     absorb: Callable = absorb_if,

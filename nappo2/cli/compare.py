@@ -1,0 +1,47 @@
+"""``nappo2 compare``: compares runs by their interquartile means."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compares runs, grouped by all settings but the seed, with 95 % intervals, the best first.
+
+    Attributes:
+        runs: the folders of runs, or of the seeds of one.
+        y: the column whose last value is compared.
+        output: the file of the picture.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    y: str = "episode_return"
+    output: Path = Path("compare.png")
+
+
+def run(argv: list[str]) -> int:
+    """Writes the picture, and prints a table on the standard error and one JSON object.
+
+    Raises:
+        ValueError: if no runs are named, or there is none in a folder.
+    """
+    import sys
+
+    from nappo2.show import compare
+
+    options = tyro.cli(Compare, args=argv, prog="nappo2 compare")
+    if not options.runs:
+        raise ValueError("compare takes runs; name the folders that they left")
+    try:
+        found = compare(options.runs, options.y)
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from error
+    found.picture().save(options.output)
+    print(found, file=sys.stderr)
+    rows = zip(found.names, found.iqm, found.low, found.high, found.num_runs, strict=True)
+    groups = {n: {"iqm": m, "low": lo, "high": hi, "runs": k} for n, m, lo, hi, k in rows}
+    print(json.dumps({"groups": groups, "output": str(options.output)}))
+    return 0

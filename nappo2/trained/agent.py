@@ -1,0 +1,168 @@
+"""``TrainedAgent``: an agent that acts on observations, in anybody's loop."""
+
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nappo2 import trees
+from nappo2.params import Params, Plain, beside_environments
+from nappo2.policies import Policy, action_of
+from nappo2.seeds import generator, split
+from nappo2.stages.recipe import Recipe
+from nappo2.trained.batching import batching_of
+
+
+class TrainedAgent:
+    """Acts on one observation or a batch of them, as a simulator of Gymnasium gives them.
+
+    Observations are arrays, tensors or lists, ``[*shape]`` or ``[B, *shape]``; of goal environments
+    dictionaries of these. Actions are the environment's: integers, or arrays within its bounds.
+    An agent with a memory keeps it from one call to the next, until ``reset``.
+
+    Attributes:
+        recipe: that trained it.
+        params: that were learnt.
+    """
+
+    def __init__(self, recipe: Recipe, params: Params, seed: int = 0):
+        """Makes an agent.
+
+        Args:
+            recipe: whose policies act.
+            params: of these policies.
+            seed: of ``sample``, and of the first memories.
+        """
+        self.recipe, self.params = recipe, params
+        self._plain = Plain(beside_environments(params).to_dict())
+        key, self._seed = split(seed)
+        self._rng, self._batch = generator(key), batching_of(recipe.env.observation_spec)
+        self._to_env = recipe.env.action_spec.to_env
+        self._memories: dict[str, Any] = {}
+        self._going_on = lru_cache(8)(partial(torch.zeros, dtype=torch.bool))
+
+    def __repr__(self):
+        return f"{self.recipe.name} for {self.recipe.env.name}, {int(self.params['version']):,} updates"
+
+    def act(self, observation: Any) -> Any:
+        """The most probable action.
+
+        Args:
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
+
+        Returns:
+            An action of the environment, or an array of B.
+
+        Raises:
+            ValueError: if the observation is not one of the environment's.
+        """
+        return self._take("greedy", observation)
+
+    def sample(self, observation: Any) -> Any:
+        """An action as in training: drawn from the policy's distribution, or with its exploration.
+
+        Args:
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
+
+        Returns:
+            An action of the environment, or an array of B.
+
+        Raises:
+            ValueError: if the observation is not one of the environment's.
+        """
+        return self._take("policy", observation)
+
+    def value(self, observation: Any) -> Any:
+        """The discounted return that the critics expect from here on, in the environment's rewards.
+
+        A memory is read as it is before ``act``, and not changed.
+
+        Args:
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
+
+        Returns:
+            A float, or an array [B] float32.
+
+        Raises:
+            ValueError: if the observation is not one of the environment's, or the recipe has no value.
+        """
+        if self.recipe.value is None:
+            raise ValueError(
+                f"{self.recipe.name} has no value: recipe.replace(value=...) gives it one"
+            )
+        batch, single = self._batch(observation)
+        with torch.no_grad():
+            values = self.recipe.value(self._plain, batch, self._memory("greedy", batch))
+        return float(values[0]) if single else values.numpy()
+
+    def probabilities(self, observation: Any) -> np.ndarray:
+        """The probability of each of n discrete actions in training, exploration included.
+
+        A memory is read as it is before ``act``, and not changed.
+
+        Args:
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
+
+        Returns:
+            An array [n] or [B, n] float32.
+
+        Raises:
+            ValueError: if the observation is not one of the environment's, or actions are continuous.
+        """
+        num, kind = self.recipe.env.action_spec.size, self.recipe.env.action_spec.kind
+        if kind != "discrete":
+            raise ValueError(
+                f"only discrete actions have probabilities; {self.recipe.env.name}'s are {kind}"
+            )
+        batch, single = self._batch(observation)
+        memory = self._memory("greedy", batch)
+        rollout = {"observation": batch, "next": {"reward": torch.zeros(_size(batch))}}
+        rollout |= zip(("memory",), self.recipe.greedy.recorded(memory), strict=False)
+        rollout = trees.map(lambda x: x.expand(num, *x.shape), rollout)
+        rollout["action"] = torch.arange(num).unsqueeze(1).expand(num, _size(batch))
+        with torch.no_grad():
+            each = self.recipe.policy.log_prob(self._plain, rollout).exp().T
+        return each[0].numpy() if single else each.numpy()
+
+    def reset(self, done: Any = None) -> None:
+        """Forgets what came before: call it where episodes begin.
+
+        Args:
+            done: which of a batch begin anew, [B] bool; None for all, of any number.
+        """
+        if done is None:
+            self._memories.clear()
+            return
+        flags = torch.as_tensor(np.asarray(done), dtype=torch.bool)
+        for name, memory in self._memories.items():
+            self._memories[name] = getattr(self.recipe, name).reset(memory, flags, self._rng)
+
+    def _take(self, name: str, observation: Any) -> Any:
+        batch, single = self._batch(observation)
+        policy: Policy = getattr(self.recipe, name)
+        with torch.no_grad():
+            decision, memory = policy.act(self._plain, batch, self._memory(name, batch), self._rng)
+            self._memories[name] = policy.reset(memory, self._going_on(_size(batch)), self._rng)
+        actions = self._to_env(action_of(decision))
+        return actions[0] if single else np.asarray(actions)
+
+    def _memory(self, name: str, batch: Any) -> Any:
+        """The memory of a policy, new at the first call."""
+        num = _size(batch)
+        memory = self._memories.get(name)
+        if memory is None:
+            return getattr(self.recipe, name).init(num, self._seed)
+        kept = trees.leaves(memory) if not isinstance(memory, tuple) or memory else ()
+        if kept and isinstance(kept[0], Tensor) and kept[0].ndim and len(kept[0]) != num:
+            raise ValueError(
+                f"the memory is of {len(kept[0])} episodes, and these are {num} observations; "
+                "agent.reset() begins anew"
+            )
+        return memory
+
+
+def _size(batch: Any) -> int:
+    """The number of observations in a batch."""
+    return batch.shape[0] if isinstance(batch, Tensor) else len(trees.leaves(batch)[0])

@@ -1,0 +1,98 @@
+"""Several seeds at once: one folder, one bar, one curve."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from nappo2 import load_run
+from nappo2.cli import main
+from nappo2.cli.seeds import last_row, without
+from nappo2.show.runs import group_runs
+from tests.makers.processes import until
+
+QUICK = ["--num-steps", "32", "--num-epochs", "1", "--num-minibatches", "2", "--hidden", "8"]
+TINY = [*QUICK, "--num-envs", "2"]
+
+
+def said(capsys, *args):
+    """The JSON that a command prints last."""
+    with pytest.raises(SystemExit) as stopped:
+        main([*map(str, args)])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 0, printed.err
+    return json.loads(printed.out.splitlines()[-1])
+
+
+def test_in_torch_seeds_are_one_population(tmp_path, capsys):
+    """Three seeds of 512 steps are 1,536 env steps, and three curves."""
+    result = said(
+        capsys, "train", "ppo", "--env", "torch/CartPole-v1", "--seeds", 3,
+        "--total-steps", 512, "--log-dir", tmp_path, *TINY,
+    )  # fmt: skip
+    assert result["env_steps"] == 1536 and set(result["episode_return"]) == {"iqm", "low", "high"}
+    assert load_run(tmp_path).description["population"]["num_members"] == 3
+    assert [len(runs) for runs in group_runs([tmp_path]).values()] == [3]
+    assert said(capsys, "eval", tmp_path, "--member", 2, "--episodes", 2)["mean_return"] > 0
+    assert said(capsys, "resume", tmp_path, "--total-steps", 640)["env_steps"] == 1920
+
+
+@pytest.mark.timeout(240)
+def test_in_a_simulator_seeds_are_processes_side_by_side(tmp_path, capsys):
+    """Each is the run of its seed alone, to the last digit."""
+    line = ["ppo", "--env", "CartPole-v1", "--total-steps", 256, *TINY]
+    both = tmp_path / "both"
+    result = said(capsys, "train", *line, "--seeds", 2, "--seed", 3, "--log-dir", both)
+    assert sorted(result["runs"]) == ["3", "4"] and (both / "curve.png").exists()
+    assert [len(runs) for runs in group_runs([both]).values()] == [2]
+    alone = said(capsys, "train", *line, "--seed", 4, "--log-dir", tmp_path / "alone")
+    theirs = result["runs"]["4"]
+    assert alone["episode_return"] == theirs["episode_return"] is not None
+    compared = said(capsys, "compare", both, tmp_path / "alone", "--output", tmp_path / "c.png")
+    assert [group["runs"] for group in compared["groups"].values()] == [3]
+    with pytest.raises(SystemExit):
+        main(["eval", str(both)])
+    assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["resume", str(both)])
+    assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(240)
+def test_one_signal_ends_all_seeds_in_order(tmp_path):
+    """Each has saved its params; no process is left."""
+    command = [sys.executable, "-m", "nappo2.cli", "train", "ppo", "--env", "CartPole-v1", *TINY]
+    command += ["--seeds", "2", "--total-steps", "100000000", "--log-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        folders = [tmp_path / "seed-0", tmp_path / "seed-1"]
+        until(lambda: all(last_row(folder) for folder in folders), 120)
+        children = subprocess.check_output(["pgrep", "-P", str(run.pid)], text=True).split()
+        run.send_signal(signal.SIGINT)
+        printed, _ = run.communicate(timeout=120)
+    assert run.returncode == 130 and json.loads(printed)["interrupted"]
+    assert all((folder / "params.npz").exists() for folder in folders)
+    assert len(children) == 2 and not any(os.path.exists(f"/proc/{pid}") for pid in children)
+
+
+def test_a_seed_that_fails_is_named_with_its_reason(tmp_path, capsys):
+    words = ["train", "ppo", "--env", "CartPole-v1", "--seeds", "2", "--log-dir", str(tmp_path)]
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--num-minibatches", "7", "--num-steps", "32", "--num-envs", "2"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert stopped.value.code == 2 and "seed 0 failed: " in error and "7 minibatches" in error
+
+
+def test_words_with_their_values_are_left_out():
+    words = ["ppo", "--seed", "3", "--jit", "--seeds=5", "--env", "X"]
+    assert without(words, "--seed", "--seeds") == ["ppo", "--jit", "--env", "X"]
+
+
+def test_the_last_whole_row_is_read_from_the_end(tmp_path):
+    """Of a file of ten thousand rows; a line that is being written does not count."""
+    rows = "".join(f"{i},{i / 2},\n" for i in range(10_000))
+    (tmp_path / "metrics.csv").write_text(f"env_steps,episode_return,event\n{rows}10000,")
+    assert last_row(tmp_path) == {"env_steps": 9999.0, "episode_return": 4999.5}
+    assert last_row(tmp_path / "nowhere") == {}

@@ -1,0 +1,39 @@
+"""Spaces as JSON and back."""
+
+import json
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
+
+from nappo2.envs.space_data import space_data, space_of
+
+SPACES = [
+    Box(-1.0, 1.0, (3,)),
+    Box(np.array([-np.inf, 0.0], np.float32), np.array([1.5, np.inf], np.float32)),
+    Box(0, 255, (4, 84, 84), np.uint8),
+    Box(-(2**40), 2**60, (2, 2), np.int64),
+    Box(0.1, 0.3, (), np.float64),
+    Box(np.float32(0.1), np.float32(0.7), (2,)),
+    Discrete(5, start=-2),
+    MultiDiscrete([2, 3], start=[1, 0]),
+    MultiBinary((2, 3)),
+    Dict(goal=Box(-1, 1, (2,)), inner=Dict(x=Discrete(3))),
+    Tuple([Discrete(2), Box(0, 1, (1,))]),
+]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_a_space_comes_back_from_json(space):
+    assert space_of(json.loads(json.dumps(space_data(space), allow_nan=False))) == space
+
+
+def test_a_space_without_such_a_form_is_named():
+    with pytest.raises(NotImplementedError, match="Text cannot be written down"):
+        space_data(Text(5))
+
+
+@pytest.mark.parametrize("data", [{}, {"space": "os"}, {"space": "Box"}, {"space": []}, 3])
+def test_data_of_no_space_are_refused(data):
+    with pytest.raises(ValueError, match="of no space"):
+        space_of(data)
