@@ -72,6 +72,13 @@ def exports(session):
 
 
 @nox.session
+def loggers(session):
+    """Loggers whose packages the tests do not need otherwise."""
+    session.install(".[test,wandb,mlflow,trackio]")
+    session.run("pytest", "-q", "tests/runs/test_loggers.py", *session.posargs)
+
+
+@nox.session
 def soak(session):
     """Three minutes each for three schemes, with a kill, an error or a hang every 10 s."""
     session.install(".[test]")

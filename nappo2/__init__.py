@@ -42,9 +42,12 @@ from nappo2.recipes import (
     vpg,
 )
 from nappo2.reports import Report, join
+from nappo2.runs import loggers
+from nappo2.runs.beside import beside
 from nappo2.runs.evaluate import Evaluation, evaluate
 from nappo2.runs.learner import Learner
 from nappo2.runs.metrics import Metrics
+from nappo2.runs.stopping import until
 from nappo2.saving.checkpoint import load_params, save_params
 from nappo2.schemes import all_reduce, on_ray, scheme, serial, workers
 from nappo2.seeds import fold_in, generator, split
@@ -60,6 +63,7 @@ from nappo2.show import (
     report,
     shown_in_notebooks,
     video,
+    videos,
 )
 from nappo2.stages import (
     Recipe,
@@ -130,6 +134,7 @@ __all__ = [
     "all_reduce",
     "all_sequences",
     "batches_of",
+    "beside",
     "check_env",
     "check_picklable",
     "clamp",
@@ -164,6 +169,7 @@ __all__ = [
     "load",
     "load_params",
     "load_run",
+    "loggers",
     "look",
     "losses",
     "make_params",
@@ -209,9 +215,11 @@ __all__ = [
     "stochastic",
     "td3",
     "to_torchrl",
+    "until",
     "update",
     "update_of",
     "video",
+    "videos",
     "vpg",
     "vtrace",
     "workers",

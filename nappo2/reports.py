@@ -97,7 +97,7 @@ RESERVED = (
     *("loss", "grad_norm", "collection_lag", "gradient_lag", "restarts", "event"),
     *("env_steps", "updates", "seconds", "steps_per_second"),
     *("episode_return", "episode_length", "episode_return_std"),
-    *("evaluation_return", "evaluation_length", "evaluation_std"),
+    *("evaluation_return", "evaluation_length", "evaluation_std", "evaluation_env_steps"),
 )
 """Columns of metrics whose names no mean of a loss may have."""
 

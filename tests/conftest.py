@@ -16,15 +16,18 @@ install_import_hook("nappo2.maths.returns", "beartype.beartype")
 torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Where tests run in several processes, those that share a Ray run in one.
 
-    Those that make a Ray of their own run before it is there.
+    A mark that is added once all are collected comes too late: xdist has read them by then.
     """
+    if "ray_instance" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that make a Ray of their own run before the shared one is there."""
     items.sort(key=lambda item: item.get_closest_marker("own_ray") is None)
-    for item in items:
-        if "ray_instance" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 BUDGET = 10.0

@@ -25,6 +25,8 @@ WORDS = {
     "Distribution": "a Distribution, as distributions.categorical() makes one",
     "GradientTransformation": "a GradientTransformation, as optim.adam() makes one",
     "Backend": "a Backend, as serial or on_ray() is one",
+    "Until": "an Until, as until(episode_return=475) makes one",
+    "Beside": "a Beside, as beside(test) makes one",
     "Tensor": "a torch.Tensor",
     "TensorDict": "a TensorDict",
     "Space": "a space of Gymnasium",
@@ -98,7 +100,8 @@ SYNONYMS = {
     },
     **{"tau": "target_step_size", "buffer_size": "capacity", "learning_starts": "start_steps"},
     **{"total_timesteps": "target_steps", "net_arch": "hidden", "init": "initial"},
-    **{"gae_lambda": "lambda_", "tensorboard_log": "tensorboard", "verbose": "progress"},
+    **{"gae_lambda": "lambda_", "verbose": "progress"},
+    **{"tensorboard_log": "loggers", "tensorboard": "loggers"},
 }
 """Names of other libraries, whole or parts of a name, and nappo2's names of the same."""
 

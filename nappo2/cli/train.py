@@ -152,7 +152,8 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str
         evaluate=_evaluation(options, recipe, card),
         evaluate_every=options.evaluate_every or options.total_steps,
         checkpoint_every=options.checkpoint_every or None,
-        tensorboard=options.tensorboard,
+        loggers=options.log,
+        until=_until(options),
         progress=True,
         threads=options.threads,
         settings=vars(options) | {"config": asdict(options.config), "log_dir": log_dir},
@@ -217,6 +218,16 @@ def _evaluation(options: Train, recipe, card: Mapping[str, Any]):
     env, seed = envs_of(options, card), fold_in(options.seed, "evaluation")
     play = evaluate if options.seeds == 1 else evaluate_members
     return partial(play, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed)
+
+
+def _until(options: Train):
+    """The conditions that end a run before its steps; None without any."""
+    from nappo2.runs.stopping import threshold_of, until
+
+    limits = {"patience": options.until_patience, "seconds": options.until_seconds}
+    if not options.until and not any(x is not None for x in limits.values()):
+        return None
+    return until(**limits, **dict(map(threshold_of, options.until)))
 
 
 def check_device(name: str) -> None:
@@ -305,5 +316,6 @@ def result(algorithm: str, options: Train, learner) -> dict[str, Any]:
             name.removesuffix("_seconds"): round(x, 3) for name, x in seconds.items()
         },
         "interrupted": bool(learner.interrupted),
+        "stopped": learner.stopped or None,
         "log_dir": str(learner.log_dir),
     }

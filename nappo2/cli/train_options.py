@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
 
 from nappo2.checks import is_installed
 
@@ -43,7 +45,12 @@ class Train(Generic[Config]):
         checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
             the best are kept; there is one at the end, too; 0 for none.
         resume: the log_dir of a run, or a checkpoint in it, to go on from; its options are the defaults.
-        tensorboard: whether to write event files too.
+        log: where rows go besides metrics.csv; once per logger.
+        until: what ends the run before its steps, such as episode_return=475 or 'loss<0.1'; once per
+            condition.
+        until_patience: rows without a better value of the first column of --until, or of
+            episode_return, that end the run.
+        until_seconds: of wall time that end the run.
         monitor: whether to write each episode of each environment to log_dir/monitor.
         threads: of torch; one is best for small networks.
     """
@@ -69,7 +76,13 @@ class Train(Generic[Config]):
     evaluation_episodes: int = 10
     checkpoint_every: int = 100_000
     resume: Path | None = None
-    tensorboard: bool = False
+    log: Annotated[
+        tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...],
+        tyro.conf.UseAppendAction,
+    ] = ()
+    until: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    until_patience: int | None = None
+    until_seconds: float | None = None
     monitor: bool = False
     threads: int = 1
 
@@ -95,8 +108,6 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
     Raises:
         ValueError: if a resumed run gets another seed.
     """
-    import tyro
-
     from nappo2.recipes import preset, preset_for
 
     env, name = option_in(argv, "--env") or Train.env, option_in(argv, "--preset")
@@ -104,6 +115,9 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
     default = Train(base.config, env, base.total_steps, base.num_envs)
     if description:
         default = _with_description(default, description, keep_preset=name is not None)
+    for repeated in ("log", "until"):  # what is given stands for what the resumed run was given
+        if option_in(argv, f"--{repeated}") is not None:
+            default = replace(default, **{repeated: ()})
     parser = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(base.config)])
     options = tyro.cli(parser, args=argv, default=default, prog=f"nappo2 train {algorithm}")
     if description and options.seed != default.seed:

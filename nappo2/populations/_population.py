@@ -17,7 +17,7 @@ from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
 from nappo2.policies import Policy, from_noise_of
 from nappo2.populations.annealing import scheduled_members, schedules_of
-from nappo2.populations.collecting import collect_members
+from nappo2.populations.collecting import collect_members, is_pure
 from nappo2.populations.lifting import learn_members, with_member_seeds
 from nappo2.reports import Report, join
 from nappo2.saving.calls import Call
@@ -118,10 +118,12 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
     """Makes ``num_members`` runs of a recipe that learn side by side, for the scheme 3cs.
 
     Params have a leading dimension, but for their version. Reports have means over the members,
-    and ``episode_return_i`` of member i.
+    and ``episode_return_i`` of member i. A value of a hyper-parameter with a schedule is where the
+    member's schedule starts.
 
     Args:
-        recipe: an on-policy one.
+        recipe: one whose batches do not depend on params that change between them, as those of
+            prioritised replay do.
         num_members: number of members, n.
         **hyper: n values of each hyper-parameter in which the members differ.
 
@@ -150,9 +152,9 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
 
 
 def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
-    """Collects of all members at once, where environment and policy can; else of one after the other."""
+    """Collects of all members at once, where all pieces can; else of one member after the other."""
     at_once = recipe.env.many and from_noise_of(recipe.policy) and recipe.non_finite is fail
-    if not at_once or recipe.rollouts.stages:
+    if not at_once or recipe.rollouts.stages or not is_pure(recipe.prepare, recipe.init(0)):
         return members(collect_of(recipe) | recipe.prepare, num_members)
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     return collect_members(

@@ -93,6 +93,12 @@ def collect_members(
     return described(Pipeline(init, step), env=env, live=live_environments(together))
 
 
+def is_pure(prepare: Transform, params: Params) -> bool:
+    """Tests whether a transform of rollouts keeps no state, so that it can run under vmap."""
+    source = Pipeline(lambda params, seed: {}, lambda params, state: (state, None, Report()))
+    return not (source | prepare).init(params, 0)
+
+
 def joined(*parts: Tensor) -> Tensor:
     """What the environments of all members have, [n * B, ...], of what those of each have, [B, ...]."""
     return torch.cat(parts)

@@ -45,9 +45,9 @@ def over_members(params: Params) -> Callable[[Callable], Callable]:
         A function that makes of ``(params of one member, ...) -> tree`` a function of the other
         arguments of all members, trees of tensors [n, ...].
     """
-    trees = {key: params[key].to_dict() for key in ("weights", "target", "normalizer", "hyper")}
-    raveled = {key: vectors(trees[key]) for key in ("weights", "target") if trees[key]}
-    stacked = trees | {key: vector for key, (vector, _) in raveled.items()}
+    plain = {key: params[key].to_dict() for key in ("weights", "target", "normalizer", "hyper")}
+    raveled = {key: vectors(plain[key]) for key in ("weights", "target") if plain[key]}
+    stacked = plain | {key: vector for key, (vector, _) in raveled.items()}
     version = {"version": params["version"]}
 
     def lifted(fn: Callable) -> Callable:

@@ -34,11 +34,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     trained = [
         (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
-    tested = [
-        (row["env_steps"], row["evaluation_return"])
-        for row in rows
-        if _has(row, "evaluation_return")
-    ]
+    tested = evaluated(rows)
     if not trained:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -58,6 +54,15 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     axes.legend(frameon=False, loc="best")
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def evaluated(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Env steps and mean return of each evaluation; of one beside the run, those of its params."""
+    return [
+        (row.get("evaluation_env_steps", row["env_steps"]), row["evaluation_return"])
+        for row in rows
+        if _has(row, "evaluation_return")
+    ]
 
 
 def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from signal import Signals
@@ -15,13 +16,16 @@ from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, positive
+from nappo2.reports import RESERVED
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
 from nappo2.runs.metrics import Metrics, Row
 from nappo2.runs.progress import progress_bar, shown_return
-from nappo2.runs.recorder import Recorder, evaluation_row
+from nappo2.runs.recorder import Recorder
+from nappo2.runs.stopping import Until, any_of, never_seen, until
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
 from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
@@ -51,6 +55,7 @@ class Learner:
         env_steps: transitions collected. Updates are ``params["version"]``.
         seconds: spent in steps.
         interrupted: the number of the signal that ended the last loop, 0 if none did.
+        stopped: why ``until`` ended the last loop; empty if it did not.
     """
 
     @checked
@@ -62,10 +67,11 @@ class Learner:
         target_steps: int = 100_000,
         log_dir: str | Path | None = None,
         *,
-        evaluate: Callable[[Params], Evaluation] | None = None,
+        evaluate: Callable[[Params], Evaluation] | Beside | None = None,
         evaluate_every: int = 10_000,
         checkpoint_every: int | None = None,
-        tensorboard: bool = False,
+        loggers: Sequence[Any] = (),
+        until: Until | None = None,
         progress: bool | None = None,
         threads: int = 1,
         settings: Mapping[str, Any] | None = None,
@@ -80,11 +86,15 @@ class Learner:
             log_dir: folder for metrics.csv, params.npz, curve.png and the run card, run.json; None
                 writes nothing. Files of an earlier run are set aside. It belongs to the latest
                 Learner of a process.
-            evaluate: ``params -> Evaluation``, with environments and seeds of its own.
+            evaluate: ``params -> Evaluation``, with environments and seeds of its own, which is
+                called in the loop; or ``beside(...)`` of such functions, for a process of their own.
+                The best params are written to best.npz in the log_dir.
             evaluate_every: env steps between evaluations.
             checkpoint_every: env steps between checkpoints of the whole run, which are also written
                 when an evaluation is the best so far, and at the end of a loop; None for none.
-            tensorboard: whether to log to ``log_dir/tensorboard`` too.
+            loggers: where rows go besides metrics.csv: anything with ``log(row)``; what a function of
+                ``nappo2.runs.loggers`` returns; or its name, as ``"tensorboard"``.
+            until: when to end a loop before ``target_steps``: ``until(episode_return=475)``.
             progress: whether to show a bar; None shows it on a terminal and in a notebook.
             threads: of torch within a step. With small networks, more than one are slower, and much
                 slower on busy cores.
@@ -92,27 +102,27 @@ class Learner:
 
         Raises:
             ValueError: for counts that are not at least 1, a pipeline that is none, a log_dir that is
-                a file or to which a run of another process writes, and ``tensorboard`` or
+                a file or to which a run of another process writes, a logger that is none, and
                 ``checkpoint_every`` without a log_dir.
+            ImportError: if the package of a logger is missing.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
-        if tensorboard and log_dir is None:
-            raise ValueError("TensorBoard needs a log_dir to write to")
         if checkpoint_every and log_dir is None:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
-        self.files, self.recorder = RunFiles(log_dir, tensorboard), Recorder()
+        self.files, self.recorder = RunFiles(log_dir, loggers), Recorder()
         self.state = pipeline.init(params, seed)
-        self.target_steps, self.interrupted = target_steps, 0
+        self.target_steps, self.interrupted, self.stopped = target_steps, 0, ""
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.evaluations, self._until = Evaluations(self.files, self.recorder), until
         self.checkpoint_every = checkpoint_every
         self._given = params["hyper"].clone()
         self._steps_without_row = 0
         self._whole = True  # whether no step was broken off
         self._closed = False
         self.progress, self._threads = progress, threads
-        self._settings = dict(settings or {})
+        self._settings, self._card = dict(settings or {}), {}
         keep_freed_memory()
 
     @property
@@ -193,13 +203,42 @@ class Learner:
         return self.env_steps >= self.target_steps
 
     def __iter__(self) -> Iterator[Row]:
-        self.interrupted = 0
+        return self._loop(any_of([self._until] if self._until else []))
+
+    @checked
+    def until(
+        self,
+        *others: Callable[[Row], Any] | Until,
+        patience: int | None = None,
+        seconds: float | None = None,
+        **columns: Any,
+    ) -> Iterator[Row]:
+        """Runs as ``for metrics in learner`` does, until a condition holds: ``episode_return=475``.
+
+        Args:
+            *others: as those of ``nappo2.until``.
+            patience: likewise.
+            seconds: likewise.
+            **columns: likewise.
+
+        Returns:
+            The rows of metrics, as the loop yields them.
+
+        Raises:
+            ValueError: if there is no condition.
+        """
+        condition = until(*others, patience=patience, seconds=seconds, **columns)
+        return self._loop(any_of([self._until, condition] if self._until else [condition]))
+
+    def _loop(self, until: Until) -> Iterator[Row]:
+        """Steps until the target, an interrupt, or a condition; then saves."""
+        self.interrupted, self.stopped, state = 0, "", until.init()
         shown = partial(progress_bar, self.target_steps, self.env_steps, self.progress)
         with interruptible() as signals, shown() as bar:
             save = self.save
             stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
             try:
-                while not self.done() and not signals.number:
+                while not self.done() and not signals.number and not self.stopped:
                     before = self.env_steps
                     with stopped_by(stop):
                         row = self.step()
@@ -207,6 +246,9 @@ class Learner:
                     bar.set_postfix_str(shown_return(row), refresh=False)
                     if self.env_steps > before:
                         yield row
+                        state, self.stopped = until.step(state, row)
+                for text in never_seen(until, self.metrics) if self.done() else ():
+                    warnings.warn(text, stacklevel=2)
             except Interrupted:
                 pass
             except KeyboardInterrupt:
@@ -251,6 +293,19 @@ class Learner:
         self.params = with_hyper(self.params, **hyper)
         self.recorder.tell(*(f"set {name} {value:g}" for name, value in hyper.items()))
 
+    @checked
+    def record(self, **numbers: float | str) -> None:
+        """Adds columns of one's own to the next row of metrics.
+
+        Raises:
+            ValueError: if a column of the Learner, or a hyper-parameter, has one of these names.
+        """
+        for name in numbers:
+            if name in RESERVED or name in self.params["hyper"].keys():
+                raise ValueError(f"{name!r} is a column of the Learner; another name is free")
+        columns = {k: x if isinstance(x, str) else float(x) for k, x in numbers.items()}
+        self.recorder.add_numbers(columns)
+
     def print_info(self) -> None:
         """Prints a line with env steps, updates, steps per second and the latest return."""
         print(self._info())
@@ -269,10 +324,15 @@ class Learner:
     def save(self) -> None:
         """Writes params, curve and a last checkpoint to the log_dir, if there is one."""
         if self.interrupted:
-            self.recorder.tell_last(f"interrupted by {Signals(self.interrupted).name}")
-            self.files.write_again(self.metrics)
-        if self.log_dir is None:
-            return
+            self._tell_last(f"interrupted by {Signals(self.interrupted).name}")
+        if self.stopped:
+            self._tell_last(f"stopped: {self.stopped}")
+        self.evaluations.finish(wait=not self.interrupted)
+        if self.log_dir is not None:
+            self._save_files()
+        self.files.finish()
+
+    def _save_files(self) -> None:
         from nappo2.runs.curve import draw_curve
 
         self.begin()
@@ -281,7 +341,8 @@ class Learner:
         if self.checkpoint_every and self._whole:
             self.files.attempt("a checkpoint", self.checkpoint)
         self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
-        self.files.checkpoints.finish()
+        if curve.exists():
+            self.files.show(curve, self.env_steps)
 
     def _save_params(self) -> None:
         if self.log_dir is not None:
@@ -322,7 +383,8 @@ class Learner:
         inside = self.log_dir is not None and self.log_dir.absolute() in parents(path)
         self.begin(aside=not inside)
         if inside:
-            set_aside_after(self.log_dir, saved.counters["env_steps"])
+            version = int(saved.params["version"])
+            set_aside_after(self.log_dir, saved.counters["env_steps"], version)
         self.params = in_one_vector(saved.params.to(self.params["version"].device))
         self.state, notes = restored(self.pipeline, self.state, saved.state)
         for note in notes:
@@ -356,13 +418,15 @@ class Learner:
         """
         if self.files.begin(aside):
             self._write_card()
+            hyper = {name: float(x) for name, x in self._given.items() if x.numel() == 1}
+            self.files.open_loggers(self._card | {"hyper": hyper})
 
     def _write_card(self) -> None:
-        """Writes run.json, from which the agent can be made again."""
+        """Writes run.json, from which the agent can be made again, if there is a log_dir."""
         settings = {
             "seed": self.seed,
             "total_steps": self.target_steps,
-            "log_dir": str(self.log_dir),
+            "log_dir": self.log_dir,
             "device": str(device_of(self.params)),
             "threads": self._threads,
             "evaluate_every": self.evaluate_every if self.evaluate else 0,
@@ -371,8 +435,10 @@ class Learner:
         }
 
         def write():
-            text = json.dumps(run_card(self.pipeline, **settings), indent=2)
-            write_whole(self.log_dir / "run.json", text + "\n")
+            self._card = run_card(self.pipeline, **settings)
+            if self.log_dir is not None:
+                text = json.dumps(self._card, indent=2)
+                write_whole(self.log_dir / "run.json", text + "\n")
 
         self.files.attempt("run.json", write)
 
@@ -381,31 +447,29 @@ class Learner:
         if not self._closed:
             self._closed = True
             close_state(self.pipeline, self.state)
-            self.files.release()
+            self.evaluations.close()
+            self.files.close()
 
     def _log(self) -> None:
         """Makes a row of the reports since the last row, and writes all files that are due."""
-        before, best = self.env_steps, self.recorder.best_score
-        row = self.recorder.row(self.params)
-        row |= self._evaluated(before)
         self.begin()
+        before = self.env_steps
+        row = self.recorder.row(self.params)
+        with torch_threads(self._threads):
+            self.evaluations.begin(self.evaluate, self.evaluate_every, self.params, before)
+        is_best = self.evaluations.add_to(row)
         self.files.write(self.metrics)
-        is_best = "evaluation_return" in row and row["evaluation_return"] >= best
-        if self.checkpoint_every and (is_best or self._due(self.checkpoint_every, before)):
+        every = self.checkpoint_every
+        if every and (is_best or is_due(every, before, self.env_steps)):
             self.files.attempt("a checkpoint", partial(self.checkpoint, is_best))
 
-    def _due(self, every: int, before: int) -> bool:
-        """Tests whether a multiple of ``every`` lies between ``before`` and now, in env steps."""
-        return before // every < self.env_steps // every
-
-    def _evaluated(self, before: int) -> Row:
-        if self.evaluate is None or not self._due(self.evaluate_every, before):
-            return {}
-        try:
-            with torch_threads(self._threads):
-                return evaluation_row(self.evaluate(self.params))
-        except Interrupted:
-            return {}
+    def _tell_last(self, event: str) -> None:
+        """Adds an event to the last row, in the files too."""
+        self.recorder.tell_last(event)
+        if self.metrics:
+            row = self.metrics[-1]
+            changed = {"env_steps": row["env_steps"], "event": row["event"]}
+            self.files.write_again(self.metrics, changed)
 
     def _info(self) -> str:
         rate = f", {self.env_steps / self.seconds:.0f} steps/s" if self.seconds else ""

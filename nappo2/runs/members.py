@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from nappo2.runs.metrics import Metrics, Row
 
 RECENT = 20  # rollouts
+STEPS = ("env_steps", "evaluation_env_steps")  # columns that count those of all members
 
 
 def member_rows(rows: Sequence[Row]) -> list[Metrics]:
@@ -22,7 +23,7 @@ def member_rows(rows: Sequence[Row]) -> list[Metrics]:
 def rows_per_member(rows: Sequence[Row]) -> Sequence[Row]:
     """The rows of a run, of a population with the ``env_steps`` of one member."""
     num = len(member_rows(rows))
-    return [row | {"env_steps": row["env_steps"] / num} for row in rows] if num else rows
+    return [row | {k: row[k] / num for k in STEPS if k in row} for row in rows] if num else rows
 
 
 def _rows_of(rows: Sequence[Row], i: int, num_members: int) -> Metrics:

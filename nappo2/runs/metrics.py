@@ -1,18 +1,16 @@
-"""Metrics of a run: a row of numbers per rollout, in memory, in metrics.csv and in TensorBoard.
+"""Metrics of a run: a row of numbers per rollout, in memory and in metrics.csv.
 
 Under ``event`` a row has a text on what was changed, or happened, since the row before.
 """
 
 import csv
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nappo2.checks import installs
 
 Row = dict[str, Any]
-Logger = Callable[[list[Row]], None]  # called with all rows so far, of which the last is new
 
 
 class Metrics(list):
@@ -69,19 +67,3 @@ def read_csv(path: str | Path) -> list[Row]:
             {k: x if k == "event" else float(x) for k, x in row.items() if x}
             for row in csv.DictReader(file)
         ]
-
-
-def tensorboard_logger(log_dir: Path) -> Logger:
-    """A logger that writes each row to ``log_dir/tensorboard``, by env steps."""
-    from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
-
-    board = TensorboardLogger("tensorboard", log_dir=str(log_dir))
-
-    def write(rows):
-        for name, value in rows[-1].items():
-            if isinstance(value, str):
-                board.experiment.add_text(name, value, rows[-1]["env_steps"])
-            else:
-                board.log_scalar(name, value, step=rows[-1]["env_steps"])
-
-    return write

@@ -7,7 +7,6 @@ from typing import Any
 
 from nappo2.params import Params
 from nappo2.reports import Report, averages, count, join, totals
-from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.metrics import Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged
@@ -30,6 +29,7 @@ class Recorder:
         self._episodes: deque = deque(maxlen=RECENT_EPISODES)  # (return, length)
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
+        self._numbers: Row = {}  # likewise
 
     def add(self, report: Report, seconds: float) -> None:
         """Adds the report of a step that took so many seconds."""
@@ -39,6 +39,10 @@ class Recorder:
     def tell(self, *events: str) -> None:
         """Adds events to the next row."""
         self._events += events
+
+    def add_numbers(self, numbers: Row) -> None:
+        """Adds columns to the next row."""
+        self._numbers |= numbers
 
     def tell_last(self, event: str) -> None:
         """Adds an event to the last row, once."""
@@ -66,6 +70,8 @@ class Recorder:
         row |= {name: value for name, value in numbers.items() if name != "env_steps"}
         hyper = params["hyper"].items()
         row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
+        row |= self._numbers
+        self._numbers = {}
         if restarts := int(numbers.get("restarts", 0)):
             self.tell(f"{restarts} workers restarted")
         if self._events:
@@ -109,12 +115,3 @@ class Recorder:
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
         self._reports = counters["unlogged"]
-
-
-def evaluation_row(evaluation: Evaluation) -> Row:
-    """The columns of metrics for an evaluation."""
-    return {
-        "evaluation_return": float(evaluation.returns.mean()),
-        "evaluation_std": float(evaluation.returns.std(correction=0)),
-        "evaluation_length": float(evaluation.lengths.mean()),
-    }

@@ -169,17 +169,24 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("steps-*.npz"), reverse=True)
 
 
-def set_aside_after(log_dir: Path, env_steps: int) -> None:
-    """Sets checkpoints aside that are later than ``env_steps``, from where a run goes on.
+def set_aside_after(log_dir: Path, env_steps: int, version: int) -> None:
+    """Sets checkpoints and the best params aside that are later than where a run goes on.
 
     Otherwise the newest by name would be of another branch than the run. Files of that branch which
     the run will write anew are copied beside them.
+
+    Args:
+        log_dir: of the run.
+        env_steps: of the checkpoint from which it goes on.
+        version: of its params.
     """
     folder = log_dir / "checkpoints"
     newer = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
     best = folder / "best.npz"
     if best.exists() and _env_steps_inside(best) > env_steps:
         newer.append(best)
+    if _version_inside(log_dir / "best.npz") > version:
+        newer.append(log_dir / "best.npz")
     if newer:
         aside = earlier(log_dir)
         (aside / folder.name).mkdir()
@@ -187,7 +194,7 @@ def set_aside_after(log_dir: Path, env_steps: int) -> None:
             if (log_dir / name).exists():
                 shutil.copyfile(log_dir / name, aside / name)
         for path in newer:
-            os.replace(path, aside / folder.name / path.name)
+            os.replace(path, aside / path.relative_to(log_dir))
 
 
 def _env_steps(path: Path) -> float:
@@ -201,6 +208,14 @@ def _env_steps_inside(path: Path) -> float:
     try:
         return unpack(dict(read_archive(path).items())["learner"])["env_steps"]
     except (ValueError, KeyError, TypeError, OSError):
+        return math.inf
+
+
+def _version_inside(path: Path) -> float:
+    """The version of params in a file; -1 if there is none, infinite if it cannot be read."""
+    try:
+        return int(load_params(path)["version"]) if path.exists() else -1
+    except ValueError:
         return math.inf
 
 

@@ -10,7 +10,10 @@ FILES = (
     "params.npz",
     "curve.png",
     "run.json",
+    "best.npz",
     "tensorboard",
+    "wandb",
+    "videos",
     "checkpoints",
     "monitor",
 )

@@ -10,6 +10,7 @@ from nappo2.show._first import First, first
 from nappo2.show._live import live
 from nappo2.show._look import Look, look, shown_in_notebooks
 from nappo2.show._video import Video, video
+from nappo2.show._videos import videos
 from nappo2.show.comparison import Comparison, compare
 from nappo2.show.env_checks import check_env
 from nappo2.show.env_report import EnvReport, Finding
@@ -43,4 +44,5 @@ __all__ = [
     "report",
     "shown_in_notebooks",
     "video",
+    "videos",
 ]

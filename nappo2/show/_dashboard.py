@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from nappo2.runs.curve import INTERVAL, draw_interval, literal, mark_events
+from nappo2.runs.curve import INTERVAL, draw_interval, evaluated, literal, mark_events
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
@@ -53,9 +53,8 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
     else:
         steps = draw_spread(axes, rows)
-    evaluations = columns(rows, "env_steps", "evaluation_return")
-    if evaluations[0]:
-        axes.plot(*evaluations, "o", color=ORANGE, label="evaluation")
+    if evaluations := evaluated(rows):
+        axes.plot(*zip(*evaluations, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, rows)
     style_axes(axes, "episode return by env steps")
     format_thousands(axes)

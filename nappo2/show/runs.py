@@ -16,7 +16,10 @@ from nappo2.show.settings import learner_settings
 IGNORED = (
     "seed",
     "log_dir",
-    "tensorboard",
+    "log",
+    "until",
+    "until_patience",
+    "until_seconds",
     "threads",
     "preset",
     "resume",

@@ -35,6 +35,23 @@ def test_a_run_ends_with_one_line_of_json_and_leaves_its_files(tmp_path):
     assert "256/256" in done.stderr
 
 
+def test_a_run_ends_where_it_is_told_to_and_a_resumed_one_where_it_is_told_then(tmp_path):
+    """At 128 env steps, and gone on with at 256; rows go to TensorBoard too, once."""
+    options = ("--log", "tensorboard", "--until", "env_steps=128", "--until", "loss<-1e9")
+    done = completed("train", "ppo", *SHORT, *options, "--log-dir", "x", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["env_steps"] == 128 and result["stopped"] == "env_steps 128 >= 128"
+    assert (tmp_path / "x" / "tensorboard").is_dir()
+    card = json.loads((tmp_path / "x" / "run.json").read_text())
+    assert card["log"] == ["tensorboard"] and card["until"] == ["env_steps=128", "loss<-1e9"]
+    done = completed("train", "--resume", "x", "--until", "env_steps=256", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["stopped"] == "env_steps 256 >= 256"
+    card = json.loads((tmp_path / "x" / "run.json").read_text())
+    assert card["log"] == ["tensorboard"] and card["until"] == ["env_steps=256"]
+
+
 def test_bullet_prints_nothing_else(tmp_path):
     args = ["--num-envs", 1, "--num-steps", 16, "--num-minibatches", 1, "--total-steps", 16]
     done = completed(
@@ -67,6 +84,9 @@ WRONG = {
     "train --backend ray": "--backend ray is where workers are, and the scheme 3cs has none",
     "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
     "train --evaluation-episodes 5": "it needs --evaluate-every",
+    "train --until episode_return": "a threshold is such as episode_return=475 or loss<0.1, not",
+    "train --until-patience 0": "patience is an integer of at least 1, not 0",
+    "train --log paper": "paper",
     "fly": "no command is called 'fly'; there is train",
     "trian ppo": "compare, report, presets; did you mean 'train'?",
 }

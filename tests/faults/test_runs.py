@@ -25,18 +25,6 @@ def test_a_folder_that_takes_nothing_ends_no_run(tmp_path):
     assert run.env_steps == 4 * 32 and (tmp_path / "params.npz").exists()
 
 
-def test_a_logger_that_fails_is_warned_of_once(tmp_path):
-    def down(rows):
-        raise ConnectionError("the server is gone")
-
-    run = run_of(RESUMED["ppo"](), "3cs", tmp_path)
-    run.begin()
-    run.files.loggers["down"] = down
-    with pytest.warns(UserWarning, match="down failed, and the run goes on without") as seen:
-        step(run, 5)
-    assert len(seen) == 1 and len((tmp_path / "metrics.csv").read_text().splitlines()) == 6
-
-
 def test_two_threads_of_torch_change_no_more_than_rounding():
     """Twice with one thread is equal to the last bit; two threads may add in another order."""
     from nappo2.machine.threads import torch_threads

@@ -9,6 +9,7 @@ from nappo2 import Learner, envs, fold_in, hindsight, n_step, noise, population,
 from nappo2 import recipes as a
 from nappo2.pipeline import Pipeline, compose, stage
 from nappo2.populations._population import member
+from nappo2.seeds import generator, split
 from nappo2.stages import all_due, prioritized_replay
 from tests.makers.recipes import REPLAY, REPLAYED, surprise
 from tests.makers.stepping import steps_of, train
@@ -33,6 +34,27 @@ KINDS = REPLAYED | {
     "sac in gymnasium": lambda: a.sac(envs.make("Pendulum-v1", 2), a.SAC(**REPLAY)),
     "sac with a random matrix": lambda: a.sac_gsde(envs.pendulum(2), a.GsdeSAC(**REPLAY)),
 }
+
+
+@stage
+def jitter():
+    """Adds noise to rewards, of which it keeps the seed."""
+
+    def transform(source):
+        def init(params, seed):
+            return source.init(params, seed) | {"jitter": fold_in(seed, "jitter")}
+
+        def step(params, state):
+            inner, rollout, report = source.step(params, state)
+            seed, key = split(state["jitter"])
+            reward = rollout["next", "reward"]
+            noisy = reward + torch.rand(reward.shape, generator=generator(key))
+            rollout = rollout.copy().set(("next", "reward"), noisy)
+            return inner | {"jitter": seed}, rollout, report
+
+        return Pipeline(init, step)
+
+    return transform
 
 
 def steps(recipe, seed, num):
@@ -151,24 +173,23 @@ def test_members_collect_as_much_each():
 
 def test_a_stage_that_draws_for_one_run_says_so():
     """It splits the seeds of members as if they were one."""
-
-    @stage
-    def mine():
-        def transform(source):
-            def init(params, seed):
-                return source.init(params, seed) | {"mine": fold_in(seed, "mine")}
-
-            return Pipeline(init, source.step)
-
-        return transform
-
     recipe = REPLAYED["sac"]()
-    recipe = recipe.replace(all_batches=compose(recipe.batches(1), mine(), all_due()))
+    recipe = recipe.replace(all_batches=compose(jitter(), recipe.batches(1), all_due()))
     many = population(recipe, 2)
     with pytest.raises(
         ValueError, match="not the seeds of 2 members of a population; fold_in_each"
     ):
         scheme("3cs", many).init(many.init(0), 0)
+
+
+@pytest.mark.parametrize("piece", ["prepare", "rollouts"])
+def test_a_stage_of_rollouts_may_keep_a_state_of_each_member(piece):
+    recipe = REPLAYED["double dqn"]().replace(**{piece: jitter()})
+    ours, theirs = (
+        steps(population(recipe, 2), 5, 4)[-1][0],
+        steps(recipe, fold_in(5, 1), 4)[-1][0],
+    )
+    assert distance(member(ours, 1), theirs) < 1e-5
 
 
 def test_members_draw_noise_of_their_own_batches():

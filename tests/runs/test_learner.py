@@ -97,7 +97,7 @@ def test_evaluations_come_every_so_many_env_steps():
 def test_tensorboard_gets_the_same_numbers(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run = learner(log_dir=tmp_path, tensorboard=True)
+    run = learner(log_dir=tmp_path, loggers=["tensorboard"])
     list(run)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     losses = [(e.step, e.value) for e in events.Scalars("loss")]
@@ -156,7 +156,7 @@ def test_bad_input_is_refused_where_it_is_given(tmp_path):
         ({"log_dir": file / "below"}, "cannot be made"),
         ({"seed": -1}, "seed is an integer of at least 0, not -1"),
         ({"seed": None}, "seed is an integer of at least 0, not None"),
-        ({"tensorboard": True}, "TensorBoard needs a log_dir"),
+        ({"loggers": ["tensorboard"]}, "tensorboard needs a log_dir"),
     ]:
         with pytest.raises(ValueError, match=message):
             learner(**options)
@@ -271,7 +271,7 @@ def test_each_row_is_yielded_once_also_by_a_pipe_that_is_not_fused():
 
 def test_what_was_changed_is_told_in_the_next_row(tmp_path):
     """In memory, in the CSV, in a table of pandas, and where pictures look."""
-    run = learner(log_dir=tmp_path, checkpoint_every=64, tensorboard=True)
+    run = learner(log_dir=tmp_path, checkpoint_every=64, loggers=["tensorboard"])
     run.step()
     run.set(learning_rate=0.5, gamma=0.25)
     run.step()

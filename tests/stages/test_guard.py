@@ -244,9 +244,10 @@ def test_a_fused_rollout_that_ends_the_run_leaves_its_batch(
     recipe = recipe.replace(loss=lambda params, batch: (loss(params, batch)[0] * NAN, {}))
     pipe = collect_of(recipe) | recipe.prepare | learn_of(recipe)
     params = recipe.init(0)
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(FloatingPointError) as error:
         pipe.step(params, pipe.init(params, 0))
     (file,) = glob.glob(f"{tmp_path}/nappo2-refused-*.npz")
+    assert str(error.value).endswith(f"The batch is in {file}")
     with np.load(file) as batch:
         assert batch["observation"].shape == shape
 
