@@ -1,0 +1,227 @@
+"""The books of a search, kept by Optuna: which trials there are, what they reached, what is next.
+
+All of it is in a journal in the search's folder, to which each answer is added before anything is
+done with it. So a search that was killed at any moment goes on from there. Samplers are seeded by the
+number of the trial: with one process, a search that went on finds what it would have found.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nappo2.search.jobs import Budget, Job, Rung
+from nappo2.search.results import STATES, Result, decoded, middle, result_of
+from nappo2.search.space import Space
+from nappo2.seeds import fold_in
+
+NAME = "search"  # of the study, which is alone in its journal
+RANDOM_TRIALS = 10  # before the sampler learns from earlier ones
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[Any]:
+    """Optuna without its lines of information.
+
+    Raises:
+        ImportError: if it is not installed; says how to.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError("a search needs optuna: pip install 'nappo2[search]'") from error
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield optuna
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def study_in(folder: Path, pruner: Any) -> Any:
+    """The study of Optuna in a folder to which nobody else writes; a new one if there is none.
+
+    A line that a killed process left unfinished is taken off, and so is its lock.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    path = folder / "journal.log"
+    path.with_name("journal.log.lock").unlink(missing_ok=True)
+    if path.exists():
+        whole = path.read_bytes()
+        path.write_bytes(whole[: whole.rfind(b"\n") + 1]) if whole[-1:] != b"\n" else None
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    return optuna.create_study(
+        storage=storage, study_name=NAME, direction="maximize", pruner=pruner, load_if_exists=True
+    )
+
+
+class Board:
+    """Hands out jobs, and enters what they reach.
+
+    Trials are in groups of ``size`` that follow one another, each a job. A group that fails is
+    tried again, each of its trials alone, so that one which raises ends no other.
+
+    Attributes:
+        study: of Optuna.
+        space: of the values.
+        budget: of the search.
+        size: of a group.
+        seed: of all.
+    """
+
+    def __init__(
+        self, study: Any, space: Space, budget: Budget, folder: Path, size: int, seed: int
+    ):
+        """Opens the books of a study.
+
+        Args:
+            study: of Optuna.
+            space: of the values.
+            budget: of the search.
+            folder: for the jobs' files.
+            size: of a group of trials.
+            seed: of all.
+        """
+        self.study, self.space, self.budget = study, space, budget
+        self.folder, self.size, self.seed = folder, size, seed
+        self._trials: dict[int, Any] = {}
+        self._taken: set[int] = set()  # the first numbers of groups that were handed out
+        self._alone: list[int] = []  # trials of groups that failed
+        for trial in self.study.get_trials(deepcopy=False):
+            self._settle(trial)
+
+    def _settle(self, trial: Any) -> None:
+        """Ends a trial that has all its rungs, and was killed before it was told."""
+        last = self.budget.steps[-1]
+        if trial.state.name == "RUNNING" and last in trial.intermediate_values:
+            self.study.tell(trial.number, trial.intermediate_values[last])
+
+    def trial(self, number: int) -> Any:
+        """The trial of a number, asked for if there is none; its values are those of its number."""
+        import optuna
+
+        if number in self._trials:
+            return self._trials[number]
+        seed = fold_in(self.seed, f"trial {number}") % 2**32
+        self.study.sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True
+        )
+        known = self.study.get_trials(deepcopy=False)
+        if number < len(known) and known[number].state.name != "WAITING":
+            trial = optuna.trial.Trial(self.study, known[number]._trial_id)
+        else:
+            trial = self.study.ask()
+        self._trials[number] = trial
+        return trial
+
+    def values(self, number: int) -> dict[str, Any]:
+        """The values of a trial, by name."""
+        trial, state = self.trial(number), self.state(number)
+        if state == "running":
+            return {name: x.suggest(trial, name) for name, x in self.space.items()}
+        return decoded(self.space, trial.params)
+
+    def state(self, number: int) -> str:
+        """The state of a trial."""
+        known = self.study.get_trials(deepcopy=False)
+        return STATES.get(known[number].state.name, "running") if number < len(known) else "running"
+
+    def next_job(self) -> Job | None:
+        """The next job; None if none is left."""
+        if self._alone:
+            return self._job((self._alone.pop(0),))
+        for first in range(0, self.budget.trials, self.size):
+            numbers = range(first, min(first + self.size, self.budget.trials))
+            if first not in self._taken and any(self.state(n) == "running" for n in numbers):
+                self._taken.add(first)
+                return self._job(tuple(numbers))
+        return None
+
+    def _job(self, numbers: tuple[int, ...]) -> Job:
+        values = tuple(self.values(number) for number in numbers)
+        name = "-".join(f"{n:04d}" for n in dict.fromkeys((numbers[0], numbers[-1])))
+        active = [self.trial(n) for n in numbers if self.state(n) == "running"]
+        done = min(len(known_rungs(self.study, trial.number)) for trial in active)
+        return Job(
+            numbers,
+            values,
+            done,
+            self.folder / "trials" / name,
+            fold_in(self.seed, f"job {numbers[0]}"),
+            fold_in(self.seed, "evaluation"),
+            self.budget,
+        )
+
+    def judge(self, job: Job, rung: Rung) -> bool:
+        """Enters what a job has reached; returns whether one of its trials goes on."""
+        for number in job.numbers:
+            if self.state(number) != "running":
+                continue
+            if number in rung.failed:
+                self._fail(number, rung.failed[number])
+            else:
+                self._enter(job, number, rung.env_steps, rung.scores[number])
+        return any(self.state(number) == "running" for number in job.numbers)
+
+    def _enter(self, job: Job, number: int, env_steps: int, scores: Sequence[float]) -> None:
+        import optuna
+
+        trial, score = self.trial(number), middle(scores)
+        if env_steps not in known_rungs(self.study, number):
+            write_row(job.folder, number, env_steps, score, scores)
+            trial.set_user_attr("scores", list(scores))
+            trial.report(score, env_steps)
+        if env_steps == self.budget.steps[-1]:
+            self.study.tell(trial, score)
+        elif trial.should_prune():
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+    def fail(self, job: Job, error: str) -> None:
+        """Enters that a job raised: its trial has failed, or its trials are to be tried alone."""
+        running = [number for number in job.numbers if self.state(number) == "running"]
+        if len(job.numbers) > 1:
+            self._alone += running
+        else:
+            self._fail(running[0], error)
+
+    def _fail(self, number: int, error: str) -> None:
+        import optuna
+
+        self.trial(number).set_user_attr("error", error)
+        self.study.tell(self.trial(number), state=optuna.trial.TrialState.FAIL)
+
+    def results(self) -> tuple[Result, ...]:
+        """All trials so far."""
+        trials = self.study.get_trials(deepcopy=False)
+        return tuple(result_of(trial, self.space) for trial in trials if trial.params)
+
+
+def known_rungs(study: Any, number: int) -> Mapping[int, float]:
+    """The scores of a trial that are in the books, by env steps."""
+    return study.get_trials(deepcopy=False)[number].intermediate_values
+
+
+def write_row(
+    folder: Path, number: int, env_steps: int, score: float, scores: Sequence[float]
+) -> None:
+    """Adds a row to the rows.csv of a job.
+
+    Args:
+        folder: of the job.
+        number: of the trial.
+        env_steps: of each run.
+        score: the interquartile mean.
+        scores: of each seed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "rows.csv"
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        rows = csv.writer(file)
+        if new:
+            names = [f"score_{i}" for i in range(len(scores))]
+            rows.writerow(["trial", "env_steps", "score", *names])
+        rows.writerow([number, env_steps, score, *scores])
