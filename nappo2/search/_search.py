@@ -71,14 +71,11 @@ def search(
     positive(processes=processes, members=members)
     check_space(space, first)
     name = f"search-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = made(Path(log_dir)) if log_dir is not None else unused(Path("runs") / name)
+    folder = Path(log_dir) if log_dir is not None else unused(Path("runs") / name)
     size = group_size(make, space, members, seed) if members > 1 else 1
     card = {"seed": seed, "pruning": getattr(pruning, "__name__", "?"), "group": size}
     drive = one_by_one if processes == 1 else partial(side_by_side, processes=processes)
-    with books(folder, space, budget, card, pruning) as board:
-        for values in first:
-            codes = {name: space[name].code(value) for name, value in values.items()}
-            board.study.enqueue_trial(codes, skip_if_exists=True)
+    with books(folder, space, budget, card, pruning, first) as board:
         signals = driven(partial(train, make), board, drive, progress)
         results, weights = board.results(), importances_of(board.study)
     return found_by(make, folder, budget, results, weights, signals.number)
@@ -93,7 +90,7 @@ def group_size(make: Make, space: Space, members: int, seed: int) -> int:
     try:
         lines = [pipeline_of(make(**values)) for values in samples]
         hyper = set(recipe_of(lines[0]).init(0)["hyper"].keys())
-        fits = set(space) <= hyper and together(lines, 1) is not None
+        fits = set(space) <= hyper and together(lines, members) is not None
     except Exception:  # of anybody's recipe; the trials say it
         return 1
     return members if fits else 1
@@ -101,7 +98,12 @@ def group_size(make: Make, space: Space, members: int, seed: int) -> int:
 
 @contextmanager
 def books(
-    folder: Path, space: Space, budget: Budget, card: Mapping[str, Any], pruning: Pruning
+    folder: Path,
+    space: Space,
+    budget: Budget,
+    card: Mapping[str, Any],
+    pruning: Pruning,
+    first: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Board]:
     """The books in a folder, open to this process alone.
 
@@ -111,6 +113,7 @@ def books(
         budget: of the search.
         card: ``seed`` and ``group``, the number of trials in a job, among other entries.
         pruning: makes the pruner.
+        first: values that are tried first.
 
     Yields:
         The board.
@@ -118,13 +121,14 @@ def books(
     Raises:
         ValueError: if another process has them open, or the search in the folder is another one.
     """
-    claim = Claim(folder)
+    claim = Claim(made(folder))
     try:
         with quiet_optuna():
             settings = {name: repr(x) for name, x in space.items()}
             _check_card(folder / CARD, dict(card) | {"space": settings, "budget": asdict(budget)})
             study = study_in(folder, pruning(budget))
-            yield Board(study, space, budget, folder, card["group"], card["seed"])
+            size, seed = card["group"], card["seed"]
+            yield Board(study, space, budget, folder, size=size, seed=seed, first=first)
     finally:
         claim.release()
 

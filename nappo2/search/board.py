@@ -70,10 +70,19 @@ class Board:
         budget: of the search.
         size: of a group.
         seed: of all.
+        first: values that are tried first.
     """
 
     def __init__(
-        self, study: Any, space: Space, budget: Budget, folder: Path, size: int, seed: int
+        self,
+        study: Any,
+        space: Space,
+        budget: Budget,
+        folder: Path,
+        *,
+        size: int,
+        seed: int,
+        first: Sequence[Mapping[str, Any]] = (),
     ):
         """Opens the books of a study.
 
@@ -84,38 +93,48 @@ class Board:
             folder: for the jobs' files.
             size: of a group of trials.
             seed: of all.
+            first: values that are tried first.
         """
         self.study, self.space, self.budget = study, space, budget
-        self.folder, self.size, self.seed = folder, size, seed
+        self.folder, self.size, self.seed, self.first = folder, size, seed, first
         self._trials: dict[int, Any] = {}
         self._taken: set[int] = set()  # the first numbers of groups that were handed out
         self._alone: list[int] = []  # trials of groups that failed
-        for trial in self.study.get_trials(deepcopy=False):
-            self._settle(trial)
-
-    def _settle(self, trial: Any) -> None:
-        """Ends a trial that has all its rungs, and was killed before it was told."""
-        last = self.budget.steps[-1]
-        if trial.state.name == "RUNNING" and last in trial.intermediate_values:
-            self.study.tell(trial.number, trial.intermediate_values[last])
+        for trial in self.study.get_trials(deepcopy=False):  # a killed process may not have told
+            if trial.state.name == "RUNNING" and trial.intermediate_values:
+                self._settle(trial.number)
 
     def trial(self, number: int) -> Any:
         """The trial of a number, asked for if there is none; its values are those of its number."""
         import optuna
 
-        if number in self._trials:
-            return self._trials[number]
+        if number not in self._trials:
+            known = self.study.get_trials(deepcopy=False)
+            if number == len(known):
+                self.study.enqueue_trial(self._drawn(number, known))
+            if number == len(known) or known[number].state.name == "WAITING":
+                self._trials[number] = self.study.ask()
+            else:
+                self._trials[number] = optuna.trial.Trial(self.study, known[number]._trial_id)
+        return self._trials[number]
+
+    def _drawn(self, number: int, known: Sequence[Any]) -> dict[str, Any]:
+        """The values of a new trial, drawn in a copy of the study, as the journal is to get all at once."""
+        import optuna
+
         seed = fold_in(self.seed, f"trial {number}") % 2**32
-        self.study.sampler = optuna.samplers.TPESampler(
+        sampler = optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=True
         )
-        known = self.study.get_trials(deepcopy=False)
-        if number < len(known) and known[number].state.name != "WAITING":
-            trial = optuna.trial.Trial(self.study, known[number]._trial_id)
-        else:
-            trial = self.study.ask()
-        self._trials[number] = trial
-        return trial
+        copy = optuna.create_study(direction="maximize", sampler=sampler)
+        copy.add_trials(known)
+        if number < len(self.first):
+            values = self.first[number].items()
+            copy.enqueue_trial({name: self.space[name].code(value) for name, value in values})
+        trial = copy.ask()
+        for name, dimension in self.space.items():
+            dimension.suggest(trial, name)
+        return trial.params
 
     def values(self, number: int) -> dict[str, Any]:
         """The values of a trial, by name."""
@@ -167,15 +186,21 @@ class Board:
         return any(self.state(number) == "running" for number in job.numbers)
 
     def _enter(self, job: Job, number: int, env_steps: int, scores: Sequence[float]) -> None:
-        import optuna
-
         trial, score = self.trial(number), middle(scores)
         if env_steps not in known_rungs(self.study, number):
             write_row(job.folder, number, env_steps, score, scores)
             trial.set_user_attr("scores", list(scores))
             trial.report(score, env_steps)
-        if env_steps == self.budget.steps[-1]:
-            self.study.tell(trial, score)
+        self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """Tells that a trial is complete, or pruned, if it is by its rungs."""
+        import optuna
+
+        trial, rungs = self.trial(number), known_rungs(self.study, number)
+        last = self.budget.steps[-1]
+        if last in rungs:
+            self.study.tell(trial, rungs[last])
         elif trial.should_prune():
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 

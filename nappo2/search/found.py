@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nappo2.envs import TORCH, Env
 from nappo2.recipes.presets import Preset
 from nappo2.runs.card import env_id
-from nappo2.saving.calls import replaced_fields
+from nappo2.saving.calls import path_of, replaced_fields
 from nappo2.search.jobs import Budget
 from nappo2.search.picture import picture_of
 from nappo2.search.results import Result
@@ -124,6 +125,12 @@ def found_by(
     return search
 
 
+def known_id(env: Env) -> str:
+    """The id with which anybody makes an environment, or else its name."""
+    function = env.made.function if env.made else None
+    return next((name for name, make in TORCH.items() if path_of(make) == function), env_id(env))
+
+
 def preset_of(
     make: Make, best: Result, budget: Budget, num_trials: int, log_dir: Path
 ) -> Preset | None:
@@ -151,7 +158,7 @@ def preset_of(
     cuts = {name: x for name, x in arguments.items() if name not in ("name", "recipe", "on")}
     env = recipe.env
     preset = Preset(
-        env_id(env), env.num_envs, budget.total_steps, config, source, arguments["name"], cuts
+        known_id(env), env.num_envs, budget.total_steps, config, source, arguments["name"], cuts
     )
     pieces = [name for name in recipe.made.arguments if name not in ("env", "config")]
     pieces += replaced_fields(recipe)

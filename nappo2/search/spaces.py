@@ -7,7 +7,6 @@ from nappo2.search.space import Dimension, Space, choice, log_uniform
 from nappo2.stages import Recipe, batches_of
 
 ON_POLICY: Space = {
-    "learning_rate": log_uniform(1e-4, 1e-2),
     "gamma": choice(0.9, 0.95, 0.98, 0.99, 0.995, 0.999),
     "lambda_": choice(0.8, 0.9, 0.95, 0.98, 1.0),
     "entropy_coef": choice(0.0, 0.001, 0.003, 0.01, 0.03),
@@ -19,7 +18,6 @@ ON_POLICY: Space = {
 """Of recipes that learn from rollouts; each takes those of them that its configuration has."""
 
 OFF_POLICY: Space = {
-    "learning_rate": log_uniform(1e-4, 1e-2),
     "gamma": choice(0.9, 0.95, 0.98, 0.99, 0.995, 0.999),
     "target_step_size": log_uniform(1e-3, 1e-1),
     "epsilon": choice(0.01, 0.02, 0.05, 0.1),
@@ -27,6 +25,7 @@ OFF_POLICY: Space = {
 }
 """Of recipes that learn from a replay."""
 
+DECADE = 10  # that a learning rate may be away from the configuration's, either way
 FEWEST_ROLLOUTS = 10  # of a run
 ROLLOUTS = (8, 16, 32, 64, 128, 256, 512, 1024)  # steps of each environment
 SHORTEST_CUT = 32  # steps of a rollout that minibatches cut
@@ -53,6 +52,8 @@ def space_for(recipe: Recipe, total_steps: int) -> Space:
     """
     config = config_of(recipe)
     space = _replayed(config) if hasattr(config, "capacity") else _rollouts(recipe, total_steps)
+    rate = config.learning_rate
+    space = {"learning_rate": log_uniform(rate / DECADE, rate * DECADE)} | space
     return {name: x for name, x in space.items() if hasattr(config, name)}
 
 

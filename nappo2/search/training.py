@@ -20,6 +20,8 @@ from nappo2.search.jobs import Job, Rung
 from nappo2.seeds import fold_in
 from nappo2.stages import Recipe
 
+FEWEST = 4  # members of a population that pays: two alone take as long as two in one, eight half
+
 Make = Callable[..., Recipe | Pipeline]
 """``(**values) -> recipe``, or what ``scheme`` makes of one."""
 
@@ -141,13 +143,13 @@ def _learner(
 def together(lines: Sequence[Pipeline], seeds: int) -> Population | None:
     """The population of all seeds of several trials; None where they cannot be one.
 
-    They can where a process trains them in environments in torch, and the recipes are equal but for
-    ``params["hyper"]``.
+    They can where one process trains them in environments in torch, and the recipes are equal but for
+    ``params["hyper"]``. Fewer than four runs are as fast by turns.
     """
     recipes = [recipe_of(line) for line in lines]
     one_process = all(line.made.arguments["name"] == "3cs" for line in lines)
     num = len(lines) * seeds
-    if num == 1 or not one_process or recipes[0].env.many is None or not alike(recipes):
+    if num < FEWEST or not one_process or recipes[0].env.many is None or not alike(recipes):
         return None
     hyper = torch.stack([torch.stack([*_hyper(r).values()]) for r in recipes])  # [trials, names]
     columns = zip(_hyper(recipes[0]), hyper.repeat_interleave(seeds, 0).T, strict=True)
