@@ -100,9 +100,16 @@ class Board:
         self._trials: dict[int, Any] = {}
         self._taken: set[int] = set()  # the first numbers of groups that were handed out
         self._alone: list[int] = []  # trials of groups that failed
-        for trial in self.study.get_trials(deepcopy=False):  # a killed process may not have told
-            if trial.state.name == "RUNNING" and trial.intermediate_values:
-                self._settle(trial.number)
+        for numbers in self._groups():  # a killed process may not have told all
+            self._settle(numbers)
+
+    def _groups(self) -> list[tuple[int, ...]]:
+        """The numbers of the trials of each group."""
+        trials = range(self.budget.trials)
+        return [tuple(trials[i : i + self.size]) for i in range(0, len(trials), self.size)]
+
+    def _running(self, numbers: Sequence[int]) -> list[int]:
+        return [number for number in numbers if self.state(number) == "running"]
 
     def trial(self, number: int) -> Any:
         """The trial of a number, asked for if there is none; its values are those of its number."""
@@ -152,18 +159,16 @@ class Board:
         """The next job; None if none is left."""
         if self._alone:
             return self._job((self._alone.pop(0),))
-        for first in range(0, self.budget.trials, self.size):
-            numbers = range(first, min(first + self.size, self.budget.trials))
-            if first not in self._taken and any(self.state(n) == "running" for n in numbers):
-                self._taken.add(first)
-                return self._job(tuple(numbers))
+        for numbers in self._groups():
+            if numbers[0] not in self._taken and self._running(numbers):
+                self._taken.add(numbers[0])
+                return self._job(numbers)
         return None
 
     def _job(self, numbers: tuple[int, ...]) -> Job:
         values = tuple(self.values(number) for number in numbers)
         name = "-".join(f"{n:04d}" for n in dict.fromkeys((numbers[0], numbers[-1])))
-        active = [self.trial(n) for n in numbers if self.state(n) == "running"]
-        done = min(len(known_rungs(self.study, trial.number)) for trial in active)
+        done = min(len(known_rungs(self.study, number)) for number in self._running(numbers))
         return Job(
             numbers,
             values,
@@ -176,14 +181,13 @@ class Board:
 
     def judge(self, job: Job, rung: Rung) -> bool:
         """Enters what a job has reached; returns whether one of its trials goes on."""
-        for number in job.numbers:
-            if self.state(number) != "running":
-                continue
+        for number in self._running(job.numbers):
             if number in rung.failed:
                 self._fail(number, rung.failed[number])
             else:
                 self._enter(job, number, rung.env_steps, rung.scores[number])
-        return any(self.state(number) == "running" for number in job.numbers)
+        self._settle(job.numbers)
+        return bool(self._running(job.numbers))
 
     def _enter(self, job: Job, number: int, env_steps: int, scores: Sequence[float]) -> None:
         trial, score = self.trial(number), middle(scores)
@@ -191,22 +195,26 @@ class Board:
             write_row(job.folder, number, env_steps, score, scores)
             trial.set_user_attr("scores", list(scores))
             trial.report(score, env_steps)
-        self._settle(number)
 
-    def _settle(self, number: int) -> None:
-        """Tells that a trial is complete, or pruned, if it is by its rungs."""
+    def _settle(self, numbers: Sequence[int]) -> None:
+        """Tells which trials of a group are complete, or pruned, once all have entered the same rung."""
         import optuna
 
-        trial, rungs = self.trial(number), known_rungs(self.study, number)
-        last = self.budget.steps[-1]
-        if last in rungs:
-            self.study.tell(trial, rungs[last])
-        elif trial.should_prune():
-            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        known = len(self.study.get_trials(deepcopy=False))
+        running = self._running([number for number in numbers if number < known])
+        rungs = {number: known_rungs(self.study, number) for number in running}
+        if len({len(scores) for scores in rungs.values()}) != 1:
+            return
+        for number in running:
+            last = rungs[number].get(self.budget.steps[-1])
+            if last is not None:
+                self.study.tell(self.trial(number), last)
+            elif rungs[number] and self.trial(number).should_prune():
+                self.study.tell(self.trial(number), state=optuna.trial.TrialState.PRUNED)
 
     def fail(self, job: Job, error: str) -> None:
         """Enters that a job raised: its trial has failed, or its trials are to be tried alone."""
-        running = [number for number in job.numbers if self.state(number) == "running"]
+        running = self._running(job.numbers)
         if len(job.numbers) > 1:
             self._alone += running
         else:
