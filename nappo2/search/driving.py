@@ -132,9 +132,9 @@ def side_by_side(
         show: called after each job.
         processes: how many there are at once.
     """
-    idle = [started(training) for _ in range(processes)]
+    idle = [started(training) for _ in range(min(processes, board.budget.trials))]
     busy: dict[Connection, tuple[Worker, Job]] = {}
-    told = False
+    workers, told = [*idle], False
     try:
         while True:
             while idle and not signals.number and (job := board.next_job()) is not None:
@@ -152,12 +152,15 @@ def side_by_side(
                 if (answer := answered(worker, job, board)) is None:
                     continue
                 del busy[connection]
-                idle.append(worker if answer.alive else started(training))
-                if answer.error:
-                    board.fail(job, answer.error)
+                if not signals.number:  # after that, a process may end before it is told why
+                    if not answer.alive:
+                        workers.append(worker := started(training))
+                    idle.append(worker)
+                    if answer.error:
+                        board.fail(job, answer.error)
                 show()
     finally:
-        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+        for worker in workers:
             worker.connection.close()
             worker.process.kill()
             worker.process.wait()

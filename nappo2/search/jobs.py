@@ -19,6 +19,9 @@ class Budget:
         seeds: runs of each trial, whose interquartile mean counts.
         rungs: how often in a run it is evaluated, and may be pruned.
         episodes: of each evaluation.
+
+    Raises:
+        ValueError: if a run has fewer steps than rungs.
     """
 
     trials: int = 50
@@ -26,6 +29,10 @@ class Budget:
     seeds: int = 2
     rungs: int = 5
     episodes: int = 10
+
+    def __post_init__(self):
+        if self.total_steps < self.rungs:
+            raise ValueError(f"{self.rungs} rungs need as many steps, not {self.total_steps}")
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from nappo2.recipes import RECIPES, Preset
 from nappo2.saving.calls import plain
 from nappo2.saving.log_dir import write_whole
+from nappo2.schemes.seven import check_taken
 from nappo2.trained.configs import settings
 
 
@@ -50,9 +51,15 @@ def read_preset(path: str | Path, algorithm: str) -> Preset:
             f"{path} was found with {', '.join(data['pieces'])} of its own, which no file has: train "
             "with the function that made it"
         )
-    return _preset(data, type(RECIPES[algorithm].presets["default"].config))
+    return _preset(data, type(RECIPES[algorithm].presets["default"].config), path)
 
 
-def _preset(data: Mapping[str, Any], config_class: type) -> Preset:
-    values = {name: data[name] for name in Preset._fields}
-    return Preset(**values | {"config": config_class(**settings(config_class, data["config"]))})
+def _preset(data: Mapping[str, Any], config_class: type, path: str | Path) -> Preset:
+    for name in ("config", "cuts"):
+        if not isinstance(data[name], Mapping):
+            raise ValueError(f"{name} in {path} holds values by name, not {data[name]!r}")
+    check_taken(data["scheme"], data["cuts"])
+    config = config_class(**settings(config_class, data["config"], path))
+    names = ("env", "num_envs", "total_steps", "source", "scheme")
+    values = settings(Preset, {name: data[name] for name in names}, path)
+    return Preset(**values, config=config, cuts=dict(data["cuts"]))
