@@ -6,11 +6,13 @@ the names.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from nappo2.checks import checked
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 NAMED = (str, int, float, bool, type(None))  # what Optuna keeps as it is
 
 
@@ -108,10 +110,14 @@ def choice(*options: Any) -> Dimension:
 
 
 def code_of(option: Any) -> Any:
-    """What Optuna keeps of an option: numbers and texts themselves, of all else a name."""
+    """What Optuna keeps of an option: numbers and texts themselves, of all else a name.
+
+    It is the same in each process, so that a search can go on: no address in memory is in it.
+    """
     if isinstance(option, NAMED):
         return option
-    return str(getattr(option, "__qualname__", None) or getattr(option, "name", None) or option)
+    name = getattr(option, "__qualname__", None) or getattr(option, "name", None) or str(option)
+    return ADDRESS.sub("", name)
 
 
 def _index(codes: list, code: Any) -> int:

@@ -64,8 +64,8 @@ def test_a_preset_of_another_recipe_or_none_at_all_is_refused(tmp_path, capsys):
 @pytest.mark.timeout(240)
 def test_one_signal_ends_a_search_in_order_and_the_same_command_goes_on(tmp_path, capsys):
     """Of two processes, neither is left; each trial goes on from its checkpoint."""
-    words = [*ENV, "--rungs", "5", "--episodes", "1", "--seeds", "1", "--num-envs", "2"]
-    words += ["--steps", "6400", "--processes", "2", "--trials", "2", "--out", str(tmp_path)]
+    words = [*ENV, "--rungs", "4", "--episodes", "1", "--seeds", "1", "--num-envs", "2"]
+    words += ["--steps", "2048", "--processes", "2", "--trials", "2", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "nappo2.cli", "search", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: len(list(tmp_path.glob("trials/*/rows.csv"))) == 2, 120)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import optuna
 import pytest
 
-from nappo2 import PPO, envs, recipes
+from nappo2 import PPO, clamp, envs, mask, recipes
 from nappo2.recipes import RECIPES
 from nappo2.search import choice, integers, log_uniform, space_for, uniform, values_in
 from nappo2.search.space import check_space
@@ -38,6 +38,18 @@ def test_values_are_what_the_space_says():
     assert {x["d"] for x in drawn_values} == set(options)
     assert sum(x["b"] < 1e-2 for x in drawn_values) > 15  # half of the logarithms
     assert repr(space["d"]) == "choice((64, 64), relu, None, 3cs)"
+
+
+def test_the_name_of_a_piece_is_the_same_in_each_process():
+    """No address in memory is in it; two limits are two names."""
+    dimension = choice(clamp(1.0), clamp(2.0), mask)
+    assert (
+        " at 0x" not in repr(dimension) and len({drawn_code(dimension, i) for i in range(30)}) == 3
+    )
+
+
+def drawn_code(dimension, seed):
+    return dimension.code(drawn({"x": dimension}, seed)["x"])
 
 
 def test_true_is_not_one():
