@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
@@ -93,7 +94,8 @@ class Worker(NamedTuple):
         """Sends a message, functions within by value."""
         from ray import cloudpickle
 
-        self.connection.send_bytes(cloudpickle.dumps(message))
+        with suppress(OSError):  # it is gone, as the next answer says
+            self.connection.send_bytes(cloudpickle.dumps(message))
 
 
 def started(training: Training) -> Worker:

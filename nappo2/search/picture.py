@@ -34,10 +34,13 @@ def picture_of(trials: Sequence[Result], importances: Mapping[str, float]) -> Pi
 
 def draw_course(axes: Any, trials: Sequence[Result]) -> None:
     """Draws the score of each trial, and the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
     for (state, mark), colour in zip(MARKS.items(), COLOURS, strict=False):
         some = [trial for trial in trials if trial.state == state and trial.score is not None]
-        numbers, scores = [trial.number for trial in some], [trial.score for trial in some]
-        axes.plot(numbers, scores, mark, color=colour, markersize=4, label=state)
+        if some:
+            numbers, scores = [trial.number for trial in some], [trial.score for trial in some]
+            axes.plot(numbers, scores, mark, color=colour, markersize=4, label=state)
     for trial in trials:
         if trial.state == "failed":
             axes.axvline(trial.number, color=COLOURS[5], linewidth=0.6, zorder=0)
@@ -45,6 +48,7 @@ def draw_course(axes: Any, trials: Sequence[Result]) -> None:
     best = list(accumulate((trial.score for trial in complete), max))
     axes.step([trial.number for trial in complete], best, where="post", color=COLOURS[0])
     axes.set(xlabel="trial", ylabel="score: interquartile mean over seeds")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.legend(frameon=False, fontsize=7)
     style_axes(axes, "the course: scores, the best so far; lines are failed trials")
 

@@ -2,11 +2,13 @@
 
 import pickle
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from nappo2.machine.stop import Interrupted, Stop, stopped_by
 from nappo2.runs.interrupts import Signals, interruptible
-from nappo2.search.jobs import Rung
+from nappo2.search.driving import drive
+from nappo2.search.jobs import Job, Rung
 
 
 def main(descriptor: int) -> None:
@@ -25,9 +27,7 @@ def main(descriptor: int) -> None:
 
 
 def _serve(connection: Connection, signals: Signals) -> None:
-    from nappo2.search.driving import drive
-
-    training = pickle.loads(connection.recv_bytes())
+    training = connection.recv_bytes()
 
     def judge(rung: Rung) -> bool:
         connection.send(rung)
@@ -36,8 +36,18 @@ def _serve(connection: Connection, signals: Signals) -> None:
     while True:
         try:
             job = pickle.loads(connection.recv_bytes())
-            connection.send(drive(training, job, judge, lambda: signals.number != 0))
-        except Interrupted:
-            connection.send("")
+            connection.send(_taken(training, job, judge, signals))
         except (EOFError, OSError):
             return
+
+
+def _taken(training: bytes, job: Job, judge: Callable[[Rung], bool], signals: Signals) -> str:
+    """Why a job failed, or nothing: also where this process cannot import what makes its recipe."""
+    try:
+        loaded = pickle.loads(training)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    try:
+        return drive(loaded, job, judge, lambda: signals.number != 0)
+    except Interrupted:
+        return ""

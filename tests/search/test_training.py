@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ import torch
 from nappo2 import clamp, envs, fold_in, load_run, mask, optim, ppo, ravel, scheme
 from nappo2.machine.stop import Interrupted
 from nappo2.populations import member
-from nappo2.search import Budget, choice, log_uniform, search, uniform
+from nappo2.search import Budget, choice, log_uniform, search, uniform, unpruned
+from nappo2.search.driving import drive
 from nappo2.search.jobs import Job
 from nappo2.search.training import alike, pipeline_of, together, train
 from tests.makers.recipes import SMALL_PPO
@@ -103,14 +105,14 @@ def test_a_job_that_was_interrupted_goes_on_to_the_same_scores(tmp_path, values)
     assert [*first, *rest] == whole
 
 
-def test_a_trial_whose_params_are_not_finite_has_failed(tmp_path):
-    """Gradients are finite, and an optimiser makes infinite updates of them."""
+def test_a_trial_whose_updates_are_not_finite_has_failed_and_says_so(tmp_path):
+    """Gradients are finite, and an optimiser makes infinite updates of them; three are refused."""
     broken = optim.GradientTransformation(
         lambda weights: (), lambda grads, state, params, weights: (grads * torch.inf, state)
     )
-    budget = replace(BUDGET, rungs=1, total_steps=16)
-    (rung,) = taken(lambda: make().replace(optimizer=broken), job(tmp_path, {}, budget=budget))
-    assert rung.scores == {} and "is not finite" in rung.failed[0]
+    training = partial(train, lambda: make().replace(optimizer=broken))
+    error = drive(training, job(tmp_path, {}), lambda rung: True, lambda: False)
+    assert error.startswith("FloatingPointError: 3 gradients in a row were not finite")
 
 
 def test_a_make_that_returns_neither_recipe_nor_scheme_is_refused():
@@ -210,13 +212,7 @@ def test_processes_side_by_side_find_what_one_finds(tmp_path):
 
     budget = Budget(4, total_steps=64, seeds=1, rungs=2, episodes=1)
     space = {"learning_rate": log_uniform(1e-4, 1e-1), "num_epochs": choice(1, 2)}
-    options = {"progress": False, "pruning": without_pruning}
+    options = {"progress": False, "pruning": unpruned}
     one = search(mine, space, budget, tmp_path / "one", **options)
     two = search(mine, space, budget, tmp_path / "two", processes=2, **options)
     assert outcomes(one) == outcomes(two) and one.preset == two.preset
-
-
-def without_pruning(budget):
-    from nappo2.search import unpruned
-
-    return unpruned(budget)
