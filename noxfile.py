@@ -30,6 +30,26 @@ def tests(session):
     session.run("python", "-P", "-c", IMPORTED, directory)
 
 
+@nox.session(python=["3.11", "3.12", "3.13"])
+def pythons(session):
+    """Import and a short run on each Python that is installed here, without what has no wheel there."""
+    session.install(".")
+    session.run("nappo2", "--version")
+    directory = session.create_tmp()
+    short = (
+        "--total-steps",
+        "512",
+        "--num-envs",
+        "2",
+        "--num-steps",
+        "64",
+        "--num-minibatches",
+        "4",
+    )
+    session.run("nappo2", "train", *short, "--log-dir", f"{directory}/run")
+    session.run("nappo2", "eval", f"{directory}/run", "--episodes", "2")
+
+
 @nox.session
 def learning(session):
     """Whole learning runs, minutes each; ``nox -s learning -- -s`` shows their figures."""

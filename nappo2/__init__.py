@@ -56,6 +56,7 @@ from nappo2.show import (
     load_run,
     look,
     plot,
+    report,
     shown_in_notebooks,
     video,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "recurrent_ppo",
     "repeat",
     "replay",
+    "report",
     "sac",
     "sac_gsde",
     "save_params",

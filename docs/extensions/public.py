@@ -17,7 +17,7 @@ MODULES = [
     *("maths.returns", "maths.surrogates", "maths.values", "maths.distributions", "maths.moments"),
     *("optim", "networks", "policies", "envs", "losses", "stages", "schemes", "schemes.remote"),
     *("populations", "recipes", "runs.learner", "runs.metrics", "runs.evaluate"),
-    *("saving.checkpoint", "interop", "show"),
+    *("saving.checkpoint", "interop", "show", "trained"),
 ]
 
 

@@ -8,6 +8,7 @@ called there are not decorated.
 
 from nappo2.checks.annotations import Check, Refusal, check_of, is_a, takes
 from nappo2.checks.calls import CallError, binder, checked, explained, take
+from nappo2.checks.packages import installs, is_installed
 from nappo2.checks.ranges import RANGES, Range, positive
 from nappo2.checks.words import misfit, nearest, shown, suggestion
 
@@ -21,7 +22,9 @@ __all__ = [
     "check_of",
     "checked",
     "explained",
+    "installs",
     "is_a",
+    "is_installed",
     "misfit",
     "nearest",
     "positive",

@@ -58,7 +58,8 @@ RANGES = {
         ("burn_in", "start_steps", "anneal_updates", "exploration_updates"), NOT_NEGATIVE
     ),
     **dict.fromkeys(
-        ("seed", "member", "ahead", "padding", "noop_max", "rank", "max_restarts"), NOT_NEGATIVE
+        ("seed", "member", "index", "ahead", "padding", "noop_max", "rank", "max_restarts"),
+        NOT_NEGATIVE,
     ),
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     "share": Range(0, 0.5, above=True),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import tyro
 
-from nappo2.cli.train_options import option_in, preset_of, with_env
+from nappo2.cli.train_options import DEFAULT_ENV, option_in, preset_of, with_env
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Search:
         out: the folder; by default one under runs/.
     """
 
-    env: str = "HalfCheetahBulletEnv-v0"
+    env: str = DEFAULT_ENV
     trials: int = 50
     seeds: int = 2
     steps: int | None = None

@@ -69,7 +69,7 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
 
     def start(seed: int) -> Process:
         folder = log_dir / f"seed-{seed}"
-        line = [sys.executable, "-m", "nappo2", "train", *words]
+        line = [sys.executable, "-m", "nappo2.cli", "train", *words]
         return started([*line, "--seed", str(seed), "--log-dir", str(folder)], seed, folder)
 
     with interruptible() as signals, one_bar(options) as show, ended(running):
@@ -90,7 +90,16 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
 
 
 def started(command: list[str], seed: int, folder: Path) -> Process:
-    """Starts a run in a session of its own, so that a terminal's Ctrl-C reaches it through us alone."""
+    """Starts a run in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
+
+    Args:
+        command: of the process.
+        seed: of the run.
+        folder: of the run.
+
+    Returns:
+        The process.
+    """
     errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by finished)
     process = subprocess.Popen(
         command,

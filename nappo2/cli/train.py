@@ -11,7 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import installs
 from nappo2.cli.train_options import (
+    DEFAULT_ENV,
+    IN_TORCH,
     Train,
     check_used,
     description_of,
@@ -32,6 +35,9 @@ def run(argv: list[str]) -> int:
     algorithm = recipe or description.get("algorithm", "ppo")
     options = parse(algorithm, argv, description)
     check_used(argv, options)
+    if options.env == DEFAULT_ENV == IN_TORCH and option_in(argv, "--env") is None:
+        note = f"PyBullet is not installed ({installs('pybullet')}), so this trains in {IN_TORCH}"
+        print(f"nappo2: {note}", file=sys.stderr)
     if options.seeds > 1 and not description and not is_population(algorithm, options):
         return _run_side_by_side(algorithm, [algorithm, *argv], options)
     learner = learner_of(algorithm, options, description)
@@ -69,12 +75,14 @@ def curve_of_seeds(log_dir: Path) -> dict[str, Any]:
     curve.png. Nothing is drawn before an episode has ended.
     """
     from nappo2.show import compare, plot
+    from nappo2.show.runs import group_runs
 
-    try:
-        plot(log_dir).save(log_dir / "curve.png")
-        found = compare({"all": [log_dir]})
-    except ValueError:
+    runs = [run for group in group_runs(log_dir).values() for run in group]
+    runs = [run for run in runs if any("episode_return" in row for row in run.metrics)]
+    if not runs:
         return {"episode_return": None}
+    plot(log_dir).save(log_dir / "curve.png")
+    found = compare({"all": runs})
     ends = {"iqm": found.iqm[0], "low": found.low[0], "high": found.high[0]}
     return {"episode_return": {name: round(x, 3) for name, x in ends.items()}}
 
@@ -167,6 +175,14 @@ def envs_of(options: Train, card: Mapping[str, Any]):
 
 def population_of(recipe, card: Mapping[str, Any], seeds: int):
     """The population of several seeds, that of a run that is resumed, or the recipe alone.
+
+    Args:
+        recipe: of each member.
+        card: of the run that is resumed; empty for a new one.
+        seeds: how many there are.
+
+    Returns:
+        A population or the recipe.
 
     Raises:
         ValueError: if the run's recipe was given pieces that only its author has.

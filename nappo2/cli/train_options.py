@@ -6,7 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from nappo2.checks import is_installed
+
 Config = TypeVar("Config")
+
+BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
+DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
+"""Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Train(Generic[Config]):
     """
 
     config: Config
-    env: str = "HalfCheetahBulletEnv-v0"
+    env: str = DEFAULT_ENV
     total_steps: int = 300_000
     num_envs: int = 8
     scheme: str = "3cs"
@@ -137,10 +143,12 @@ def description_of(path: Path, env: str | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such run, or only its file names a module to import.
     """
-    from nappo2.show.runs import read_description
+    from nappo2.show.runs import read_description, seeds_in
     from nappo2.trained.environments import check_id
 
     log_dir = path if path.is_dir() else path.parent.parent
+    if seeds := seeds_in(log_dir):
+        raise ValueError(f"{path} has the runs of {len(seeds)} seeds; name one, such as {seeds[0]}")
     if not (log_dir / "run.json").exists():
         raise ValueError(f"there is no run to resume at {path}: it has no run.json")
     description = read_description(log_dir / "run.json")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs.env import Env, EpisodeCount, Transition
 from nappo2.pipeline import positive
 from nappo2.saving.calls import remembering
@@ -123,7 +123,7 @@ def game_of(env_id: str) -> tuple[str, float]:
         from ale_py.roms import get_all_rom_ids
     except ImportError as error:
         raise ValueError(
-            f"{env_id} is played by ale-py, which is GPL and not installed: pip install 'nappo2[atari]'"
+            f"{env_id} is played by ale-py, which is GPL and not installed: {installs('atari')}"
         ) from error
     roms = {rom.replace("_", ""): rom for rom in get_all_rom_ids()}
     name = match["new"] or match["old"]

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformObservation
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
 from nappo2.saving.calls import remembering
@@ -32,7 +32,7 @@ def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
         import minigrid  # noqa: F401, which registers its environments
     except ImportError as error:
         raise ValueError(
-            f"{env_id} is of minigrid, which is not installed: pip install 'nappo2[minigrid]'"
+            f"{env_id} is of minigrid, which is not installed: {installs('minigrid')}"
         ) from error
     return from_gym(env_id, num_envs, wrappers=(image_only, *kwargs.pop("wrappers", ())), **kwargs)
 

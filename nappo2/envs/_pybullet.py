@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs, is_installed
 from nappo2.envs.env import Env
 from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import vector_of
@@ -59,6 +59,11 @@ def pybullet(
     """
     if env_id not in PYBULLET:
         raise ValueError(f"PyBullet has no {env_id!r}; it has {', '.join(PYBULLET)}")
+    if not is_installed("pybullet_envs_gymnasium"):
+        raise ValueError(
+            f"{env_id} is simulated by PyBullet, which is not installed: {installs('pybullet')} (from "
+            "Python 3.12 on that compiles it, for five minutes, with g++; Python 3.11 has a wheel)"
+        )
     load_worlds = partial(_load, trust_worlds)
     with silent(1, 2):  # it announces its build
         name = f"pybullet_envs_gymnasium:{env_id}"

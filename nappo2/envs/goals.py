@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs._pybullet import silent
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
@@ -71,7 +71,7 @@ def import_packages(env_id: str) -> list[str]:
             with silent(1, 2):
                 importlib.import_module(package)
         except ImportError as error:
-            missing.append(f"{package} (pip install 'nappo2[{extra}]': {error})")
+            missing.append(f"{package} ({installs(extra)}: {error})")
     return [] if is_known(env_id) else missing
 
 

@@ -24,7 +24,7 @@ Row = Callable[[Any], Tensor]
 
 
 def unchanged(observation: Tensor) -> Tensor:
-    """An observation as it is, [..., *shape]."""
+    """An observation as it is, ``[..., *shape]``."""
     return observation
 
 

@@ -28,7 +28,7 @@ class Network(NamedTuple):
 
 @checked
 def with_view(network: Network, view: Callable[[Any], Tensor]) -> Network:
-    """A network of ``view(observation)`` [..., n] in place of an observation [..., *shape]."""
+    """A network of ``view(observation)`` [..., n] in place of an observation ``[..., *shape]``."""
     return Network(network.init, lambda weights, x: network.apply(weights, view(x)))
 
 

@@ -152,10 +152,18 @@ def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     )
 
 
-def member(params: Params, i: int) -> Params:
-    """The params of member i, without the leading dimension."""
+@checked
+def member(params: Params, index: int) -> Params:
+    """The params of one member of a population, without the leading dimension.
+
+    Raises:
+        ValueError: if these are no params of a population, or it has fewer members.
+    """
+    sizes = {len(x) if x.ndim else 0 for x in params["hyper"].values()}
+    if not sizes or index >= min(sizes):
+        raise ValueError(f"a population of {min(sizes, default=0)} has no member of index {index}")
     branches = {
-        name: params[name].apply(lambda x: x[i]) for name in params.keys() if name != "version"
+        name: params[name].apply(lambda x: x[index]) for name in params.keys() if name != "version"
     }
     return TensorDict(branches | {"version": params["version"]})
 

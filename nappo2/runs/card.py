@@ -133,4 +133,10 @@ def _command() -> str:
     """The command line; of a notebook no more than that."""
     if "ipykernel" in sys.modules:
         return "a notebook"
-    return shlex.join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # of python -m
+    program = ["python", "-m", spec.parent] if spec and spec.parent else [_program()]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
+def _program() -> str:
+    return os.path.basename(sys.argv[0] or "python")

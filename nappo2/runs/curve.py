@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nappo2.runs.intervals import interval
+from nappo2.runs.members import member_rows, rows_per_member
+
 MOST_EVENTS = 10  # with a text in a picture
+POINTS = 200  # at which several curves are interpolated
+BLUE = "#1f5fa8"
+INTERVAL = "interquartile mean, 95 % interval"
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
@@ -22,6 +30,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
 
+    curves, rows = [_curve(each) for each in member_rows(rows)], rows_per_member(rows)
     trained = [
         (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
@@ -35,11 +44,11 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(title=literal(title), xlabel="env steps", ylabel="episode return")
-    axes.plot(
-        *zip(*trained, strict=True),
-        color="#1f5fa8",
-        label="training, mean of the last 100 episodes",
-    )
+    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
+        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
+    else:
+        label = "training, mean of the last 100 episodes"
+        axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color="#c8551b", label="evaluation")
     mark_events(axes, rows)
@@ -49,6 +58,33 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     axes.legend(frameon=False, loc="best")
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
+    """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
+
+    Args:
+        axes: of matplotlib.
+        curves: pairs of x and y.
+        label: in the legend.
+        colour: of line and band.
+    """
+    steps, values = on_one_grid(curves)
+    mean, low, high = interval(values)
+    axes.plot(steps, mean, color=colour, label=label)
+    if len(curves) > 1:
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolates curves at the same points: x [POINTS] and y [curves, POINTS], where all have values."""
+    start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    grid = np.asarray(curves[0][0], float) if len(curves) == 1 else np.linspace(start, end, POINTS)
+    return grid, np.array([np.interp(grid, x, y) for x, y in curves])
+
+
+def _curve(rows: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
+    return [row["env_steps"] for row in rows], [row["episode_return"] for row in rows]
 
 
 def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import installs
+
 Row = dict[str, Any]
 Logger = Callable[[list[Row]], None]  # called with all rows so far, of which the last is new
 
@@ -25,7 +27,7 @@ class Metrics(list):
         try:
             import pandas
         except ImportError as error:
-            raise ImportError("a DataFrame needs pandas: pip install 'nappo2[stats]'") from error
+            raise ImportError(f"a DataFrame needs pandas: {installs('stats')}") from error
         return pandas.DataFrame(list(self))
 
 

@@ -35,8 +35,8 @@ class Unknown(ValueError):
 
 def path_of(function: Any) -> str:
     """Where a function or class is defined: ``module:name``."""
-    module = getattr(function, "__module__", "?")
-    return f"{module}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+    owner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{owner.__module__}:{owner.__qualname__}"
 
 
 def remembering(make: Callable[..., T]) -> Callable[..., T]:

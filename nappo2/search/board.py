@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nappo2.checks import installs
 from nappo2.search.jobs import Budget, Job, Rung
 from nappo2.search.results import STATES, Result, decoded, middle, result_of
 from nappo2.search.space import Space
@@ -30,7 +31,7 @@ def quiet_optuna() -> Iterator[Any]:
     try:
         import optuna
     except ImportError as error:
-        raise ImportError("a search needs optuna: pip install 'nappo2[search]'") from error
+        raise ImportError(f"a search needs optuna: {installs('search')}") from error
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nappo2.runs.intervals import interquartile_mean
 from nappo2.search.space import Space
-from nappo2.show.intervals import interquartile_mean
 
 
 class Result(NamedTuple):

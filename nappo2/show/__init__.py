@@ -16,6 +16,7 @@ from nappo2.show.env_report import EnvReport, Finding
 from nappo2.show.picklable import PickleReport, check_picklable
 from nappo2.show.pictures import Picture
 from nappo2.show.plots import plot
+from nappo2.show.run_report import RunReport, report
 from nappo2.show.runs import SavedRun, load_run
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Look",
     "PickleReport",
     "Picture",
+    "RunReport",
     "SavedRun",
     "Video",
     "check_env",
@@ -38,6 +40,7 @@ __all__ = [
     "load_run",
     "look",
     "plot",
+    "report",
     "shown_in_notebooks",
     "video",
 ]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from nappo2.runs.curve import literal, mark_events
+from nappo2.runs.curve import INTERVAL, draw_interval, literal, mark_events
+from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
 from nappo2.show.runs import columns
@@ -44,14 +45,14 @@ def column_names(rows: Sequence[Row]) -> list[str]:
 
 
 def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
-    """Draws the mean return of the last episodes, its standard deviation, and evaluations."""
-    steps, means = columns(rows, "env_steps", "episode_return")
-    axes.plot(steps, means, color=BLUE, label="mean of the last 100 episodes")
-    spread = columns(rows, "env_steps", "episode_return_std")[1]
-    if len(spread) == len(means):
-        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
-        label = "one standard deviation of these"
-        axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
+    """Draws the mean return of the last episodes with its spread, or of members, and evaluations."""
+    curves = [columns(each, "env_steps", "episode_return") for each in member_rows(rows)]
+    rows = rows_per_member(rows)
+    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
+        steps = curves[0][0]
+        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
+    else:
+        steps = draw_spread(axes, rows)
     evaluations = columns(rows, "env_steps", "evaluation_return")
     if evaluations[0]:
         axes.plot(*evaluations, "o", color=ORANGE, label="evaluation")
@@ -61,6 +62,18 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
     mark_if_empty(axes)
     if steps:
         axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
+    """Draws the mean return of the last episodes and their standard deviation; returns its env steps."""
+    steps, means = columns(rows, "env_steps", "episode_return")
+    axes.plot(steps, means, color=BLUE, label="mean of the last 100 episodes")
+    spread = columns(rows, "env_steps", "episode_return_std")[1]
+    if len(spread) == len(means):
+        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
+        label = "one standard deviation of these"
+        axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
+    return steps
 
 
 def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from nappo2.checks import checked
+from nappo2.checks import checked, installs
 from nappo2.envs import Env
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
@@ -149,7 +149,7 @@ def encode(pictures: list[np.ndarray], fps: int) -> bytes:
         import imageio_ffmpeg  # noqa: F401
         from imageio import v2 as imageio
     except ImportError as error:
-        raise ImportError("a video needs imageio: pip install 'nappo2[video]'") from error
+        raise ImportError(f"a video needs imageio: {installs('video')}") from error
     with TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
         options = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 2}

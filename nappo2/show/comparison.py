@@ -7,7 +7,7 @@ import numpy as np
 
 from nappo2.checks import checked
 from nappo2.runs.curve import literal
-from nappo2.show.intervals import interval
+from nappo2.runs.intervals import interval
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes
 from nappo2.show.runs import Runs, group_runs

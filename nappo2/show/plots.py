@@ -1,13 +1,9 @@
 """Learning curves of several runs."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nappo2.checks import checked
-from nappo2.runs.curve import literal
-from nappo2.show.intervals import interval
+from nappo2.runs.curve import draw_interval, literal
 from nappo2.show.pictures import (
     COLOURS,
     Picture,
@@ -17,8 +13,6 @@ from nappo2.show.pictures import (
     style_axes,
 )
 from nappo2.show.runs import Runs, columns, group_runs
-
-POINTS = 200
 
 
 @checked
@@ -61,26 +55,3 @@ def plot(
     if any(groups):
         axes.legend(frameon=False, fontsize=8)
     return as_picture(figure, dpi=110) if figure else None
-
-
-def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
-    """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
-
-    Args:
-        axes: of matplotlib.
-        curves: pairs of x and y.
-        label: in the legend.
-        colour: of line and band.
-    """
-    steps, values = on_one_grid(curves)
-    mean, low, high = interval(values)
-    axes.plot(steps, mean, color=colour, label=label)
-    if len(curves) > 1:
-        axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
-
-
-def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolates curves at the same points: x [POINTS] and y [curves, POINTS], where all have values."""
-    start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    grid = np.asarray(curves[0][0], float) if len(curves) == 1 else np.linspace(start, end, POINTS)
-    return grid, np.array([np.interp(grid, x, y) for x, y in curves])

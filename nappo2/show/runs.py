@@ -100,7 +100,7 @@ def read_description(path: Path) -> dict[str, Any]:
     return description | ({"env": env, "env_module": module} if colon else {})
 
 
-Runs = Mapping[str, Sequence[Any]] | Iterable[Any]
+Runs = Mapping[str, Sequence[Any]] | Iterable[Any] | str | Path
 """Paths, saved runs or Learners; or such by name of a group. A population is a run per member."""
 
 

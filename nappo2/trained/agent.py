@@ -18,7 +18,7 @@ from nappo2.trained.batching import batching_of
 class TrainedAgent:
     """Acts on one observation or a batch of them, as a simulator of Gymnasium gives them.
 
-    Observations are arrays, tensors or lists, [*shape] or [B, *shape]; of goal environments
+    Observations are arrays, tensors or lists, ``[*shape]`` or ``[B, *shape]``; of goal environments
     dictionaries of these. Actions are the environment's: integers, or arrays within its bounds.
     An agent with a memory keeps it from one call to the next, until ``reset``.
 
@@ -50,7 +50,7 @@ class TrainedAgent:
         """The most probable action.
 
         Args:
-            observation: [*shape], or a batch [B, *shape].
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
             An action of the environment, or an array of B.
@@ -64,7 +64,7 @@ class TrainedAgent:
         """An action as in training: drawn from the policy's distribution, or with its exploration.
 
         Args:
-            observation: [*shape], or a batch [B, *shape].
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
             An action of the environment, or an array of B.
@@ -80,7 +80,7 @@ class TrainedAgent:
         A memory is read as it is before ``act``, and not changed.
 
         Args:
-            observation: [*shape], or a batch [B, *shape].
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
             A float, or an array [B] float32.
@@ -103,7 +103,7 @@ class TrainedAgent:
         A memory is read as it is before ``act``, and not changed.
 
         Args:
-            observation: [*shape], or a batch [B, *shape].
+            observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
             An array [n] or [B, n] float32.

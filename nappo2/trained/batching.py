@@ -16,7 +16,7 @@ Batching = Callable[[Any], tuple[Any, bool]]
 def batching_of(spec: ObservationSpec) -> Batching:
     """The function that makes batches of observations with this spec.
 
-    It takes arrays, tensors and lists, [*shape] or [B, *shape], images with their channels first or
+    It takes arrays, tensors and lists, ``[*shape]`` or ``[B, *shape]``, images with their channels first or
     last, and where there are several tensors a dictionary of these.
 
     Raises:

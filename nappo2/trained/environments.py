@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nappo2 import envs
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.envs.space_data import space_of
 from nappo2.saving.calls import Unknown, made_again, path_of
@@ -19,6 +20,7 @@ FUNCTIONS = {path_of(make): make for make in MAKERS}
 MONITORED = path_of(envs.monitored)
 
 
+@checked
 def env_again(card: Mapping[str, Any], num_envs: int | None = None, **arguments: Any) -> Env:
     """Makes the environment of a run.
 
@@ -42,7 +44,7 @@ def env_again(card: Mapping[str, Any], num_envs: int | None = None, **arguments:
     except Unknown as error:
         raise ValueError(
             f"the environment {env_id} was made by {error}, which nappo2 does not call because a file "
-            "says so: give the environment"
+            "says so: give the environment, as --env, or in Python as envs.make(...)"
         ) from error
     except (TypeError, KeyError) as error:
         raise ValueError(
@@ -74,9 +76,9 @@ def check_id(card: Mapping[str, Any]) -> str:
     """
     env_id, made = str(card.get("env", "?")), card.get("environment")
     inside = id_in(made) if isinstance(made, Mapping) else ""
-    module, _, plain_id = inside.rpartition(":")
-    module = card.get("env_module", module)
-    if module:
+    module, colon, plain_id = inside.rpartition(":")
+    if colon or "env_module" in card:
+        module = card.get("env_module", module)
         raise ValueError(
             f"run.json names the environment {f'{module}:{env_id}'!r}, and no file makes nappo2 import "
             f"a module; if it is yours, say so: --env {module}:{env_id}, or "

@@ -68,7 +68,7 @@ WRONG = {
     "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
     "train --evaluation-episodes 5": "it needs --evaluate-every",
     "fly": "no command is called 'fly'; there is train",
-    "trian ppo": "plot, eval, presets; did you mean 'train'?",
+    "trian ppo": "compare, report, presets; did you mean 'train'?",
 }
 
 

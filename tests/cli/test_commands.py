@@ -195,10 +195,10 @@ def test_a_copy_of_a_run_goes_on_in_the_copy(run, tmp_path, capsys):
     assert not (folder / "run.json").is_symlink()
 
 
-def test_a_run_of_a_notebook_is_told_how_it_is_evaluated(run, tmp_path, capsys):
+def test_a_run_without_a_card_is_told_how_it_is_loaded(run, tmp_path, capsys):
     folder = copied(run, tmp_path / "copy")
     (folder / "run.json").unlink()
     for command in ("eval", "play"):
         code, said = ended(capsys, command, folder)
-        assert code == 2 and "has no run.json, which nappo2 train writes" in said
-        assert "evaluate(env, recipe.greedy, load_run(" in said
+        assert code == 2 and "has no run.json, so that its recipe is not known here" in said
+        assert "recipe=...) takes it" in said

@@ -12,7 +12,7 @@ from nappo2 import load_run
 from nappo2.cli import main
 from nappo2.cli.seeds import last_row, without
 from nappo2.show.runs import group_runs
-from tests.makers.commands import until
+from tests.makers.processes import until
 
 QUICK = ["--num-steps", "32", "--num-epochs", "1", "--num-minibatches", "2", "--hidden", "8"]
 TINY = [*QUICK, "--num-envs", "2"]
@@ -56,12 +56,15 @@ def test_in_a_simulator_seeds_are_processes_side_by_side(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["eval", str(both)])
     assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["resume", str(both)])
+    assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(240)
 def test_one_signal_ends_all_seeds_in_order(tmp_path):
     """Each has saved its params; no process is left."""
-    command = [sys.executable, "-m", "nappo2", "train", "ppo", "--env", "CartPole-v1", *TINY]
+    command = [sys.executable, "-m", "nappo2.cli", "train", "ppo", "--env", "CartPole-v1", *TINY]
     command += ["--seeds", "2", "--total-steps", "100000000", "--log-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         folders = [tmp_path / "seed-0", tmp_path / "seed-1"]

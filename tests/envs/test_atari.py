@@ -163,5 +163,5 @@ def test_a_game_that_there_is_not_is_a_value_error(monkeypatch):
     with pytest.raises(ValueError, match="has frames of its own"):
         envs.make("ALE/Pong-v5", frame_stack=2)
     monkeypatch.setitem(sys.modules, "ale_py.roms", None)
-    with pytest.raises(ValueError, match=r"GPL and not installed: pip install 'nappo2\[atari\]'"):
+    with pytest.raises(ValueError, match=r"GPL and not installed: pip install 'ale-py"):
         envs.make("ALE/Pong-v5")

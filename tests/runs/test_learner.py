@@ -64,6 +64,7 @@ def test_what_a_run_leaves(tmp_path, same):
         "curve.png",
         "metrics.csv",
         "params.npz",
+        "run.json",
     ]
     assert same(load_params(tmp_path / "run" / "params.npz"), run.params)
     rows = read_csv(tmp_path / "run" / "metrics.csv")
@@ -76,7 +77,7 @@ def test_an_earlier_run_is_set_aside(tmp_path):
     for _ in range(3):
         list(learner(log_dir=tmp_path, target_steps=64))
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == ["curve.png", "earlier-1", "earlier-2", "metrics.csv", "params.npz"]
+    assert names == ["curve.png", "earlier-1", "earlier-2", "metrics.csv", "params.npz", "run.json"]
     assert len(read_csv(tmp_path / "earlier-2" / "metrics.csv")) == 1
 
 

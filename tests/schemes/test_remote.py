@@ -131,7 +131,7 @@ def collectors_are_back(learner, folder, restarts):
     return replaced and all(member.failures == 0 for member in members)
 
 
-@pytest.mark.parametrize("name", ["2dacs", "dadacs"])
+@pytest.mark.parametrize("name", ["2dacs", pytest.param("dadacs", marks=pytest.mark.faults)])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     """Versions only grow. In 3ds, where the others regroup, two are lost at once: see below."""
     learner = faulty_run(tmp_path, name, on_ray())
@@ -148,6 +148,7 @@ def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     learner.close()
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)  # of nine deaths
 def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(on_ray, monkeypatch):
     """The first dies; at the next call of a phase the second does: both are replaced, counts exact.

@@ -11,14 +11,13 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
-from nappo2.runs.curve import draw_curve
+from nappo2.runs.curve import draw_curve, on_one_grid
 from nappo2.runs.metrics import Metrics
 from nappo2.show import dashboard
 from nappo2.show._video import Video, frames
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
 from nappo2.show.pictures import as_picture, new_figure
-from nappo2.show.plots import on_one_grid
 from nappo2.show.runs import SavedRun, group_runs
 
 RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
@@ -48,7 +47,7 @@ def test_what_is_on_disk_is_the_run(tmp_path, same):
     run = learner(log_dir=tmp_path).run()
     found = load_run(tmp_path)
     assert [row["env_steps"] for row in found.metrics] == [64, 128, 192, 256]
-    assert same(found.params, run.params) and found.description == {}
+    assert same(found.params, run.params) and found.description["algorithm"] == "ppo"
     assert "256 env steps" in repr(found)
 
 
@@ -261,6 +260,7 @@ def test_a_forgotten_shell_variable_in_a_name_ends_no_run(tmp_path):
         "curve.png",
         "metrics.csv",
         "params.npz",
+        "run.json",
     ]
 
 
@@ -328,6 +328,10 @@ def test_names_tell_all_groups_apart():
 def test_runs_that_say_nothing_are_not_pooled(tmp_path):
     for name in ("one", "other"):
         learner(log_dir=tmp_path / name).run()
+    groups = group_runs([tmp_path / "one", tmp_path / "other"])
+    assert {name: len(group) for name, group in groups.items()} == {"ppo": 2}
+    for name in ("one", "other"):
+        (tmp_path / name / "run.json").unlink()
     groups = group_runs([tmp_path / "one", tmp_path / "other"])
     assert {name: len(group) for name, group in groups.items()} == {"one": 1, "other": 1}
     rows = saved([1.0]).metrics

@@ -70,7 +70,9 @@ def test_a_function_is_called_by_nobody_but_its_author(tmp_path):
     card = card_in(tmp_path)
     assert "test_load" in card["environment"]["arguments"]["env_id"]["function"]
     assert load(tmp_path).act([0.0, 0.0, 0.0, 0.0]) in (0, 1)
-    with pytest.raises(ValueError, match=r"made by the function .*lambda.*: give the environment"):
+    with pytest.raises(
+        ValueError, match=r"made by the function .*lambda.*: give the environment, as --env"
+    ):
         env_again(card)
 
 

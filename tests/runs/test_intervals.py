@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nappo2.show.intervals import expanded_tail, interquartile_mean, interval
+from nappo2.runs.intervals import expanded_tail, interquartile_mean, interval
 
 RNG = np.random.default_rng(0)
 

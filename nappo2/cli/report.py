@@ -1,0 +1,43 @@
+"""``nappo2 report``: a page about runs, as one file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Report:
+    """Reports on runs: what, how, versions, seeds, curve, interval, film, and the command that repeats each.
+
+    Attributes:
+        runs: the folders of runs, or of the seeds of one.
+        y: the column that is drawn and compared.
+        output: the file, HTML or, if it ends with .md, Markdown.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    y: str = "episode_return"
+    output: Path = Path("report.html")
+
+
+def run(argv: list[str]) -> int:
+    """Writes the page and prints one JSON object.
+
+    Raises:
+        ValueError: if no runs are named, or there is none in a folder.
+    """
+    from nappo2.show import report
+
+    options = tyro.cli(Report, args=argv, prog="nappo2 report")
+    if not options.runs:
+        raise ValueError("report takes runs; name the folders that they left")
+    try:
+        page = report(options.runs, options.y)
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from error
+    page.save(options.output)
+    runs = [str(path) for path in options.runs]
+    print(json.dumps({"runs": runs, "output": str(options.output)}))
+    return 0
