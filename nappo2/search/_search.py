@@ -13,13 +13,15 @@ from nappo2.checks import checked, positive
 from nappo2.machine.stop import Stop, stopped_by
 from nappo2.runs.interrupts import Signals, interruptible
 from nappo2.saving.log_dir import Claim, made, unused, write_whole
-from nappo2.search.board import Board, quiet_optuna, study_in
+from nappo2.search.board import Board
 from nappo2.search.driving import one_by_one, side_by_side
 from nappo2.search.found import Search, found_by, importances_of
 from nappo2.search.jobs import Budget, Training
+from nappo2.search.joining import pipeline_of, recipe_of, together
 from nappo2.search.pruning import Pruning, median
 from nappo2.search.space import Space, check_space
-from nappo2.search.training import Make, pipeline_of, recipe_of, together, train
+from nappo2.search.study import quiet_optuna, study_in
+from nappo2.search.training import Make, train
 
 CARD = "search.json"
 

@@ -5,58 +5,17 @@ done with it. So a search that was killed at any moment goes on from there. Samp
 number of the trial: with one process, a search that went on finds what it would have found.
 """
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nappo2.checks import installs
 from nappo2.search.jobs import Budget, Job, Rung
-from nappo2.search.results import STATES, Result, decoded, middle, result_of
+from nappo2.search.results import STATES, Result, decoded, middle, result_of, write_row
 from nappo2.search.space import Space
+from nappo2.search.study import known_rungs
 from nappo2.seeds import fold_in
 
-NAME = "search"  # of the study, which is alone in its journal
 RANDOM_TRIALS = 10  # before the sampler learns from earlier ones
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[Any]:
-    """Optuna without its lines of information.
-
-    Raises:
-        ImportError: if it is not installed; says how to.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise ImportError(f"a search needs optuna: {installs('search')}") from error
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield optuna
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def study_in(folder: Path, pruner: Any) -> Any:
-    """The study of Optuna in a folder to which nobody else writes; a new one if there is none.
-
-    A line that a killed process left unfinished is taken off, and so is its lock.
-    """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    path = folder / "journal.log"
-    path.with_name("journal.log.lock").unlink(missing_ok=True)
-    if path.exists():
-        whole = path.read_bytes()
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1]) if whole[-1:] != b"\n" else None
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    return optuna.create_study(
-        storage=storage, study_name=NAME, direction="maximize", pruner=pruner, load_if_exists=True
-    )
 
 
 class Board:
@@ -231,31 +190,3 @@ class Board:
         """All trials so far."""
         trials = self.study.get_trials(deepcopy=False)
         return tuple(result_of(trial, self.space) for trial in trials if trial.params)
-
-
-def known_rungs(study: Any, number: int) -> Mapping[int, float]:
-    """The scores of a trial that are in the books, by env steps."""
-    return study.get_trials(deepcopy=False)[number].intermediate_values
-
-
-def write_row(
-    folder: Path, number: int, env_steps: int, score: float, scores: Sequence[float]
-) -> None:
-    """Adds a row to the rows.csv of a job.
-
-    Args:
-        folder: of the job.
-        number: of the trial.
-        env_steps: of each run.
-        score: the interquartile mean.
-        scores: of each seed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "rows.csv"
-    new = not path.exists()
-    with open(path, "a", newline="") as file:
-        rows = csv.writer(file)
-        if new:
-            names = [f"score_{i}" for i in range(len(scores))]
-            rows.writerow(["trial", "env_steps", "score", *names])
-        rows.writerow([number, env_steps, score, *scores])

@@ -9,9 +9,10 @@ from nappo2.recipes.presets import Preset
 from nappo2.runs.card import env_id
 from nappo2.saving.calls import path_of, replaced_fields
 from nappo2.search.jobs import Budget
+from nappo2.search.joining import pipeline_of, recipe_of
 from nappo2.search.picture import picture_of
 from nappo2.search.results import Result
-from nappo2.search.training import Make, pipeline_of, recipe_of
+from nappo2.search.training import Make
 from nappo2.show.markup import aligned, block, table
 from nappo2.show.pictures import Picture
 from nappo2.trained.presets import write_preset

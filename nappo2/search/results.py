@@ -1,6 +1,8 @@
-"""The trials of a search as records."""
+"""The trials of a search as records, and as rows of a file."""
 
+import csv
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,3 +67,26 @@ def result_of(trial: Any, space: Space) -> Result:
     scores = tuple(trial.user_attrs.get("scores", ()))
     error = trial.user_attrs.get("error", "")
     return Result(trial.number, state, decoded(space, trial.params), score, rungs, scores, error)
+
+
+def write_row(
+    folder: Path, number: int, env_steps: int, score: float, scores: Sequence[float]
+) -> None:
+    """Adds a row to the rows.csv of a job.
+
+    Args:
+        folder: of the job.
+        number: of the trial.
+        env_steps: of each run.
+        score: the interquartile mean.
+        scores: of each seed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "rows.csv"
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        rows = csv.writer(file)
+        if new:
+            names = [f"score_{i}" for i in range(len(scores))]
+            rows.writerow(["trial", "env_steps", "score", *names])
+        rows.writerow([number, env_steps, score, *scores])

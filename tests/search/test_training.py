@@ -14,7 +14,8 @@ from nappo2.populations import member
 from nappo2.search import Budget, choice, log_uniform, search, uniform, unpruned
 from nappo2.search.driving import drive
 from nappo2.search.jobs import Job
-from nappo2.search.training import alike, pipeline_of, together, train
+from nappo2.search.joining import alike, pipeline_of, together
+from nappo2.search.training import train
 from tests.makers.recipes import SMALL_PPO
 
 BUDGET = Budget(trials=2, total_steps=64, seeds=2, rungs=2, episodes=2)
