@@ -84,7 +84,17 @@ def search(
 
 
 def group_size(make: Make, space: Space, members: int, seed: int) -> int:
-    """How many trials are one job: ``members`` where the space has nothing but ``params["hyper"]``."""
+    """How many trials are one job: ``members`` where the space has nothing but ``params["hyper"]``.
+
+    Args:
+        make: makes the recipe of a trial.
+        space: of the values.
+        members: of a population.
+        seed: of two trials on which it is tried.
+
+    Returns:
+        The number.
+    """
     with quiet_optuna() as optuna:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed % 2**32))
         trials = [study.ask(), study.ask()]
@@ -117,8 +127,8 @@ def books(
         pruning: makes the pruner.
         first: values that are tried first.
 
-    Yields:
-        The board.
+    Returns:
+        A context of the board.
 
     Raises:
         ValueError: if another process has them open, or the search in the folder is another one.

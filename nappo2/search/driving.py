@@ -181,7 +181,16 @@ class Answer(NamedTuple):
 
 
 def answered(worker: Worker, job: Job, board: Board) -> Answer | None:
-    """Reads a message of a worker, and answers a rung; None while its job goes on."""
+    """Reads a message of a worker, and answers a rung.
+
+    Args:
+        worker: whose message is there.
+        job: that it has.
+        board: which judges.
+
+    Returns:
+        How its job ended; None while it goes on.
+    """
     try:
         message = worker.connection.recv()
         if isinstance(message, Rung):

@@ -132,6 +132,12 @@ def known_id(env: Env) -> str:
     return next((name for name, make in TORCH.items() if path_of(make) == function), env_id(env))
 
 
+def env_arguments(env: Env) -> list[str]:
+    """The names of the arguments that made an environment, beside its id and number."""
+    arguments = env.made.arguments if env.made else {}
+    return [name for name in arguments if name not in ("env_id", "num_envs")]
+
+
 def preset_of(
     make: Make, best: Result, budget: Budget, num_trials: int, log_dir: Path
 ) -> Preset | None:
@@ -162,6 +168,6 @@ def preset_of(
         known_id(env), env.num_envs, budget.total_steps, config, source, arguments["name"], cuts
     )
     pieces = [name for name in recipe.made.arguments if name not in ("env", "config")]
-    pieces += replaced_fields(recipe)
+    pieces += [*replaced_fields(recipe), *env_arguments(env)]
     write_preset(log_dir / "preset.json", recipe.name, preset, pieces)
     return preset

@@ -64,7 +64,13 @@ def draw_importances(axes: Any, importances: Mapping[str, float]) -> None:
 
 
 def draw_scores(axes: Any, trials: Sequence[Result], name: str) -> None:
-    """Draws the scores of complete and pruned trials by one of their values."""
+    """Draws the scores of complete and pruned trials by one of their values.
+
+    Args:
+        axes: of matplotlib.
+        trials: of a search.
+        name: of the value.
+    """
     ended = [x for x in trials if x.state in ("complete", "pruned") and x.score is not None]
     values = [trial.values[name] for trial in ended]
     numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in values)

@@ -45,8 +45,8 @@ def train(make: Make, job: Job, interrupted: Callable[[], bool]) -> Generator[Ru
         job: what to train; goes on from the checkpoints in its folder.
         interrupted: whether to save, and to stop.
 
-    Yields:
-        Each rung.
+    Returns:
+        A generator of rungs.
 
     Raises:
         ValueError: if several trials differ in more than hyper-parameters.
@@ -118,6 +118,11 @@ def _learner(
 
 def advance(learner: Learner, env_steps: int, interrupted: Callable[[], bool]) -> None:
     """Steps a learner until it has so many env steps.
+
+    Args:
+        learner: to be stepped.
+        env_steps: which it is to have.
+        interrupted: whether to stop before.
 
     Raises:
         Interrupted: if it is interrupted before.

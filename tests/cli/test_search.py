@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from nappo2 import load_run
+from nappo2 import PPO, envs, load_run, ppo
 from nappo2.cli import main
 from nappo2.cli.train_options import parse
+from nappo2.search import Budget, choice, search
 from tests.makers.processes import until
 
 ENV = ["ppo", "--env", "torch/CartPole-v1"]
@@ -48,6 +50,21 @@ def test_the_presets_values_are_tried_first(tmp_path, capsys):
     assert (values["num_steps"], values["num_minibatches"], values["num_epochs"]) == (32, 1, 20)
 
 
+def test_a_preset_that_needs_what_no_file_has_is_refused_by_name(tmp_path):
+    """A time limit of the environment, and a loss."""
+    config = PPO(num_steps=8, num_minibatches=2, num_epochs=1, hidden=(8,))
+
+    def make(gamma):
+        recipe = ppo(envs.cartpole(2, time_limit=9), replace(config, gamma=gamma))
+        return recipe.replace(loss=lambda params, batch: recipe.loss(params, batch))
+
+    budget = Budget(1, total_steps=16, seeds=1, rungs=1, episodes=1)
+    found = search(make, {"gamma": choice(0.9)}, budget, tmp_path, progress=False)
+    assert found.preset.config.gamma == 0.9
+    with pytest.raises(ValueError, match="found with loss, time_limit of its own, which no file"):
+        parse("ppo", ["--preset", str(tmp_path / "preset.json")])
+
+
 def test_a_preset_of_another_recipe_or_none_at_all_is_refused(tmp_path, capsys):
     path = tmp_path / "preset.json"
     for text, words in [
@@ -65,7 +82,7 @@ def test_a_preset_of_another_recipe_or_none_at_all_is_refused(tmp_path, capsys):
 def test_one_signal_ends_a_search_in_order_and_the_same_command_goes_on(tmp_path, capsys):
     """Of two processes, neither is left; each trial goes on from its checkpoint."""
     words = [*ENV, "--rungs", "4", "--episodes", "1", "--seeds", "1", "--num-envs", "2"]
-    words += ["--steps", "2048", "--processes", "2", "--trials", "2", "--out", str(tmp_path)]
+    words += ["--steps", "1024", "--processes", "2", "--trials", "2", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "nappo2.cli", "search", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         until(lambda: len(list(tmp_path.glob("trials/*/rows.csv"))) == 2, 120)
