@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from nappo2.checks import suggestion
 
-COMMANDS = ("train", "resume", "play", "eval", "plot", "compare", "report", "presets")
+COMMANDS = ("train", "resume", "play", "eval", "plot", "compare", "report", "search", "presets")
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
 
@@ -26,6 +26,9 @@ usage:
   nappo2 plot RUN RUN ...          draws learning curves; of several seeds with a 95 % interval
   nappo2 compare RUN RUN ...       interquartile means with 95 % intervals, as a table and a picture
   nappo2 report RUN RUN ...        one page: what, how, versions, seeds, curve, film; HTML or Markdown
+  nappo2 search ppo --env CartPole-v1 --trials 50 --out runs/found
+                                   tries hyper-parameters; the same words go on with it
+  nappo2 train ppo --preset runs/found/preset.json
   nappo2 presets                   which there are, and for what
   nappo2 --version
 

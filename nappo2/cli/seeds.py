@@ -5,7 +5,6 @@ processes side by side, as many as there are cores.
 """
 
 import csv
-import ctypes
 import json
 import os
 import signal
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from nappo2.cli.train_options import Train
+from nappo2.machine.children import cores, ending_with_parent
 from nappo2.runs.interrupts import interruptible
 
 SECONDS = 0.5  # between two looks at the runs
 TAIL = 8_192  # bytes of metrics.csv in which its last row is
-PR_SET_PDEATHSIG = 1
 
 
 class Process(NamedTuple):
@@ -90,11 +89,6 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
     return {"runs": results, "interrupted": signals.number}
 
 
-def cores() -> int:
-    """How many processes can compute at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def started(command: list[str], seed: int, folder: Path) -> Process:
     """Starts a run in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
 
@@ -113,16 +107,9 @@ def started(command: list[str], seed: int, folder: Path) -> Process:
         stderr=errors,
         text=True,
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=ending_with_parent(signal.SIGTERM),
     )
     return Process(seed, folder, process, errors)
-
-
-def _end_with_parent() -> None:
-    """Asks Linux to end this process in order when its parent dies."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class Train(Generic[Config]):
         seeds: how many are trained at once, into one folder: as a population where environments are
             in torch, else in processes side by side.
         log_dir: the folder of the run; by default one under runs/.
-        preset: its values are the defaults of all others; by default the one for the env.
+        preset: its values are the defaults of all others: a name, or the preset.json of a search; by
+            default the one for the env.
         evaluate_every: env steps between deterministic evaluations; 0 for none.
         evaluation_episodes: of each evaluation.
         checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
@@ -108,11 +109,10 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
     Raises:
         ValueError: if a resumed run gets another seed.
     """
-    from nappo2.recipes import preset, preset_for
-
-    env, name = option_in(argv, "--env") or Train.env, option_in(argv, "--preset")
-    base = preset(algorithm, name) if name else preset_for(algorithm, env)
-    default = Train(base.config, env, base.total_steps, base.num_envs)
+    name = option_in(argv, "--preset")
+    env, base = preset_of(algorithm, option_in(argv, "--env"), name)
+    cuts = {"scheme": base.scheme, **base.cuts}
+    default = Train(base.config, env, base.total_steps, base.num_envs, **cuts)
     if description:
         default = _with_description(default, description, keep_preset=name is not None)
     for repeated in ("log", "until"):  # what is given stands for what the resumed run was given
@@ -126,6 +126,27 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
             f"--seed {options.seed} would change nothing"
         )
     return options
+
+
+def preset_of(algorithm: str, env: str | None, name: str | None) -> tuple[str, Any]:
+    """The environment and the preset of a command line.
+
+    Args:
+        algorithm: the name of the recipe.
+        env: an id; None for that of a preset's file, or else the default.
+        name: of the preset, or the path of its file; None for the preset for the environment.
+
+    Returns:
+        The id and the preset.
+    """
+    from nappo2.recipes import preset, preset_for
+    from nappo2.trained.presets import read_preset
+
+    if name is not None and name.endswith(".json"):
+        base = read_preset(name, algorithm)
+        return env or base.env, base
+    env = env or Train.env
+    return env, preset(algorithm, name) if name else preset_for(algorithm, env)
 
 
 def description_of(path: Path, env: str | None = None) -> dict[str, Any]:

@@ -17,6 +17,8 @@ class Preset(NamedTuple):
         total_steps: env steps of a run.
         config: of the recipe.
         source: where the numbers come from.
+        scheme: the training scheme.
+        cuts: arguments of the scheme, such as ``learners``.
     """
 
     env: str
@@ -24,6 +26,8 @@ class Preset(NamedTuple):
     total_steps: int
     config: Any
     source: str
+    scheme: str = "3cs"
+    cuts: Mapping[str, Any] = {}
 
 
 def preset_matching(presets: Mapping[str, Preset], env_id: str) -> Preset:

@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
-def settings(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a run.json for the fields of a dataclass, converted to their types.
+def settings(cls: type, values: Mapping[str, Any], file: str | Path = "run.json") -> dict[str, Any]:
+    """The values of a file for the fields of a class, converted to their types.
+
+    Args:
+        cls: a dataclass or a NamedTuple.
+        values: by the names of fields.
+        file: from which they are, for messages.
+
+    Returns:
+        The values by name.
 
     Raises:
         ValueError: if a name is no field, or a value has another type.
@@ -15,18 +23,18 @@ def settings(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise ValueError(f"run.json is of another recipe or version: it has {', '.join(unknown)}")
-    return {name: _typed(name, value, hints[name]) for name, value in values.items()}
+        raise ValueError(f"{file} is of another recipe or version: it has {', '.join(unknown)}")
+    return {name: _typed(name, value, hints[name], file) for name, value in values.items()}
 
 
-def _typed(name: str, value: Any, hint: Any) -> Any:
+def _typed(name: str, value: Any, hint: Any, file: str | Path) -> Any:
     """The value in its type: a list becomes a tuple, and a text a path."""
     for option in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,):
         if _fits(value, option):
             value = tuple(value) if isinstance(value, list) else value
             return Path(value) if option is Path else value
     kind = str(hint).removeprefix("typing.") if get_origin(hint) else hint.__name__
-    raise ValueError(f"{name} in run.json is {kind}, not {value!r}")
+    raise ValueError(f"{name} in {file} is {kind}, not {value!r}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -21,6 +21,7 @@ FLOORS = (
     {"recipes"},
     {"show", "exporting"},
     {"trained"},
+    {"search"},
     {"cli", "__init__"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
