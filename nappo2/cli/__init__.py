@@ -9,7 +9,10 @@ from importlib.metadata import version
 
 from nappo2.checks import suggestion
 
-COMMANDS = ("train", "resume", "play", "eval", "plot", "compare", "report", "search", "presets")
+COMMANDS = (
+    *("train", "resume", "play", "eval", "plot", "compare", "report", "export", "search"),
+    "presets",
+)
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
 
@@ -26,6 +29,7 @@ usage:
   nappo2 plot RUN RUN ...          draws learning curves; of several seeds with a 95 % interval
   nappo2 compare RUN RUN ...       interquartile means with 95 % intervals, as a table and a picture
   nappo2 report RUN RUN ...        one page: what, how, versions, seeds, curve, film; HTML or Markdown
+  nappo2 export RUN policy.onnx    a file that acts without torch; .pt2 and .safetensors too
   nappo2 search ppo --env CartPole-v1 --trials 50 --out runs/found
                                    tries hyper-parameters; the same words go on with it
   nappo2 train ppo --preset runs/found/preset.json

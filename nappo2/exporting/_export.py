@@ -16,8 +16,11 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
-from nappo2.saving.log_dir import write_whole
+from nappo2.runs.learner import Learner
+from nappo2.saving.log_dir import folder_of, write_whole
+from nappo2.show import SavedRun, load_run
 from nappo2.stages import Recipe
+from nappo2.trained import TrainedAgent, env_again, load
 
 TOLERANCE = 1e-5
 """The largest difference that a file may have from its policy."""
@@ -25,27 +28,30 @@ TOLERANCE = 1e-5
 
 @checked
 def export(
-    recipe: Recipe,
-    params: Params,
+    run: str | Path | Learner | SavedRun | TrainedAgent,
     path: str | Path,
+    *,
     policy: Policy | None = None,
     env: Env | None = None,
+    recipe: Recipe | None = None,
+    member: int | None = None,
     num_observations: int = 1000,
 ) -> Exported:
-    """Exports an agent to a file ``.onnx``, ``.pt2`` or ``.safetensors``.
+    """Exports the agent of a run to a file ``.onnx``, ``.pt2`` or ``.safetensors``.
 
     The file takes observations as the bare environment gives them, in batches of any size, and returns
     actions of the environment's own space. It normalises by itself. An agent with a memory also takes
     the memory and returns the next one.
 
     Args:
-        recipe: of the agent.
-        params: of the agent.
+        run: the folder of a run, a file of params within it such as ``best.npz``, a Learner, what
+            ``load_run`` gave, or a ``TrainedAgent``.
         path: of the file, whose suffix says the format.
-        policy: how to act; None for ``recipe.greedy``. ``recipe.policy`` acts as in training: the file
-            then takes noise as further inputs, and says of which law.
-        env: whose observations the file takes and in which it is compared; None for ``recipe.env``.
-            The recipe of an agent that was loaded has none that can be stepped.
+        policy: how to act; None for the agent's greedy one. The ``policy`` of a recipe acts as in
+            training: the file then takes noise as further inputs, and says of which law.
+        env: whose observations the file takes and in which it is compared; None for that of the run.
+        recipe: that trained the agent; None if it is one of nappo2's, with networks of its own.
+        member: which agent of a population.
         num_observations: on which file and policy are compared.
 
     Returns:
@@ -54,11 +60,22 @@ def export(
 
     Raises:
         ImportError: if a package is missing; says how to install it.
-        ValueError: for another suffix, a policy that cannot be traced, or a file that differs from
-            the policy by more than 1e-5.
+        ValueError: for another suffix, a run whose recipe or environment has to be given, a policy
+            that cannot be traced, or a file that differs from the policy by more than 1e-5.
     """
-    policy, env = policy or recipe.greedy, env or recipe.env
-    return export_policy(env, policy, params, path, recipe.name, num_observations)
+    agent = run if isinstance(run, TrainedAgent) else load(run, recipe=recipe, member=member)
+    env = env or _env_of(run, agent)
+    policy, name = policy or agent.recipe.greedy, agent.recipe.name
+    return export_policy(env, policy, agent.params, path, name, num_observations)
+
+
+def _env_of(run: str | Path | Learner | SavedRun | TrainedAgent, agent: TrainedAgent) -> Env:
+    """The environment of a run in memory; that of a run on disk is made again."""
+    if isinstance(run, (Learner, TrainedAgent)):
+        return agent.recipe.env
+    if isinstance(run, SavedRun):
+        return env_again(run.description)
+    return env_again(load_run(folder_of(run)).description)
 
 
 @checked
@@ -71,7 +88,7 @@ def export_policy(
     num_observations: int = 1000,
     seed: int = 0,
 ) -> Exported:
-    """``export`` of a policy without a recipe.
+    """``export`` of a policy with params, without a run.
 
     Args:
         env: in which it acts.

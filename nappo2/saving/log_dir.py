@@ -123,3 +123,9 @@ def write_whole(path: Path, text: str) -> None:
     unfinished.unlink(missing_ok=True)
     unfinished.write_text(text)
     os.replace(unfinished, path)
+
+
+def folder_of(path: str | Path) -> Path:
+    """The folder of a run, of it or of a file within it."""
+    path = Path(path)
+    return path.parent if path.is_file() else path

@@ -13,6 +13,7 @@ from nappo2.recipes import RECIPES, preset
 from nappo2.runs.learner import Learner
 from nappo2.saving.calls import path_of
 from nappo2.saving.checkpoint import load_params
+from nappo2.saving.log_dir import folder_of
 from nappo2.saving.saved_learner import check_params
 from nappo2.show import SavedRun, load_run
 from nappo2.stages.recipe import Recipe
@@ -80,9 +81,8 @@ def _saved(run: str | Path | SavedRun) -> tuple[SavedRun, Params]:
         saved, params = run, run.params
     else:
         path = Path(run)
-        folder = path.parent if path.is_file() else path
         try:
-            saved = load_run(folder)
+            saved = load_run(folder_of(path))
         except FileNotFoundError as error:
             raise ValueError(str(error)) from error
         params = load_params(path) if path.is_file() else saved.params

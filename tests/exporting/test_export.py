@@ -10,7 +10,8 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from nappo2 import PPO, Learner, envs, evaluate, load, ppo, scheme
+from nappo2 import PPO, Learner, TrainedAgent, envs, evaluate, load, load_run, ppo, scheme
+from nappo2.cli import main
 from nappo2.exporting import FORMATS, export, export_policy, load_safetensors
 from nappo2.networks import actor_critic, mlp
 from nappo2.policies import Policy, memoryless
@@ -35,7 +36,8 @@ def exported(name, env, path, num=100, stochastic=False):
     """A recipe's agent in a file."""
     recipe = recipe_in(name, env, "uniform")
     policy = recipe.policy if stochastic else recipe.greedy
-    return export(recipe, with_other_numbers(recipe.init(0)), path, policy, num_observations=num)
+    agent = TrainedAgent(recipe, with_other_numbers(recipe.init(0)))
+    return export(agent, path, policy=policy, num_observations=num)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +100,8 @@ SPACES = [
 def test_actions_are_those_of_the_space_of_the_environment(space, tmp_path):
     """In its dtype and its shape, in batches of any size."""
     recipe = ppo(envs.from_gym(Strict, 1, space=space), PPO(num_steps=32, num_minibatches=1))
-    export(
-        recipe, with_other_numbers(recipe.init(0)), tmp_path / "policy.onnx", num_observations=50
-    )
+    agent = TrainedAgent(recipe, with_other_numbers(recipe.init(0)))
+    export(agent, tmp_path / "policy.onnx", num_observations=50)
     run = session(tmp_path / "policy.onnx")
     observation = 3 * np.random.default_rng(0).standard_normal((40, 2), np.float32)
     actions = run(observation=observation)["action"]
@@ -137,7 +138,7 @@ def test_images_are_taken_as_the_bare_environment_shows_them(shape, tmp_path):
         envs.from_gym(Camera, 2, shape=shape), PPO(num_steps=8, num_minibatches=1, hidden=(8,))
     )
     params = with_other_numbers(recipe.init(0))
-    file = export(recipe, params, tmp_path / "policy.pt2", num_observations=60)
+    file = export(TrainedAgent(recipe, params), tmp_path / "policy.pt2", num_observations=60)
     assert file.inputs[0].shape == ("batch", *shape) and file.inputs[0].dtype == "uint8"
     image, _ = Camera(shape).reset(seed=0)
     (action,) = torch.export.load(file.path).module()(torch.from_numpy(image[None]))
@@ -171,7 +172,12 @@ def test_noise_is_an_input_and_gives_the_probabilities_of_the_policy(tmp_path):
     """10,000 draws by numpy, within three standard deviations."""
     recipe = recipe_in("ppo", "numbers, discrete", "uniform")
     params = with_other_numbers(recipe.init(0))
-    file = export(recipe, params, tmp_path / "policy.onnx", recipe.policy, num_observations=100)
+    file = export(
+        TrainedAgent(recipe, params),
+        tmp_path / "policy.onnx",
+        policy=recipe.policy,
+        num_observations=100,
+    )
     assert str(file.inputs[1]) == "noise [batch, 2] float32 (exponential of mean 1)"
     noise = np.random.default_rng(0).exponential(size=(10_000, 2)).astype(np.float32)
     observation = torch.full((1, 4), 0.3)
@@ -196,16 +202,15 @@ def test_an_agent_without_updates_explores_as_it_does(tmp_path):
     recipe = recipe_in("dqn", "numbers, discrete", "uniform")
     laws = ["uniform integers from 0 to 1", "uniform in [0, 1)", "uniform integers from 0 to 1"]
     for params, num in ((recipe.init(0), 3), (with_other_numbers(recipe.init(0)), 2)):
-        file = export(
-            recipe, params, tmp_path / "policy.safetensors", recipe.policy, num_observations=50
-        )
+        agent, path = TrainedAgent(recipe, params), tmp_path / "policy.safetensors"
+        file = export(agent, path, policy=recipe.policy, num_observations=50)
         assert [port.about for port in file.inputs[1:]] == laws[:num]
 
 
 def test_weights_are_loaded_into_params_of_the_recipe(tmp_path):
     recipe = recipe_in("recurrent_ppo", "gymnasium", "uniform")
     params, path = with_other_numbers(recipe.init(0)), tmp_path / "policy.safetensors"
-    export(recipe, params, path, num_observations=50)
+    export(TrainedAgent(recipe, params), path, num_observations=50)
     loaded = load_safetensors(path, recipe.init(7))
     scores = (evaluate(recipe.env, recipe.greedy, p, 6).returns.tolist() for p in (params, loaded))
     assert next(scores) == next(scores)
@@ -215,7 +220,7 @@ def test_weights_are_loaded_into_params_of_the_recipe(tmp_path):
         load_safetensors(path, other.init(0))
     wider = ppo(recipe.env, PPO(num_steps=8, num_minibatches=1, hidden=(16, 8)))
     narrow = tmp_path / "narrow.safetensors"
-    export(other, other.init(0), narrow, num_observations=10)
+    export(TrainedAgent(other, other.init(0)), narrow, num_observations=10)
     with pytest.raises(ValueError, match=r"actor.* has the shape .* in .*narrow.* in these params"):
         load_safetensors(narrow, wider.init(0))
 
@@ -260,7 +265,7 @@ RECIPE = ppo(ENV, CONFIGS["ppo"])
 @pytest.mark.parametrize("name", ["policy.pth", "policy"])
 def test_another_suffix_is_refused_with_those_there_are(name, tmp_path):
     with pytest.raises(ValueError, match=r"ends in .onnx, .pt2, .safetensors"):
-        export(RECIPE, RECIPE.init(0), tmp_path / name)
+        export(TrainedAgent(RECIPE, RECIPE.init(0)), tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +274,7 @@ def test_another_suffix_is_refused_with_those_there_are(name, tmp_path):
 def test_a_missing_package_is_named_with_what_installs_it(suffix, package, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(ImportError, match=rf"needs {package}.*pip install '\.\[export\]'"):
-        export(RECIPE, RECIPE.init(0), tmp_path / f"policy{suffix}")
+        export(TrainedAgent(RECIPE, RECIPE.init(0)), tmp_path / f"policy{suffix}")
 
 
 def acting(act):
@@ -313,7 +318,7 @@ def test_what_no_file_can_compute_is_refused_in_a_sentence(act, message, tmp_pat
 def test_params_of_another_environment_are_refused(tmp_path):
     other = ppo(envs.pendulum(2), CONFIGS["ppo"])
     with pytest.raises(ValueError, match="with these params the policy cannot act on"):
-        export(other, RECIPE.init(0), tmp_path / "policy.onnx")
+        export(TrainedAgent(other, RECIPE.init(0)), tmp_path / "policy.onnx")
 
 
 def test_an_older_file_stays_where_the_new_one_is_refused(tmp_path):
@@ -324,21 +329,63 @@ def test_an_older_file_stays_where_the_new_one_is_refused(tmp_path):
     assert path.read_text() == "an agent"
 
 
-def test_an_agent_of_a_folder_is_exported_with_an_environment_to_compare_it_in(tmp_path):
-    """Its own one only stands in, with the spaces alone."""
-    pipe, path = scheme("3cs", RECIPE), tmp_path / "policy.safetensors"
-    Learner(pipe, RECIPE.init(0), target_steps=16, log_dir=tmp_path / "run", progress=False).run()
-    agent = load(tmp_path / "run")
-    with pytest.raises(ValueError, match="stands in for cartpole"):
-        export(agent.recipe, agent.params, path)
-    file = export(agent.recipe, agent.params, path, env=ENV, num_observations=20)
-    assert file.parity.difference <= 1e-5 and file.environment == "cartpole"
+def run_in(folder, env):
+    """The folder of a run of two updates in an environment."""
+    recipe = ppo(env, PPO(num_steps=8, num_minibatches=1, hidden=(8,)))
+    pipe = scheme("3cs", recipe)
+    learner = Learner(pipe, recipe.init(0), target_steps=32, log_dir=folder, progress=False)
+    return learner.run()
+
+
+@pytest.mark.parametrize("kind", ["Learner", "folder", "file", "load_run", "load"])
+def test_whatever_says_which_run_is_exported(kind, tmp_path):
+    """The environment is that of the run; an agent that was loaded has only its spaces."""
+    learner = run_in(tmp_path / "run", envs.make("CartPole-v1", 2))
+    run = {
+        "Learner": lambda: learner,
+        "folder": lambda: str(tmp_path / "run"),
+        "file": lambda: tmp_path / "run" / "params.npz",
+        "load_run": lambda: load_run(tmp_path / "run"),
+        "load": lambda: load(tmp_path / "run"),
+    }[kind]()
+    if kind == "load":
+        with pytest.raises(ValueError, match="stands in for CartPole-v1"):
+            export(run, tmp_path / "policy.pt2")
+    env = envs.make("CartPole-v1", 1) if kind == "load" else None
+    file = export(run, tmp_path / "policy.pt2", env=env, num_observations=20)
+    assert file.parity.difference <= 1e-5 and file.environment == "CartPole-v1"
+
+
+def test_an_environment_that_only_its_author_has_is_asked_for(tmp_path):
+    run_in(tmp_path / "run", envs.from_gym(Camera, 2, shape=(4, 4, 1)))
+    with pytest.raises(ValueError, match="give the environment"):
+        export(tmp_path / "run", tmp_path / "policy.pt2")
+    env = envs.from_gym(Camera, 1, shape=(4, 4, 1))
+    assert export(tmp_path / "run", tmp_path / "policy.pt2", env=env, num_observations=20)
+
+
+def test_the_command_line_exports_a_run(tmp_path, capsys):
+    run_in(tmp_path / "run", envs.make("CartPole-v1", 2))
+    path = tmp_path / "policy.safetensors"
+    main(["export", str(tmp_path / "run"), str(path), "--observations", "20"])
+    out, err = capsys.readouterr()
+    row = json.loads(out)
+    assert row["output"] == str(path) and row["difference"] <= 1e-5
+    assert "takes observation [batch, 4] float32" in err
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "run"), str(tmp_path / "policy.pth")])
+    assert "ends in .onnx, .pt2, .safetensors" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "run"), str(path), "--best"])
+    assert "has no best.npz" in capsys.readouterr().err
 
 
 def test_a_network_of_ones_own_is_exported(tmp_path):
     agent = actor_critic(mlp(4, 5, 2, activation=torch.relu), mlp(4, 1))
     recipe = ppo(ENV, PPO(num_steps=8, num_minibatches=1), agent=agent)
     assert (
-        export(recipe, recipe.init(0), tmp_path / "a.pt2", num_observations=50).parity.difference
+        export(
+            TrainedAgent(recipe, recipe.init(0)), tmp_path / "a.pt2", num_observations=50
+        ).parity.difference
         <= 1e-5
     )

@@ -10,6 +10,7 @@ import torch
 from nappo2 import PPO, Learner, envs, evaluate, ppo, preset, recurrent_ppo, scheme
 from nappo2.exporting import export
 from nappo2.seeds import fold_in, split
+from nappo2.trained import TrainedAgent
 from tests.makers.recipes import with_other_numbers
 
 PLAY = """
@@ -62,7 +63,7 @@ def trained(env, config, target_steps):
 
 def test_discrete_actions_give_the_returns_of_an_evaluation_to_the_last_digit(tmp_path):
     recipe, params = trained("torch/CartPole-v1", preset("ppo", "cartpole").config, 5_000)
-    export(recipe, params, tmp_path / "policy.onnx", num_observations=100)
+    export(TrainedAgent(recipe, params), tmp_path / "policy.onnx", num_observations=100)
     ours = evaluate(envs.make("CartPole-v1", EPISODES), recipe.greedy, params, EPISODES).returns
     assert played(tmp_path / "policy.onnx", "CartPole-v1") == ours.tolist()
     assert len(ours.unique()) > 5 and ours.mean() > 50
@@ -72,7 +73,7 @@ def test_so_they_do_with_a_memory(tmp_path):
     env = envs.make("CartPole-v1", EPISODES)
     recipe = recurrent_ppo(env, PPO(num_steps=8, num_minibatches=1, hidden=(8, 8)))
     params = with_other_numbers(recipe.init(0), seed=3)
-    export(recipe, params, tmp_path / "policy.onnx", num_observations=100)
+    export(TrainedAgent(recipe, params), tmp_path / "policy.onnx", num_observations=100)
     ours = evaluate(env, recipe.greedy, params, EPISODES).returns
     assert played(tmp_path / "policy.onnx", "CartPole-v1") == ours.tolist()
 
@@ -81,7 +82,7 @@ def test_continuous_actions_give_the_same_returns_up_to_rounding(tmp_path):
     """Products in another order differ by 1e-7, which an episode of 200 steps makes larger."""
     config = PPO(num_steps=64, num_epochs=4, num_minibatches=4, hidden=(16,))
     recipe, params = trained(envs.pendulum(8), config, 4_000)
-    export(recipe, params, tmp_path / "policy.onnx", num_observations=100)
+    export(TrainedAgent(recipe, params), tmp_path / "policy.onnx", num_observations=100)
     ours = evaluate(envs.make("Pendulum-v1", EPISODES), recipe.greedy, params, EPISODES).returns
     theirs = torch.tensor(played(tmp_path / "policy.onnx", "Pendulum-v1"))
     print(
