@@ -20,6 +20,7 @@ from nappo2.populations.lifting import over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
+from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
@@ -70,6 +71,7 @@ def collect_members(
         acting = acting_at_once(policy, n, each)
         state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
+        check_masks(env.name, rollout)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
         if "memory" in rollout:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs import ActionSpec, Env
+from nappo2.envs.masks import without_mask
 from nappo2.envs.observations import SMALLEST_IMAGE
 from nappo2.networks import (
     MNIH,
@@ -56,6 +57,7 @@ def default_agent(
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
     """
+    env = without_mask(env)
     make_agent = convolutional if env.observation_spec.kind == "images" else perceptrons
     return make_agent(env, hidden, normalize)
 
@@ -76,6 +78,7 @@ def perceptrons(
     Returns:
         The agent.
     """
+    env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec
     networks = (
         mlp(observations.size, *hidden, actions.size, final_gain=0.01),
@@ -126,7 +129,7 @@ def convolutional(
     Raises:
         ValueError: if there is no hidden layer.
     """
-    torso, actions = image_torso(env, hidden), env.action_spec
+    torso, actions = image_torso(without_mask(env), hidden), env.action_spec
     actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*hidden, 1, activation=torch.relu)
     agent = with_spread(shared_actor_critic(torso, actor, critic), actions)

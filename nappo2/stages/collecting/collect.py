@@ -15,6 +15,7 @@ from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
+from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
@@ -49,7 +50,8 @@ def collect(
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
-            compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite.
+            compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite,
+            and if a mask forbids every action.
     """
     positive(num_steps=num_steps)
     if jit and not can_be_scanned(env, policy):
@@ -82,6 +84,7 @@ def collect(
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
         rollout, num_bad = non_finite(env.name, {**rollout, "is_init": is_init})
+        check_masks(env.name, rollout)
         rollout["next"]["done"] = done
         if "memory" not in rollout:
             rollout.pop("is_init")
