@@ -1,6 +1,7 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
-from nappo2.envs.observations import flattened, unchanged, with_goal
+from nappo2.envs.dictionaries import with_goal
+from nappo2.envs.observations import flattened, unchanged
 from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
 from nappo2.networks._actor_critics import (
     ActorCritics,
