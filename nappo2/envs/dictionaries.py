@@ -30,9 +30,7 @@ from nappo2.envs.observations import (
     unchanged,
 )
 from nappo2.envs.outputs import described
-
-MASK = "action_mask"
-"""The part of an observation that says which actions are allowed."""
+from nappo2.maths.masks import MASK
 
 Parts = Mapping[str, ObservationSpec]
 

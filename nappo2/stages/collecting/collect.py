@@ -8,6 +8,7 @@ from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
+from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
@@ -131,7 +132,7 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted, mask = {}, state.discounted, valid(rollout)
-    for name, x in named(rollout["observation"]).items():
+    for name, x in named(unmasked(rollout["observation"])).items():
         if name in counted:
             sums[name] = moments(x, mask)
     if "return" in counted:
