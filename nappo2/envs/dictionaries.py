@@ -1,4 +1,4 @@
-"""Specs of observations of several parts: dictionaries, tuples, and those of goal environments.
+"""Specs of observations of several parts: dictionaries and tuples.
 
 A batch is a dictionary of the batches of the parts, in a rollout a TensorDict; a tuple's parts have their
 positions as names. A simulator's observation is gathered in one row of bytes, in which each part has its
@@ -6,7 +6,7 @@ own dtype. A part called ``action_mask`` says which actions are allowed: network
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,28 +17,12 @@ from torch import Tensor
 
 from nappo2.checks import explained
 from nappo2.envs.choices import pack_switches
-from nappo2.envs.observations import (
-    ObservationSpec,
-    Row,
-    Shape,
-    box_dtype,
-    has_goals,
-    is_bytes,
-    observation_spec,
-    row_of,
-    tensor_spec,
-    unchanged,
-)
+from nappo2.envs.goal_observations import goal_spec
+from nappo2.envs.observations import ObservationSpec, has_goals, observation_spec, tensor_spec
 from nappo2.envs.outputs import described
 from nappo2.maths.masks import MASK
 
 Parts = Mapping[str, ObservationSpec]
-
-
-@explained
-def with_goal(observation: Mapping) -> Tensor:
-    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
-    return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 
 @observation_spec.register
@@ -199,58 +183,3 @@ def unpack_part(spec: ObservationSpec, column: Tensor) -> Any:
     """The batch of one part, in memory of its own, of bytes [B, n]."""
     numbers = column.clone(memory_format=torch.contiguous_format).view(spec.dtype)
     return spec.unpack(numbers.reshape(len(column), *spec.packed_shape))
-
-
-def goal_spec(space: Dict) -> ObservationSpec:
-    """Observations of a goal environment; a perceptron gets the state and the desired goal.
-
-    Raises:
-        NotImplementedError: if these have no numbers.
-    """
-    visible = [space[key] for key in ("observation", "desired_goal")]
-    size = sum(math.prod(box.shape) for box in visible)
-    if size == 0:
-        raise NotImplementedError(f"observations in {space}, which has no numbers at all")
-    shapes = {key: box.shape for key, box in space.spaces.items()}
-    dtype = torch.uint8 if all(map(is_bytes, space.spaces.values())) else torch.float32
-    return ObservationSpec(
-        kind="goals",
-        size=size,
-        shape=shapes,
-        dtype=dtype,
-        row=_goal_row(*(row_of(box.shape, box_dtype(box)) for box in visible)),
-        packed_shape=(sum(math.prod(shape) for shape in shapes.values()),),
-        pack=partial(pack_goals, shapes),
-        unpack=partial(unpack_goals, shapes),
-        parts={key: tensor_spec("vectors", shape, dtype) for key, shape in shapes.items()},
-        normalizable=False,
-    )
-
-
-def _goal_row(state_row: Row, goal_row: Row) -> Callable[[Mapping], Tensor]:
-    if state_row is unchanged and goal_row is unchanged:
-        return with_goal
-    return lambda x: torch.cat([state_row(x["observation"]), goal_row(x["desired_goal"])], -1)
-
-
-def pack_goals(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
-    """Concatenates the arrays of a dictionary to one row, in the order of ``shapes``.
-
-    Raises:
-        ValueError: if one is missing, or has another shape than in the space.
-    """
-    for key, shape in shapes.items():
-        part = observation.get(key) if hasattr(observation, "get") else None
-        if part is None or np.shape(part) != shape:
-            what = "nothing" if part is None else f"an array of shape {np.shape(part)}"
-            raise ValueError(
-                f"gave {what} as {key!r} of its observation; its space has shape {shape}"
-            )
-    return np.concatenate([np.ravel(observation[key]) for key in shapes])
-
-
-def unpack_goals(shapes: Mapping[str, Shape], rows: Tensor) -> dict[str, Tensor]:
-    """Splits rows [B, n] that ``pack_goals`` made into tensors [B, *shape] by name."""
-    parts = rows.split([math.prod(shape) for shape in shapes.values()], -1)
-    named = zip(shapes.items(), parts, strict=True)
-    return {key: part.reshape(-1, *shape) for (key, shape), part in named}

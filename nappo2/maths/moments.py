@@ -1,9 +1,9 @@
 """Running moments: ``[count, sum, sum of squares]`` in float64, so that they can be added anywhere.
 
 ``params["normalizer"]`` has statistics of ``observation``, and of ``return``, by whose
-standard deviation rewards are scaled. Of an observation of several parts each has its own, called
-``observation.velocity``, if its numbers are to be normalised. Each is a mapping of ``moments`` [3, ...], ``mean`` and ``std``
-[...] float32; without ``moments`` it is frozen.
+standard deviation rewards are scaled. Of an observation of several parts each whose numbers are to be
+normalised has statistics, such as ``observation.velocity``. Statistics are a mapping of ``moments``
+[3, ...], ``mean`` and ``std`` [...] float32; without ``moments`` they are frozen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def normalize(statistics: Mapping, x: Tensor, limit: float = 10.0) -> Tensor:
 
 
 def statistics_name(path: Sequence[str]) -> str:
-    """The name of the statistics of a part of an observation; of ("pole", "angle") ``observation.pole.angle``."""
+    """The name of the statistics of a part, such as ``observation.pole.angle`` of ("pole", "angle")."""
     escaped = [name.replace("~", "~0").replace(".", "~1") for name in path]
     return ".".join(["observation", *escaped])
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs.observations import unchanged
 from nappo2.maths.masks import MASK, unmasked
-from nappo2.networks.network import Network
+from nappo2.networks.network import Network, sequential
 from nappo2.policies import Apply
 from nappo2.seeds import split
 
@@ -96,6 +96,39 @@ def discrete_actor_critics(
         return values(weights, view(x))
 
     return ActorCritics(_init(actor, critic, num_critics), _actor(actor, view), critics)
+
+
+@checked
+def with_torsos(
+    torso: Network, actor: Network, critic: Network, num_critics: int = 2
+) -> ActorCritics:
+    """An actor of continuous actions and K critics of (observation, action), each behind its own torso.
+
+    Args:
+        torso: of observations, to features [..., F].
+        actor: of features, to outputs [..., num_outputs].
+        critic: of features and an action side by side, [..., F + A] to [..., 1].
+        num_critics: K.
+
+    Returns:
+        The agent, whose critics give values [K, ...].
+    """
+
+    def init(seed):
+        torso_seed, head_seed = split(seed)
+        return TensorDict(torso=torso.init(torso_seed), head=critic.init(head_seed))
+
+    def value(weights, pair):
+        features = torso.apply(weights["torso"], pair[0])
+        return critic.apply(weights["head"], torch.cat([features, pair[1]], -1))
+
+    actor, seeing = sequential(torso, actor), Network(init, value)
+    values = _values(seeing, num_critics)
+
+    def critics(weights, x, action):
+        return values(weights, (x, action)).squeeze(-1)
+
+    return ActorCritics(_init(actor, seeing, num_critics), _actor(actor, unchanged), critics)
 
 
 def _init(actor, critic, num_critics):

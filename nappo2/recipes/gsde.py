@@ -12,34 +12,35 @@ from nappo2.networks import (
     actor_critic,
     actor_critics,
     mlp,
-    normalized,
+    normalized_parts,
     sequential,
     with_temperature,
+    with_torsos,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
-from nappo2.recipes.agents import vector_view, with_vector_view
 from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import perceiving, torso_of, vector_view
 from nappo2.stages import Compatibility, Recipe
 
 NOISE = {
     "actions": "it explores with continuous noise",
-    "observations": "its networks are perceptrons",
+    "observations": "its networks are perceptrons, behind torsos only of parts",
 }
 SQUASHED = {"actions": "it explores with continuous noise, squashed into bounds"}
 PPO_COMPATIBLE = ON_POLICY._replace(
     actions=("continuous", "unbounded"),
-    observations=("vectors",),
+    observations=("vectors", "goals", "dictionaries"),
     agent=("ActorCritic",),
     reasons={**ON_POLICY.reasons, **NOISE},
 )
 SAC_COMPATIBLE = OFF_POLICY._replace(
     actions=("continuous",),
-    observations=("vectors", "goals"),
+    observations=("vectors", "goals", "dictionaries"),
     reasons={**OFF_POLICY.reasons, **NOISE, **SQUASHED},
 )
 
@@ -129,13 +130,17 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
-    inputs = env.observation_spec.size
-    actor = state_dependent_actor(
-        _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
-    )
-    critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
-    agent = actor_critic(with_vector_view(actor, env), with_vector_view(critic, env))
-    agent = normalized(agent, env.observation_spec.shape) if c.normalize else agent
+
+    def actor(inputs):
+        layers = _torso(inputs, c.hidden)
+        return state_dependent_actor(layers, num_features, size, initial=c.initial_log_std)
+
+    def critic(inputs):
+        return mlp(inputs, *c.hidden, 1, activation=torch.relu)
+
+    agent = actor_critic(*(perceiving(env, c.hidden, make) for make in (actor, critic)))
+    if c.normalize:
+        agent = normalized_parts(agent, env.observation_spec.statistics)
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
@@ -177,7 +182,9 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         ValueError: if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "sac_gsde", SAC_COMPATIBLE, config.hidden)
-    inputs = env.observation_spec.size
+    dictionaries = env.observation_spec.kind == "dictionaries"
+    torso, sizes = torso_of(env, c.hidden) if dictionaries else (None, ())
+    inputs = sizes[0] if dictionaries else env.observation_spec.size
     actor = state_dependent_actor(
         _torso(inputs, c.hidden),
         num_features,
@@ -187,7 +194,10 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         learn_features=c.learn_features,
     )
     critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
-    agent = actor_critics(actor, critic, c.num_critics, vector_view(env))
+    if torso is None:
+        agent = actor_critics(actor, critic, c.num_critics, vector_view(env))
+    else:
+        agent = with_torsos(torso, actor, critic, c.num_critics)
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs import Env, make
-from nappo2.envs.masks import without_mask
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.params import Params, make_params
@@ -159,7 +158,7 @@ def acting_policy(env: Env, agent: Agent, dist: Distribution) -> Policy:
     """
     policy = agent.policy(dist)
     sampler = sampler_of(policy)
-    if sampler is None or without_mask(env).observation_spec.kind != "images":
+    if sampler is None or not env.observation_spec.has_images:
         return policy
     return stochastic_with_log_prob(sampler.actor, sampler.dist)
 
