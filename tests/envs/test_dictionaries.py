@@ -83,13 +83,13 @@ WRONG = {
     "a part less": ({"pair": ()}, "gave parts none, and not 0, 1, as 'pair'"),
     "another key": ({"arm": {"angle": 0.0, "hands": 1}}, "gave parts angle, hands, and not angle, hand"),
     "no dictionary": ({"arm": 3}, "gave 3, which has no parts angle, hand, as 'arm'"),
-    "out of range": ({"arm": {"angle": 0.0, "hand": 4}}, "which is not in Discrete(3, start=1), as 'hand' of 'arm'"),
-    "another shape": ({"arm": {"angle": [0.0], "hand": 1}}, "gave shape (1,), and not (), as 'angle' of 'arm'"),
+    "out of range": ({"arm": {"angle": 0.0, "hand": 4}}, "Discrete(3, start=1), as 'hand' of 'arm'"),
+    "another shape": ({"arm": {"angle": [0.0], "hand": 1}}, "shape (1,), and not (), as 'angle' of 'arm'"),
     "floats for bytes": ({"eye": np.full((1, 4, 4), 0.5)}, "not of uint8, as 'eye'"),
     "text for numbers": ({"arm": {"angle": "x", "hand": 1}}, "which are no numbers, as 'angle' of 'arm'"),
     "nothing": ({"eye": None}, "as 'eye'"),
-    "a mask of twos": ({"action_mask": np.full(5, 2)}, "which is not in Box(0, 1, (5,), int8), as 'action_mask'"),
-    "a mask of floats": ({"action_mask": np.ones(5)}, "which is not in Box(0, 1, (5,), int8), as 'action_mask'"),
+    "a mask of twos": ({"action_mask": np.full(5, 2)}, "Box(0, 1, (5,), int8), as 'action_mask'"),
+    "a mask of floats": ({"action_mask": np.ones(5)}, "Box(0, 1, (5,), int8), as 'action_mask'"),
     "a short mask": ({"action_mask": np.ones(4, np.int8)}, "which is not in Box(0, 1, (5,), int8)"),
 }  # fmt: skip
 

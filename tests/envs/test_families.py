@@ -174,9 +174,9 @@ def test_sac_sees_images_with_continuous_actions_too():
 
 
 MISSIONS = {
-    "BabyAI-GoToLocal-v0": 34,
+    "BabyAI-GoToLocal-v0": 32,
     "MiniGrid-Fetch-5x5-N2-v0": 14,
-    "MiniGrid-GoToDoor-5x5-v0": 9,
+    "MiniGrid-GoToDoor-5x5-v0": 10,
 }
 
 

@@ -63,6 +63,7 @@ def test_statistics_of_parts_are_learnt(name):
         assert params["normalizer", key, "moments"][0].min() > 0
 
 
+@pytest.mark.learning  # as compiling takes long
 def test_a_compiled_rollout_of_parts_is_the_eager_one():
     env = signals()
     recipe = ppo(env)
