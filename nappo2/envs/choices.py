@@ -146,8 +146,6 @@ def _(space: MultiDiscrete) -> ObservationSpec:
 @observation_spec.register
 def _(space: MultiBinary) -> ObservationSpec:
     """Switches, [B, *shape] bool."""
-    if not np.prod(space.shape):
-        raise NotImplementedError(f"observations in {space}, which has no numbers at all")
     pack = partial(pack_switches, str(space), space.shape)
     return tensor_spec("vectors", space.shape, torch.bool, pack)._replace(normalizable=False)
 

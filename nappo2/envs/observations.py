@@ -5,12 +5,13 @@ numbers of choices and text in ``choices``, dictionaries and tuples in ``diction
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, singledispatch
 from typing import Any, NamedTuple
 
+import gymnasium
 import torch
-from gymnasium.spaces import Box, Dict, Graph, OneOf, Sequence, Space
+from gymnasium.spaces import Box, Dict, Graph, OneOf, Space, Tuple
 from torch import Tensor
 
 from nappo2.checks import checked, explained
@@ -180,7 +181,7 @@ def _warning(space: Box) -> str:
     )
 
 
-@observation_spec.register(Sequence)
+@observation_spec.register(gymnasium.spaces.Sequence)
 @observation_spec.register(Graph)
 def _(space: Space) -> ObservationSpec:
     raise NotImplementedError(
@@ -195,6 +196,13 @@ def _(space: OneOf) -> ObservationSpec:
         f"observations in {space}, which are of one space or another; "
         "gymnasium.wrappers.FlattenObservation pads them to a Box"
     )
+
+
+def part_of(space: Space, path: Sequence[str]) -> Space:
+    """The space of a part of the observations of a space, by its path; the space itself of ()."""
+    for key in path:
+        space = space[int(key)] if isinstance(space, Tuple) else space[key]
+    return space
 
 
 def is_box(space: Space) -> bool:

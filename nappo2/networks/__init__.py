@@ -6,9 +6,9 @@ from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_acto
 from nappo2.networks._actor_critics import (
     ActorCritics,
     actor_critics,
+    actor_critics_with_torso,
     discrete_actor_critics,
     with_temperature,
-    with_torsos,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
 from nappo2.networks._joined import joined
@@ -45,6 +45,7 @@ __all__ = [
     "RecurrentQ",
     "actor_critic",
     "actor_critics",
+    "actor_critics_with_torso",
     "cnn",
     "convolution",
     "discrete_actor_critics",
@@ -76,6 +77,5 @@ __all__ = [
     "with_reward_scaling",
     "with_temperature",
     "with_torso",
-    "with_torsos",
     "with_view",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs.observations import unchanged
 from nappo2.maths.masks import MASK, unmasked
-from nappo2.networks.network import Network, sequential
+from nappo2.networks.network import Network
 from nappo2.policies import Apply
 from nappo2.seeds import split
 
@@ -99,14 +99,14 @@ def discrete_actor_critics(
 
 
 @checked
-def with_torsos(
-    torso: Network, actor: Network, critic: Network, num_critics: int = 2
+def actor_critics_with_torso(
+    actor: Network, torso: Network, critic: Network, num_critics: int = 2
 ) -> ActorCritics:
-    """An actor of continuous actions and K critics of (observation, action), each behind its own torso.
+    """An actor of continuous actions and K critics, each of which sees observations by a torso of its own.
 
     Args:
-        torso: of observations, to features [..., F].
-        actor: of features, to outputs [..., num_outputs].
+        actor: of observations, to outputs [..., num_outputs].
+        torso: of observations, to features [..., F], for each critic.
         critic: of features and an action side by side, [..., F + A] to [..., 1].
         num_critics: K.
 
@@ -122,7 +122,7 @@ def with_torsos(
         features = torso.apply(weights["torso"], pair[0])
         return critic.apply(weights["head"], torch.cat([features, pair[1]], -1))
 
-    actor, seeing = sequential(torso, actor), Network(init, value)
+    seeing = Network(init, value)
     values = _values(seeing, num_critics)
 
     def critics(weights, x, action):

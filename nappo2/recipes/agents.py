@@ -12,14 +12,15 @@ from nappo2.networks import (
     Network,
     actor_critic,
     actor_critics,
+    actor_critics_with_torso,
     discrete_actor_critics,
     mlp,
     normalized_parts,
+    sequential,
     shared_actor_critic,
     with_log_std,
     with_reward_scaling,
     with_temperature,
-    with_torsos,
 )
 from nappo2.networks.network import tanh
 from nappo2.recipes.torsos import has_torso, perceiving, torso_network, torso_of, vector_view
@@ -153,9 +154,8 @@ def soft_torsos(
         agent = discrete_actor_critics(actor, torso_network(env, hidden, size), num_critics)
         return with_temperature(agent, alpha)
     torso, sizes = torso_of(env, hidden)
-    actor = mlp(*sizes, 2 * size, activation=torch.relu, final_gain=0.01)
-    critic = critic_of(sizes, size)
-    return with_temperature(with_torsos(torso, actor, critic, num_critics), alpha)
+    actor, critic = torso_network(env, hidden, 2 * size, gain=0.01), critic_of(sizes, size)
+    return with_temperature(actor_critics_with_torso(actor, torso, critic, num_critics), alpha)
 
 
 def critic_of(sizes: tuple[int, ...], action_size: int) -> Network:
@@ -183,7 +183,8 @@ def deterministic_perceptrons(
     size = env.action_spec.size
     if has_torso(env):
         torso, sizes = torso_of(env, hidden)
-        return with_torsos(torso, _squashed(sizes, size), critic_of(sizes, size), num_critics)
+        actor = sequential(torso, _squashed(sizes, size))
+        return actor_critics_with_torso(actor, torso, critic_of(sizes, size), num_critics)
     sizes = (env.observation_spec.size, *hidden)
     actor, critic = _squashed(sizes, size), critic_of(sizes, size)
     return actor_critics(actor, critic, num_critics, vector_view(env))

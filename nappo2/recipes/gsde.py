@@ -8,19 +8,21 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
+    ActorCritics,
     Network,
     actor_critic,
     actor_critics,
+    actor_critics_with_torso,
     mlp,
     normalized_parts,
     sequential,
     with_temperature,
-    with_torsos,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes.agents import critic_of
 from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
@@ -131,14 +133,16 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
 
-    def actor(inputs):
-        layers = _torso(inputs, c.hidden)
-        return state_dependent_actor(layers, num_features, size, initial=c.initial_log_std)
-
     def critic(inputs):
         return mlp(inputs, *c.hidden, 1, activation=torch.relu)
 
-    agent = actor_critic(*(perceiving(env, c.hidden, make) for make in (actor, critic)))
+    actor = state_dependent_actor(
+        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
+        num_features,
+        size,
+        initial=c.initial_log_std,
+    )
+    agent = actor_critic(actor, perceiving(env, c.hidden, critic))
     if c.normalize:
         agent = normalized_parts(agent, env.observation_spec.statistics)
     dist = state_dependent(normal(), num_features)
@@ -182,22 +186,15 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         ValueError: if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "sac_gsde", SAC_COMPATIBLE, config.hidden)
-    dictionaries = env.observation_spec.kind == "dictionaries"
-    torso, sizes = torso_of(env, c.hidden) if dictionaries else (None, ())
-    inputs = sizes[0] if dictionaries else env.observation_spec.size
     actor = state_dependent_actor(
-        _torso(inputs, c.hidden),
+        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
         num_features,
         size,
         initial=c.initial_log_std,
         mean_limit=c.mean_limit,
         learn_features=c.learn_features,
     )
-    critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
-    if torso is None:
-        agent = actor_critics(actor, critic, c.num_critics, vector_view(env))
-    else:
-        agent = with_torsos(torso, actor, critic, c.num_critics)
+    agent = _with_critics(env, c, actor)
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
@@ -205,6 +202,17 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         actor=lambda params, x: agent.actor(params, x)[..., : 2 * size]
     )
     return sac(env, c, agent=without_features, policy=policy).replace(name="sac_gsde")
+
+
+def _with_critics(env: Env, c: GsdeSAC, actor: Network) -> ActorCritics:
+    """An agent of an actor of observations, and K critics that see them as rows, or parts by torsos."""
+    size = env.action_spec.size
+    if env.observation_spec.kind == "dictionaries":
+        torso, sizes = torso_of(env, c.hidden)
+        return actor_critics_with_torso(actor, torso, critic_of(sizes, size), c.num_critics)
+    critic, view = critic_of((env.observation_spec.size, *c.hidden), size), vector_view(env)
+    agent = actor_critics(actor, critic, c.num_critics, view)
+    return agent._replace(actor=lambda params, x: actor.apply(params["weights"]["actor"], x))
 
 
 def _shape(

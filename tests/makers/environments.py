@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from torch import Tensor
 
 from nappo2 import envs
@@ -58,6 +58,43 @@ class Strict(gymnasium.Env):
         assert self.action_space.contains(action)
         self.t += 1
         return np.zeros(2, np.float32), float(np.sum(action)), self.t == 5, False, {}
+
+
+class Rooms(gymnasium.Env):
+    """Walks through rooms: a camera with its channels last, a nested state, a door; over after 9 steps.
+
+    Discrete actions go left or right, continuous ones as far as they say.
+    """
+
+    observation_space = Dict(
+        camera=Box(0, 255, (7, 6, 3), np.uint8),
+        state=Dict(place=Box(-np.inf, np.inf, (2,), np.float64), room=Discrete(4, start=1)),
+        doors=Tuple([MultiBinary(3), MultiDiscrete([2, 3])]),
+    )
+
+    def __init__(self, action_space=Discrete(2)):
+        self.action_space = action_space
+
+    def observation(self):
+        camera = np.zeros((7, 6, 3), np.uint8)
+        camera[int(self.place[0]) % 7, self.steps % 6] = 255, self.steps, 7
+        room = 1 + self.steps % 4
+        doors = np.arange(3) == self.steps % 3, np.array([self.steps % 2, self.steps % 3])
+        return {
+            "camera": camera,
+            "state": {"place": self.place.copy(), "room": room},
+            "doors": (doors[0].astype(np.int8), doors[1]),
+        }
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps, self.place = 0, self.np_random.normal(size=2)
+        return self.observation(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.place = self.place + float(np.sum(action)) - 0.5
+        return self.observation(), float(self.place[0]), False, self.steps == 9, {}
 
 
 def zero_action(env: envs.Env) -> Tensor:
