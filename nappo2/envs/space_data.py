@@ -75,7 +75,8 @@ def space_of(data: Mapping[str, Any]) -> Space:
         "Discrete": lambda d: Discrete(d["n"], start=d["start"]),
         "MultiDiscrete": lambda d: MultiDiscrete(d["nvec"], start=d["start"]),
         "MultiBinary": lambda d: MultiBinary(d["n"]),
-        "Dict": lambda d: Dict({key: space_of(x) for key, x in d["spaces"].items()}),
+        # of pairs, as a dictionary would be sorted, and networks have the parts in the space's order
+        "Dict": lambda d: Dict([(key, space_of(x)) for key, x in d["spaces"].items()]),
         "Tuple": lambda d: Tuple([space_of(x) for x in d["spaces"]]),
     }
     try:

@@ -151,7 +151,7 @@ def test_gradients_are_those_of_the_sum():
 def test_nothing_to_choose_from_is_refused():
     with pytest.raises(ValueError, match=r"sizes\[1\] is an integer of at least 1, not 0"):
         multi_categorical((2, 0))
-    with pytest.raises(ValueError, match="sizes has the number of choices .* and is empty"):
+    with pytest.raises(ValueError, match=r"sizes has the number of choices .* and is empty"):
         multi_categorical(())
     with pytest.raises(ValueError, match="has at least one part"):
         factored({})
