@@ -11,7 +11,7 @@ import torch
 from nappo2.checks import checked
 from nappo2.envs.env import Env, EpisodeCount, Transition, actions_of, observations_of
 from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped, maker_of
-from nappo2.envs.masks import Masked, reader_of
+from nappo2.envs.mask_wrapper import Masked, reader_of
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import common_settings, differences, settings_of
@@ -45,7 +45,7 @@ def from_gym(
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
     are, as images with their channels first, and are float32 otherwise; of goal environments there
     are three. Masks of actions that an environment tells are a part of its observations, called
-    ``action_mask``, as ``envs.masks`` says. Actions of a bounded box are scaled to it from [-1, 1].
+    ``action_mask``, as ``envs.mask_wrapper`` says. Actions of a bounded box are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.

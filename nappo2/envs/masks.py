@@ -1,24 +1,21 @@
-"""Masks of actions in environments: where they come from, and which spaces they have.
+"""Masks of actions in environments: which spaces they have, and which outputs of networks they forbid.
 
-An environment has masks if ``action_mask`` is a key of its observations. ``with_mask`` gives a Gymnasium
-environment this key if it tells its masks in ``info["action_mask"]``, or by a method ``action_masks()``.
+An environment has masks if ``action_mask`` is a key of its observations, beside ``observation`` or other
+keys. It has a flag for each choice of an action, those of several choices one after the other.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
-import numpy as np
+import torch
 from gymnasium.spaces import Dict, MultiBinary, Space
-from torch import Tensor
+from torch import Generator, Tensor
 
 from nappo2.checks import checked
-from nappo2.envs.actions import ActionSpec, action_spec
-from nappo2.envs.env import Env, actions_of
-from nappo2.maths.masks import MASK, allowed_only
-
-Read = Callable[[gymnasium.Env, Any, Any], Any]
-"""``(env, observation, info) -> mask`` [n], as the environment gives it."""
+from nappo2.envs.actions import ActionSpec
+from nappo2.envs.env import Env
+from nappo2.maths.masks import MASK, allowed_only, mask_of
 
 
 def has_mask(env: Env) -> bool:
@@ -55,13 +52,38 @@ def masked_space(space: Space, num: int) -> Dict:
 
 
 def num_flags(actions: ActionSpec) -> int:
-    """The number of flags of a mask, one for each of n actions; 0 if such actions have no masks."""
-    return actions.size if actions.kind == "discrete" else 0
+    """The number of flags of a mask, one for each choice of each part; 0 if actions are no choices."""
+    return sum(actions.sizes)
 
 
 def restricted(actions: ActionSpec) -> Callable[[Tensor, Tensor], Tensor]:
-    """``(outputs [..., num_outputs], mask [..., n]) -> outputs``, in which forbidden actions are lowest."""
-    return allowed_only
+    """``(outputs [..., num_outputs], mask [..., n]) -> outputs``, in which forbidden actions are lowest.
+
+    Outputs that are no logits, as those of numbers in hybrid actions, stay as they are.
+    """
+    logits = is_logit(actions)
+    if all(logits):
+        return allowed_only
+    numbers = itertools.count()
+    column = torch.tensor([next(numbers) if logit else sum(logits) for logit in logits])
+
+    def restrict(outputs, mask):
+        always = torch.ones_like(mask[..., :1])
+        whole = torch.cat([mask, always], -1).index_select(-1, column.to(mask.device))
+        return allowed_only(outputs, whole)
+
+    return restrict
+
+
+def is_logit(actions: ActionSpec) -> list[bool]:
+    """Tests of each output of a distribution whether it is the logit of a choice."""
+    return [*_logits(actions), *[False] * actions.log_stds]
+
+
+def _logits(actions: ActionSpec) -> list[bool]:
+    if actions.parts:
+        return [logit for part in actions.parts.values() for logit in _logits(part)]
+    return [bool(actions.sizes)] * actions.size
 
 
 def check_space(env: Env) -> None:
@@ -76,7 +98,7 @@ def check_space(env: Env) -> None:
     if num == 0:
         raise ValueError(
             f"{env.name} has an {MASK} {list(shape)} in its observations, and actions in "
-            f"{env.action_space}; masks are of discrete actions"
+            f"{env.action_space}; masks are of choices"
         )
     if shape != (num,):
         raise ValueError(
@@ -85,153 +107,20 @@ def check_space(env: Env) -> None:
         )
 
 
-class Masked(gymnasium.Wrapper):
-    """Puts masks into observations, and refuses those that are none, or forbid everything."""
-
-    def __init__(self, env: gymnasium.Env, name: str, read: Read):
-        """Makes the wrapper.
-
-        Args:
-            env: with discrete actions.
-            name: in messages.
-            read: finds the mask.
-        """
-        super().__init__(env)
-        self.name, self.read, self.steps = name, read, 0
-        self.num = num_flags(action_spec(env.action_space))
-        if not is_masked(env.observation_space):
-            self.observation_space = masked_space(env.observation_space, self.num)
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
-        """Begins an episode."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        self.steps = 0
-        return self.with_mask(observation, info, ended=False), info
-
-    def step(self, action: Any) -> tuple:
-        """Steps; after the last step of an episode nothing has to be allowed."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self.steps += 1
-        observation = self.with_mask(observation, info, bool(terminated))
-        return observation, reward, terminated, truncated, info
-
-    def with_mask(self, observation: Any, info: Any, ended: bool) -> dict:
-        """The observation with its mask.
-
-        Args:
-            observation: of the environment.
-            info: of the environment.
-            ended: whether the episode terminated, after which there may be no mask.
-
-        Returns:
-            A dictionary with the key ``action_mask``, [n] bool.
-
-        Raises:
-            ValueError: if there is no mask, it has another shape or dtype, or forbids everything.
-        """
-        mask = self.read(self.env, observation, info)
-        if mask is None and ended:
-            mask = np.ones(self.num, bool)
-        parts = observation if isinstance(observation, dict) else {"observation": observation}
-        return {**parts, MASK: self.checked_mask(mask, ended)}
-
-    def checked_mask(self, mask: Any, ended: bool) -> np.ndarray:
-        """The mask as bools; where an episode ended it may forbid everything.
-
-        Args:
-            mask: of the environment.
-            ended: whether the episode terminated.
-
-        Returns:
-            The mask, [n] bool.
-
-        Raises:
-            ValueError: if it has another shape or dtype, or forbids everything in an episode that
-                goes on.
-        """
-        flags = np.asarray(mask)
-        if flags.shape != (self.num,) or flags.dtype.kind not in "biu" or flags.max() > 1:
-            given = "nothing" if mask is None else f"shape {flags.shape} of {flags.dtype}"
-            raise ValueError(
-                f"{self.name} gave {given} as its {MASK} after step {self.steps} of an episode; it "
-                f"has {self.num} flags, True or 1 where an action is allowed"
-            )
-        flags = flags.astype(bool)
-        if not ended and not flags.any():
-            raise ValueError(
-                f"{self.name} forbade all {self.num} actions by its {MASK} after step {self.steps} "
-                "of an episode that goes on"
-            )
-        return flags
-
-
-def reader_of(name: str, env: gymnasium.Env) -> Read | None:
-    """How an environment tells its masks; None if it has none, or actions that have none.
-
-    An environment with discrete actions is reset for this, as only an info says what is in it.
+def uniform_allowed(env: Env, observation: Any, generator: Generator) -> Any:
+    """Draws actions without regard to anything but masks.
 
     Args:
-        name: in messages.
-        env: that is made for this.
+        env: whose actions they are.
+        observation: [B, ...], with or without masks.
+        generator: of the draws.
 
     Returns:
-        One of the functions below.
+        Actions [B, ...]; choices are uniform among those allowed, and beside masks numbers are normal.
     """
-    if num_flags(actions_of(name, env.action_space)) == 0:
-        return None
-    if is_masked(env.observation_space):
-        return of_observation
-    if isinstance(env, gymnasium.Env) and env.has_wrapper_attr("action_masks"):
-        return of_method
-    return of_info if MASK in first_info(env) else None
-
-
-def first_info(env: gymnasium.Env) -> Any:
-    """The info of a reset; empty where it fails, which the first reset of a run will tell."""
-    try:
-        info = env.reset()[1]
-    except Exception:
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def of_observation(env: gymnasium.Env, observation: Any, info: Any) -> Any:
-    """The mask in an observation.
-
-    Args:
-        env: not read.
-        observation: a dictionary.
-        info: not read.
-
-    Returns:
-        The mask, [n].
-    """
-    return observation.get(MASK)
-
-
-def of_info(env: gymnasium.Env, observation: Any, info: Any) -> Any:
-    """The mask in an info dictionary.
-
-    Args:
-        env: not read.
-        observation: not read.
-        info: a dictionary.
-
-    Returns:
-        The mask, [n].
-    """
-    return info.get(MASK)
-
-
-def of_method(env: gymnasium.Env, observation: Any, info: Any) -> Any:
-    """The mask that an environment's method ``action_masks`` returns, as for sb3-contrib.
-
-    Args:
-        env: has the method.
-        observation: not read.
-        info: not read.
-
-    Returns:
-        The mask, [n].
-    """
-    return env.get_wrapper_attr("action_masks")()
+    actions, mask = env.action_spec, mask_of(observation)
+    if mask is None:
+        return actions.uniform(env.num_envs, generator)
+    num_outputs = actions.distribution.num_outputs(actions.size)
+    zeros = torch.zeros(len(mask), num_outputs)
+    return actions.distribution.sample(restricted(actions)(zeros, mask), generator)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.maths.masks import MASK, any_allowed
 from nappo2.maths.values import of_action
@@ -148,7 +149,7 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
 
 @checked
-def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Tensor]) -> Policy:
+def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any]) -> Policy:
     """Takes uniform actions before the first update, and those of ``policy`` afterwards.
 
     With replay, that is for its ``start_steps``: ``params["version"]`` is 0 until the first update.
@@ -186,7 +187,7 @@ def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> 
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        return act(observation, action_of(decision).shape[0], generator), memory
+        return act(observation, len(trees.leaves(action_of(decision))[0]), generator), memory
 
     fixed = from_noise_of(policy)
 

@@ -72,7 +72,7 @@ def collect_members(
         acting = acting_at_once(policy, n, each)
         state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
-        check_masks(env.name, rollout)
+        check_masks(env, rollout)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
         if "memory" in rollout:

@@ -85,7 +85,7 @@ def collect(
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
         rollout, num_bad = non_finite(env.name, {**rollout, "is_init": is_init})
-        check_masks(env.name, rollout)
+        check_masks(env, rollout)
         rollout["next"]["done"] = done
         if "memory" not in rollout:
             rollout.pop("is_init")

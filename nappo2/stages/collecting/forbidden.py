@@ -1,19 +1,24 @@
 """Masks that forbid everything: a run fails where one is acted on, or its episode is cut off there."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from nappo2.checks import explained
+from nappo2.envs import Env
 from nappo2.maths.masks import MASK, mask_of
 
 
 @explained
-def check_masks(name: str, rollout: dict) -> None:
+def check_masks(env: Env, rollout: dict) -> None:
     """Refuses a rollout in which all actions were forbidden at a step.
 
     After a termination nothing has to be allowed, as nothing follows.
 
     Args:
-        name: of the environment.
+        env: that was acted in.
         rollout: tensors [T, B, ...], with or without masks.
 
     Raises:
@@ -22,16 +27,46 @@ def check_masks(name: str, rollout: dict) -> None:
     mask, after = mask_of(rollout["observation"]), rollout["next"]
     if mask is None:
         return
-    _check(name, mask.any(-1), "it was to act")
+    _check(env, mask, torch.zeros_like(after["terminated"]), "it was to act")
     ends = after["terminated"] | after["truncated"].logical_not()
-    _check(name, after["observation"][MASK].any(-1) | ends, "its episode was truncated")
+    _check(env, after["observation"][MASK], ends, "its episode was truncated")
 
 
-def _check(name: str, fine: Tensor, where: str) -> None:
-    if fine.all():
+def check_mask(env: Env, observation: Any, step: int) -> None:
+    """Refuses observations by which all actions are forbidden; for loops that record no rollout.
+
+    Args:
+        env: that is acted in.
+        observation: [B, ...], with or without masks.
+        step: of the loop.
+
+    Raises:
+        ValueError: names environment and step.
+    """
+    mask = mask_of(observation)
+    if mask is None:
         return
-    t, b = fine.logical_not().nonzero()[0].tolist()
-    raise ValueError(
-        f"environment {b} of {name} has an {MASK} that forbids every action at step {t} of a rollout, "
-        f"where {where}; a mask allows at least one"
+    if not (fine := allows(env.action_spec.sizes, mask)).all():
+        b = fine.logical_not().nonzero()[0].item()
+        raise ValueError(_message(env, b, f"step {step}"))
+
+
+def allows(sizes: Sequence[int], mask: Tensor) -> Tensor:
+    """Tests whether masks [..., n] allow something of each choice, [...] bool; ``sizes`` are theirs."""
+    if len(sizes) == 1:
+        return mask.any(-1)
+    return torch.stack([part.any(-1) for part in mask.split(list(sizes), -1)]).all(0)
+
+
+def _check(env: Env, mask: Tensor, fine: Tensor, where: str) -> None:
+    fine = fine | allows(env.action_spec.sizes, mask)
+    if not fine.all():
+        t, b = fine.logical_not().nonzero()[0].tolist()
+        raise ValueError(_message(env, b, f"step {t} of a rollout, where {where}"))
+
+
+def _message(env: Env, number: int, where: str) -> str:
+    return (
+        f"environment {number} of {env.name} has an {MASK} that forbids every action at {where}; "
+        "a mask allows at least one"
     )
