@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
+from nappo2.maths.masks import allowed_only, mask_of, unmasked
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
 
 
 def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
-    """An observation as it is, [..., *shape]."""
-    return observation
+    """An observation as it is, [..., *shape], but for a mask."""
+    return unmasked(observation)
 
 
 @checked
@@ -32,14 +34,15 @@ def recurrent_double_dqn(
     ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
     ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
     without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
-    padding, the rest begins with the memory recorded there. Unlike the paper, values are not
+    padding, the rest begins with the memory recorded there. Of next actions, those that an
+    ``action_mask`` forbids do not count. Unlike the paper, values are not
     rescaled, and targets are lambda-returns rather than returns of five steps.
 
     Args:
         q: a Q-function with a memory.
         burn_in: as given to ``windows``.
         lambda_: of the targets; 0 for one step.
-        view: ``(params, observation) -> observation``, such as a normalisation.
+        view: ``(params, observation) -> observation`` without a mask, such as a normalisation.
 
     Returns:
         The loss, with the mean ``value``.
@@ -47,15 +50,19 @@ def recurrent_double_dqn(
 
     def loss(params, batch):
         batch = in_time(batch)
+        next_mask = mask_of(batch["next"]["observation"])
         batch["observation"] = view(params, batch["observation"])
         batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
         part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
-        after = {name: x[burn_in:] for name, x in batch["next"].items()}
+        after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
             next_memories = q.step(weights, memories, after["observation"])
-            best = q.values(weights, next_memories).argmax(-1)
+            next_values = q.values(weights, next_memories)
+            if next_mask is not None:
+                next_values = allowed_only(next_values, next_mask[burn_in:])
+            best = next_values.argmax(-1)
             target_memories = unrolled(q, target, batch, burn_in)
             target_memories = q.step(target, target_memories, after["observation"])
             ends = after["done"].clone()
@@ -78,12 +85,10 @@ def recurrent_double_dqn(
 def in_time(batch: Mapping) -> dict:
     """A batch of sequences [N, L, ...] with time first, [L, N, ...]; ``importance`` stays [N]."""
 
-    def time_first(name, x):
-        if name == "importance":
-            return x
-        return x.transpose(0, 1) if isinstance(x, Tensor) else in_time(x)
-
-    return {name: time_first(name, x) for name, x in batch.items()}
+    return {
+        name: x if name == "importance" else trees.map(lambda leaf: leaf.transpose(0, 1), x)
+        for name, x in batch.items()
+    }
 
 
 def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> Tensor:
@@ -101,11 +106,13 @@ def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> T
     memory, x, is_init = batch["memory"][0], batch["observation"], batch["is_init"]
     if burn_in:
         with torch.no_grad():
-            memory = q.unroll(weights, memory, x[:burn_in], is_init[:burn_in])[-1]
+            first = trees.map(lambda leaf: leaf[:burn_in], x)
+            memory = q.unroll(weights, memory, first, is_init[:burn_in])[-1]
         if "padding" in batch:
             padded = batch["padding"][0].unsqueeze(-1)
             memory = torch.where(padded, batch["memory"][burn_in], memory)
-    return q.unroll(weights, memory, x[burn_in:], is_init[burn_in:])
+    rest = trees.map(lambda leaf: leaf[burn_in:], x)
+    return q.unroll(weights, memory, rest, is_init[burn_in:])
 
 
 def sequence_mean(error: Tensor, learnt: Tensor, batch: Mapping) -> Tensor:

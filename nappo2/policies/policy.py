@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
+from nappo2.maths.masks import beside_mask
 
 Apply = Callable[[Mapping, Tensor], Tensor]
 """``(params, x) -> y``, of whole params or of weights alone."""
@@ -16,13 +17,13 @@ Apply = Callable[[Mapping, Tensor], Tensor]
 class Decision(NamedTuple):
     """Actions [B, ...] and their log-probabilities [B], for networks that are expensive to run twice."""
 
-    action: Tensor
+    action: Any
     log_prob: Tensor
 
 
 @explained
-def action_of(decision: Tensor | Decision) -> Tensor:
-    """The actions [B, ...] of a decision, or of actions alone."""
+def action_of(decision: Any) -> Any:
+    """The actions [B, ...] of a decision, or of actions alone: a tensor, or several by name."""
     return decision.action if isinstance(decision, Decision) else decision
 
 
@@ -55,7 +56,7 @@ class FromNoise(NamedTuple):
     """
 
     draw: Callable[[Mapping, int, int, torch.Generator], Any]
-    decide: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]]
+    decide: Callable[[Mapping, Tensor, Any, Any], tuple[Any, Any]]
     act: Callable
 
 
@@ -78,7 +79,7 @@ class Policy(NamedTuple):
     """
 
     init: Callable[[int, int], Any]
-    act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Tensor | Decision, Any]]
+    act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Any, Any]]
     log_prob: Callable[[Mapping, Mapping], Tensor]
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()
@@ -169,7 +170,8 @@ def with_memory(
     """Gives a policy a memory, which it takes in place of observations.
 
     Args:
-        policy: of memories [B, memory_size].
+        policy: of memories [B, memory_size]; with the masks of observations beside them, if they
+            have any.
         step: ``(params, memory, observation) -> memory``, for any leading dimensions.
         memory_size: size of a memory, which is 0 where an episode begins.
 
@@ -179,20 +181,21 @@ def with_memory(
 
     def act(params, observation, memory, generator):
         memory = step(params, memory, observation)
-        action, _ = policy.act(params, memory, (), generator)
+        action, _ = policy.act(params, beside_mask(memory, observation), (), generator)
         return action, memory
 
     fixed = from_noise_of(policy)
 
     def decide(params, observation, memory, noise):
         memory = step(params, memory, observation)
-        action, _ = fixed.decide(params, memory, (), noise)
+        action, _ = fixed.decide(params, beside_mask(memory, observation), (), noise)
         return action, memory
 
     def log_prob(params, rollout):
         # one step from each recorded memory, all in one batch, instead of T in sequence
-        memory = step(params, rollout["memory"], rollout["observation"])
-        return policy.log_prob(params, {**rollout, "observation": memory})
+        observation = rollout["observation"]
+        memory = step(params, rollout["memory"], observation)
+        return policy.log_prob(params, {**rollout, "observation": beside_mask(memory, observation)})
 
     return Policy(
         init=lambda num_envs, seed: torch.zeros(num_envs, memory_size),

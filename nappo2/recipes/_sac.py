@@ -9,18 +9,23 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
-from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes.agents import soft_convolutions, soft_perceptrons
+from nappo2.policies import Policy, greedy, stochastic
+from nappo2.recipes.agents import soft_perceptrons, soft_torsos
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import has_torso
 from nappo2.recipes.values import critic_value, expected_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
 COMPATIBLE = OFF_POLICY._replace(
     actions=("continuous", "discrete"),
-    reasons={**OFF_POLICY.reasons, "actions": "its actor is squashed into bounds"},
+    reasons={
+        **OFF_POLICY.reasons,
+        "actions": "its actor is squashed into bounds, or makes one choice",
+    },
 )
 
 
@@ -153,12 +158,13 @@ def sac(
     """
     check_env("sac", COMPATIBLE, env)
     c, actions, size = config, env.action_spec, env.action_spec.size
-    discrete = actions.kind == "discrete"
+    discrete, masks = actions.kind == "discrete", masking_of(env)
     dist = actions.distribution if discrete else tanh_normal()
-    make_agent = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
-    agent = agent or make_agent(env, c.hidden, c.initial_alpha, c.num_critics)
+    make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
+    agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", COMPATIBLE, agent)
     check_temperature(agent)
+    agent = masks.agent(agent)
     init = first_params(agent.init, c, "critics")
     heads = {
         "actor": (agent.actor, (dist.num_outputs(size),)),
@@ -176,7 +182,7 @@ def sac(
         name="sac",
         compatible=COMPATIBLE,
         init=init,
-        policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
+        policy=masks.warmup_uniform(policy or stochastic(agent.actor, dist)),
         greedy=most_probable,
         value=expected_value(agent) if discrete else critic_value(agent, most_probable),
         loss=loss(agent, target_entropy=target_entropy),

@@ -7,7 +7,8 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces.utils import flatten
 from torch import Tensor
 
 from nappo2 import envs
@@ -58,6 +59,104 @@ class Strict(gymnasium.Env):
         assert self.action_space.contains(action)
         self.t += 1
         return np.zeros(2, np.float32), float(np.sum(action)), self.t == 5, False, {}
+
+
+class Rooms(gymnasium.Env):
+    """Walks through rooms: a camera with its channels last, a nested state, a door; over after 9 steps.
+
+    Discrete actions go left or right, continuous ones as far as they say.
+    """
+
+    observation_space = Dict(
+        camera=Box(0, 255, (7, 6, 3), np.uint8),
+        state=Dict(place=Box(-np.inf, np.inf, (2,), np.float64), room=Discrete(4, start=1)),
+        doors=Tuple([MultiBinary(3), MultiDiscrete([2, 3])]),
+    )
+
+    def __init__(self, action_space=Discrete(2)):
+        self.action_space = action_space
+
+    def observation(self):
+        camera = np.zeros((7, 6, 3), np.uint8)
+        camera[int(self.place[0]) % 7, self.steps % 6] = 255, self.steps, 7
+        room = 1 + self.steps % 4
+        doors = np.arange(3) == self.steps % 3, np.array([self.steps % 2, self.steps % 3])
+        return {
+            "camera": camera,
+            "state": {"place": self.place.copy(), "room": room},
+            "doors": (doors[0].astype(np.int8), doors[1]),
+        }
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps, self.place = 0, self.np_random.normal(size=2)
+        return self.observation(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.place = self.place + float(np.sum(action)) - 0.5
+        return self.observation(), float(self.place[0]), False, self.steps == 9, {}
+
+
+ACTIONS = {
+    "several choices": MultiDiscrete([3, 2, 4], start=[0, 5, 0]),
+    "switches": MultiBinary((2, 2)),
+    "a tuple of choices": Tuple([Discrete(3, start=1), MultiDiscrete([2, 4])]),
+    "a dictionary of numbers": Dict(a=Box(0, 10, (2, 1)), b=Box(-3, 1, ())),
+    "hybrid": Dict(way=Discrete(2), far=Box(0, 1, (1,))),
+    "hybrid without a bound": Tuple([Box(0, np.inf, (2,)), Discrete(3)]),
+    "nested": Dict(
+        arm=Dict(mode=Discrete(3), force=Box(-2, 2, (2,), np.float64)),
+        lamps=MultiBinary(3),
+        rest=Tuple([Box(0, 9, (1,), np.int32), Tuple([Discrete(2), Discrete(4)])]),
+    ),
+}
+"""Spaces of actions with several parts."""
+
+
+class Echo(gymnasium.Env):
+    """Refuses an action that is not in its space, and shows the sum of its numbers; over after 5 steps."""
+
+    def __init__(self, space, shape=(2,), dtype=np.float32):
+        self.action_space, self.observation_space = space, Box(0, 255, shape, dtype)
+
+    def observation(self, x):
+        return np.full(self.observation_space.shape, abs(x) % 255, self.observation_space.dtype)
+
+    def reset(self, seed=None, options=None):
+        self.t = 0
+        return self.observation(0), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.t, total = self.t + 1, float(np.sum(flatten(self.action_space, action)))
+        return self.observation(total), min(total, 9.0), self.t == 5, False, {}
+
+
+def walk(num_envs: int = 8, time_limit: int = 8) -> envs.Env:
+    """A walk on a line: which way, and how far. The reward is minus the distance from 0.
+
+    Whoever goes the right way and as far as 0 gets 0 in all; the better half alone does not.
+    """
+
+    def start(num, rng):
+        return torch.rand(num, 1, generator=rng) * 2 - 1
+
+    def step(x, action):
+        far = (action["far"].clamp(-1, 1) + 1) / 2
+        x = (x + far * (2 * action["way"].unsqueeze(-1) - 1)).clamp(-1, 1)
+        return x, -x.abs().squeeze(-1), torch.zeros_like(action["way"]).bool()
+
+    return envs.physics_env(
+        "walk",
+        num_envs,
+        start,
+        step,
+        lambda x: x.clone(),
+        time_limit,
+        Box(-1, 1, (1,)),
+        ACTIONS["hybrid"],
+    )
 
 
 def zero_action(env: envs.Env) -> Tensor:

@@ -60,8 +60,8 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
     num_envs = env.num_envs // len(keys)
-    noise = torch.stack(acting(env, policy, num_steps, params, generators(seed))[1])
-    noise = noise.flatten(1, 2) if many else noise
+    noise = trees.stack(acting(env, policy, num_steps, params, generators(seed))[1])
+    noise = trees.map(lambda x: x.flatten(1, 2), noise) if many else noise
     episodes = (first_states(physics, num_envs, num_steps, s) for s in seeds)
     seeds_after, starts = zip(*episodes, strict=True)
     constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})
@@ -125,7 +125,7 @@ def roll(
     def outputs_of(params, observation):
         if num_members is None:
             return actor(Plain(params), observation)
-        x = observation.unflatten(0, (num_members, -1))
+        x = trees.map(lambda leaf: leaf.unflatten(0, (num_members, -1)), observation)
         return torch.vmap(lambda plain, x: actor(Plain(plain), x))(params, x).flatten(0, 1)
 
     def run(params, carry, noise, starts):
@@ -142,7 +142,7 @@ def roll(
             )
             over = done.view(len(ends), -1)
             after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
-            columns = (observation.clone(), action, dist.log_prob(outputs, action))
+            columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
             columns = (*columns, physics.observe(moved), reward, terminated, truncated)
             observation = physics.observe(after_reset)
             return (after_reset, time * ~done, observation, ends + over.any(1)), columns
