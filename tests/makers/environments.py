@@ -42,6 +42,40 @@ class Ramp(gymnasium.Env):
 gymnasium.register("Ramp-v0", Ramp)
 
 
+class Exam(gymnasium.Env):
+    """Four rewards at random; a success if their sum is above 0, which it tells with ten times the sum.
+
+    With a folder, each return is also written down there, by process.
+    """
+
+    observation_space = Box(0, 4, (1,))
+    action_space = Discrete(2)
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = folder
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.rewards: list[np.float32] = []
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.rewards.append(np.float32(self.np_random.normal()))
+        points, over = sum(self.rewards[1:], self.rewards[0]), len(self.rewards) == 4
+        if over and self.folder is not None:
+            with open(self.folder / f"returns-{os.getpid()}", "a") as file:
+                file.write(f"{points}\n")
+        info = {"is_success": points > 0, "score": 10 * float(points)} if over else {}
+        observation = np.full(1, len(self.rewards), np.float32)
+        return observation, self.rewards[-1], over, False, info
+
+
+def exams_written(folder: Path) -> list[float]:
+    """The returns that ``Exam`` has written down."""
+    files = Path(folder).glob("returns-*")
+    return [float(line) for path in files for line in path.read_text().splitlines()]
+
+
 class Strict(gymnasium.Env):
     """Refuses an action that is not in its space, as many do."""
 
@@ -67,12 +101,12 @@ def zero_action(env: envs.Env) -> Tensor:
     return torch.zeros(env.num_envs, *env.action_space.shape)
 
 
-def faulty(folder: Path, num_envs: int = 2) -> envs.Env:
-    """CartPole, which writes its process id into ``folder``, and obeys one file there once.
+def faulty(folder: Path, num_envs: int = 2, env: envs.Env | None = None) -> envs.Env:
+    """CartPole, or another one, which writes its process id into ``folder``, and obeys one file there once.
 
     ``raise``, ``exit`` or ``hang`` are for whoever finds it first; ``always`` is never removed.
     """
-    env, folder = envs.cartpole(num_envs), Path(folder)
+    env, folder = env or envs.cartpole(num_envs), Path(folder)
 
     def reset(seed):
         (folder / f"pid-{os.getpid()}").write_text("")
