@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nappo2.envs import Env, counted
-from nappo2.recipes import TABLE
 from nappo2.recipes.fit import check_env
+from nappo2.recipes.table import TABLE
 from nappo2.reports import SUCCESS
 from nappo2.show.env_report import BAD, GOOD, NOTE, Finding
 from nappo2.show.trials import Episode

@@ -43,7 +43,7 @@ gymnasium.register("Ramp-v0", Ramp)
 
 
 class Exam(gymnasium.Env):
-    """Four rewards at random; a success if their sum is above 0, which it tells with ten times the sum.
+    """Four whole numbers at random; a success if their sum is above 0, which it tells with ten times the sum.
 
     With a folder, each return is also written down there, by process.
     """
@@ -56,18 +56,38 @@ class Exam(gymnasium.Env):
 
     def reset(self, seed=None, options=None):
         super().reset(seed=seed)
-        self.rewards: list[np.float32] = []
+        self.rewards: list[int] = []
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
-        self.rewards.append(np.float32(self.np_random.normal()))
-        points, over = sum(self.rewards[1:], self.rewards[0]), len(self.rewards) == 4
+        self.rewards.append(int(self.np_random.integers(-100_000, 100_001)))
+        points, over = sum(self.rewards), len(self.rewards) == 4
         if over and self.folder is not None:
             with open(self.folder / f"returns-{os.getpid()}", "a") as file:
                 file.write(f"{points}\n")
-        info = {"is_success": points > 0, "score": 10 * float(points)} if over else {}
+        info = {"is_success": points > 0, "score": 10 * points} if over else {}
         observation = np.full(1, len(self.rewards), np.float32)
-        return observation, self.rewards[-1], over, False, info
+        return observation, float(self.rewards[-1]), over, False, info
+
+
+def quick_walk(num_envs: int) -> envs.Env:
+    """Steps of 1 to the left or right, in torch; at 2 it is over and a success, after 4 steps a failure."""
+
+    def step(x, action):
+        x = x + 2 * action - 1
+        return x, x.float(), x == 2
+
+    def info(x):
+        return {"is_success": x == 2, "place": x}
+
+    def start(num, rng):
+        return torch.zeros(num, dtype=torch.int64)
+
+    def observe(x):
+        return x.float().unsqueeze(-1)
+
+    spaces = Box(-4, 4, (1,)), Discrete(2)
+    return envs.physics_env("walk", num_envs, start, step, observe, 4, *spaces, info=info)
 
 
 def exams_written(folder: Path) -> list[float]:

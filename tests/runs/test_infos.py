@@ -6,13 +6,13 @@ from functools import partial
 import pytest
 import torch
 
-from nappo2 import Learner, collect, envs, evaluate, load_run, population, ppo, scheme, until
+from nappo2 import Learner, collect, dqn, envs, evaluate, load_run, population, ppo, scheme, until
 from nappo2.reports import Report, flat, is_free, join
 from nappo2.runs.curve import draw_curve
 from nappo2.runs.evaluate import Evaluation, joined
 from nappo2.runs.recorder import Recorder
 from nappo2.show import dashboard
-from tests.makers.environments import Exam
+from tests.makers.environments import Exam, quick_walk
 from tests.makers.logged import of_tensorboard
 from tests.makers.recipes import SMALL_PPO
 
@@ -64,6 +64,7 @@ def test_rows_files_and_loggers_have_what_is_told(tmp_path):
     test = partial(test, recipe.greedy, num_episodes=6)
     options = {"evaluate": test, "evaluate_every": 32, "loggers": ["tensorboard"]}
     run, _ = exam_run(tmp_path, **options)
+    run.set(learning_rate=1e-4)
     rows = list(run)
     run.close()
     assert 0 < rows[-1]["success_rate"] < 1 and "episode_score" in rows[-1]
@@ -139,19 +140,25 @@ def test_an_environment_of_ones_own_that_takes_such_a_name_is_told():
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_torch_environments_tell_too_eager_and_compiled(jit):
-    """Of flipped bits an episode is a success if it ended before its limit of 2 steps."""
-    env = envs.bit_flipping(64, num_bits=2)
+    """An episode is a success if it ended before its limit; else it ends at -4, -2 or 0."""
+    env = quick_walk(64)
     recipe = ppo(env, SMALL_PPO)
     source = collect(env, recipe.policy, 6, jit=jit)
     _, rollout, report = source.step(recipe.init(0), source.init(recipe.init(0), 0))
     ends = rollout["next", "done"]
     assert report.episodes["is_success"].tolist() == rollout["next", "terminated"][ends].tolist()
     assert "info" not in rollout["next"].keys() and 0 < report.episodes["is_success"].mean() < 1
+    assert set(report.episodes["place"].tolist()) <= {2, 0, -2, -4}
+
+
+def test_goals_of_flipped_bits_tell_of_successes():
+    env = envs.bit_flipping(64, num_bits=2)
+    result = evaluate(env, dqn(env).greedy, dqn(env).init(0), num_episodes=64)
+    assert result.success_rate == (result.returns > -2).float().mean()
 
 
 def test_members_of_a_population_tell_too():
-    env = envs.bit_flipping(8, num_bits=2)
-    recipe = population(ppo(env, SMALL_PPO), 2)
+    recipe = population(ppo(quick_walk(8), SMALL_PPO), 2)
     pipe = scheme("3cs", recipe)
     _, _, report = pipe.step(recipe.init(0), pipe.init(recipe.init(0), 0))
     assert len(report.episodes["is_success"]) == len(report.episodes["member"]) > 0
