@@ -93,6 +93,13 @@ def bench(session):
 
 
 @nox.session
+def registry(session):
+    """1,000 steps of every environment of Gymnasium's registry; ``nox -s registry -- 'Fetch*'`` for some."""
+    session.install(".[test,pybullet]")
+    session.run("python", "-m", "benchmarks.registry", *session.posargs)
+
+
+@nox.session
 def docs(session):
     """The site, without a warning, into docs/_build/html, and its pages in a browser."""
     session.install(".[test,docs]")

@@ -1,5 +1,6 @@
 """Reports: the numbers of a step besides its item. They stay tensors until they are printed or logged."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ class Report(NamedTuple):
         moments: of observations and returns, by their names in the normalizer, [3, ...], or of
             each member of a population, [n, 3, ...]; added.
         seconds: that stages took and waited, by the name of the stage; added.
-        episodes: ``return`` and ``length`` of finished episodes, [N], and in a population their
-            ``member``; concatenated.
+        episodes: ``return`` and ``length`` of finished episodes, [N], what environments tell of them,
+            such as ``is_success``, and in a population their ``member``; concatenated, with NaN where
+            something is not told.
         elapsed: seconds of the step so far, which the next stage subtracts from its time.
     """
 
@@ -44,8 +46,9 @@ class Report(NamedTuple):
 def flat(report: Report) -> dict[str, float]:
     """A report as plain numbers by the names of metrics, with the means of finished episodes."""
     finished = {k: x for k, x in report.episodes.items() if len(x) and k != "member"}
-    episodes = {f"episode_{name}": float(x.mean()) for name, x in finished.items()}
-    return averages(report) | totals(report) | episodes
+    episodes = {episode_column(name): float(x.nanmean()) for name, x in finished.items()}
+    told = {name: x for name, x in episodes.items() if x == x}
+    return averages(report) | totals(report) | told
 
 
 def averages(report: Report) -> dict[str, float]:
@@ -76,14 +79,15 @@ def join(reports: Sequence[Report]) -> Report:
     if len(reports) <= 1:
         return reports[0] if reports else Report()
     *parts, elapsed = zip(*reports, strict=True)
-    means, *added, episodes = map(_gather, parts)
+    *gathered, episodes = parts
+    means, *added = map(_gather, gathered)
     sums, moments, seconds = ({k: sum(x[1:], x[0]) for k, x in part.items()} for part in added)
     return Report(
         {name: _mean(parts) for name, parts in means.items()},
         sums,
         moments,
         seconds,
-        {name: torch.cat(parts) for name, parts in episodes.items()},
+        _join_episodes(episodes),
         sum(elapsed),
     )
 
@@ -98,8 +102,29 @@ RESERVED = (
     *("env_steps", "updates", "seconds", "steps_per_second"),
     *("episode_return", "episode_length", "episode_return_std"),
     *("evaluation_return", "evaluation_length", "evaluation_std", "evaluation_env_steps"),
+    *("success_rate", "evaluation_success_rate"),
 )
 """Columns of metrics whose names no mean of a loss may have."""
+
+SUCCESS = "is_success"
+"""What environments tell of an episode: 1 if it is one, else 0; its mean is called ``success_rate``."""
+
+
+def episode_column(name: str) -> str:
+    """The column of metrics for the mean of what episodes have: ``episode_return`` of ``return``."""
+    return "success_rate" if name == SUCCESS else f"episode_{name}"
+
+
+def evaluation_column(name: str) -> str:
+    """``episode_column`` of the episodes of an evaluation: ``evaluation_success_rate``."""
+    return f"evaluation_{'success_rate' if name == SUCCESS else name}"
+
+
+def is_free(name: str) -> bool:
+    """Tests whether no other number of an episode, or column of metrics, has a name of ``info``."""
+    columns = {episode_column(name), evaluation_column(name)}
+    of_member = re.fullmatch(r"return_\d+", name)
+    return name == SUCCESS or not (name == "member" or of_member or columns & set(RESERVED))
 
 
 def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -140,6 +165,15 @@ def counting(report: Report, env_steps: int) -> Report:
 def _gather(dictionaries):
     names = dict.fromkeys(name for x in dictionaries for name in x)
     return {name: [x[name] for x in dictionaries if name in x] for name in names}
+
+
+def _join_episodes(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Concatenates columns [N] of episodes, NaN where a part does not have one."""
+    parts = [part for part in parts if part]
+    names = dict.fromkeys(name for part in parts for name in part)
+    missing = [torch.full((len(next(iter(part.values()))),), torch.nan) for part in parts]
+    pairs = list(zip(parts, missing, strict=True))
+    return {name: torch.cat([part.get(name, nan) for part, nan in pairs]) for name in names}
 
 
 def _mean(means):

@@ -34,6 +34,7 @@ def run(argv: list[str]) -> int:
     """Evaluates an agent and prints one JSON object."""
     from nappo2 import load, load_run
     from nappo2.cli.saved import agent_file, env_of
+    from nappo2.reports import SUCCESS
     from nappo2.runs.card import env_id
     from nappo2.runs.evaluate import evaluate
 
@@ -46,6 +47,8 @@ def run(argv: list[str]) -> int:
         "std_return": result.returns.std(correction=0).item(),
         "mean_length": result.lengths.mean().item(),
     }
+    for name, x in result.infos.items():
+        numbers[f"mean_{name}" if name != SUCCESS else "success_rate"] = x.nanmean().item()
     labels = {"run": str(options.run), "env": env_id(env), "episodes": options.episodes}
     print(json.dumps(labels | {name: round(x, 3) for name, x in numbers.items()}))
     return 0

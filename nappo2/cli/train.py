@@ -301,6 +301,7 @@ def result(algorithm: str, options: Train, learner) -> dict[str, Any]:
         "simulator_seconds": learner.sums.get("simulator_seconds", 0.0),
         "steps_per_second": learner.env_steps / learner.seconds if learner.seconds else 0.0,
         "episode_return": row.get("episode_return", math.nan),
+        **{name: row[name] for name in ("success_rate",) if name in row},
         **lags,
     }
     return {

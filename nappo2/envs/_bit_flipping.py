@@ -17,6 +17,7 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     Observations are ``observation``, ``achieved_goal`` (both the bits, 0 or 1) and
     ``desired_goal``, each [B, num_bits]. An action flips a bit. A step is worth -1, and 0 when
     the goal is reached, which ends the episode; otherwise it is cut off after ``num_bits`` steps.
+    Of each episode it tells ``is_success``.
     """
 
     def start(num, rng):
@@ -32,10 +33,14 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
         bits, goal = physics.float().unbind(1)
         return {"observation": bits, "achieved_goal": bits, "desired_goal": goal}
 
+    def info(physics):
+        return {"is_success": bits_reached(*physics.unbind(1))}
+
     bits = Box(0, 1, (num_bits,))
     space = Dict({"observation": bits, "achieved_goal": bits, "desired_goal": bits})
     spaces = space, Discrete(num_bits)
-    return physics_env("bit_flipping", num_envs, start, step, observe, num_bits, *spaces)
+    functions = start, step, observe
+    return physics_env("bit_flipping", num_envs, *functions, num_bits, *spaces, info=info)
 
 
 @explained

@@ -25,12 +25,10 @@ class EpisodeCount(NamedTuple):
     Attributes:
         reward: before it was clipped, [B].
         over: whether the whole game is over, not just a life, [B] bool.
-        info: further numbers by name, [B], that are written down of the step that ends a game.
     """
 
     reward: Tensor
     over: Tensor
-    info: dict[str, Tensor] = {}
 
 
 class Transition(NamedTuple):
@@ -42,6 +40,8 @@ class Transition(NamedTuple):
         terminated: whether a terminal state was reached, so that nothing follows, [B] bool.
         truncated: whether the episode was cut off here, [B] bool.
         game: what episode statistics count, if not the reward and the flags above.
+        info: numbers that an environment tells of an episode, or game, that ends with this step, by
+            name, [B] float32, such as ``is_success``; NaN where it tells none. Other steps need none.
     """
 
     observation: Tensor
@@ -49,6 +49,7 @@ class Transition(NamedTuple):
     terminated: Tensor
     truncated: Tensor
     game: EpisodeCount | None = None
+    info: dict[str, Tensor] = {}
 
 
 class Physics(NamedTuple):
@@ -60,6 +61,8 @@ class Physics(NamedTuple):
         observe: ``physics -> observation``.
         time_limit: steps after which an episode is truncated.
         env_step: the ``Env.step`` made of these; a wrapper has another one, and so no physics.
+        info: ``physics -> {name: [B]}``: what is told of episodes that end in this state; None for
+            nothing.
     """
 
     start: Callable[[int, Generator], Tensor]
@@ -67,6 +70,7 @@ class Physics(NamedTuple):
     observe: Callable[[Tensor], Tensor]
     time_limit: int
     env_step: Callable
+    info: Callable[[Tensor], dict[str, Tensor]] | None = None
 
 
 @checked

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from nappo2.checks import checked
-from nappo2.envs.env import Env, EpisodeCount, Transition, actions_of, observations_of
+from nappo2.envs.env import Env, Transition, actions_of, observations_of
 from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped, maker_of
+from nappo2.envs.infos import as_columns, check_names
 from nappo2.envs.mask_wrapper import Masked, reader_of
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
@@ -52,14 +53,16 @@ def from_gym(
         num_envs: B.
         wrappers: around each environment, from the inside to the outside; they see what it shows,
             images with their channels where it has them.
-        info_keywords: numbers that an environment tells of the last step of an episode.
+        info_keywords: numbers that an environment tells of the last step of an episode, which come to
+            metrics, monitor files and evaluations. ``is_success`` does so in any case.
         **kwargs: for the environment.
 
     Returns:
         An environment with observations [B, ...] and rewards [B] float32.
 
     Raises:
-        ValueError: if no environment has this id, it cannot be made, or does not take an argument.
+        ValueError: if no environment has this id, it cannot be made, or does not take an argument; or
+            if a number of ``info_keywords`` has the name of another column.
         NotImplementedError: for a space of observations or actions that has no spec.
     """
     return vector_of(env, num_envs, wrappers, info_keywords, kwargs, save_envs, load_envs)
@@ -93,6 +96,7 @@ def vector_of(
             cannot be drawn, and ``load`` if the saved ones had other settings.
     """
     positive(num_envs=num_envs)
+    keys = check_names(info_keywords)
     make_bare, name = maker_of(env, kwargs)
     make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first))
     probe = make_first(make, name, kwargs)
@@ -109,7 +113,7 @@ def vector_of(
     observation_spec = observations_of(name, observation_space)
     to_env, unpack = actions_of(name, action_space).to_env, observation_spec.unpack
     checks = output_checks(name, observation_spec)
-    keys, simulators = tuple(info_keywords), Simulators()
+    simulators = Simulators()
     simulators.add(name, probe)
 
     def reset(seed):
@@ -138,7 +142,7 @@ def vector_of(
 
     def step(state, action):
         rows, rewards, ended = checks.empty(num_envs), np.empty(num_envs, np.float32), []
-        infos: list[list[float]] = []
+        infos: list[dict[str, float]] = []
         terminations, truncations = np.empty((2, num_envs), np.bool_)
         for i, (env, env_action) in enumerate(zip(state.envs, to_env(action), strict=True)):
             five = env.step(env_action)
@@ -157,14 +161,13 @@ def vector_of(
             terminations[i], truncations[i] = terminated, truncated
             if terminated or truncated:
                 ended.append(i)
-                infos.append(checks.info_numbers(i, info, keys) if keys else [])
+                infos.append(checks.info_numbers(i, info, keys))
         next_rows = rows.copy() if ended else rows
         for i in ended:
             checks.write(next_rows, i, checks.first_observation(i, state.envs[i].reset()))
         numbers = map(torch.from_numpy, (rewards, terminations, truncations))
-        transition = Transition(unpack(torch.from_numpy(rows)), *numbers)
-        if keys:
-            transition = transition._replace(game=_game(transition, ended, infos, keys))
+        told = as_columns(num_envs, ended, infos) if ended else {}
+        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=told)
         return state, unpack(torch.from_numpy(next_rows)), transition
 
     def close(state):
@@ -205,14 +208,3 @@ def vector_of(
         load=load,
         bare_space=bare,
     )
-
-
-def _game(
-    transition: Transition, ended: list[int], infos: list[list[float]], names: Sequence[str]
-) -> EpisodeCount:
-    """The numbers that environments tell of the last step of their episodes, NaN where they do not."""
-    info = torch.full((len(names), len(transition.reward)), torch.nan)
-    if ended:
-        info[:, ended] = torch.tensor(infos, dtype=torch.float32).T
-    done = transition.terminated | transition.truncated
-    return EpisodeCount(transition.reward, done, dict(zip(names, info, strict=True)))

@@ -50,7 +50,8 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
 
     def step(state, action):
         inner, observation, transition = env.step(state.env, action)
-        reward, over, info = counted(transition)
+        reward, over = counted(transition)
+        info = transition.info
         score, length = state.score + reward, state.length + 1
         if over.any():
             for i in over.nonzero().flatten().tolist():

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nappo2.envs.infos import SUCCESS
 from nappo2.envs.observations import ObservationSpec
 
 STEP = "observation, reward, terminated, truncated, info"
@@ -145,8 +146,8 @@ class OutputChecks(NamedTuple):
             )
         return bool(number)
 
-    def info_numbers(self, i: int, info: Any, keys: tuple[str, ...]) -> list[float]:
-        """The numbers in an info dictionary under some keys.
+    def info_numbers(self, i: int, info: Any, keys: tuple[str, ...]) -> dict[str, float]:
+        """The numbers in an info dictionary under some keys, and under ``is_success`` if it is one.
 
         Args:
             i: the number of the environment.
@@ -154,16 +155,19 @@ class OutputChecks(NamedTuple):
             keys: names of single numbers.
 
         Returns:
-            A number for each key, NaN where the info has none.
+            A number for each key, NaN where the info has none; ``is_success`` only where it has.
 
         Raises:
             ValueError: if the info is no dictionary, or has something else than a single number.
         """
         if not hasattr(info, "get"):
+            if not keys:
+                return {}
             raise ValueError(
                 f"environment {i} of {self.name} gave an info of {described(info)}; it is a dictionary"
             )
-        numbers = []
+        success = single_number(info.get(SUCCESS))
+        numbers = {} if success is None else {SUCCESS: success}
         for key in keys:
             value = info.get(key)
             number = math.nan if value is None else single_number(value)
@@ -172,7 +176,7 @@ class OutputChecks(NamedTuple):
                     f"environment {i} of {self.name} gave info[{key!r}] as {described(value)}; "
                     "info_keywords are of single numbers"
                 )
-            numbers.append(number)
+            numbers[key] = number
         return numbers
 
 

@@ -34,6 +34,7 @@ def physics_env(
     observation_space: Space,
     action_space: Space,
     draw: Callable[[Tensor], Any] | None = None,
+    info: Callable[[Tensor], dict[str, Tensor]] | None = None,
 ) -> Env:
     """Makes an environment of the functions that describe its physics.
 
@@ -48,6 +49,8 @@ def physics_env(
         observation_space: of one environment.
         action_space: of one environment.
         draw: of one environment: ``physics -> frame`` [height, width, 3] uint8; None for no pictures.
+        info: ``physics -> {name: numbers [B]}``, what is told of episodes that end in this state, such
+            as ``is_success``; None for nothing.
 
     Returns:
         The environment, whose state is a PhysicsState.
@@ -77,6 +80,8 @@ def physics_env(
         observation, done = observe(physics), terminated | truncated
         transition = Transition(observation, reward, terminated, truncated)
         if done.any():
+            if info is not None:
+                transition = transition._replace(info=told(info(physics), done))
             seeds, physics = restart_done(seeds, physics, done)
             observation = observe(physics)
         return PhysicsState(physics, time * ~done, seeds), observation, transition
@@ -113,6 +118,11 @@ def physics_env(
         many=many,
         save=lambda state: state,
         load=lambda state, saved: saved,
-        physics=Physics(start, step, observe, time_limit, step_one),
+        physics=Physics(start, step, observe, time_limit, step_one, info),
     )
     return env if draw is None else env._replace(render=lambda state: draw(state.physics[0]))
+
+
+def told(numbers: dict[str, Tensor], done: Tensor) -> dict[str, Tensor]:
+    """Numbers [B] by name as float32, NaN where no episode ends."""
+    return {name: x.float().where(done, torch.nan) for name, x in numbers.items()}

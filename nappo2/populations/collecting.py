@@ -22,7 +22,7 @@ from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.forbidden import check_masks
-from nappo2.stages.collecting.interaction import CollectState, interact
+from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
 from nappo2.stages.collecting.simulators import live_environments
@@ -79,8 +79,9 @@ def collect_members(
             rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
         uncounted = TensorDict(normalizer=TensorDict())
         state, report = account(uncounted, rollout, state._replace(seed=seeds))
-        rollout["next"].pop("raw_reward", None)
-        ends = rollout["next"].pop("game_over", done)
+        ends = rollout["next"].get("game_over", done)
+        for key in FOR_COUNTS:
+            rollout["next"].pop(key, None)
         report = with_members(report, ends, n)
         rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, counts = counted(here, rollout, state)

@@ -11,16 +11,16 @@ from nappo2.runs.members import member_rows, rows_per_member
 
 MOST_EVENTS = 10  # with a text in a picture
 POINTS = 200  # at which several curves are interpolated
-BLUE = "#1f5fa8"
+BLUE, ORANGE = "#1f5fa8", "#c8551b"
 INTERVAL = "interquartile mean, 95 % interval"
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
-    """Draws returns by env steps into a PNG.
+    """Draws returns by env steps into a PNG, and below them success rates, if there are any.
 
     Args:
         rows: metrics, each with ``env_steps`` and, where there are any, ``episode_return``,
-            ``evaluation_return`` and ``event``.
+            ``evaluation_return``, ``success_rate``, ``evaluation_success_rate`` and ``event``.
         path: of the picture.
         title: above the curve.
 
@@ -37,32 +37,57 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     tested = evaluated(rows)
     if not trained:
         return None
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    has_rates = any(_has(row, "success_rate") for row in rows)
+    figure = Figure(figsize=(7, 5.5 if has_rates else 4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot(title=literal(title), xlabel="env steps", ylabel="episode return")
+    ratios = (2, 1) if has_rates else (1,)
+    axes, *below = figure.subplots(len(ratios), height_ratios=ratios, squeeze=False).flatten()
+    axes.set(title=literal(title), xlabel="env steps", ylabel="episode return")
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
     else:
         label = "training, mean of the last 100 episodes"
         axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
     if tested:
-        axes.plot(*zip(*tested, strict=True), "o", color="#c8551b", label="evaluation")
+        axes.plot(*zip(*tested, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, rows)
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
+    for rates in below:
+        draw_successes(rates, rows, ORANGE)
+        rates.set(xlabel="env steps", ylabel="success rate", xlim=axes.get_xlim())
+    for each in (axes, *below):
+        each.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        each.grid(alpha=0.3)
+        each.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     return Path(path)
 
 
-def evaluated(rows: Sequence[dict[str, Any]]) -> list[tuple[float, float]]:
+def evaluated(
+    rows: Sequence[dict[str, Any]], column: str = "evaluation_return"
+) -> list[tuple[float, float]]:
     """Env steps and mean return of each evaluation; of one beside the run, those of its params."""
     return [
-        (row.get("evaluation_env_steps", row["env_steps"]), row["evaluation_return"])
+        (row.get("evaluation_env_steps", row["env_steps"]), row[column])
         for row in rows
-        if _has(row, "evaluation_return")
+        if _has(row, column)
     ]
+
+
+def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> None:
+    """Draws the success rates of the last 100 episodes, and those of evaluations.
+
+    Args:
+        axes: of matplotlib.
+        rows: metrics.
+        colour: of evaluations.
+    """
+    trained = [(row["env_steps"], row["success_rate"]) for row in rows if _has(row, "success_rate")]
+    axes.plot(*zip(*trained, strict=True), color=BLUE)
+    if tested := evaluated(rows, "evaluation_success_rate"):
+        axes.plot(*zip(*tested, strict=True), "o", color=colour)
+    axes.set_ylim(-0.02, 1.02)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
 
 
 def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:

@@ -1,5 +1,7 @@
 """Evaluation of params: episodes in new environments, with their own seeds."""
 
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.policies.fitting import first_act
 from nappo2.populations import member
+from nappo2.reports import SUCCESS, Report, join
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.collecting.forbidden import check_mask
 
@@ -21,19 +24,28 @@ LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
 
 
 class Evaluation(NamedTuple):
-    """Returns and lengths of finished episodes.
+    """Returns and lengths of finished episodes, and what environments told of them.
 
     Attributes:
         returns: undiscounted and unscaled, [num_episodes] float32.
         lengths: in steps, [num_episodes] float32.
+        infos: what was told of episodes by name, such as ``is_success``, [num_episodes] float32, NaN
+            where it was not.
     """
 
     returns: Tensor
     lengths: Tensor
+    infos: dict[str, Tensor] = {}
+
+    @property
+    def success_rate(self) -> float:
+        """The share of successes among the episodes that told of one; NaN if none did."""
+        return float(self.infos[SUCCESS].nanmean()) if SUCCESS in self.infos else math.nan
 
     def __repr__(self):
-        spread = self.returns.std(correction=0)
-        return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes)"
+        spread, success = self.returns.std(correction=0), self.success_rate
+        rate = "" if math.isnan(success) else f", {success:.0%} successes"
+        return f"{self.returns.mean():.1f} ± {spread:.1f} ({len(self.returns)} episodes{rate})"
 
 
 @checked
@@ -46,7 +58,7 @@ def evaluate(
     seed: int = 0,
     max_steps: int = LONGEST,
 ) -> Evaluation:
-    """Plays exactly ``num_episodes`` episodes, and returns their returns and lengths.
+    """Plays exactly ``num_episodes`` episodes, and returns their returns, lengths and successes.
 
     Each environment plays a fixed number of them: the first to finish would mostly be short ones.
     ``recipe.greedy`` is the policy for a deterministic evaluation, ``recipe.policy`` acts as in training.
@@ -60,7 +72,7 @@ def evaluate(
         max_steps: steps after which to wait no longer for the end of an episode.
 
     Returns:
-        Returns and lengths, [num_episodes].
+        Returns, lengths and what environments told of them, [num_episodes].
 
     Raises:
         ValueError: if a count is not at least 1, an episode does not end, or a mask forbids everything.
@@ -83,17 +95,19 @@ def evaluate(
             act = policy.act
             state, observation, outcome = env.step(state, action_of(decision))
             memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
-            reward, over, _ = counted(outcome)
+            reward, over = counted(outcome)
             score, length = score + reward, length + 1
             for i in over.nonzero().flatten().tolist():
                 if len(episodes[i]) < quota[i]:
-                    episodes[i].append((score[i].item(), length[i].item()))
+                    told = {name: x[i].item() for name, x in outcome.info.items()}
+                    episodes[i].append(
+                        {"return": score[i].item(), "length": length[i].item(), **told}
+                    )
             score, length = score * ~over, length * ~over
             _check_ends(env, length, max_steps, episodes, quota)
     finally:
         env.close(state)
-    pairs = torch.tensor([episode for played in episodes for episode in played])
-    return Evaluation(*pairs.unbind(-1))
+    return _evaluation([episode for played in episodes for episode in played])
 
 
 def evaluate_members(
@@ -109,11 +123,29 @@ def evaluate_members(
         seed: of environments and policy.
 
     Returns:
-        Returns and lengths of all, [n * num_episodes].
+        Returns, lengths and what was told of all, [n * num_episodes].
     """
     num = len(params["hyper", "learning_rate"])
     played = [evaluate(env, policy, member(params, i), num_episodes, seed) for i in range(num)]
-    return Evaluation(*(torch.cat(x) for x in zip(*played, strict=True)))
+    return joined(played)
+
+
+def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """The episodes of several evaluations, one after the other."""
+    reports = [
+        Report(episodes={"return": returns, "length": lengths, **infos})
+        for returns, lengths, infos in evaluations
+    ]
+    columns = dict(join(reports).episodes)
+    return Evaluation(columns.pop("return"), columns.pop("length"), columns)
+
+
+def _evaluation(episodes: Sequence[dict[str, float]]) -> Evaluation:
+    names = dict.fromkeys(name for episode in episodes for name in episode)
+    columns = {
+        name: torch.tensor([episode.get(name, math.nan) for episode in episodes]) for name in names
+    }
+    return Evaluation(columns.pop("return"), columns.pop("length"), columns)
 
 
 def _check_ends(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from nappo2.machine.stop import Interrupted
 from nappo2.params import Params
+from nappo2.reports import evaluation_column
 from nappo2.runs.background import Background, Seconds
 from nappo2.runs.beside import Beside, Place
 from nappo2.runs.beside_process import Process, Result, Task
@@ -199,8 +200,10 @@ class Worker:
 
 def evaluation_row(evaluation: Evaluation) -> Row:
     """The columns of metrics for an evaluation."""
+    told = {name: float(x.nanmean()) for name, x in evaluation.infos.items()}
     return {
         "evaluation_return": float(evaluation.returns.mean()),
         "evaluation_std": float(evaluation.returns.std(correction=0)),
         "evaluation_length": float(evaluation.lengths.mean()),
+        **{evaluation_column(name): x for name, x in told.items() if not math.isnan(x)},
     }

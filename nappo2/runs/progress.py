@@ -31,5 +31,6 @@ def progress_bar(total: int, initial: int, progress: bool | None) -> Any:
 
 
 def shown_return(row: Row) -> str:
-    """The episode return of a row of metrics as text, or nothing."""
-    return f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
+    """The episode return of a row of metrics, and the success rate, as text; nothing without any."""
+    score = f"return {row['episode_return']:.1f}" if "episode_return" in row else ""
+    return f"{score}, {row['success_rate']:.0%} successes" if "success_rate" in row else score

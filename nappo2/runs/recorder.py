@@ -2,14 +2,18 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from statistics import pstdev
 from typing import Any
 
+from torch import Tensor
+
 from nappo2.params import Params
-from nappo2.reports import Report, averages, count, join, totals
+from nappo2.reports import Report, averages, count, episode_column, join, totals
 from nappo2.runs.metrics import Metrics, Row
 
-RECENT_EPISODES = 100  # over which returns and lengths are averaged
+RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
+Numbers = dict[str, float]  # of an episode: return, length, and what is told of it
 
 
 class Recorder:
@@ -26,7 +30,7 @@ class Recorder:
         self.env_steps, self.seconds = 0, 0.0
         self.sums: dict[str, float] = {}
         self.metrics = Metrics()
-        self._episodes: deque = deque(maxlen=RECENT_EPISODES)  # (return, length)
+        self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
         self._numbers: Row = {}  # likewise
@@ -57,9 +61,7 @@ class Recorder:
         report, self._reports = join(self._reports), []
         steps = int(report.sums["env_steps"])
         self.env_steps += steps
-        if report.episodes:
-            columns = (report.episodes[name].tolist() for name in ("return", "length"))
-            self._episodes.extend(zip(*columns, strict=True))
+        self._episodes.extend(each_episode(report.episodes))
         numbers = totals(report)
         for name, x in numbers.items():
             self.sums[name] = self.sums.get(name, 0.0) + x
@@ -83,13 +85,10 @@ class Recorder:
         """The means over recent episodes, if any has ended."""
         if not self._episodes:
             return {}
-        returns, lengths = zip(*self._episodes, strict=True)
+        row = {episode_column(name): x for name, x in means_of(self._episodes).items()}
+        returns = [episode["return"] for episode in self._episodes]
         finite = all(map(math.isfinite, returns))
-        return {
-            "episode_return": sum(returns) / len(returns),
-            "episode_length": sum(lengths) / len(lengths),
-            "episode_return_std": pstdev(returns) if finite else math.nan,
-        }
+        return row | {"episode_return_std": pstdev(returns) if finite else math.nan}
 
     @property
     def best_score(self) -> float:
@@ -115,3 +114,22 @@ class Recorder:
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
         self._reports = counters["unlogged"]
+
+
+def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:
+    """The numbers of each episode, of columns [N] as a report has them."""
+    names = [name for name in columns if name != "member"]
+    rows = zip(*(columns[name].tolist() for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def means_of(episodes: Sequence[Numbers]) -> Numbers:
+    """The mean of each number over the episodes that have it, in the order in which names first come."""
+    names = dict.fromkeys(name for episode in episodes for name in episode)
+    told = {name: [x[name] for x in episodes if not is_missing(x, name)] for name in names}
+    return {name: sum(values) / len(values) for name, values in told.items() if values}
+
+
+def is_missing(episode: Numbers, name: str) -> bool:
+    """Tests whether nothing was told of an episode; a return is there, if it is NaN."""
+    return name not in episode or (name != "return" and math.isnan(episode[name]))

@@ -97,6 +97,7 @@ def check_counters(counters: Any) -> dict[str, Any]:
     """
     if not isinstance(counters, dict):
         raise ValueError(f"its counters are {type(counters).__name__}")
+    counters = counters | {"episodes": _episodes(counters.get("episodes"))}
     for name, kind in KINDS.items():
         if not isinstance(counters.get(name), kind) or isinstance(counters[name], bool):
             raise ValueError(f"its {name} is {counters.get(name)!r}")
@@ -104,10 +105,24 @@ def check_counters(counters: Any) -> dict[str, Any]:
     if not all(isinstance(x, (int, float, str)) for x in values):
         raise ValueError("its rows hold more than numbers and texts")
     for episode in counters["episodes"]:
-        if len(episode) != 2 or not all(isinstance(x, (int, float)) for x in episode):
-            raise ValueError("its episodes are no pairs of return and length")
+        if not isinstance(episode, dict) or not {"return", "length"} <= set(episode):
+            raise ValueError("its episodes have no return and length")
+        if not all(isinstance(x, (int, float)) for x in episode.values()):
+            raise ValueError("its episodes hold more than numbers")
     if not all(isinstance(report, Report) for report in counters["unlogged"]):
         raise ValueError("its reports are none")
     if counters["env_steps"] < 0 or counters["seed"] < 0:
         raise ValueError("its env_steps or seed is below 0")
     return counters
+
+
+def _episodes(saved: Any) -> Any:
+    """The episodes of a checkpoint; earlier versions saved pairs of return and length."""
+    if not isinstance(saved, list):
+        return saved
+    return [
+        dict(zip(("return", "length"), x, strict=True))
+        if isinstance(x, (tuple, list)) and len(x) == 2
+        else x
+        for x in saved
+    ]

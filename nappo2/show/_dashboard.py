@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
 
-from nappo2.runs.curve import INTERVAL, draw_interval, evaluated, literal, mark_events
+from nappo2.runs.curve import (
+    INTERVAL,
+    draw_interval,
+    draw_successes,
+    evaluated,
+    literal,
+    mark_events,
+)
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
@@ -15,18 +22,23 @@ RECENT = 50  # rows over which seconds are summed
 
 
 def dashboard(learner: Any) -> bytes:
-    """Draws return and spread, losses, lags, speed, and seconds by stage of a Learner as a PNG."""
+    """Draws return and spread, success rates if there are any, losses, lags, speed, and seconds by stage
+    of a Learner as a PNG.
+    """
+    rows = learner.metrics
+    has_rates = any("success_rate" in row for row in rows[-RECENT:])
     figure = new_figure((9.5, 4.6), layout=None)  # to lay out anew takes longer than to draw
     axes = figure.subplot_mosaic(
-        [["return", "loss", "time"], ["return", "lag", "speed"]],
+        [["return", "loss", "time"], ["success" if has_rates else "return", "lag", "speed"]],
         width_ratios=(2, 1, 1),
         gridspec_kw={
             **{"left": 0.05, "right": 0.985, "bottom": 0.06, "top": 0.94},
             **{"wspace": 0.42, "hspace": 0.28},
         },
     )
-    rows = learner.metrics
     draw_returns(axes["return"], rows)
+    if has_rates:
+        draw_rates(axes["success"], rows)
     draw_columns(
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
@@ -61,6 +73,13 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
     mark_if_empty(axes)
     if steps:
         axes.legend(frameon=False, fontsize=8, loc="best")
+
+
+def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws the success rates of the last episodes, and of evaluations."""
+    draw_successes(axes, rows_per_member(rows), ORANGE)
+    style_axes(axes, "success rate by env steps")
+    format_thousands(axes)
 
 
 def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:

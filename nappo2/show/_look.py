@@ -121,11 +121,17 @@ def env(x: Any) -> Look:
 
 
 def evaluation(x: Any) -> Look:
-    """A table of returns and lengths of an evaluation, and a curve of the sorted returns."""
+    """A table of what the episodes of an evaluation have, and a curve of the sorted returns."""
     returns = x.returns.tolist()
     rows = [
         (name, f"{y.mean():.1f}", f"{y.median():.1f}", f"{y.min():.1f}", f"{y.max():.1f}")
         for name, y in (("return", x.returns), ("length", x.lengths))
+    ]
+    told = ((name, y[~y.isnan()]) for name, y in x.infos.items())
+    rows += [
+        (name, *(f"{z:.3g}" for z in (y.mean(), y.median(), y.min(), y.max())))
+        for name, y in told
+        if len(y)
     ]
     head = ("", "mean", "median", "least", "most")
     title = repr(x)

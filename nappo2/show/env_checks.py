@@ -10,6 +10,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env, make
 from nappo2.envs.gym import from_gym
+from nappo2.show.env_fits import fitting_recipes, told_of_episodes
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
 from nappo2.show.trials import Episode, Stuck, play, within_deadline
 from nappo2.trees import leaves
@@ -21,7 +22,9 @@ DEADLINE = 10.0  # seconds for any single reset or step
 def check_env(
     env: Env | str | Callable, num_steps: int = 1_000, deadline: float = DEADLINE
 ) -> EnvReport:
-    """Checks spaces, dtypes, seeds, bounds, flags and speed of an environment with random actions.
+    """Checks spaces, dtypes, seeds, bounds, flags, infos and speed of an environment with random actions.
+
+    It also says which recipes go with its spaces.
 
     Args:
         env: an ``Env``, an id, or a function that makes a Gymnasium environment.
@@ -38,6 +41,7 @@ def check_env(
     try:
         vector = within_deadline(lambda: _as_env(env), deadline)
         findings.append(Finding("spaces", GOOD, _spaces(vector)))
+        findings.append(fitting_recipes(vector))
         findings += run_checks(vector, num_steps, deadline)
     except Stuck as error:
         findings.append(Finding("hanging", BAD, str(error)))
@@ -77,6 +81,7 @@ def run_checks(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
     yield from overwrites(env, min(num_steps, 20), deadline)
     yield seeds(episode, again, other)
     yield endings(episode)
+    yield from told_of_episodes(episode)
     yield speed(env, episode)
 
 

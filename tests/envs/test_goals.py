@@ -122,7 +122,7 @@ def test_success_is_told_and_goals_can_be_a_row():
     state, _ = env.reset(0)
     for _ in range(3):
         state, _, outcome = env.step(state, torch.zeros(1, 2))
-    assert outcome.game.info["is_success"].tolist() == [0.75]
+    assert outcome.info["is_success"].tolist() == [0.75]
     flat = envs.make(Reaching, 1, wrappers=[gymnasium.wrappers.FlattenObservation])
     assert flat.reset(0)[1].tolist() == [[10, 10, 20, 20, 0, 0, 0, 0, 0, 0]]
 

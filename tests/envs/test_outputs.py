@@ -132,8 +132,8 @@ def test_what_is_no_byte_is_refused_where_the_space_has_bytes(given):
 def test_infos_are_numbers_or_not_there(value, number):
     end = {"terminated": True, "info": {"x": value}}
     *_, outcome = stepped(answer=end, info_keywords=("x", "y"))
-    assert outcome.game.info["x"].tolist() == pytest.approx([number] * 2, nan_ok=True)
-    assert outcome.game.info["y"].isnan().all()
+    assert outcome.info["x"].tolist() == pytest.approx([number] * 2, nan_ok=True)
+    assert outcome.info["y"].isnan().all()
 
 
 @pytest.mark.parametrize("value", ["yes", [1, 2], {}, np.zeros(3)], ids=repr)

@@ -43,6 +43,60 @@ class Ramp(gymnasium.Env):
 gymnasium.register("Ramp-v0", Ramp)
 
 
+class Exam(gymnasium.Env):
+    """Four whole numbers at random; a success if their sum is above 0, which it tells with ten times the sum.
+
+    With a folder, each return is also written down there, by process.
+    """
+
+    observation_space = Box(0, 4, (1,))
+    action_space = Discrete(2)
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = folder
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.rewards: list[int] = []
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.rewards.append(int(self.np_random.integers(-100_000, 100_001)))
+        points, over = sum(self.rewards), len(self.rewards) == 4
+        if over and self.folder is not None:
+            with open(self.folder / f"returns-{os.getpid()}", "a") as file:
+                file.write(f"{points}\n")
+        info = {"is_success": points > 0, "score": 10 * points} if over else {}
+        observation = np.full(1, len(self.rewards), np.float32)
+        return observation, float(self.rewards[-1]), over, False, info
+
+
+def quick_walk(num_envs: int) -> envs.Env:
+    """Steps of 1 to the left or right, in torch; at 2 it is over and a success, after 4 steps a failure."""
+
+    def step(x, action):
+        x = x + 2 * action - 1
+        return x, x.float(), x == 2
+
+    def info(x):
+        return {"is_success": x == 2, "place": x}
+
+    def start(num, rng):
+        return torch.zeros(num, dtype=torch.int64)
+
+    def observe(x):
+        return x.float().unsqueeze(-1)
+
+    spaces = Box(-4, 4, (1,)), Discrete(2)
+    return envs.physics_env("walk", num_envs, start, step, observe, 4, *spaces, info=info)
+
+
+def exams_written(folder: Path) -> list[float]:
+    """The returns that ``Exam`` has written down."""
+    files = Path(folder).glob("returns-*")
+    return [float(line) for path in files for line in path.read_text().splitlines()]
+
+
 class Strict(gymnasium.Env):
     """Refuses an action that is not in its space, as many do."""
 
@@ -166,12 +220,12 @@ def zero_action(env: envs.Env) -> Tensor:
     return torch.zeros(env.num_envs, *env.action_space.shape)
 
 
-def faulty(folder: Path, num_envs: int = 2) -> envs.Env:
-    """CartPole, which writes its process id into ``folder``, and obeys one file there once.
+def faulty(folder: Path, num_envs: int = 2, env: envs.Env | None = None) -> envs.Env:
+    """CartPole, or another one, which writes its process id into ``folder``, and obeys one file there once.
 
     ``raise``, ``exit`` or ``hang`` are for whoever finds it first; ``always`` is never removed.
     """
-    env, folder = envs.cartpole(num_envs), Path(folder)
+    env, folder = env or envs.cartpole(num_envs), Path(folder)
 
     def reset(seed):
         (folder / f"pid-{os.getpid()}").write_text("")

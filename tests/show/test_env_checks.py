@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nappo2 import check_env, check_picklable, envs
+from tests.makers import environments  # noqa: F401, which registers Ramp-v0
 
 OBSERVATION = np.zeros(2, np.float32)
 
@@ -49,7 +50,7 @@ def test_nothing_is_wrong(env):
     report = check_env(env, num_steps=50)
     assert report.ok and "nothing is wrong" in repr(report)
     whats = [finding.check for finding in report.findings]
-    assert whats == ["spaces", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
+    assert whats == ["spaces", "recipes", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
 
 
 WRONG = {
@@ -84,6 +85,33 @@ def test_what_is_odd_is_noted(outcome, what, said):
     report = check_env(stepping(outcome), num_steps=20)
     (found,) = (finding for finding in report.findings if finding.check == what)
     assert report.ok and found.verdict == "note" and said in found.message
+
+
+def test_the_recipes_that_go_with_an_environment_are_named_and_why_others_do_not():
+    """Those with goals are for recipes that learn from transitions; PPO takes none."""
+    (fits,) = (
+        x.message for x in check_env(envs.bit_flipping(2, 3), 20).findings if x.check == "recipes"
+    )
+    head, *reasons = fits.split("; ")
+    assert "dqn" in head and "sac" in head and "ppo" not in head
+    assert any(text.startswith("ppo") and "observations of goals" in text for text in reasons)
+
+
+def test_what_is_told_of_episodes_is_counted():
+    """Each fifth step ends a ramp of two, and tells its level, 35."""
+    env = envs.make("Ramp-v0", 2, info_keywords=("level", "lives"))
+    found = [x for x in check_env(env, num_steps=20).findings if x.check == "infos"]
+    assert [x.message for x in found] == [
+        "8 of 8 episodes told level: mean 35 in [35, 35]",
+        "none of 8 episodes told lives",
+    ]
+    assert [x.verdict for x in found] == ["ok", "note"]
+
+
+def test_a_success_that_is_no_share_is_noted():
+    report = check_env(stepping((OBSERVATION, 0.0, True, False, {"is_success": 5})), num_steps=20)
+    (found,) = (finding for finding in report.findings if finding.check == "infos")
+    assert report.ok and found.verdict == "note" and "a success is 1" in found.message
 
 
 def test_what_a_function_takes_along_is_said():

@@ -5,6 +5,7 @@ from tensordict import TensorDict
 
 from nappo2.batch import valid
 from nappo2.envs import Env
+from nappo2.envs.infos import check_names
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
@@ -17,7 +18,7 @@ from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.forbidden import check_masks
-from nappo2.stages.collecting.interaction import CollectState, interact
+from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
 from nappo2.stages.collecting.simulators import live_environments
@@ -33,8 +34,8 @@ def collect(
     ``next``, ``observation`` (before any reset), ``reward``, ``terminated``, ``truncated`` and ``done``.
     A recurrent policy adds ``memory``, that before each step, and ``is_init``, whether an episode began
     with the step. Nothing is normalised. The report counts env steps and the seconds inside of
-    ``env.step``; it has the returns and lengths of finished episodes, and the moments of observations
-    and discounted returns for which ``params["normalizer"]`` has entries.
+    ``env.step``; it has the returns and lengths of finished episodes, what environments tell of them,
+    and the moments of observations and discounted returns for which ``params["normalizer"]`` has entries.
 
     Args:
         env: environments in which to act.
@@ -100,7 +101,7 @@ def collect(
         report = timed(report, **seconds)
         if num_bad:
             report = count(report, non_finite=num_bad)
-        for key in ("raw_reward", "game_over"):
+        for key in FOR_COUNTS:
             rollout["next"].pop(key, None)
         if valid(rollout) is not None:  # the traces, not the episodes, which were counted above
             rollout = cut_at_masked(rollout)
@@ -124,6 +125,9 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
 
     Returns:
         The state with the returns and lengths of unfinished episodes, and the report.
+
+    Raises:
+        ValueError: if an environment tells a number by the name of another one, such as ``length``.
     """
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
     points = rollout["next"].get("raw_reward", reward)
@@ -146,5 +150,8 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         fresh=done[-1],
         discounted=discounted,
     )
+    told = rollout["next"].get("info", {})
+    check_names(tuple(told))
     episodes = {"return": score[over], "length": length[over]}
+    episodes |= {name: x[over].float() for name, x in told.items()}
     return state, Report(sums={"env_steps": done.numel()}, moments=sums, episodes=episodes)

@@ -1,6 +1,6 @@
 """The eager loop of a rollout: a policy acts in environments, step by step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.envs import Env
+from nappo2.envs import Env, Transition, counted
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
 from nappo2.policies import Decision, Policy, from_noise_of
@@ -61,7 +61,7 @@ def interact(
     env_state, observation, memory = state[:3]
     act, sources = acting(env, policy, num_steps, params, rng)
     remembers = not is_memoryless(memory)
-    rows, seconds, stop = [], 0.0, current_stop()
+    rows, outcomes, seconds, stop = [], [], 0.0, current_stop()
     with torch.inference_mode(), without_garbage_collection():
         for t, source in enumerate(sources):
             row = dict(zip(MEMORY, policy.recorded(memory), strict=False)) if remembers else {}
@@ -73,9 +73,8 @@ def interact(
             seconds += perf_counter() - start
             row |= {"observation": observation, "action": action}
             row |= zip(TRANSITION, outcome, strict=False)
-            if outcome.game is not None:
-                row |= {"raw_reward": outcome.game.reward, "game_over": outcome.game.over}
             rows.append(row)
+            outcomes.append(outcome)
             if remembers:
                 memory = policy.reset(memory, outcome.terminated | outcome.truncated, rng)
             observation = after_reset
@@ -83,13 +82,15 @@ def interact(
                 break
     stop.arrived()
     columns = {key: trees.stack([row[key] for row in rows]) for key in rows[0]}
+    columns |= game_columns(outcomes) | info_columns(outcomes)
     env_state, observation, memory = trees.map(out_of_inference, (env_state, observation, memory))
     state = state._replace(env=env_state, observation=observation, memory=memory)
     return state, rollout_of(columns), {"simulator": seconds}
 
 
 TRANSITION = ("next_observation", "reward", "terminated", "truncated")  # as a Transition begins
-OF_NEXT = {name: name for name in ("reward", "terminated", "truncated", "raw_reward", "game_over")}
+FOR_COUNTS = ("raw_reward", "game_over", "info")  # dropped from a rollout when it was counted
+OF_NEXT = {name: name for name in ("reward", "terminated", "truncated", *FOR_COUNTS)}
 OF_NEXT["next_observation"] = "observation"
 MEMORY = ("memory",)
 
@@ -98,10 +99,29 @@ def rollout_of(columns: Mapping[str, Any]) -> dict:
     """A rollout of the columns [T, B, ...] of the eager or the scanned loop, with those of ``next`` under it.
 
     There it also has ``raw_reward`` and ``game_over`` until it is counted, of environments whose
-    returns are not sums of the rewards that are learnt from.
+    returns are not sums of the rewards that are learnt from, and ``info``, what is told of episodes.
     """
     rollout = {key: x for key, x in columns.items() if key not in OF_NEXT}
     return rollout | {"next": {OF_NEXT[key]: x for key, x in columns.items() if key in OF_NEXT}}
+
+
+def game_columns(outcomes: Sequence[Transition]) -> dict[str, Tensor]:
+    """The columns [T, B] of what episode statistics count, if that is not what is learnt from."""
+    if all(outcome.game is None for outcome in outcomes):
+        return {}
+    games = [counted(outcome) for outcome in outcomes]
+    points, over = (torch.stack(column) for column in zip(*games, strict=True))
+    return {"raw_reward": points, "game_over": over}
+
+
+def info_columns(outcomes: Sequence[Transition]) -> dict[str, dict[str, Tensor]]:
+    """The columns [T, B] of what is told of episodes, NaN where nothing is; none if nothing is at all."""
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.info)
+    if not names:
+        return {}
+    nan = torch.full_like(outcomes[0].reward, torch.nan)
+    rows = [outcome.info for outcome in outcomes]
+    return {"info": {name: torch.stack([row.get(name, nan) for row in rows]) for name in names}}
 
 
 def generators(seed: int | tuple[int, ...]) -> Any:

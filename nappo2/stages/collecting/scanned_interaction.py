@@ -8,6 +8,7 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import explained
 from nappo2.envs import Env, Physics, PhysicsState, physics_of
+from nappo2.envs.physics import told
 from nappo2.machine.compiling import compiled
 from nappo2.machine.stop import current_stop
 from nappo2.maths.distributions import Distribution
@@ -73,7 +74,9 @@ def scan_interact(
     current_stop().arrived()
     seeds = tuple(row[end] for row, end in zip(seeds_after, ends.tolist(), strict=True))
     simulated = PhysicsState(physics_state, time, seeds if many else seeds[0])
-    rollout = rollout_of(dict(zip(KEYS, columns, strict=True)))
+    *columns, infos = columns
+    info = {"info": infos} if infos else {}
+    rollout = rollout_of(dict(zip(KEYS, columns, strict=True)) | info)
     return state._replace(env=simulated, observation=observation), rollout, {}
 
 
@@ -144,6 +147,7 @@ def roll(
             after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
             columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
             columns = (*columns, physics.observe(moved), reward, terminated, truncated)
+            columns = (*columns, told(physics.info(moved), done) if physics.info else {})
             observation = physics.observe(after_reset)
             return (after_reset, time * ~done, observation, ends + over.any(1)), columns
 
