@@ -5,6 +5,7 @@ from nappo2.envs._atari import atari
 from nappo2.envs._bit_flipping import bit_flipping, bits_reached, bits_reward
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
+from nappo2.envs._envpool import envpool
 from nappo2.envs._minigrid import minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole, observing
@@ -18,6 +19,7 @@ from nappo2.envs.gym import from_gym
 from nappo2.envs.monitor import monitored
 from nappo2.envs.observations import ObservationSpec, observation_spec, tensor_spec
 from nappo2.envs.physics import PhysicsState, physics_env
+from nappo2.envs.wrappers import TimeFeature
 
 __all__ = [
     "PYBULLET",
@@ -28,6 +30,7 @@ __all__ = [
     "ObservationSpec",
     "Physics",
     "PhysicsState",
+    "TimeFeature",
     "Transition",
     "acrobot",
     "action_spec",
@@ -38,6 +41,7 @@ __all__ = [
     "cartpole",
     "catch",
     "counted",
+    "envpool",
     "from_gym",
     "goal_env",
     "goal_reward",

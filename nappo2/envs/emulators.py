@@ -87,7 +87,8 @@ class RemoteEmulators:
 
     def reset(self, seeds: Sequence[int]) -> Frames:
         """Starts the processes, which make an emulator for each seed."""
-        frames = joined(self.processes.reset(seeds))
+        self.processes.begin(seeds)
+        frames = joined(self.processes.first_answers())
         self.last = frames.observation
         return frames
 

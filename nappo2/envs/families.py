@@ -13,6 +13,7 @@ from nappo2.envs._acrobot import acrobot
 from nappo2.envs._atari import atari, is_atari
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
+from nappo2.envs._envpool import PREFIX, envpool
 from nappo2.envs._minigrid import PREFIXES, minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole
@@ -34,6 +35,10 @@ TORCH = {
     "torch/Catch-v0": catch,
 }
 """Environments that are written in torch: id to ``num_envs -> Env``."""
+
+
+OF_GYM = ("wrappers", "info_keywords", "processes", "deadline", "env_kwargs")
+"""Arguments of ``from_gym``, and of all functions that pass theirs on to it."""
 
 
 @remembering
@@ -87,7 +92,8 @@ def make(
         kwargs |= {"env_kwargs": env_kwargs} if env_kwargs else {}
     else:
         kwargs |= env_kwargs
-    refused = [] if "kwargs" in names else [name for name in kwargs if name not in names]
+    takes_any = "kwargs" in names
+    refused = [x for x in kwargs if x not in names and (x in OF_GYM or not takes_any)]
     if refused:
         raise ValueError(
             f"{name} takes no argument {refused[0]!r}; it takes {', '.join(names) or 'none'}"
@@ -104,6 +110,8 @@ def maker_of(env_id: str | Callable) -> Callable[..., Env]:
         return TORCH[env_id]
     if env_id in PYBULLET:
         return partial(pybullet, env_id)
+    if env_id.startswith(PREFIX):
+        return partial(envpool, env_id)
     if is_atari(env_id):
         return partial(atari, env_id)
     if env_id.startswith(PREFIXES):
@@ -114,5 +122,5 @@ def maker_of(env_id: str | Callable) -> Callable[..., Env]:
 def arguments_of(maker: Callable[..., Env]) -> list[str]:
     """The arguments of a maker beside id and number; with "kwargs", also those of ``from_gym``."""
     names = [name for name in signature(maker).parameters if name not in ("env_id", "num_envs")]
-    of_gym = ("wrappers", "info_keywords", "processes", "deadline", "env_kwargs")
-    return [*dict.fromkeys([*names, *of_gym])] if "kwargs" in names else names
+    is_gyms = "kwargs" in names and maker.func is not envpool
+    return [*dict.fromkeys([*names, *OF_GYM])] if is_gyms else names

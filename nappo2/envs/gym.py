@@ -34,6 +34,7 @@ HERE, NO_ARGUMENTS = Place(), MappingProxyType({})
 class GymState(NamedTuple):
     name: str
     envs: LocalSimulators | RemoteSimulators
+    settings: str  # with which they were made
     rows: np.ndarray  # [B, *packed_shape], the observations to act on
 
 
@@ -146,7 +147,8 @@ def vector_of(
         except BaseException:
             envs.close()
             raise
-        return GymState(name, envs, rows), unpack(torch.from_numpy(rows))
+        state = GymState(name, envs, envs.made_with(settings), rows)
+        return state, unpack(torch.from_numpy(rows))
 
     def step(state, action):
         rows, rewards, ended = checks.empty(num_envs), np.empty(num_envs, np.float32), []
@@ -198,10 +200,10 @@ def vector_of(
     def save(state):
         copy_check.check()
         saved = state.envs.save(save_envs, copy_check.unchanged)
-        return {"settings": state.envs.made_with(settings), "rows": state.rows, **saved}
+        return {"settings": state.settings, "rows": state.rows, **saved}
 
     def load(state, saved):
-        difference = differences(saved["settings"], state.envs.made_with(settings))
+        difference = differences(saved["settings"], state.settings)
         if difference is not None:
             raise ValueError(difference)
         state.envs.load(load_envs, saved)

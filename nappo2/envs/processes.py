@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -61,17 +62,21 @@ class Processes:
         self.servers: list[Server] = []
         self.failures, self.restarts, self.seed = [0] * processes, 0, 0
 
-    def reset(self, seeds: Sequence[int]) -> list:
-        """Starts all processes at once, with a seed for each simulator; returns the answers of ``reset``.
-
-        Raises:
-            RuntimeError: if one ends or hangs.
-        """
+    def begin(self, seeds: Sequence[int]) -> None:
+        """Starts all processes at once, with a seed for each simulator."""
         self.seed = seeds[0]
         self.servers += (self._start() for _ in self.shares)
-        try:
-            for server, share in zip(self.servers, self.shares, strict=True):
+        for server, share in zip(self.servers, self.shares, strict=True):
+            with suppress(ServerLost):  # which is said by the first answer
                 server.send("reset", seeds[share])
+
+    def first_answers(self) -> list:
+        """The answers of ``reset`` of each, after ``begin``.
+
+        Raises:
+            RuntimeError: if a process ended or hangs.
+        """
+        try:
             return [server.receive() for server in self.servers]
         except ServerLost as error:
             raise RuntimeError(f"a process that begins {self.name} {error}") from error

@@ -49,8 +49,8 @@ class LocalSimulators:
         self.envs: list[gymnasium.Env] = []
         self.settings: Settings = {}
 
-    def __iter__(self):
-        return iter(self.envs)
+    def __getitem__(self, i: int) -> gymnasium.Env:
+        return self.envs[i]
 
     def begin(self, seed: int) -> Iterator[tuple[Any, Any]]:
         """Makes and resets all; yields the space of each, and what ``env.reset`` gave."""
@@ -95,12 +95,16 @@ class LocalSimulators:
 
 
 class RemoteSimulators:
-    """Simulators of other processes, which are stepped at once."""
+    """Simulators of other processes, which are stepped at once.
+
+    Attributes:
+        settings: of a simulator of this process, before it is reset.
+    """
 
     def __init__(self, make: Make, num_envs: int, processes: Processes):
         self.make, self.num_envs, self.processes = make, num_envs, processes
         self.firsts: list[Any] = []
-        self.settings: Settings | None = None  # of a simulator that is made when they are needed
+        self.settings: Settings = {}
 
     @property
     def restarts(self) -> int:
@@ -109,8 +113,11 @@ class RemoteSimulators:
 
     def begin(self, seed: int) -> Iterator[tuple[Any, Any]]:
         """Makes and resets all; yields the space of each, and what ``env.reset`` gave."""
-        seeds = [x % 2**31 for x in split(seed, self.num_envs)]
-        for answer in self.processes.reset(seeds):
+        self.processes.begin([x % 2**31 for x in split(seed, self.num_envs)])
+        env = self.make()  # while the processes start
+        self.settings = settings_of(env)
+        close_each([env])
+        for answer in self.processes.first_answers():
             yield from answer
 
     def steps(self, actions: Sequence) -> Iterator[Any]:
@@ -131,10 +138,6 @@ class RemoteSimulators:
 
     def made_with(self, settings: Settings) -> str:
         """The settings that are not drawn, given those of another simulator."""
-        if self.settings is None:
-            env = self.make()
-            self.settings = settings_of(env)
-            close_each([env])
         return common_settings(settings, self.settings)
 
     def save(self, save_envs: Callable, unchanged: frozenset[str]) -> dict[str, Any]:

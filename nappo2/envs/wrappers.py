@@ -100,7 +100,16 @@ class TimeFeature(gymnasium.Wrapper):
 def frame_wrappers(
     skip: int, stack: int, time_feature: bool
 ) -> tuple[Callable[[gymnasium.Env], gymnasium.Env], ...]:
-    """The wrappers that add the time, skip frames and stack them, from the inside to the outside."""
+    """The wrappers of environments whose arguments they are.
+
+    Args:
+        skip: how often each action is done.
+        stack: of how many observations each consists.
+        time_feature: whether the time that remains is observed; it counts single steps.
+
+    Returns:
+        The wrappers, from the inside to the outside.
+    """
     positive(frame_skip=skip, frame_stack=stack)
     times = (TimeFeature,) if time_feature else ()
     skips = (partial(FrameSkip, num=skip),) if skip > 1 else ()

@@ -134,6 +134,9 @@ def light(name: str) -> None:
     """Puts a package in place whose own code runs when an attribute of it is first asked for.
 
     Its modules can be imported without it.
+
+    Raises:
+        AttributeError: later, if it has no such attribute.
     """
     spec = importlib.util.find_spec(name)
     if spec is None or spec.loader is None:
@@ -192,7 +195,14 @@ def _first(data: bytes) -> Callable[[], Any]:
 
 
 def main(stream: int, lifeline: int, shared: int, size: int) -> None:
-    """Serves over the socket, the pipe and the shared memory that have these descriptors."""
+    """Serves until the other process is gone.
+
+    Args:
+        stream: the descriptor of a socket.
+        lifeline: of a pipe, whose other end the other process holds.
+        shared: of the memory that both share.
+        size: of that memory, in bytes.
+    """
     end_with(lifeline)
     warnings.simplefilter("ignore")  # its parent has made such an object before, and warned
     with suppress(EOFError, ConnectionError):
