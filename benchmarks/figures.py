@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nappo2.envs._pybullet import silent
+from nappo2.machine.silence import silent
 
 
 def interleaved(rounds: int, warmup: int = 2, **turns: Iterator) -> dict[str, tuple]:

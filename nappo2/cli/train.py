@@ -18,6 +18,7 @@ from nappo2.cli.train_options import (
     Train,
     check_used,
     description_of,
+    env_arguments,
     option_in,
     parse,
     with_env,
@@ -95,7 +96,7 @@ def is_population(algorithm: str, options: Train) -> bool:
         return False
     try:
         recipe = recipes.RECIPES[algorithm](
-            envs.make(options.env, options.num_envs), options.config
+            envs.make(options.env, options.num_envs, **env_arguments(options)), options.config
         )
         population(recipe, options.seeds)
     except (ValueError, NotImplementedError):
@@ -169,9 +170,11 @@ def envs_of(options: Train, card: Mapping[str, Any]):
     from nappo2 import envs
     from nappo2.trained import env_again
 
-    if card.get("environment"):
-        return env_again(card, options.num_envs)
-    return envs.make(options.env, options.num_envs)
+    if not card.get("environment"):
+        return envs.make(options.env, options.num_envs, **env_arguments(options))
+    changed = options.processes != card.get("processes", 0)
+    processes = {"processes": options.processes} if changed else {}
+    return env_again(card, options.num_envs, **processes)
 
 
 def population_of(recipe, card: Mapping[str, Any], seeds: int):

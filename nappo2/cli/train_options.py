@@ -1,5 +1,6 @@
 """The options of ``nappo2 train``: their defaults, and how the words of a command line are read."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -26,6 +27,11 @@ class Train(Generic[Config]):
         env: an id of Gymnasium, PyBullet (*BulletEnv-v0), Atari (ALE/Pong-v5), or torch/CartPole-v1.
         total_steps: env steps to train for.
         num_envs: environments per collector.
+        processes: that step the environments of a collector, each a share; 0 for the collector itself.
+        env_kwargs: arguments of the environment in JSON, such as '{"map_name": "8x8"}'.
+        frame_skip: how often each action is done; rewards are summed.
+        frame_stack: of how many observations each consists, the newest last.
+        time_feature: whether the share of an episode's steps that remains is observed.
         scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs or dadaca.
         collectors: number of all collectors, where collection has a cut of its own.
         learners: number of learners, where gradients are distributed.
@@ -60,6 +66,11 @@ class Train(Generic[Config]):
     env: str = DEFAULT_ENV
     total_steps: int = 300_000
     num_envs: int = 8
+    processes: int = 0
+    env_kwargs: str = "{}"
+    frame_skip: int = 1
+    frame_stack: int = 1
+    time_feature: bool = False
     scheme: str = "3cs"
     collectors: int = 2
     learners: int = 2
@@ -88,6 +99,30 @@ class Train(Generic[Config]):
     threads: int = 1
 
 
+OF_ENV = ("env_kwargs", "frame_skip", "frame_stack", "time_feature")
+"""The options that say how an environment is made."""
+
+
+def env_arguments(options: Train) -> dict[str, Any]:
+    """The arguments of ``envs.make`` among the options, without those that are its defaults.
+
+    Raises:
+        ValueError: if the arguments of the environment are no JSON object.
+    """
+    try:
+        env_kwargs = json.loads(options.env_kwargs)
+    except json.JSONDecodeError as error:
+        env_kwargs = error
+    if not isinstance(env_kwargs, dict):
+        raise ValueError(
+            '--env-kwargs is an object in JSON, such as \'{"map_name": "8x8"}\', not '
+            f"{options.env_kwargs!r}"
+        )
+    arguments = {"env_kwargs": env_kwargs, "processes": options.processes}
+    arguments |= {name: getattr(options, name) for name in OF_ENV if name != "env_kwargs"}
+    return {name: x for name, x in arguments.items() if x not in (0, False, {}, 1) or x is True}
+
+
 def with_env(argv: list[str]) -> list[str]:
     """A command line in which an id after the recipe has become the option ``--env``."""
     if len(argv) < 2 or argv[0].startswith("-") or argv[1].startswith("-"):
@@ -112,7 +147,7 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
     name = option_in(argv, "--preset")
     env, base = preset_of(algorithm, option_in(argv, "--env"), name)
     cuts = {"scheme": base.scheme, **base.cuts}
-    default = Train(base.config, env, base.total_steps, base.num_envs, **cuts)
+    default = Train(base.config, env, total_steps=base.total_steps, num_envs=base.num_envs, **cuts)
     if description:
         default = _with_description(default, description, keep_preset=name is not None)
     for repeated in ("log", "until"):  # what is given stands for what the resumed run was given
@@ -120,6 +155,12 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
             default = replace(default, **{repeated: ()})
     parser = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(base.config)])
     options = tyro.cli(parser, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+    other = [name for name in OF_ENV if getattr(options, name) != getattr(default, name)]
+    if description and other and option_in(argv, "--env") is None:
+        raise ValueError(
+            f"a resumed run goes on in its own environment: its {other[0]} is "
+            f"{getattr(default, other[0])!r}, not {getattr(options, other[0])!r}"
+        )
     if description and options.seed != default.seed:
         raise ValueError(
             f"a resumed run goes on with its own random numbers, those of seed {default.seed}: "

@@ -5,6 +5,7 @@ from nappo2.envs._atari import atari
 from nappo2.envs._bit_flipping import bit_flipping, bits_reached, bits_reward
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
+from nappo2.envs._envpool import envpool
 from nappo2.envs._minigrid import minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole, observing
@@ -19,6 +20,7 @@ from nappo2.envs.gym import from_gym
 from nappo2.envs.monitor import monitored
 from nappo2.envs.observations import ObservationSpec, observation_spec, tensor_spec
 from nappo2.envs.physics import PhysicsState, physics_env
+from nappo2.envs.wrappers import TimeFeature
 
 __all__ = [
     "PYBULLET",
@@ -29,6 +31,7 @@ __all__ = [
     "ObservationSpec",
     "Physics",
     "PhysicsState",
+    "TimeFeature",
     "Transition",
     "acrobot",
     "action_spec",
@@ -40,6 +43,7 @@ __all__ = [
     "cartpole",
     "catch",
     "counted",
+    "envpool",
     "from_gym",
     "goal_env",
     "goal_reward",

@@ -1,25 +1,29 @@
 """Atari games, in the C++ vector of ale-py, which is an extra because of its licence (GPL)."""
 
 import re
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete
 
 from nappo2.checks import checked, installs
+from nappo2.envs.emulators import Emulators, RemoteEmulators
 from nappo2.envs.env import Env, EpisodeCount, Transition
+from nappo2.envs.processes import Processes, check_processes
 from nappo2.pipeline import positive
 from nappo2.saving.calls import remembering
 from nappo2.seeds import split
 
 ID = re.compile(r"ALE/(?P<new>\w+)-v5|(?P<old>\w+)NoFrameskip-v(?P<version>[04])")
 STICKY = 0.25  # with which actions are repeated in v0 and v5 (Machado et al., 2018)
+PICTURES = 4 * 84 * 84  # bytes of an observation
 FIRE = 1  # where a game needs it to begin, it is its second action
 
 
 class AtariState(NamedTuple):
-    envs: Any  # ale-py's vector of live emulators
+    envs: Emulators | RemoteEmulators  # which are alive
     lives: np.ndarray  # [B], that are left
     lost: np.ndarray  # [B], whether a life was just lost
     settings: str  # with which they were made
@@ -28,7 +32,14 @@ class AtariState(NamedTuple):
 @remembering
 @checked
 def atari(
-    env_id: str, num_envs: int = 1, *, noop_max: int = 30, fire: bool = True, threads: int = 1
+    env_id: str,
+    num_envs: int = 1,
+    *,
+    noop_max: int = 30,
+    fire: bool = True,
+    threads: int = 1,
+    processes: int = 0,
+    deadline: float = 300.0,
 ) -> Env:
     """Atari games with the preprocessing of Mnih et al. (https://doi.org/10.1038/nature14236).
 
@@ -45,62 +56,76 @@ def atari(
         noop_max: frames, of which each game starts with a random number.
         fire: whether the environment begins each game and life by pressing fire, where there is
             such a button. In the first step of a further life that is done instead of the action.
-        threads: in which the emulators run.
+        threads: in which the emulators of a process run.
+        processes: that step the emulators, each a share; 0 for this process.
+        deadline: seconds after which a process that gives no answer is replaced.
 
     Returns:
         The environment, with observations [B, 4, 84, 84] uint8.
 
     Raises:
-        ValueError: if there is no such game, or ale-py is not installed.
+        ValueError: if there is no such game, ale-py is not installed, or there are more processes
+            than environments.
     """
     positive(num_envs=num_envs, threads=threads)
+    check_processes(processes, num_envs)
     game, sticky = game_of(env_id)
-    from ale_py.vector_env import AtariVectorEnv
-
-    def make_vector(num: int):
-        return AtariVectorEnv(
-            game,
-            num,
-            num_threads=threads,
-            repeat_action_probability=sticky,
-            autoreset_mode="SameStep",
-            noop_max=noop_max,
-            use_fire_reset=fire,
-            episodic_life=False,  # which would reset the game
-            reward_clipping=False,
-        )
-
-    probe = make_vector(1)
+    make = partial(
+        Emulators,
+        game,
+        threads,
+        repeat_action_probability=sticky,
+        noop_max=noop_max,
+        use_fire_reset=fire,
+        episodic_life=False,  # which would reset the game
+        reward_clipping=False,
+    )
+    probe = make().begin(1)
     actions = probe.ale.get_action_set()
     probe.close()
     fires = fire and len(actions) > 2 and actions[FIRE].name == "FIRE"
 
+    def emulators():
+        if not processes:
+            return make()
+        memory = num_envs * 3 * PICTURES  # two observations each, and numbers
+        return RemoteEmulators(Processes(env_id, make, num_envs, processes, deadline, memory))
+
     def reset(seed):
-        envs = make_vector(num_envs)
-        seeds = np.array([s % 2**31 for s in split(seed, num_envs)])
-        observation, info = envs.reset(seed=seeds)
+        envs = emulators()
+        try:
+            first = envs.reset([s % 2**31 for s in split(seed, num_envs)])
+        except BaseException:
+            envs.close()
+            raise
         settings = f"{env_id}, {noop_max}, {fire}"
-        state = AtariState(envs, info["lives"].copy(), np.zeros(num_envs, bool), settings)
-        return state, torch.from_numpy(observation)
+        state = AtariState(envs, first.lives, np.zeros(num_envs, bool), settings)
+        return state, torch.from_numpy(first.observation)
 
     def step(state, action):
         actions = action.numpy()
         if fires and state.lost.any():
             actions = np.where(state.lost, FIRE, actions)
-        observation, reward, terminated, truncated, info = state.envs.step(actions)
-        observation, reward = torch.from_numpy(observation), torch.from_numpy(reward).float()
-        ended, next_observation = terminated | truncated, observation
-        if ended.any():
-            mask = torch.from_numpy(ended).view(-1, 1, 1, 1)
-            next_observation = torch.where(mask, torch.from_numpy(info["final_obs"]), observation)
-        lost = (info["lives"] < state.lives) & ~ended
-        flags = torch.from_numpy(terminated | lost), torch.from_numpy(truncated)
+        frames = state.envs.step(actions)
+        ended = frames.terminated | frames.truncated
+        lost = (frames.lives < state.lives) & ~ended
+        reward = torch.from_numpy(frames.reward).float()
+        flags = torch.from_numpy(frames.terminated | lost), torch.from_numpy(frames.truncated)
         game = EpisodeCount(reward, torch.from_numpy(ended))
-        transition = Transition(next_observation, reward.sign(), *flags, game)
-        return state._replace(lives=info["lives"].copy(), lost=lost), observation, transition
+        transition = Transition(torch.from_numpy(frames.last), reward.sign(), *flags, game)
+        state = state._replace(lives=frames.lives, lost=lost)
+        return state, torch.from_numpy(frames.observation), transition
 
     spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
-    return Env(reset, step, *spaces, num_envs, env_id, lambda state: state.envs.close())
+    return Env(
+        reset,
+        step,
+        *spaces,
+        num_envs,
+        env_id,
+        close=lambda state: state.envs.close(),
+        restarts=lambda state: state.envs.restarts,
+    )
 
 
 def is_atari(env_id: str) -> bool:

@@ -7,8 +7,8 @@ from gymnasium.spaces import Box
 
 from nappo2.checks import checked
 from nappo2.envs._cartpole import cartpole
+from nappo2.envs.boxes import is_box
 from nappo2.envs.env import Env, physics_of
-from nappo2.envs.observations import is_box
 from nappo2.saving.calls import remembering
 
 

@@ -1,10 +1,7 @@
 """The locomotion and manipulation environments of PyBullet, in the port to Gymnasium."""
 
-import ctypes
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +9,11 @@ from typing import Any
 from nappo2.checks import checked, installs, is_installed
 from nappo2.envs.env import Env
 from nappo2.envs.graph import Loading, Saving
-from nappo2.envs.gym import vector_of
+from nappo2.envs.gym import NO_ARGUMENTS, vector_of
 from nappo2.envs.saving import layers, load_layers, save_layer, save_transparent
 from nappo2.envs.signature import is_signed, sign
+from nappo2.envs.simulators import Place
+from nappo2.machine.silence import silent
 from nappo2.saving.calls import remembering
 
 PYBULLET = tuple(
@@ -36,7 +35,10 @@ def pybullet(
     *,
     wrappers: Sequence[Callable] = (),
     info_keywords: Sequence[str] = (),
+    processes: int = 0,
+    deadline: float = 300.0,
     trust_worlds: bool = False,
+    env_kwargs: Mapping[str, Any] = NO_ARGUMENTS,
     **kwargs: Any,
 ) -> Env:
     """One of the thirteen ``*BulletEnv-v0``.
@@ -46,9 +48,12 @@ def pybullet(
         num_envs: B.
         wrappers: around each environment, from the inside to the outside.
         info_keywords: numbers that an environment tells of the last step of an episode.
+        processes: that step the environments, each a share; 0 for this process.
+        deadline: seconds after which a process that gives no answer is replaced.
         trust_worlds: whether a run may be resumed with the simulators of another user: Bullet reads
             them, and a file that is made to do harm could do it there. Without, their episodes
             begin anew.
+        env_kwargs: for the environment, by whatever names.
         **kwargs: for the environment.
 
     Returns:
@@ -65,9 +70,11 @@ def pybullet(
             "Python 3.12 on that compiles it, for five minutes, with g++; Python 3.11 has a wheel)"
         )
     load_worlds = partial(_load, trust_worlds)
-    with silent(1, 2):  # it announces its build
+    with silent(*QUIET):
         name = f"pybullet_envs_gymnasium:{env_id}"
-        env = vector_of(name, num_envs, wrappers, info_keywords, kwargs, _save, load_worlds)
+        arguments, place = {**env_kwargs, **kwargs}, Place(processes, deadline, QUIET)
+        functions = _save, load_worlds
+        env = vector_of(name, num_envs, wrappers, info_keywords, arguments, *functions, place)
 
     def quietly(fn):
         def run(*args):
@@ -79,6 +86,7 @@ def pybullet(
     return env._replace(reset=quietly(env.reset), save=quietly(env.save), load=quietly(env.load))
 
 
+QUIET = (1, 2)  # descriptors to which Bullet writes its build and its arguments
 HANDLES = ("physicsClientId", "ownsPhysicsClient", "stateId")  # of this process's engine
 
 
@@ -131,21 +139,3 @@ def _load(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
             path = Path(folder) / "world.bullet"
             path.write_bytes(world["data"])
             env.unwrapped._p.restoreState(fileName=str(path))
-
-
-@contextmanager
-def silent(*descriptors: int) -> Iterator[None]:
-    """Silences C code, as the last line of the standard output is the result of a run."""
-    libc = ctypes.CDLL(None)
-    libc.fflush(None)
-    copies, null = [os.dup(fd) for fd in descriptors], os.open(os.devnull, os.O_WRONLY)
-    for fd in descriptors:
-        os.dup2(null, fd)
-    try:
-        yield
-    finally:
-        libc.fflush(None)  # while it still goes to the null device
-        for fd, copy in zip(descriptors, copies, strict=True):
-            os.dup2(copy, fd)
-            os.close(copy)
-        os.close(null)

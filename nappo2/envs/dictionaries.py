@@ -16,9 +16,10 @@ from gymnasium.spaces import Box, Dict, MultiBinary, Space, Tuple
 from torch import Tensor
 
 from nappo2.checks import explained
+from nappo2.envs.boxes import has_goals
 from nappo2.envs.choices import pack_switches
 from nappo2.envs.goal_observations import goal_spec
-from nappo2.envs.observations import ObservationSpec, has_goals, observation_spec, tensor_spec
+from nappo2.envs.observations import ObservationSpec, observation_spec, tensor_spec
 from nappo2.envs.outputs import described
 from nappo2.maths.masks import MASK
 

@@ -98,6 +98,8 @@ class Env(NamedTuple):
         made: the call that made it; None if no function of nappo2 did.
         bare_space: of observations as a simulator gives them, whose images may have their channels
             last; None if these are those of ``observation_space``.
+        restarts: ``state -> int``, how many processes of simulators were replaced since ``reset``; None
+            if there are none.
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
@@ -114,6 +116,7 @@ class Env(NamedTuple):
     physics: Physics | None = None
     made: Call | None = None
     bare_space: Space | None = None
+    restarts: Callable[[Any], int] | None = None
 
     @property
     def observation_spec(self) -> ObservationSpec:

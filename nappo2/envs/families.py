@@ -1,6 +1,6 @@
 """Environments by id: ``make`` looks up which library has one and adds frame skips and stacks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -13,6 +13,7 @@ from nappo2.envs._acrobot import acrobot
 from nappo2.envs._atari import atari, is_atari
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
+from nappo2.envs._envpool import PREFIX, envpool
 from nappo2.envs._minigrid import PREFIXES, minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole
@@ -20,10 +21,9 @@ from nappo2.envs._pendulum import pendulum
 from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.env import Env
 from nappo2.envs.goals import registered
-from nappo2.envs.gym import from_gym
+from nappo2.envs.gym import NO_ARGUMENTS, from_gym
 from nappo2.envs.monitor import monitored
-from nappo2.envs.wrappers import FrameSkip, frame_stacked
-from nappo2.pipeline import positive
+from nappo2.envs.wrappers import frame_wrappers
 from nappo2.saving.calls import remembering
 
 TORCH = {
@@ -37,6 +37,10 @@ TORCH = {
 """Environments that are written in torch: id to ``num_envs -> Env``."""
 
 
+OF_GYM = ("wrappers", "info_keywords", "processes", "deadline", "env_kwargs")
+"""Arguments of ``from_gym``, and of all functions that pass theirs on to it."""
+
+
 @remembering
 @checked
 def make(
@@ -45,8 +49,11 @@ def make(
     *,
     frame_skip: int = 1,
     frame_stack: int = 1,
+    time_feature: bool = False,
     monitor: str | Path | None = None,
     info_keywords: Sequence[str] = (),
+    processes: int = 0,
+    env_kwargs: Mapping[str, Any] = NO_ARGUMENTS,
     **kwargs: Any,
 ) -> Env:
     """Makes environments by id: of torch, PyBullet, Atari, MiniGrid, Panda, Fetch, or any of Gymnasium.
@@ -57,8 +64,11 @@ def make(
         num_envs: B.
         frame_skip: how often each action is done; rewards are summed.
         frame_stack: of how many observations each consists, the newest last.
+        time_feature: whether the share of an episode's steps that remains is part of observations.
         monitor: a folder for files of all episodes, as ``monitored`` writes them.
         info_keywords: columns of these files beside return, length and time.
+        processes: that step the environments, each a share; 0 for this process.
+        env_kwargs: for the environment, by whatever names.
         **kwargs: for the environment.
 
     Returns:
@@ -68,16 +78,25 @@ def make(
         ValueError: if nothing has this id, or does not take an argument; names it.
         NotImplementedError: for a space of observations or actions that has no spec.
     """
-    maker, frames = maker_of(env_id), _frame_wrappers(frame_skip, frame_stack)
+    name = env_id if isinstance(env_id, str) else getattr(env_id, "__name__", repr(env_id))
+    maker, frames = maker_of(env_id), frame_wrappers(frame_skip, frame_stack, time_feature)
     names = arguments_of(maker)
     if frames and "wrappers" not in names:
-        raise ValueError(f"{env_id} has frames of its own; frame_skip and frame_stack stay 1")
+        raise ValueError(
+            f"{name} has frames of its own; frame_skip and frame_stack stay 1, and time_feature False"
+        )
     kwargs |= {"wrappers": (*kwargs.get("wrappers", ()), *frames)} if frames else {}
     kwargs |= {"info_keywords": info_keywords} if info_keywords else {}
-    refused = [] if "kwargs" in names else [name for name in kwargs if name not in names]
+    kwargs |= {"processes": processes} if processes else {}
+    if "env_kwargs" in names:
+        kwargs |= {"env_kwargs": env_kwargs} if env_kwargs else {}
+    else:
+        kwargs |= env_kwargs
+    takes_any = "kwargs" in names
+    refused = [x for x in kwargs if x not in names and (x in OF_GYM or not takes_any)]
     if refused:
         raise ValueError(
-            f"{env_id} takes no argument {refused[0]!r}; it takes {', '.join(names) or 'none'}"
+            f"{name} takes no argument {refused[0]!r}; it takes {', '.join(names) or 'none'}"
         )
     env = maker(num_envs=num_envs, **kwargs)
     return env if monitor is None else monitored(env, monitor, info_keywords)
@@ -91,6 +110,8 @@ def maker_of(env_id: str | Callable) -> Callable[..., Env]:
         return TORCH[env_id]
     if env_id in PYBULLET:
         return partial(pybullet, env_id)
+    if env_id.startswith(PREFIX):
+        return partial(envpool, env_id)
     if is_atari(env_id):
         return partial(atari, env_id)
     if env_id.startswith(PREFIXES):
@@ -101,10 +122,5 @@ def maker_of(env_id: str | Callable) -> Callable[..., Env]:
 def arguments_of(maker: Callable[..., Env]) -> list[str]:
     """The arguments of a maker beside id and number; with "kwargs", also those of ``from_gym``."""
     names = [name for name in signature(maker).parameters if name not in ("env_id", "num_envs")]
-    return [*names, "wrappers", "info_keywords"] if "kwargs" in names else names
-
-
-def _frame_wrappers(skip: int, stack: int) -> tuple[Callable, ...]:
-    positive(frame_skip=skip, frame_stack=stack)
-    skips = (partial(FrameSkip, num=skip),) if skip > 1 else ()
-    return skips + ((partial(frame_stacked, num=stack),) if stack > 1 else ())
+    is_gyms = "kwargs" in names and maker.func is not envpool
+    return [*dict.fromkeys([*names, *OF_GYM])] if is_gyms else names

@@ -11,12 +11,12 @@ from gymnasium.spaces import Dict
 from torch import Tensor
 
 from nappo2.checks import explained
+from nappo2.envs.boxes import is_bytes
 from nappo2.envs.observations import (
     ObservationSpec,
     Row,
     Shape,
     box_dtype,
-    is_bytes,
     row_of,
     tensor_spec,
     unchanged,

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import checked, installs
-from nappo2.envs._pybullet import silent
 from nappo2.envs.env import Env
 from nappo2.envs.gym import from_gym
+from nappo2.machine.silence import silent
 from nappo2.saving.calls import remembering
 
 PACKAGES = {"panda_gym": "panda", "gymnasium_robotics": "robotics"}

@@ -1,7 +1,8 @@
-"""Any Gymnasium environment; the state is the live simulator, which some can save as plain data."""
+"""Any Gymnasium environment; the state holds live simulators, which some can save as plain data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -10,25 +11,32 @@ import torch
 
 from nappo2.checks import checked
 from nappo2.envs.env import Env, Transition, actions_of, observations_of
-from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped, maker_of
+from nappo2.envs.gym_makers import Wrapper, make_first, make_wrapped, maker_of
 from nappo2.envs.infos import as_columns, check_names
 from nappo2.envs.mask_wrapper import Masked, reader_of
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
-from nappo2.envs.settings import common_settings, differences, settings_of
-from nappo2.envs.wrappers import bare_space, channels_first
-from nappo2.machine.closing import close_each
+from nappo2.envs.settings import differences, settings_of
+from nappo2.envs.simulators import (
+    LOST,
+    LocalSimulators,
+    Place,
+    RemoteSimulators,
+    simulators_at,
+)
+from nappo2.envs.wrappers import bare_space, channels_first, frame_wrappers
 from nappo2.pipeline import positive
 from nappo2.saving.calls import remembering
-from nappo2.seeds import split
 
 NUMBERS = (int, float, np.floating, np.integer, np.bool_)
+HERE, NO_ARGUMENTS = Place(), MappingProxyType({})
 
 
 class GymState(NamedTuple):
     name: str
-    envs: list[gymnasium.Env]  # live simulators
+    envs: LocalSimulators | RemoteSimulators
     settings: str  # with which they were made
+    rows: np.ndarray  # [B, *packed_shape], the observations to act on
 
 
 @remembering
@@ -38,34 +46,52 @@ def from_gym(
     num_envs: int = 1,
     *,
     wrappers: Sequence[Wrapper] = (),
+    frame_skip: int = 1,
+    frame_stack: int = 1,
+    time_feature: bool = False,
     info_keywords: Sequence[str] = (),
+    processes: int = 0,
+    deadline: float = 300.0,
+    env_kwargs: Mapping[str, Any] = NO_ARGUMENTS,
     **kwargs: Any,
 ) -> Env:
-    """A vector of Gymnasium environments, stepped one after the other in this process.
+    """A vector of Gymnasium environments, stepped in this process or by others that share them.
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
     are, as images with their channels first, and are float32 otherwise; of goal environments there
     are three. Masks of actions that an environment tells are a part of its observations, called
     ``action_mask``, as ``envs.mask_wrapper`` says. Actions of a bounded box are scaled to it from [-1, 1].
 
+    What processes step is equal to the last bit to what this process steps. One that ends or hangs is
+    replaced: its episodes are truncated, at the observations before the step.
+
     Args:
         env: a registered id, or a function that makes an environment.
         num_envs: B.
         wrappers: around each environment, from the inside to the outside; they see what it shows,
             images with their channels where it has them.
+        frame_skip: how often each action is done; rewards are summed.
+        frame_stack: of how many observations each consists, the newest last.
+        time_feature: whether ``TimeFeature`` adds the share of an episode's steps that remains.
         info_keywords: numbers that an environment tells of the last step of an episode, which come to
             metrics, monitor files and evaluations. ``is_success`` does so in any case.
+        processes: that step the environments, each a share; 0 for this process.
+        deadline: seconds after which a process that gives no answer is replaced.
+        env_kwargs: for the environment, by whatever names.
         **kwargs: for the environment.
 
     Returns:
         An environment with observations [B, ...] and rewards [B] float32.
 
     Raises:
-        ValueError: if no environment has this id, it cannot be made, or does not take an argument; or
-            if a number of ``info_keywords`` has the name of another column.
+        ValueError: if no environment has this id, it cannot be made, or does not take an argument; if
+            a number of ``info_keywords`` has the name of another column; if there are more processes
+            than environments, or it cannot be sent to one.
         NotImplementedError: for a space of observations or actions that has no spec.
     """
-    return vector_of(env, num_envs, wrappers, info_keywords, kwargs, save_envs, load_envs)
+    wrappers = (*wrappers, *frame_wrappers(frame_skip, frame_stack, time_feature))
+    place, arguments = Place(processes, deadline), {**env_kwargs, **kwargs}
+    return vector_of(env, num_envs, wrappers, info_keywords, arguments, save_envs, load_envs, place)
 
 
 def vector_of(
@@ -73,9 +99,10 @@ def vector_of(
     num_envs: int,
     wrappers: Sequence[Wrapper],
     info_keywords: Sequence[str],
-    kwargs: dict[str, Any],
+    kwargs: Mapping[str, Any],
     save_envs: Save,
     load_envs: Load,
+    place: Place = HERE,
 ) -> Env:
     """``from_gym`` with other functions that save and load the simulators.
 
@@ -87,6 +114,7 @@ def vector_of(
         kwargs: for the environment.
         save_envs: ``(envs, unchanged) -> saved``.
         load_envs: ``(envs, saved) -> None``.
+        place: where the simulators are.
 
     Returns:
         The vector.
@@ -113,39 +141,33 @@ def vector_of(
     observation_spec = observations_of(name, observation_space)
     to_env, unpack = actions_of(name, action_space).to_env, observation_spec.unpack
     checks = output_checks(name, observation_spec)
-    simulators = Simulators()
-    simulators.add(name, probe)
+    new_simulators = simulators_at(place, name, make, probe, num_envs, checks.empty(1).nbytes)
 
     def reset(seed):
-        envs = []
+        envs, rows = new_simulators(), checks.empty(num_envs)
         try:
-            return reset_new(envs, seed)
+            for i, (space, pair) in enumerate(envs.begin(seed)):
+                if space != observation_space:
+                    raise ValueError(
+                        f"{name} had observations in {observation_space}, and has them now in {space}"
+                    )
+                checks.write(rows, i, checks.first_observation(i, pair))
         except BaseException:
-            close_each(envs)
+            envs.close()
             raise
-
-    def reset_new(envs, seed):
-        envs += (make() for _ in range(num_envs))
-        for env in envs:
-            simulators.add(name, env)
-            if env.observation_space != observation_space:
-                raise ValueError(
-                    f"{name} had observations in {observation_space}, and has them now in "
-                    f"{env.observation_space}"
-                )
-        made_with = common_settings(settings, settings_of(envs[0]))
-        rows = checks.empty(num_envs)
-        for i, (env, env_seed) in enumerate(zip(envs, split(seed, num_envs), strict=True)):
-            pair = env.reset(seed=env_seed % 2**31)
-            checks.write(rows, i, checks.first_observation(i, pair))
-        return GymState(name, envs, made_with), unpack(torch.from_numpy(rows))
+        state = GymState(name, envs, envs.made_with(settings), rows)
+        return state, unpack(torch.from_numpy(rows))
 
     def step(state, action):
         rows, rewards, ended = checks.empty(num_envs), np.empty(num_envs, np.float32), []
         infos: list[dict[str, float]] = []
         terminations, truncations = np.empty((2, num_envs), np.bool_)
-        for i, (env, env_action) in enumerate(zip(state.envs, to_env(action), strict=True)):
-            five = env.step(env_action)
+        for i, five in enumerate(state.envs.steps(to_env(action))):
+            if five is LOST:
+                rows[i], rewards[i], terminations[i], truncations[i] = state.rows[i], 0, False, True
+                ended.append(i)
+                infos.append({})
+                continue
             if five.__class__ is not tuple or len(five) != 5:
                 five = checks.five(i, five)
             observation, reward, terminated, truncated, info = five
@@ -164,21 +186,19 @@ def vector_of(
                 infos.append(checks.info_numbers(i, info, keys))
         next_rows = rows.copy() if ended else rows
         for i in ended:
-            checks.write(next_rows, i, checks.first_observation(i, state.envs[i].reset()))
+            checks.write(next_rows, i, checks.first_observation(i, state.envs.first(i)))
         numbers = map(torch.from_numpy, (rewards, terminations, truncations))
         told = as_columns(num_envs, ended, infos) if ended else {}
         transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=told)
+        state = state._replace(rows=next_rows)
         return state, unpack(torch.from_numpy(next_rows)), transition
 
     def close(state):
-        close_each(state.envs)
+        state.envs.close()
 
     def render(state):
-        env = state.envs[0]
-        if getattr(env, "render_mode", None) != "rgb_array":
-            return None
         try:
-            return env.render()
+            return state.envs.render()
         except Exception as error:  # of other people's code, such as without a driver
             raise ValueError(
                 f"{name} could not be drawn: {type(error).__name__}: {error}"
@@ -186,14 +206,15 @@ def vector_of(
 
     def save(state):
         copy_check.check()
-        return {"settings": state.settings, "envs": save_envs(state.envs, copy_check.unchanged)}
+        saved = state.envs.save(save_envs, copy_check.unchanged)
+        return {"settings": state.settings, "rows": state.rows, **saved}
 
     def load(state, saved):
         difference = differences(saved["settings"], state.settings)
         if difference is not None:
             raise ValueError(difference)
-        load_envs(state.envs, saved["envs"])
-        return state
+        state.envs.load(load_envs, saved)
+        return state._replace(rows=saved.get("rows", state.rows))
 
     return Env(
         reset,
@@ -207,4 +228,5 @@ def vector_of(
         save=save,
         load=load,
         bare_space=bare,
+        restarts=lambda state: state.envs.restarts,
     )

@@ -1,9 +1,9 @@
 """Makes Gymnasium environments from an id or a function, with errors that name the argument."""
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import gymnasium
@@ -38,11 +38,14 @@ class Simulators:
             self.by_id[id(inner)] = inner
 
 
-def maker_of(env: str | Callable, kwargs: dict) -> tuple[Callable[[], gymnasium.Env], str]:
+def maker_of(
+    env: str | Callable, kwargs: Mapping[str, Any]
+) -> tuple[Callable[[], gymnasium.Env], str]:
     """A function that makes one environment, and its name in messages."""
     if callable(env):
-        return (lambda: env(**kwargs)), getattr(env, "__name__", repr(env))
-    return (lambda: gymnasium.make(env, disable_env_checker=True, **kwargs)), env.rpartition(":")[2]
+        return partial(env, **kwargs), getattr(env, "__name__", repr(env))
+    kwargs = {"disable_env_checker": True, **kwargs}
+    return partial(gymnasium.make, env, **kwargs), env.rpartition(":")[2]
 
 
 def make_wrapped(name: str, make: Callable, wrappers: Sequence[Wrapper]) -> gymnasium.Env:
@@ -70,7 +73,7 @@ def make_wrapped(name: str, make: Callable, wrappers: Sequence[Wrapper]) -> gymn
 
 
 def make_first(
-    make: Callable[[], gymnasium.Env], name: str, kwargs: dict[str, Any]
+    make: Callable[[], gymnasium.Env], name: str, kwargs: Mapping[str, Any]
 ) -> gymnasium.Env:
     """Makes the first environment of a vector, and says which argument was wrong if it fails.
 

@@ -80,6 +80,7 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
         many=None,
         save=env.save and save,
         load=env.load and load,
+        restarts=env.restarts and (lambda state: env.restarts(state.env)),
     )
 
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
-from gymnasium.spaces import Box, Dict, Graph, OneOf, Space, Tuple
+from gymnasium.spaces import Box, Graph, OneOf, Space, Tuple
 from torch import Tensor
 
 from nappo2.checks import checked, explained
+from nappo2.envs.boxes import is_bytes
 from nappo2.maths.moments import statistics_name
 
-GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
 
 Shape = tuple[int, ...]
@@ -203,20 +203,3 @@ def part_of(space: Space, path: Sequence[str]) -> Space:
     for key in path:
         space = space[int(key)] if isinstance(space, Tuple) else space[key]
     return space
-
-
-def is_box(space: Space) -> bool:
-    """Tests whether a space is a Box, of which frames can be stacked."""
-    return isinstance(space, Box)
-
-
-def is_bytes(space: Space, *ranks: int) -> bool:
-    """Tests whether a space is a Box of bytes, of one of these ranks if there are any."""
-    return is_box(space) and space.dtype == "uint8" and (not ranks or len(space.shape) in ranks)
-
-
-def has_goals(space: Space) -> bool:
-    """Tests whether a space is that of a goal environment, a Dict of three boxes."""
-    if not isinstance(space, Dict) or set(space.spaces) != set(GOAL_KEYS):
-        return False
-    return all(map(is_box, space.spaces.values()))

@@ -1,4 +1,7 @@
-"""Wrappers of single Gymnasium environments: frame skips, frame stacks, and channels first."""
+"""Wrappers of single environments: the time that remains, frame skips and stacks, channels first.
+
+It imports no torch, as a process of simulators begins without.
+"""
 
 import math
 import warnings
@@ -7,11 +10,12 @@ from functools import partial
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.wrappers import FrameStackObservation, ReshapeObservation, TransformObservation
 
-from nappo2.envs.observations import has_goals, is_box, is_bytes
-from nappo2.pipeline import positive
+from nappo2.checks.ranges import positive
+from nappo2.envs.boxes import has_goals, is_box, is_bytes
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
@@ -37,6 +41,79 @@ class FrameSkip(gymnasium.Wrapper):
             if terminated or truncated:
                 break
         return observation, total, terminated, truncated, info
+
+
+class TimeFeature(gymnasium.Wrapper):
+    """Appends the share of an episode's steps that remains to observations: 1 - t / T after step t.
+
+    T is the ``max_episode_steps`` of the environment. Where episodes are truncated, the value of a state
+    depends on it (Pardo et al., https://arxiv.org/abs/1712.00378). In goal environments it is part of
+    ``observation``.
+    """
+
+    def __init__(self, env: gymnasium.Env, max_steps: int | None = None):
+        """Wraps an environment of vectors.
+
+        Args:
+            env: with observations in a Box [n], or a Dict with such an ``observation``.
+            max_steps: T; None for that of the environment's spec, or else 1,000.
+
+        Raises:
+            ValueError: if observations are no vectors.
+        """
+        super().__init__(env)
+        limit = getattr(env.spec, "max_episode_steps", None)
+        self.max_steps, self.num_steps = max_steps or limit or 1_000, 0
+        positive(max_steps=self.max_steps)
+        space = env.observation_space
+        part = space.spaces.get("observation") if isinstance(space, Dict) else space
+        if not is_box(part) or len(part.shape) != 1:
+            raise ValueError(f"time_feature is for observations that are vectors, not for {space}")
+        low, high = np.append(part.low, 0.0), np.append(part.high, 1.0)
+        longer = Box(low.astype(part.dtype), high.astype(part.dtype), dtype=part.dtype)
+        is_dict = isinstance(space, Dict)
+        self.observation_space = (
+            Dict({**space.spaces, "observation": longer}) if is_dict else longer
+        )
+        self.dtype = part.dtype
+
+    def reset(self, **kwargs):
+        """Begins an episode, of which all remains."""
+        self.num_steps = 0
+        observation, info = self.env.reset(**kwargs)
+        return self.with_time(observation), info
+
+    def step(self, action):
+        """Steps, and counts the step."""
+        self.num_steps += 1
+        observation, *rest = self.env.step(action)
+        return self.with_time(observation), *rest
+
+    def with_time(self, observation: Any) -> Any:
+        """An observation [n + 1] of one [n], or a dictionary with such a one."""
+        if isinstance(observation, dict):
+            return observation | {"observation": self.with_time(observation["observation"])}
+        remaining = np.array(1 - self.num_steps / self.max_steps, self.dtype)
+        return np.append(observation, remaining)
+
+
+def frame_wrappers(
+    skip: int, stack: int, time_feature: bool
+) -> tuple[Callable[[gymnasium.Env], gymnasium.Env], ...]:
+    """The wrappers of environments whose arguments they are.
+
+    Args:
+        skip: how often each action is done.
+        stack: of how many observations each consists.
+        time_feature: whether the time that remains is observed; it counts single steps.
+
+    Returns:
+        The wrappers, from the inside to the outside.
+    """
+    positive(frame_skip=skip, frame_stack=stack)
+    times = (TimeFeature,) if time_feature else ()
+    skips = (partial(FrameSkip, num=skip),) if skip > 1 else ()
+    return times + skips + ((partial(frame_stacked, num=stack),) if stack > 1 else ())
 
 
 def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:

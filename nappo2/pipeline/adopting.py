@@ -3,7 +3,8 @@
 from typing import Any
 
 from nappo2.checks import checked, takes
-from nappo2.machine.closing import close_each, simulators
+from nappo2.machine.closing import close_each
+from nappo2.machine.live_objects import simulators
 from nappo2.params import Params
 from nappo2.pipeline.types import Pipeline
 from nappo2.saving.snapshots import PreviousStates, adopted, is_cut

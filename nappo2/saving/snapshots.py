@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from nappo2.machine.closing import close_each, simulators
+from nappo2.machine.closing import close_each
+from nappo2.machine.live_objects import simulators
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.unpacking import UnknownKind, kinds_of, unpack
 

@@ -10,7 +10,15 @@ from nappo2.envs.space_data import space_of
 from nappo2.saving.calls import Unknown, made_again, path_of
 
 MAKERS: tuple[Callable[..., Env], ...] = (
-    *(envs.make, envs.from_gym, envs.goal_env, envs.atari, envs.minigrid, envs.pybullet),
+    *(
+        envs.make,
+        envs.from_gym,
+        envs.goal_env,
+        envs.atari,
+        envs.envpool,
+        envs.minigrid,
+        envs.pybullet,
+    ),
     *(envs.cartpole, envs.masked_cartpole, envs.pendulum, envs.mountain_car, envs.acrobot),
     *(envs.catch, envs.bit_flipping, envs.observing),
 )
@@ -30,7 +38,8 @@ def env_again(card: Mapping[str, Any], num_envs: int | None = None, **arguments:
         **arguments: further ones for the simulators, such as ``render_mode``.
 
     Returns:
-        The environment, without monitor files.
+        The environment, without monitor files, and with as many processes as the run had, but at most
+        ``num_envs``.
 
     Raises:
         ValueError: if it is made by a function, or of a module, that only the card names.
@@ -63,6 +72,8 @@ def _changed(data: Mapping[str, Any], num_envs: int | None, arguments: Mapping[s
         return call
     call["arguments"].pop("monitor", None)
     call["arguments"] |= {} if num_envs is None else {"num_envs": num_envs}
+    if num_envs is not None and num_envs < call["arguments"].get("processes", 0):
+        call["arguments"]["processes"] = num_envs
     call["arguments"] |= arguments
     return call
 

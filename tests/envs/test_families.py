@@ -8,7 +8,7 @@ from gymnasium.spaces import Box
 
 from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
 from nappo2.envs._minigrid import BABYAI, split_words, words_of
-from nappo2.envs.observations import is_bytes
+from nappo2.envs.boxes import is_bytes
 from nappo2.params import make_params
 from nappo2.recipes import default_agent, double_dqn
 from nappo2.recipes._dqn import DQN

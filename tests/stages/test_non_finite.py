@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves as leaves
 
 from nappo2 import PPO, Learner, clamp, collect, envs, mask, population, ppo, scheme
 from nappo2.envs import Env, EpisodeCount, Transition
-from nappo2.envs.observations import GOAL_KEYS
+from nappo2.envs.boxes import GOAL_KEYS
 from nappo2.envs.physics import physics_env
 from nappo2.maths.moments import moments, no_moments
 from nappo2.policies import Policy

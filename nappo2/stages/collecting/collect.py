@@ -21,7 +21,7 @@ from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
-from nappo2.stages.collecting.simulators import live_environments
+from nappo2.stages.collecting.simulators import live_environments, restarts_of
 
 
 @stage
@@ -33,8 +33,9 @@ def collect(
     Their keys are ``observation``, ``action``, ``action_log_prob``, ``params_version`` and, under
     ``next``, ``observation`` (before any reset), ``reward``, ``terminated``, ``truncated`` and ``done``.
     A recurrent policy adds ``memory``, that before each step, and ``is_init``, whether an episode began
-    with the step. Nothing is normalised. The report counts env steps and the seconds inside of
-    ``env.step``; it has the returns and lengths of finished episodes, what environments tell of them,
+    with the step. Nothing is normalised. The report counts env steps, the seconds inside of ``env.step``,
+    and processes of simulators that were replaced; it has the returns and lengths of finished episodes,
+    what environments tell of them,
     and the moments of observations and discounted returns for which ``params["normalizer"]`` has entries.
 
     Args:
@@ -75,6 +76,7 @@ def collect(
     @torch.no_grad()
     def step(params, states):
         state = states["collect"]
+        restarts = restarts_of(env, state.env)
         params = beside_environments(params)
         plain = Plain(params.to_dict())
         seed, key = split(state.seed)
@@ -101,6 +103,8 @@ def collect(
         report = timed(report, **seconds)
         if num_bad:
             report = count(report, non_finite=num_bad)
+        if restarts := restarts_of(env, state.env) - restarts:
+            report = count(report, restarts=restarts)
         for key in FOR_COUNTS:
             rollout["next"].pop(key, None)
         if valid(rollout) is not None:  # the traces, not the episodes, which were counted above

@@ -32,6 +32,11 @@ def live_environments(env: Env) -> LiveState:
     )
 
 
+def restarts_of(env: Env, state: Any) -> int:
+    """How many processes of simulators were replaced since the state of environments was reset."""
+    return env.restarts(state) if env.restarts else 0
+
+
 def _saved(env: Env, state: Any) -> StoredEnv:
     if env.save is None:
         return StoredEnv(None, "it cannot be saved")
