@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nappo2 import PPO, envs, ppo, scheme, serial
 from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes.words import TAKES
 from nappo2.show._diagram import picture
 
 FOLDER = Path(__file__).parent / "pictures"

@@ -247,7 +247,7 @@ def check_device(name: str) -> None:
 def pipeline_of(options: Train, recipe):
     """Cuts the pipeline of a recipe by the scheme among the options."""
     from nappo2.schemes import on_ray, scheme, serial
-    from nappo2.schemes.seven import TAKES
+    from nappo2.schemes.words import TAKES
 
     if options.backend == "ray":
         on = on_ray(deadline=options.deadline, num_gpus=gpu_share(options))
@@ -266,7 +266,7 @@ def gpu_share(options: Train) -> float:
     """
     import torch
 
-    from nappo2.schemes.seven import TAKES
+    from nappo2.schemes.words import TAKES
 
     if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
         return 0.0

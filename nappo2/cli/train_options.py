@@ -204,7 +204,7 @@ def check_used(argv: list[str], options: Train) -> None:
     Raises:
         ValueError: if there is one; says which other option it needs.
     """
-    from nappo2.schemes.seven import check_taken
+    from nappo2.schemes.words import check_taken
 
     words = [word.partition("=")[0] for word in argv if word.startswith("--")]
     names = {word.removeprefix("--").replace("-", "_") for word in words}

@@ -12,7 +12,7 @@ from nappo2 import Learner, Params, Pipeline, envs, generator, prioritized_repla
 from nappo2 import recipes as a
 from nappo2.recipes import PRESETS, RECIPES
 from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes.words import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
@@ -152,7 +152,7 @@ def combinations():
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
-        if name not in ("3cs", "3ds", "2dacs", "2daca") and recipe in ("a2c", "vpg"):
+        if name.startswith("da") and recipe in ("a2c", "vpg"):
             continue
         yield recipe, env, ring, name
 

@@ -18,7 +18,7 @@ from nappo2 import (
     workers,
 )
 from nappo2.schemes import SCHEMES, serial
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes.words import TAKES
 from nappo2.stages.recipe import batches_of, collect_of, learn_of, update_of
 from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 from tests.makers.stepping import train_until
