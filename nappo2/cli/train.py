@@ -262,7 +262,7 @@ def pipeline_of(options: Train, recipe):
 def gpu_share(options: Train) -> float:
     """How much of a GPU each worker on ray has: all share those of this machine, one at most each.
 
-    In da2cs none has any, as workers only collect, on the CPU.
+    In ds2cs and da2cs none has any, as workers only collect, on the CPU.
     """
     import torch
 

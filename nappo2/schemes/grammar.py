@@ -127,10 +127,10 @@ def _operations(name: str) -> list[Operation]:
             "collection, gradients and update"
         )
     if num < len(OPERATIONS):
-        longer = [word for word in SCHEMES if word.startswith(name)] or SCHEMES
+        longer = " or ".join(word for word in SCHEMES if word.startswith(name))
+        remedy = f", as {longer} does" if longer else f"; there are {suggestion(name, SCHEMES)}"
         raise ValueError(
-            f"the word {name} is no scheme: it says nothing of {_listed(OPERATIONS[num:])}, as "
-            f"{' or '.join(longer)} does"
+            f"the word {name} is no scheme: it says nothing of {_listed(OPERATIONS[num:])}{remedy}"
         )
     pairs = [(*pair, i) for i, (digit, *pair) in enumerate(groups) for _ in range(int(digit))]
     return [

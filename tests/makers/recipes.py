@@ -11,7 +11,7 @@ import torch
 from nappo2 import Learner, Params, Pipeline, envs, generator, prioritized_replay, scheme
 from nappo2 import recipes as a
 from nappo2.recipes import PRESETS, RECIPES
-from nappo2.schemes import SCHEMES
+from nappo2.schemes import SCHEMES, parse
 from nappo2.schemes.words import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
@@ -138,6 +138,12 @@ QUICK = {
     "period": 2,
     "burn_in": 1,
 }
+
+
+SYNCHRONOUS = tuple(
+    name for name in SCHEMES if "one" not in (parse(name).collectors, parse(name).learners)
+)
+"""The words whose cuts wait for all of their workers."""
 
 
 @cache
