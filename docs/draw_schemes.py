@@ -1,10 +1,9 @@
-"""Draws the seven schemes into docs/pictures: ``python docs/draw_schemes.py``."""
+"""Draws the training schemes into docs/pictures: ``python docs/draw_schemes.py``."""
 
 from pathlib import Path
 
 from nappo2 import PPO, envs, ppo, scheme, serial
-from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes import PAPERS, SCHEMES, TAKES
 from nappo2.show._diagram import picture
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -20,7 +19,7 @@ def drawings() -> dict[str, str]:
         for name in SCHEMES
     }
     each = {f"{name}.svg": picture({name: pipe}) for name, pipe in pipes.items()}
-    return each | {"seven_schemes.svg": picture(pipes)}
+    return each | {"schemes.svg": picture({name: pipes[name] for name in PAPERS})}
 
 
 if __name__ == "__main__":

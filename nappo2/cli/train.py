@@ -250,7 +250,7 @@ def check_device(name: str) -> None:
 def pipeline_of(options: Train, recipe):
     """Cuts the pipeline of a recipe by the scheme among the options."""
     from nappo2.schemes import on_ray, scheme, serial
-    from nappo2.schemes.seven import TAKES
+    from nappo2.schemes.words import TAKES
 
     if options.backend == "ray":
         on = on_ray(deadline=options.deadline, num_gpus=gpu_share(options))
@@ -265,11 +265,11 @@ def pipeline_of(options: Train, recipe):
 def gpu_share(options: Train) -> float:
     """How much of a GPU each worker on ray has: all share those of this machine, one at most each.
 
-    In da2cs none has any, as workers only collect, on the CPU.
+    In ds2cs and da2cs none has any, as workers only collect, on the CPU.
     """
     import torch
 
-    from nappo2.schemes.seven import TAKES
+    from nappo2.schemes.words import TAKES
 
     if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
         return 0.0

@@ -32,13 +32,14 @@ class Train(Generic[Config]):
         frame_skip: how often each action is done; rewards are summed.
         frame_stack: of how many observations each consists, the newest last.
         time_feature: whether the share of an episode's steps that remains is observed.
-        scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs or dadaca.
+        scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, ds2cs, da2cs, ds2ds, da2ds, dsdacs,
+            dadacs, dsdaca or dadaca.
         collectors: number of all collectors, where collection has a cut of its own.
         learners: number of learners, where gradients are distributed.
         backend: where workers are: serial (this process, by turns) or ray (processes of their own).
-        ahead: rollouts that a collector may begin before its last one was taken.
-        wait_for: in 3ds and 2dacs, the number of learners that a step waits for.
-        preempt: in 3ds and 2dacs, the share of a rollout with which the others stop then.
+        ahead: in words that begin with da, rollouts that a collector may begin before its last was taken.
+        wait_for: in words of one cut, the number of workers that a step waits for.
+        preempt: in 3ds, 2dacs and ds2cs, the share of a rollout with which the others stop then.
         deadline: seconds after which a step on ray is given up and its worker replaced.
         device: of the learner, such as cuda; collectors stay on the CPU.
         seed: of all random numbers; of several seeds, the first.
@@ -245,7 +246,7 @@ def check_used(argv: list[str], options: Train) -> None:
     Raises:
         ValueError: if there is one; says which other option it needs.
     """
-    from nappo2.schemes.seven import check_taken
+    from nappo2.schemes.words import check_taken
 
     words = [word.partition("=")[0] for word in argv if word.startswith("--")]
     names = {word.removeprefix("--").replace("-", "_") for word in words}

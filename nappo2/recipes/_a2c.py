@@ -12,12 +12,13 @@ from nappo2.recipes.fit import ON_POLICY, check_env
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
-from nappo2.stages import Recipe, discounted, gae
+from nappo2.stages import SCHEMES, Recipe, discounted, gae
 
 HYPER = ("learning_rate", "gamma", "entropy_coef")
 NO_RATIOS = {"scheme": "it has no importance ratios, which rollouts of older params need"}
 COMPATIBLE = ON_POLICY._replace(
-    scheme=("3cs", "3ds", "2dacs", "2daca"), reasons={**ON_POLICY.reasons, **NO_RATIOS}
+    scheme=tuple(word for word in SCHEMES if not word.startswith("da")),  # whose collectors wait
+    reasons={**ON_POLICY.reasons, **NO_RATIOS},
 )
 
 

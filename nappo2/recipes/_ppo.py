@@ -217,7 +217,7 @@ def ppo(
 def with_early_stopping(recipe: Recipe) -> Recipe:
     """Skips the rest of a rollout's minibatches once the KL is above 1.5 ``hyper["target_kl"]``."""
     reasons = {**recipe.compatible.reasons, "scheme": WHOLE_ROLLOUTS}
-    compatible = recipe.compatible._replace(scheme=("3cs", "da2cs"), reasons=reasons)
+    compatible = recipe.compatible._replace(scheme=("3cs", "ds2cs", "da2cs"), reasons=reasons)
     return recipe.replace(stop_early=kl_exceeds, compatible=compatible)
 
 

@@ -2,19 +2,21 @@
 
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
+from nappo2.schemes.grammar import Word, all_words, parse
 from nappo2.schemes.merging import merge
-from nappo2.schemes.reduction import all_reduce
-from nappo2.schemes.seven import (
-    TAKES,
+from nappo2.schemes.named import (
     asynchronous_collection,
     asynchronous_collection_and_gradients,
     asynchronous_collection_synchronous_gradients,
     asynchronous_gradients,
     central,
     decentralised_update,
-    scheme,
+    synchronous_collection,
     synchronous_gradients,
 )
+from nappo2.schemes.papers import PAPERS, Paper
+from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.words import TAKES, scheme
 from nappo2.stages.compatibility import SCHEMES
 
 
@@ -26,10 +28,14 @@ def on_ray(*args, **kwargs) -> Backend:
 
 
 __all__ = [
+    "PAPERS",
     "SCHEMES",
     "TAKES",
     "Backend",
+    "Paper",
+    "Word",
     "all_reduce",
+    "all_words",
     "asynchronous_collection",
     "asynchronous_collection_and_gradients",
     "asynchronous_collection_synchronous_gradients",
@@ -38,8 +44,10 @@ __all__ = [
     "decentralised_update",
     "merge",
     "on_ray",
+    "parse",
     "scheme",
     "serial",
+    "synchronous_collection",
     "synchronous_gradients",
     "workers",
 ]

@@ -145,6 +145,11 @@ def _check_counts(num_workers: int, wait_for: int, ahead: int, preempt: float | 
         raise ValueError(f"ahead is an integer of at least 0, not {ahead!r}")
     if preempt is not None and not 0 < preempt <= 1:
         raise ValueError(f"preempt is a share of a rollout, above 0 and at most 1, not {preempt}")
+    if preempt is not None and wait_for == num_workers:
+        raise ValueError(
+            f"preempt={preempt} is for workers that a step does not wait for, but it waits for all "
+            f"{num_workers}; wait_for is less where it is to change something"
+        )
 
 
 def _is_integer(x: object) -> bool:

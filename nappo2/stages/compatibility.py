@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-SCHEMES = ("3cs", "3ds", "2dacs", "2daca", "da2cs", "dadacs", "dadaca")
-"""The seven training schemes, which ``nappo2.schemes`` makes."""
+SCHEMES = (
+    *("3cs", "3ds", "2dacs", "2daca", "ds2cs", "da2cs", "ds2ds", "da2ds"),
+    *("dsdacs", "dadacs", "dsdaca", "dadaca"),
+)
+"""The words of the training schemes, which ``nappo2.schemes`` makes; there are no others."""
 
 FORMS = {
     "actions": "{} actions",

@@ -9,7 +9,7 @@ from typing import Any
 from nappo2.recipes import RECIPES, Preset
 from nappo2.saving.calls import plain
 from nappo2.saving.log_dir import write_whole
-from nappo2.schemes.seven import check_taken
+from nappo2.schemes.words import check_taken
 from nappo2.trained.configs import settings
 
 

@@ -11,7 +11,7 @@ import torch
 from nappo2 import A2C, PPO, Learner, a2c, envs, ppo, ravel, scheme
 from nappo2.schemes import SCHEMES
 from tests.extensions import advantage_weighted, agents, redq, threads
-from tests.makers.recipes import scheme_arguments
+from tests.makers.recipes import SYNCHRONOUS, scheme_arguments
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -62,7 +62,7 @@ def test_a_strangers_algorithm_runs_in_every_scheme_and_is_resumed(
     second.resume(tmp_path)
     assert same(second.params, first.params) and int(first.params["version"]) > 0
     assert all(torch.isfinite(torch.tensor(x)) for x in row.values() if isinstance(x, float))
-    if scheme_name in ("3cs", "3ds", "2dacs"):
+    if scheme_name in SYNCHRONOUS:
         for _ in range(3):
             first.step(), second.step()
         assert same(second.params, first.params)
@@ -126,5 +126,5 @@ def test_a_strangers_backend_is_serial_where_the_scheme_is_synchronous(name, sam
         for _ in range(4):
             run.step()
     assert all(int(run.params["version"]) >= 4 for run in runs)
-    if name in ("3ds", "2dacs"):
+    if name in SYNCHRONOUS:
         assert same(runs[0].params, runs[1].params)

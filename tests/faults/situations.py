@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from nappo2 import DQN, PPO, Learner, dqn, envs, on_ray, ppo, scheme
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes.words import TAKES
 
 PLAIN = PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(8,))
 

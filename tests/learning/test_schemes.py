@@ -1,4 +1,4 @@
-"""The seven schemes learn on Ray: CartPole-v1, 2 collectors, 2 learners.
+"""All schemes learn on Ray: CartPole-v1, 2 collectors, 2 learners.
 
 ``pytest -m learning -s`` shows when each got there.
 """
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.learning, pytest.mark.timeout(3600)]
 
 
 RUNS = [("ppo", name) for name in SCHEMES]
-RUNS += [("impala", name) for name in ("da2cs", "dadacs", "dadaca")]
+RUNS += [("impala", name) for name in ("da2cs", "da2ds", "dadacs", "dadaca")]
 
 
 @pytest.mark.parametrize(("recipe", "name"), RUNS)

@@ -12,8 +12,8 @@ from gymnasium.spaces import Box
 from nappo2 import Learner, Params, Pipeline, envs, generator, prioritized_replay, scheme
 from nappo2 import recipes as a
 from nappo2.recipes import PRESETS, RECIPES
-from nappo2.schemes import SCHEMES
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes import SCHEMES, parse
+from nappo2.schemes.words import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 from tests.makers.environments import Rooms
@@ -145,6 +145,12 @@ QUICK = {
 }
 
 
+SYNCHRONOUS = tuple(
+    name for name in SCHEMES if "one" not in (parse(name).collectors, parse(name).learners)
+)
+"""The words whose cuts wait for all of their workers."""
+
+
 @cache
 def fits(recipe, env, ring):
     """Whether a recipe goes with an environment and a replay."""
@@ -157,7 +163,7 @@ def combinations():
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
-        if name not in ("3cs", "3ds", "2dacs", "2daca") and recipe in ("a2c", "vpg"):
+        if name.startswith("da") and recipe in ("a2c", "vpg"):
             continue
         yield recipe, env, ring, name
 

@@ -11,12 +11,10 @@ from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
 from nappo2.saving.packing import Packed
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CONFIGS, brief, combinations, fits, recipe_in, run_of
+from tests.makers.recipes import CONFIGS, SYNCHRONOUS, brief, combinations, fits, recipe_in, run_of
 from tests.makers.stepping import step
 
 pytestmark = pytest.mark.usefixtures("without_curves")
-
-SYNCHRONOUS = ("3cs", "3ds", "2dacs")
 
 
 def has_packed(value):
@@ -49,7 +47,7 @@ def check(make, name, folder, exact, steps=9, k=6):
 
 
 ALL = [combination for combination in combinations() if fits(*combination[:3])]
-"""What fits, of 13 recipes, 9 kinds of environments, 2 replays and 7 schemes."""
+"""What fits, of 13 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
 
 
 @pytest.mark.parametrize("combination", filter(brief, ALL), ids=", ".join)

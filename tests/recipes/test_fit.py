@@ -64,7 +64,7 @@ def test_the_sentence_names_both_sides_and_what_would_fit():
         scheme("da2cs", vpg(envs.cartpole(2)))
     assert str(raised.value) == (
         "vpg does not go with the scheme da2cs, as it has no importance ratios, which rollouts of "
-        "older params need; fitting scheme: 3cs, 3ds, 2dacs, 2daca"
+        "older params need; fitting scheme: 3cs, 3ds, 2dacs, 2daca, ds2cs, ds2ds, dsdacs, dsdaca"
     )
 
 

@@ -1,4 +1,4 @@
-"""Off-policy recipes under the seven schemes: replay right of a collection, one of each learner.
+"""Off-policy recipes under all schemes: replay right of a collection, one of each learner.
 
 Two pendulums take a step each per rollout, so a rollout is 2 transitions.
 """
@@ -23,8 +23,15 @@ from tests.makers.stepping import steps_of, train_until
 
 SMALL = {"hidden": (8,), "batch_size": 16, "capacity": 1000, "start_steps": 40}
 CONFIG = SAC(**SMALL)
-AVERAGING = ("3ds", "2dacs", "dadacs")  # whose updates are of all learners' gradients
-ASYNCHRONOUS = ("2daca", "dadaca")  # whose updates are of one of them
+AVERAGING = (
+    "3ds",
+    "2dacs",
+    "ds2ds",
+    "da2ds",
+    "dsdacs",
+    "dadacs",
+)  # whose updates are of all learners' gradients
+ASYNCHRONOUS = ("2daca", "dsdaca", "dadaca")  # whose updates are of one of them
 
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
 
@@ -138,7 +145,8 @@ def test_a_run_goes_on_under_another_scheme(old, new, same):
     assert same(params, trained("3cs")[0][-1])
 
 
-FIRST = {"3cs": 40, "da2cs": 40, "3ds": 42, "2dacs": 42, "dadacs": 42, "2daca": 14, "dadaca": 14}
+FIRST = {"3cs": 40, "da2cs": 40, "ds2cs": 42}  # of whole steps of 2 or of three collectors' 6
+FIRST |= dict.fromkeys(AVERAGING, 42) | dict.fromkeys(ASYNCHRONOUS, 14)
 
 
 @every_scheme
@@ -160,7 +168,7 @@ def test_a_learner_waits_for_whole_rollouts_of_its_share(start_steps, each):
     assert report.sums["env_steps"] == 2 * each
 
 
-BEFORE = {"da2cs": 2150, "dadacs": 2100, "dadaca": 2100}  # in the others 2000
+BEFORE = {"da2cs": 2150, "da2ds": 2100, "dadacs": 2100, "dadaca": 2100}  # in the others 2000
 
 
 @every_scheme

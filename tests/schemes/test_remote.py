@@ -42,7 +42,7 @@ def train(name, num_updates=24, **options):
     return train_until(scheme(name, CARTPOLE_PPO, **options), CARTPOLE_PPO.init(0), num_updates)
 
 
-@pytest.mark.parametrize("name", ["2dacs", "3ds"])
+@pytest.mark.parametrize("name", ["2dacs", "3ds", "ds2cs", "ds2ds", "dsdacs"])
 def test_ray_computes_what_one_process_computes(name, on_ray, same):
     """Bit for bit, with two workers."""
     params, reports = train(name, on=on_ray())
@@ -131,13 +131,16 @@ def collectors_are_back(learner, folder, restarts):
     return replaced and all(member.failures == 0 for member in members)
 
 
-@pytest.mark.parametrize("name", ["2dacs", pytest.param("dadacs", marks=pytest.mark.faults)])
+NESTED = [pytest.param(name, marks=pytest.mark.faults) for name in ("dadacs", "ds2ds", "da2ds")]
+
+
+@pytest.mark.parametrize("name", ["2dacs", *NESTED])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     """Versions only grow. In 3ds, where the others regroup, two are lost at once: see below."""
     learner = faulty_run(tmp_path, name, on_ray())
     step_until(learner, lambda: learner.env_steps >= 160)
     version = learner.params["version"]
-    victims = pids(tmp_path) if name != "dadacs" else _learners(learner)
+    victims = pids(tmp_path) if name == "2dacs" else _learners(learner)
     os.kill(min(victims), signal.SIGKILL)
     step_until(learner, lambda: learner.sums["restarts"] >= 1)
     after = learner.params["version"]
@@ -145,6 +148,7 @@ def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     assert version <= after
     counted = learner.params["normalizer", "observation", "moments"][0, 0]
     assert learner.env_steps == counted
+    step_until(learner, lambda: len(pids(tmp_path)) == 2)  # the collectors of a lost one are gone
     learner.close()
 
 

@@ -18,7 +18,7 @@ from nappo2 import (
     workers,
 )
 from nappo2.schemes import SCHEMES, serial
-from nappo2.schemes.seven import TAKES
+from nappo2.schemes.words import TAKES
 from nappo2.stages.recipe import batches_of, collect_of, learn_of, update_of
 from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 from tests.makers.stepping import train_until
@@ -36,7 +36,15 @@ TABLE = {
     "3ds": "collect | to_device | gae | minibatches | gradients | all_reduce | update | learners(n)",
     "2dacs": "collect | to_device | gae | minibatches | gradients | learners(n) | update",
     "2daca": "collect | to_device | gae | minibatches | gradients | learners(n, wait_for=1) | update",
+    "ds2cs": "collect | collectors(n) | to_device | gae | all_minibatches | learn",
     "da2cs": "collect | collectors(n, wait_for=1) | to_device | gae | all_minibatches | learn",
+    "ds2ds": "collect | collectors(n) | to_device | gae | minibatches | gradients | all_reduce | update"
+    " | learners(n)",
+    "da2ds": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
+    " | all_reduce | update | learners(n)",
+    "dsdacs": "collect | collectors(n) | to_device | gae | minibatches | gradients | learners(n) | update",
+    "dsdaca": "collect | collectors(n) | to_device | gae | minibatches | gradients"
+    " | learners(n, wait_for=1) | update",
     "dadacs": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
     " | learners(n) | update",
     "dadaca": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
@@ -85,9 +93,14 @@ LAGS = {  # of collection and gradients, with c collectors per learner and l lea
     "3cs": lambda c, l: ((1.5, 1.5), (0, 0)),  # the mean of 0 to 3, as learn takes them in one step
     "2dacs": lambda c, l: ((0, K - 1), (0, 0)),
     "3ds": lambda c, l: ((0, K - 1), (0, 0)),
+    "ds2cs": lambda c, l: ((1.5, 1.5), (0, 0)),
+    "ds2ds": lambda c, l: ((0, K - 1), (0, 0)),
+    "dsdacs": lambda c, l: ((0, K - 1), (0, 0)),
     "da2cs": lambda c, l: (((c * l - 1) * K + 1.5,) * 2, (0, 0)),
+    "da2ds": lambda c, l: (((c - 1) * K, c * K - 1), (0, 0)),
     "dadacs": lambda c, l: (((c - 1) * K, c * K - 1), (0, 0)),
     "2daca": lambda c, l: ((0, (K - 1) * l), (l - 1, l - 1)),
+    "dsdaca": lambda c, l: ((0, (K - 1) * l), (l - 1, l - 1)),
     "dadaca": lambda c, l: (((c - 1) * K * l, (c - 1) * K * l + (K - 1) * l), (l - 1, l - 1)),
 }
 
@@ -294,24 +307,40 @@ def test_a_learner_goes_on_under_another_scheme(new):
     assert run.params["version"] > version and run.done()
 
 
+ARGUMENTS = {  # two values of each, and what is given with both
+    "collectors": ((2, 4), {}),
+    "learners": ((2, 1), {}),
+    "on": ((serial, serial._replace(remote=True)), {}),
+    "ahead": ((0, 1), {}),
+    "wait_for": ((1, 2), {"collectors": 3, "learners": 3, "preempt": 0.5}),
+    "preempt": ((0.25, 0.5), {"collectors": 3, "learners": 3, "wait_for": 2}),
+}
+
+
 @pytest.mark.parametrize("name", SCHEMES)
-@pytest.mark.parametrize(
-    "argument",
-    [{"collectors": 4}, {"learners": 3}, {"ahead": 1}, {"wait_for": 1}, {"preempt": 0.5},
-     {"on": serial._replace(remote=True)}],
-    ids=lambda given: next(iter(given)),
-)  # fmt: skip
-def test_an_argument_that_would_change_nothing_is_refused(name, argument):
+@pytest.mark.parametrize("key", ARGUMENTS)
+def test_an_argument_that_would_change_nothing_is_refused(name, key):
     """Each argument changes the line, or is refused by its name."""
-    (key,) = argument
+    values, others = ARGUMENTS[key]
     if key in TAKES[name]:
-        also = {"preempt": 0.5} if key == "wait_for" else {}
-        lines = [scheme(name, CARTPOLE_PPO, **given).stages for given in (argument | also, also)]
-        cuts = [[x.arguments for x in line if x.kind == "workers"] for line in lines]
-        assert cuts[0] != cuts[1]
+        given = [scheme_arguments(name, **others) | {key: value} for value in values]
+        lines = [scheme(name, CARTPOLE_PPO, **arguments).stages for arguments in given]
+        one, other = ([x.arguments for x in line if x.kind == "workers"] for line in lines)
+        assert one != other
         return
     with pytest.raises(ValueError, match=f"the scheme {name} takes no {key}; it"):
-        scheme(name, CARTPOLE_PPO, **argument)
+        scheme(name, CARTPOLE_PPO, **{key: values[1]})
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMES if "preempt" in TAKES[name]])
+def test_preempting_nobody_is_refused(name):
+    """Who waits for all has nobody to stop."""
+    counts = scheme_arguments(name, collectors=3, learners=3)
+    for more in ({}, {"wait_for": 3}):
+        with pytest.raises(
+            ValueError, match=r"preempt=0\.5 is for workers that a step does not wait"
+        ):
+            scheme(name, CARTPOLE_PPO, preempt=0.5, **counts, **more)
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])

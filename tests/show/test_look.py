@@ -25,7 +25,7 @@ from nappo2 import (
 )
 from nappo2.pipeline import stage
 from nappo2.runs.evaluate import Evaluation
-from nappo2.schemes import SCHEMES, serial
+from nappo2.schemes import SCHEMES, TAKES, serial
 from nappo2.show._diagram import diagram
 from nappo2.show.captions import cut_of
 from nappo2.stages.recipe import collect_of
@@ -46,13 +46,16 @@ def test_a_scheme_is_drawn_with_all_its_stages_and_a_frame_for_each_cut(name):
     html, cuts = pipe._repr_html_(), [s for s in pipe.stages if s.kind == "workers"]
     for record in pipe.stages:
         assert record.name in words(html)
-    assert html.count("waits for") == len(cuts) == {"3cs": 0}.get(name, 1 + name.startswith("dada"))
+    assert (
+        html.count("waits for") == len(cuts) == len({"collectors", "learners"} & set(TAKES[name]))
+    )
     assert "params" in words(html)
 
 
 @pytest.mark.parametrize(
     ("name", "waits"),
     [("3ds", ["all 2"]), ("2dacs", ["all 2"]), ("2daca", ["1 of 2"]), ("da2cs", ["1 of 4"]),
+     ("ds2cs", ["all 4"]), ("ds2ds", ["all 2", "all 2"]), ("dsdaca", ["all 2", "1 of 2"]),
      ("dadacs", ["1 of 2", "all 2"]), ("dadaca", ["1 of 2", "1 of 2"])],
 )  # fmt: skip
 def test_each_cut_says_for_how_many_it_waits(name, waits):
@@ -162,7 +165,7 @@ def test_a_learner_shows_how_far_it_came():
 
 
 def test_stages_say_which_schemes_they_go_with():
-    assert "ppo, for 3cs, 3ds, 2dacs, 2daca, da2cs, dadacs, dadaca" in words(RECIPE._repr_html_())
+    assert f"ppo, for {', '.join(SCHEMES)}" in words(RECIPE._repr_html_())
     assert repr(RECIPE).startswith("ppo: collect(num_steps=32) | to_device | gae")
 
 

@@ -1,0 +1,181 @@
+"""Training schemes by their words, as cuts of one pipeline.
+
+    3cs      collect                            | gradients                           | update
+    3ds      collect                            | gradients | all_reduce              | update | workers(n)
+    2dacs    collect                            | gradients | workers(n)              | update
+    2daca    collect                            | gradients | workers(n, wait_for=1)  | update
+    ds2cs    collect | workers(n)               | gradients                           | update
+    da2cs    collect | workers(n, wait_for=1)   | gradients                           | update
+    ds2ds    collect | workers(n)               | gradients | all_reduce              | update | workers(m)
+    da2ds    collect | workers(n, wait_for=1)   | gradients | all_reduce              | update | workers(m)
+    dsdacs   collect | workers(n)               | gradients | workers(m)              | update
+    dadacs   collect | workers(n, wait_for=1)   | gradients | workers(m)              | update
+    dsdaca   collect | workers(n)               | gradients | workers(m, wait_for=1)  | update
+    dadaca   collect | workers(n, wait_for=1)   | gradients | workers(m, wait_for=1)  | update
+
+What is left of a cut runs on its workers. ``grammar`` says what the letters mean, and why there are no
+other words. Where no cut stands between them, ``gradients | update`` is one fused stage, ``learn``:
+PPO's da2cs is ``collect | collectors | to_device | gae | all_minibatches | learn``.
+"""
+
+import warnings
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nappo2.checks import checked
+from nappo2.pipeline import Pipeline, Transform, positive
+from nappo2.populations import Population
+from nappo2.saving.calls import remembering
+from nappo2.schemes._workers import workers
+from nappo2.schemes.backend import Backend, serial
+from nappo2.schemes.grammar import Wait, Word, parse
+from nappo2.schemes.reduction import all_reduce
+from nappo2.stages.compatibility import SCHEMES, check_compatible
+from nappo2.stages.recipe import (
+    Recipe,
+    batches_of,
+    collect_of,
+    gradients_of,
+    learn_of,
+    update_of,
+)
+
+TAKES = {name: parse(name).arguments for name in SCHEMES}
+"""The arguments of each scheme."""
+
+
+class Cuts(NamedTuple):
+    """The arguments of a scheme; see ``scheme``."""
+
+    collectors: int = 2
+    learners: int = 2
+    on: Backend = serial
+    ahead: int = 0
+    wait_for: int | None = None
+    preempt: float | None = None
+
+
+def check_taken(name: str, arguments: Iterable[str]) -> None:
+    """Refuses arguments that would change nothing.
+
+    Raises:
+        ValueError: if there is no such scheme; for an argument that it does not take.
+    """
+    taken = parse(name).arguments
+    for argument in arguments:
+        if argument not in taken:
+            known = ", ".join(taken)
+            remedy = (
+                f"it takes {known}" if known else "it runs in one process, and takes none of these"
+            )
+            raise ValueError(f"the scheme {name} takes no {argument}; {remedy}")
+
+
+@remembering
+@checked
+def scheme(
+    name: str,
+    recipe: Recipe | Population,
+    *,
+    collectors: int | None = None,
+    learners: int | None = None,
+    on: Backend = serial,
+    ahead: int = 0,
+    wait_for: int | None = None,
+    preempt: float | None = None,
+) -> Pipeline:
+    """Builds the training scheme of a recipe by its word.
+
+    Args:
+        name: a word, such as "da2cs".
+        recipe: such as ``ppo(env)``.
+        collectors: how many there are in all, 2 by default, where collection has a cut of its
+            own; learners share them evenly.
+        learners: how many compute gradients, 2 by default, where these are distributed.
+        on: where the workers are: ``serial`` or ``on_ray()``, or one of the words "serial" and "ray".
+        ahead: where any collector's rollout makes a step: how many rollouts a collector may begin
+            before its last one was taken.
+        wait_for: where there is one cut: of how many workers a step waits for.
+        preempt: where there is one cut, and it waits for all: the share of a rollout with which those
+            that a step does not wait for stop.
+
+    Returns:
+        A pipeline of params.
+
+    Raises:
+        ValueError: if there is no such scheme, it does not go with the recipe, or an argument is
+            given that it does not take.
+    """
+    given = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
+    given |= {"wait_for": wait_for, "preempt": preempt}
+    defaults = {"on": serial, "ahead": 0}
+    given = {key: x for key, x in given.items() if x is not None and x != defaults.get(key)}
+    check_taken(name, given)
+    return line_of(name, recipe, Cuts(**given))
+
+
+def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
+    """The pipeline of a recipe, cut as a word says.
+
+    Args:
+        name: a word, such as "da2cs".
+        recipe: such as ``ppo(env)``.
+        cuts: the arguments of the scheme.
+
+    Returns:
+        A pipeline of params.
+    """
+    word = parse(name)
+    check_compatible(recipe.name, recipe.compatible, scheme=name)
+    if isinstance(recipe, Population) or not word.arguments:
+        return recipe.central
+    source = collect_of(recipe)
+    if word.collectors:
+        source = source | _collectors(word, cuts)
+    if not word.learners:
+        return source | recipe.prepare | learn_of(recipe)
+    line = source | recipe.prepare | batches_of(recipe, cuts.learners) | gradients_of(recipe)
+    if word.replicas:
+        return line | all_reduce() | update_of(recipe) | _learners(word, cuts)
+    return line | _learners(word, cuts) | update_of(recipe)
+
+
+def _collectors(word: Word, cuts: Cuts) -> Transform:
+    if word.learners:
+        each = shared(cuts.collectors, cuts.learners)
+        return workers(each, _first(word.collectors), cuts.ahead, on=cuts.on, name="collectors")
+    _check_collectors(word, cuts)
+    wait_for = _first(word.collectors) if cuts.wait_for is None else cuts.wait_for
+    return workers(cuts.collectors, wait_for, cuts.ahead, cuts.preempt, cuts.on, "collectors")
+
+
+def _learners(word: Word, cuts: Cuts) -> Transform:
+    wait_for = _first(word.learners) if cuts.wait_for is None else cuts.wait_for
+    return workers(cuts.learners, wait_for, preempt=cuts.preempt, on=cuts.on, name="learners")
+
+
+def _first(wait: Wait | None) -> int | None:
+    return 1 if wait == "one" else None
+
+
+def _check_collectors(word: Word, cuts: Cuts) -> None:
+    some = cuts.wait_for is not None and cuts.wait_for < cuts.collectors
+    if word.collectors == "all" and some and cuts.preempt is None:
+        raise ValueError(
+            f"{word.name} learns from the rollouts of all collectors: with wait_for={cuts.wait_for} of "
+            f"{cuts.collectors} the others need preempt=0.5 to stop early; da2cs leaves them to the "
+            "next step"
+        )
+
+
+def shared(collectors: int, learners: int) -> int:
+    """Number of collectors of each learner, at least one; warns if they cannot be shared evenly."""
+    positive(collectors=collectors, learners=learners)
+    each = max(1, collectors // learners)
+    if each * learners != collectors:
+        warnings.warn(
+            f"{collectors} collectors cannot be shared evenly by {learners} learners; each has {each}, "
+            f"so there are {each * learners}",
+            stacklevel=6,
+        )
+    return each
