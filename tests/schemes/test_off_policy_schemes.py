@@ -153,7 +153,8 @@ FIRST |= dict.fromkeys(AVERAGING, 42) | dict.fromkeys(ASYNCHRONOUS, 14)
 def test_the_start_is_so_many_env_steps_in_all(name):
     """40 for one replay. Each of three learners waits for 14, a third that is rounded up, so they
     have 42; where one makes an update, for its own 14, and all three have made one with 42."""
-    recipe = make_recipe(update_ratio=0.5)  # a batch per rollout, with which it is reported
+    ratio = 1 / 6 if name == "ds2cs" else 0.5  # a batch per rollout, with which it is reported
+    recipe = make_recipe(update_ratio=ratio)
     _, reports = train(name, 3, recipe, learners=3, collectors=3)
     assert reports[0].sums["env_steps"] == FIRST[name]
     if name in ASYNCHRONOUS:
