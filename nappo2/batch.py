@@ -10,12 +10,13 @@ has [N] where its rollout has [T, B], or [T, N] of whole sequences; a population
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.params import Params
 
 
@@ -126,10 +127,13 @@ def valid(batch: Mapping) -> Tensor | None:
     return batch["mask"] if "mask" in batch.keys() else None
 
 
-def only_valid(x: Tensor, batch: Mapping) -> Tensor:
-    """Selects from ``x`` [T, B, ...] the transitions that count, [M, ...]; ``x`` itself if all do."""
+def only_valid(x: Any, batch: Mapping) -> Any:
+    """Selects from ``x`` [T, B, ...] the transitions that count, [M, ...]; ``x`` itself if all do.
+
+    ``x`` is a tensor, or a dictionary of tensors.
+    """
     mask = valid(batch)
-    return x if mask is None else x[mask]
+    return x if mask is None else trees.map(lambda leaf: leaf[mask], x)
 
 
 def num_samples(batch: TensorDict) -> int:

@@ -12,6 +12,7 @@ from gymnasium.spaces import Space
 from torch import Generator, Tensor
 
 from nappo2.checks import checked, explained
+from nappo2.envs import choices, dictionaries  # noqa: F401, which register their spaces
 from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.envs.observations import ObservationSpec, observation_spec
 from nappo2.saving.calls import Call

@@ -1,19 +1,21 @@
 """Observation specs: made once from a space, they say how observations are batched and flattened.
 
-A new space is one new function, registered for its class: ``@observation_spec.register``.
+A new space is one new function, registered for its class: ``@observation_spec.register``. Boxes are here,
+numbers of choices and text in ``choices``, dictionaries and tuples in ``dictionaries``.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, singledispatch
 from typing import Any, NamedTuple
 
-import numpy as np
+import gymnasium
 import torch
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict, Graph, OneOf, Space, Tuple
 from torch import Tensor
 
 from nappo2.checks import checked, explained
+from nappo2.maths.moments import statistics_name
 
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 SMALLEST_IMAGE = 3  # pixels of a side, below which bytes are a row of numbers
@@ -36,37 +38,37 @@ def flattened(x: Tensor, rank: int) -> Tensor:
     return x.reshape(*x.shape[: x.ndim - rank], -1)
 
 
-@explained
-def with_goal(observation: Mapping) -> Tensor:
-    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
-    return torch.cat([observation["observation"], observation["desired_goal"]], -1)
-
-
 @checked
 class ObservationSpec(NamedTuple):
     """How the observations of an environment are batched, and flattened for a perceptron.
 
     Attributes:
-        kind: ``vectors``, ``images`` or ``goals``.
+        kind: ``vectors``, ``images``, ``goals``, ``dictionaries``, or ``masks`` for a part that no
+            network sees.
         size: number of inputs of a perceptron.
         shape: of one observation; of several tensors, the shape of each by name.
-        dtype: of the tensors in a batch.
+        dtype: of a batch that is one tensor, and of the packed array.
         row: ``observation [..., *shape] -> [..., size]`` float32, the input of a perceptron.
         packed_shape: of the array in which a simulator's observation is gathered.
         pack: ``observation of a simulator -> array [*packed_shape]``; a ValueError says what is wrong.
         unpack: ``tensor [B, *packed_shape] -> observation [B, *shape]``.
         warning: what a recipe warns of if its network is a perceptron; empty for nothing.
+        parts: of several tensors, the spec of each by name; empty if a batch is one tensor.
+        normalizable: whether a mean and a deviation of its numbers mean something, as they do not of
+            choices.
     """
 
     kind: str
     size: int
-    shape: Shape | Mapping[str, Shape]
+    shape: Shape | Mapping[str, Any]
     dtype: torch.dtype
     row: Row
     packed_shape: Shape
     pack: Callable[[Any], Any]
     unpack: Callable[[Tensor], Any]
     warning: str = ""
+    parts: Mapping[str, Any] = {}
+    normalizable: bool = True
 
     def zeros(self, num: int) -> Any:
         """Observations of zeros [num, *shape]."""
@@ -75,13 +77,37 @@ class ObservationSpec(NamedTuple):
     @property
     def shapes(self) -> str:
         """The shapes of a batch, for messages."""
-        if isinstance(self.shape, tuple):
-            return _text(self.shape)
-        return ", ".join(f"{key} {_text(shape)}" for key, shape in self.shape.items())
+        if not isinstance(self.shape, Mapping):
+            return f"[{', '.join(map(str, ('B', *self.shape)))}]"
+        named = self.tensors.items()
+        return ", ".join(f"{'.'.join(path)} {spec.shapes}" for path, spec in named)
 
+    @property
+    def tensors(self) -> dict[tuple[str, ...], "ObservationSpec"]:
+        """The spec of each tensor of a batch by its path; that of a batch of one tensor is ()."""
+        if not self.parts:
+            return {(): self}
+        return {
+            (key, *path): spec
+            for key, part in self.parts.items()
+            for path, spec in part.tensors.items()
+        }
 
-def _text(shape: Shape) -> str:
-    return f"[{', '.join(map(str, ('B', *shape)))}]"
+    @property
+    def has_images(self) -> bool:
+        """Whether observations are images, or a part of them is."""
+        return any(spec.kind == "images" for spec in self.tensors.values())
+
+    @property
+    def statistics(self) -> dict[str, Shape]:
+        """The shapes of what may be normalised, by the names that ``maths.moments.named`` gives."""
+        if not self.parts:
+            return {"observation": self.shape} if self.normalizable else {}
+        return {
+            statistics_name(path): spec.shape
+            for path, spec in self.tensors.items()
+            if spec.normalizable and spec.kind == "vectors"
+        }
 
 
 @singledispatch
@@ -93,8 +119,8 @@ def observation_spec(space: Space) -> ObservationSpec:
         NotImplementedError: if this class has no spec, or the space has no numbers.
     """
     raise NotImplementedError(
-        f"observations in {space}; nappo2 takes a Box, or a Dict of {', '.join(GOAL_KEYS)}. "
-        "gymnasium.wrappers.FlattenObservation turns most spaces into a Box"
+        f"observations in {space}, which nappo2 has no spec of; "
+        "gymnasium.wrappers.TransformObservation can map them to a Box or a Dict"
     )
 
 
@@ -135,10 +161,11 @@ def _(space: Box) -> ObservationSpec:
         raise NotImplementedError(f"observations in {space}, which has no numbers at all")
     convolved = is_bytes(space, 3) and min(space.shape[1:]) >= SMALLEST_IMAGE
     kind = "images" if convolved else "vectors"
-    return tensor_spec(kind, space.shape, _dtype(space), warning=_warning(space))
+    return tensor_spec(kind, space.shape, box_dtype(space), warning=_warning(space))
 
 
-def _dtype(space: Box) -> torch.dtype:
+def box_dtype(space: Box) -> torch.dtype:
+    """The dtype in which observations of a Box are batched: bytes as they are, else float32."""
     return torch.uint8 if is_bytes(space) else torch.float32
 
 
@@ -154,55 +181,28 @@ def _warning(space: Box) -> str:
     )
 
 
-@observation_spec.register
-def _(space: Dict) -> ObservationSpec:
-    """Observations of a goal environment; a perceptron gets the state and the desired goal."""
-    if not has_goals(space):
-        return observation_spec.dispatch(Space)(space)
-    visible = [space[key] for key in ("observation", "desired_goal")]
-    size = sum(math.prod(box.shape) for box in visible)
-    if size == 0:
-        raise NotImplementedError(f"observations in {space}, which has no numbers at all")
-    shapes = {key: box.shape for key, box in space.spaces.items()}
-    return ObservationSpec(
-        kind="goals",
-        size=size,
-        shape=shapes,
-        dtype=torch.uint8 if all(map(is_bytes, space.spaces.values())) else torch.float32,
-        row=_goal_row(*(row_of(box.shape, _dtype(box)) for box in visible)),
-        packed_shape=(sum(math.prod(shape) for shape in shapes.values()),),
-        pack=partial(pack_parts, shapes),
-        unpack=partial(unpack_parts, shapes),
+@observation_spec.register(gymnasium.spaces.Sequence)
+@observation_spec.register(Graph)
+def _(space: Space) -> ObservationSpec:
+    raise NotImplementedError(
+        f"observations in {space}, which have no fixed number of entries; "
+        "gymnasium.wrappers.TransformObservation can pad them to a Box"
     )
 
 
-def _goal_row(state_row: Row, goal_row: Row) -> Callable[[Mapping], Tensor]:
-    if state_row is unchanged and goal_row is unchanged:
-        return with_goal
-    return lambda x: torch.cat([state_row(x["observation"]), goal_row(x["desired_goal"])], -1)
+@observation_spec.register
+def _(space: OneOf) -> ObservationSpec:
+    raise NotImplementedError(
+        f"observations in {space}, which are of one space or another; "
+        "gymnasium.wrappers.FlattenObservation pads them to a Box"
+    )
 
 
-def pack_parts(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
-    """Concatenates the arrays of a dictionary to one row, in the order of ``shapes``.
-
-    Raises:
-        ValueError: if one is missing, or has another shape than in the space.
-    """
-    for key, shape in shapes.items():
-        part = observation.get(key) if hasattr(observation, "get") else None
-        if part is None or np.shape(part) != shape:
-            what = "nothing" if part is None else f"an array of shape {np.shape(part)}"
-            raise ValueError(
-                f"gave {what} as {key!r} of its observation; its space has shape {shape}"
-            )
-    return np.concatenate([np.ravel(observation[key]) for key in shapes])
-
-
-def unpack_parts(shapes: Mapping[str, Shape], rows: Tensor) -> dict[str, Tensor]:
-    """Splits rows [B, n] that ``pack_parts`` made into tensors [B, *shape] by name."""
-    parts = rows.split([math.prod(shape) for shape in shapes.values()], -1)
-    named = zip(shapes.items(), parts, strict=True)
-    return {key: part.reshape(-1, *shape) for (key, shape), part in named}
+def part_of(space: Space, path: Sequence[str]) -> Space:
+    """The space of a part of the observations of a space, by its path; the space itself of ()."""
+    for key in path:
+        space = space[int(key)] if isinstance(space, Tuple) else space[key]
+    return space
 
 
 def is_box(space: Space) -> bool:

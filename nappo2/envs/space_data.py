@@ -5,7 +5,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 
 
 @singledispatch
@@ -37,6 +37,12 @@ def _(space: MultiDiscrete) -> dict[str, Any]:
 @space_data.register
 def _(space: MultiBinary) -> dict[str, Any]:
     return {"space": "MultiBinary", "n": list(space.shape)}
+
+
+@space_data.register
+def _(space: Text) -> dict[str, Any]:
+    lengths = {"min_length": space.min_length, "max_length": space.max_length}
+    return {"space": "Text", **lengths, "charset": "".join(sorted(space.character_set))}
 
 
 @space_data.register
@@ -75,6 +81,7 @@ def space_of(data: Mapping[str, Any]) -> Space:
         "Discrete": lambda d: Discrete(d["n"], start=d["start"]),
         "MultiDiscrete": lambda d: MultiDiscrete(d["nvec"], start=d["start"]),
         "MultiBinary": lambda d: MultiBinary(d["n"]),
+        "Text": lambda d: Text(d["max_length"], min_length=d["min_length"], charset=d["charset"]),
         "Dict": lambda d: Dict({key: space_of(x) for key, x in d["spaces"].items()}),
         "Tuple": lambda d: Tuple([space_of(x) for x in d["spaces"]]),
     }

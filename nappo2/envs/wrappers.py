@@ -2,12 +2,12 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import gymnasium
-from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Box, Dict, Space, Tuple
 from gymnasium.wrappers import FrameStackObservation, ReshapeObservation, TransformObservation
 
 from nappo2.envs.observations import has_goals, is_box, is_bytes
@@ -65,24 +65,44 @@ def frame_stacked(env: gymnasium.Env, num: int) -> gymnasium.Env:
 def channels_first(env: gymnasium.Env) -> gymnasium.Env:
     """Turns images of bytes [H, W, C] to [C, H, W], and stacks of N images to one of N * C channels.
 
-    Anything else stays as it is. Where a shape does not tell which dimension has the channels, a
-    warning says that the first one is taken for it.
+    So it does in the parts of dictionaries and tuples. Anything else stays as it is. Where a shape does
+    not tell which dimension has the channels, a warning says that the first one is taken for it.
     """
     space = env.observation_space
-    if not is_bytes(space, 3, 4):
-        return env
-    if channel_axis(space.shape[-3:]) is None:
-        warnings.warn(
-            f"observations of shape {space.shape} in bytes do not tell which dimension is that of "
-            "their channels; the first of an image is taken for it. If it is another, a "
-            "gymnasium.wrappers.TransformObservation turns them",
-            stacklevel=2,
-        )
+    for part in _boxes(space):
+        if is_bytes(part, 3, 4) and channel_axis(part.shape[-3:]) is None:
+            warnings.warn(
+                f"observations of shape {part.shape} in bytes do not tell which dimension is that of "
+                "their channels; the first of an image is taken for it. If it is another, a "
+                "gymnasium.wrappers.TransformObservation turns them",
+                stacklevel=2,
+            )
+    turn = turning(space)
+    return env if turn is None else TransformObservation(env, turn, turned(space))
+
+
+def _boxes(space: Space) -> list[Space]:
+    """The boxes in a space whose images may be turned; of goal environments none."""
+    parts = _parts(space)
+    return [space] if not parts else [box for part in parts.values() for box in _boxes(part)]
+
+
+def _parts(space: Space) -> dict[Any, Space]:
+    """The spaces of the parts of dictionaries and tuples, by key or position."""
+    if isinstance(space, Dict) and not has_goals(space):
+        return dict(space.spaces)
+    return dict(enumerate(space.spaces)) if isinstance(space, Tuple) else {}
+
+
+def turned(space: Space) -> Space:
+    """The space of the observations that ``turning(space)`` makes."""
     turn = turning(space)
     if turn is None:
-        return env
-    bounds = turn(space.low), turn(space.high)
-    return TransformObservation(env, turn, Box(*bounds, dtype=space.dtype))
+        return space
+    if is_box(space):
+        return Box(turn(space.low), turn(space.high), dtype=space.dtype)
+    parts = {key: turned(part) for key, part in _parts(space).items()}
+    return Dict(parts) if isinstance(space, Dict) else Tuple(list(parts.values()))
 
 
 FIRST, LAST = 0, 2
@@ -103,8 +123,21 @@ def image(x: Any, last: bool, rank: int) -> Any:
     return x.reshape(*x.shape[:-rank], math.prod(x.shape[-rank:-2]), *x.shape[-2:])
 
 
+def image_parts(x: Any, turns: Mapping[Any, Callable[[Any], Any]]) -> Any:
+    """Turns images in the parts of an observation, by key or position; others stay as they are."""
+    if isinstance(x, (tuple, list)):
+        return tuple(turns[i](part) if i in turns else part for i, part in enumerate(x))
+    if not isinstance(x, Mapping):
+        return x
+    return {key: turns[key](part) if key in turns else part for key, part in x.items()}
+
+
 def turning(space: Space) -> Callable[[Any], Any] | None:
     """How ``channels_first`` turns images [..., *shape] of a space; None if they stay as they are."""
+    turns = {key: turning(part) for key, part in _parts(space).items()}
+    turns = {key: turn for key, turn in turns.items() if turn is not None}
+    if turns:
+        return partial(image_parts, turns=turns)
     if not is_bytes(space, 3, 4):
         return None
     last, rank = channel_axis(space.shape[-3:]) == LAST, len(space.shape)
@@ -114,7 +147,7 @@ def turning(space: Space) -> Callable[[Any], Any] | None:
 def bare_space(env: gymnasium.Env) -> Space:
     """The space of observations of an environment, before ``channels_first`` turned its images."""
     function = getattr(env, "func", None)
-    is_turned = isinstance(function, partial) and function.func is image
+    is_turned = isinstance(function, partial) and function.func in (image, image_parts)
     return env.env.observation_space if is_turned else env.observation_space
 
 

@@ -172,7 +172,7 @@ def observations_met(env: Env, policy: Policy, params: Plain, num: int, seed: in
 
 
 def random_like(x: Tensor, num: int, rng: torch.Generator) -> Tensor:
-    """Random observations [num, ...]: bytes, or normal numbers around those of ``x`` [N, ...].
+    """Random observations [num, ...]: bytes, choices, or normal numbers around those of ``x`` [N, ...].
 
     They spread by three deviations and one, so that some are beyond the bounds of a normalisation.
 
@@ -186,7 +186,8 @@ def random_like(x: Tensor, num: int, rng: torch.Generator) -> Tensor:
     """
     shape = (num, *x.shape[1:])
     if not x.is_floating_point():
-        return torch.randint(256, shape, generator=rng).to(x.dtype)
+        end = 256 if x.dtype == torch.uint8 else int(x.max()) + 1
+        return torch.randint(end, shape, generator=rng).to(x.dtype)
     spread = 1 + 3 * x.std(0, correction=0)
     return x.mean(0) + spread * torch.randn(shape, generator=rng)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.envs import Env
 from nappo2.exporting.draws import recorded
-from nappo2.exporting.observations import as_observation, bare_shapes
+from nappo2.exporting.observations import as_observation, bare_tensors, bare_zeros
 from nappo2.params import Plain
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import generator
@@ -63,8 +63,10 @@ def try_step(env: Env, policy: Policy, params: Plain, size: int) -> Trial:
     Raises:
         ValueError: if the policy draws what depends on the observation.
     """
-    dtype, shapes = env.observation_spec.dtype, bare_shapes(env)
-    tensors = {name: torch.zeros(size, *shape, dtype=dtype) for name, shape in shapes.items()}
+    tensors = bare_zeros(env, size)
+    choices = {
+        name: "choices, from 0" for name, _, x in bare_tensors(env) if x.dtype == torch.int64
+    }
     observation, start = (
         as_observation(env, list(tensors.values())),
         recorded(lambda: policy.init(size, 0)),
@@ -86,7 +88,7 @@ def try_step(env: Env, policy: Policy, params: Plain, size: int) -> Trial:
         noise={name: draw.noise for name, draw in drawn.items()},
         action=env.action_spec.in_space(action_of(decision)),
         changed=changed,
-        about=starts | {name: draw.law for name, draw in drawn.items()},
+        about=choices | starts | {name: draw.law for name, draw in drawn.items()},
         used=record.used,
     )
 

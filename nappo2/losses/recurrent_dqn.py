@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.maths.returns import lambda_return
@@ -52,7 +53,7 @@ def recurrent_double_dqn(
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
         part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
-        after = {name: x[burn_in:] for name, x in batch["next"].items()}
+        after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
             next_memories = q.step(weights, memories, after["observation"])
             best = q.values(weights, next_memories).argmax(-1)
@@ -78,12 +79,10 @@ def recurrent_double_dqn(
 def in_time(batch: Mapping) -> dict:
     """A batch of sequences [N, L, ...] with time first, [L, N, ...]; ``importance`` stays [N]."""
 
-    def time_first(name, x):
-        if name == "importance":
-            return x
-        return x.transpose(0, 1) if isinstance(x, Tensor) else in_time(x)
-
-    return {name: time_first(name, x) for name, x in batch.items()}
+    return {
+        name: x if name == "importance" else trees.map(lambda leaf: leaf.transpose(0, 1), x)
+        for name, x in batch.items()
+    }
 
 
 def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> Tensor:
@@ -101,11 +100,13 @@ def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> T
     memory, x, is_init = batch["memory"][0], batch["observation"], batch["is_init"]
     if burn_in:
         with torch.no_grad():
-            memory = q.unroll(weights, memory, x[:burn_in], is_init[:burn_in])[-1]
+            first = trees.map(lambda leaf: leaf[:burn_in], x)
+            memory = q.unroll(weights, memory, first, is_init[:burn_in])[-1]
         if "padding" in batch:
             padded = batch["padding"][0].unsqueeze(-1)
             memory = torch.where(padded, batch["memory"][burn_in], memory)
-    return q.unroll(weights, memory, x[burn_in:], is_init[burn_in:])
+    rest = trees.map(lambda leaf: leaf[burn_in:], x)
+    return q.unroll(weights, memory, rest, is_init[burn_in:])
 
 
 def sequence_mean(error: Tensor, learnt: Tensor, batch: Mapping) -> Tensor:

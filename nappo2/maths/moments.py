@@ -1,11 +1,13 @@
 """Running moments: ``[count, sum, sum of squares]`` in float64, so that they can be added anywhere.
 
 ``params["normalizer"]`` has statistics of ``observation``, and of ``return``, by whose
-standard deviation rewards are scaled. Each is a mapping of ``moments`` [3, ...], ``mean`` and ``std``
-[...] float32; without ``moments`` it is frozen.
+standard deviation rewards are scaled. Of an observation of several parts each whose numbers are to be
+normalised has statistics, such as ``observation.velocity``. Statistics are a mapping of ``moments``
+[3, ...], ``mean`` and ``std`` [...] float32; without ``moments`` they are frozen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -87,6 +89,39 @@ def normalize(statistics: Mapping, x: Tensor, limit: float = 10.0) -> Tensor:
         A tensor of the shape of ``x``.
     """
     return ((x - statistics["mean"]) / statistics["std"]).clamp(-limit, limit)
+
+
+def statistics_name(path: Sequence[str]) -> str:
+    """The name of the statistics of a part, such as ``observation.pole.angle`` of ("pole", "angle")."""
+    escaped = [name.replace("~", "~0").replace(".", "~1") for name in path]
+    return ".".join(["observation", *escaped])
+
+
+def named(observation: Any, path: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The tensors [...] of an observation of one or several parts, by the names of their statistics."""
+    if isinstance(observation, Tensor):
+        return {statistics_name(path): observation}
+    parts = observation.items()
+    return {name: x for key, part in parts for name, x in named(part, (*path, key)).items()}
+
+
+def normalize_parts(normalizer: Mapping, observation: Any, path: tuple[str, ...] = ()) -> Any:
+    """Normalises what an observation has statistics of.
+
+    Args:
+        normalizer: of the params.
+        observation: a tensor [..., *shape], or a dictionary of such.
+        path: of a part; () for the whole.
+
+    Returns:
+        The observation, in which other parts are as they were.
+    """
+    if isinstance(observation, Tensor):
+        name = statistics_name(path)
+        known = name in normalizer.keys()
+        return normalize(normalizer[name], observation) if known else observation
+    parts = observation.items()
+    return {key: normalize_parts(normalizer, part, (*path, key)) for key, part in parts}
 
 
 def scale_reward(normalizer: Mapping, reward: Tensor, limit: float = 10.0) -> Tensor:

@@ -1,17 +1,26 @@
 """Networks as pairs of functions ``(init, apply)``, and the agents made of them."""
 
-from nappo2.envs.observations import flattened, unchanged, with_goal
+from nappo2.envs.goal_observations import with_goal
+from nappo2.envs.observations import flattened, unchanged
 from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
 from nappo2.networks._actor_critics import (
     ActorCritics,
     actor_critics,
+    actor_critics_with_torso,
     discrete_actor_critics,
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, linear, mlp, orthogonal
 from nappo2.networks._state_dependent import state_dependent
-from nappo2.networks.agent import Agent, normalized, with_log_std, with_reward_scaling
+from nappo2.networks.agent import (
+    Agent,
+    normalized,
+    normalized_parts,
+    with_log_std,
+    with_reward_scaling,
+)
 from nappo2.networks.cell import Cell, side_by_side, unroll, with_torso
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
@@ -36,6 +45,7 @@ __all__ = [
     "RecurrentQ",
     "actor_critic",
     "actor_critics",
+    "actor_critics_with_torso",
     "cnn",
     "convolution",
     "discrete_actor_critics",
@@ -46,11 +56,13 @@ __all__ = [
     "gru",
     "images",
     "impala_cnn",
+    "joined",
     "layer_norm",
     "linear",
     "lstm",
     "mlp",
     "normalized",
+    "normalized_parts",
     "orthogonal",
     "recurrent_actor_critic",
     "separate_recurrent_actor_critic",

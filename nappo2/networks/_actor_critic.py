@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.batch import only_valid
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
@@ -89,11 +90,12 @@ def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -
         Values [T, B] float32.
     """
     observation = after["observation"]
-    if is_traced(value) or observation.dtype != torch.uint8:
+    if is_traced(value) or all(x.dtype != torch.uint8 for x in trees.leaves(observation)):
         return critic(params, observation)
     ends = after["done"].clone()
     ends[-1] = True
-    return value.roll(-1, 0).masked_scatter(ends, critic(params, observation[ends]))
+    last = trees.map(lambda x: x[ends], observation)
+    return value.roll(-1, 0).masked_scatter(ends, critic(params, last))
 
 
 @checked

@@ -82,6 +82,39 @@ def discrete_actor_critics(
     return ActorCritics(_init(actor, critic, num_critics), _actor(actor, view), critics)
 
 
+@checked
+def actor_critics_with_torso(
+    actor: Network, torso: Network, critic: Network, num_critics: int = 2
+) -> ActorCritics:
+    """An actor of continuous actions and K critics, each of which sees observations by a torso of its own.
+
+    Args:
+        actor: of observations, to outputs [..., num_outputs].
+        torso: of observations, to features [..., F], for each critic.
+        critic: of features and an action side by side, [..., F + A] to [..., 1].
+        num_critics: K.
+
+    Returns:
+        The agent, whose critics give values [K, ...].
+    """
+
+    def init(seed):
+        torso_seed, head_seed = split(seed)
+        return TensorDict(torso=torso.init(torso_seed), head=critic.init(head_seed))
+
+    def value(weights, pair):
+        features = torso.apply(weights["torso"], pair[0])
+        return critic.apply(weights["head"], torch.cat([features, pair[1]], -1))
+
+    seeing = Network(init, value)
+    values = _values(seeing, num_critics)
+
+    def critics(weights, x, action):
+        return values(weights, (x, action)).squeeze(-1)
+
+    return ActorCritics(_init(actor, seeing, num_critics), _actor(actor, unchanged), critics)
+
+
 def _init(actor, critic, num_critics):
     def init(seed):
         first, *rest = split(seed, 1 + num_critics)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
-from nappo2.maths.moments import no_moments, normalize
+from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.networks._actor_critic import ActorCritic
 from nappo2.networks.recurrent import RecurrentActorCritic
 from nappo2.policies import Policy
@@ -92,12 +92,28 @@ def normalized(agent: A, shape: tuple[int, ...]) -> A:
     The statistics are in ``params["normalizer"]``: ``collect`` counts, ``update`` adds the counts,
     and ``maths.moments.frozen`` stops both.
     """
+    return normalized_parts(agent, {"observation": tuple(shape)})
+
+
+@checked
+def normalized_parts(agent: A, statistics: Mapping[str, tuple[int, ...]]) -> A:
+    """Normalises parts of observations to mean 0 and variance 1, and scales rewards.
+
+    Args:
+        agent: of observations of one tensor, or of a dictionary of such.
+        statistics: shapes of the parts that are normalised, by the names of their statistics: an
+            environment's are ``env.observation_spec.statistics``.
+
+    Returns:
+        The agent, with statistics in ``params["normalizer"]``.
+    """
 
     def view(params, x):
-        return normalize(params["normalizer"]["observation"], x)
+        return normalize_parts(params["normalizer"], x)
 
-    counted = {"observation": tuple(shape), "return": ()}
-    return agent.with_view(view)._replace(normalizer=lambda: no_moments(**counted))
+    counted = {**statistics, "return": ()}
+    seeing = agent.with_view(view) if statistics else agent
+    return seeing._replace(normalizer=lambda: no_moments(**counted))
 
 
 @checked

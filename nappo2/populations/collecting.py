@@ -12,7 +12,7 @@ from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
-from nappo2.maths.moments import moments
+from nappo2.maths.moments import moments, named
 from nappo2.params import Params, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import FromNoise, Policy
@@ -148,8 +148,9 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     """
     names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     reward, done, counts = rollout["next"]["reward"], rollout["next"]["done"], {}
-    if "observation" in names:
-        counts["observation"] = torch.vmap(moments)(rollout["observation"])
+    for name, x in named(rollout["observation"]).items():
+        if name in names:
+            counts[name] = torch.vmap(moments)(x)
     if "return" in names:
         before, gamma = state.discounted.view(len(done), -1), params["hyper", "gamma"]
         running = torch.vmap(returns.running_return)(reward, done, before, gamma)

@@ -11,11 +11,11 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import Network, mlp
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
-from nappo2.recipes.agents import image_network, with_vector_view
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import has_torso, torso_network, with_vector_view
 from nappo2.recipes.values import greatest_value
 from nappo2.stages import Recipe, replay
 
@@ -150,8 +150,8 @@ def _q_learning(
 
 def _default_q(env: Env, hidden: tuple[int, ...]) -> Network:
     observations, num_actions = env.observation_spec, env.action_spec.size
-    if observations.kind == "images":
-        return image_network(env, hidden, num_actions)
+    if has_torso(env):
+        return torso_network(env, hidden, num_actions)
     return with_vector_view(
         mlp(observations.size, *hidden, num_actions, activation=torch.relu), env
     )

@@ -9,20 +9,19 @@ from tensordict import TensorDict
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.moments import no_moments, normalize
+from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
-from nappo2.recipes.agents import with_vector_view
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import perceiving
 from nappo2.stages import Recipe, replay, windows
 
 COMPATIBLE = OFF_POLICY._replace(
     actions=("discrete",),
-    observations=("vectors", "images"),
     agent=("RecurrentQ",),
     reasons={
         "actions": "it has a value for each of n actions",
@@ -119,7 +118,7 @@ def r2d2(
     check_agent("r2d2", COMPATIBLE, q)
 
     view = _normalized if c.normalize else losses.raw_observation
-    statistics = {"observation": env.observation_spec.shape} if c.normalize else {}
+    statistics = env.observation_spec.statistics if c.normalize else {}
     first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
 
     def step(params, memory, observation):
@@ -159,7 +158,7 @@ def r2d2(
 
 
 def _normalized(params, observation):
-    return normalize(params["normalizer"]["observation"], observation)
+    return normalize_parts(params["normalizer"], observation)
 
 
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
@@ -167,6 +166,9 @@ def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], C
         raise ValueError(
             f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
         )
-    layers = mlp(env.observation_spec.size, *hidden[:-1], activation=torch.relu)
-    torso = with_vector_view(sequential(layers, torch.relu), env)
+
+    def layers(inputs):
+        return sequential(mlp(inputs, *hidden[:-1], activation=torch.relu), torch.relu)
+
+    torso = perceiving(env, hidden, layers)
     return RecurrentQ(with_torso(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))

@@ -10,11 +10,12 @@ from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes.agents import soft_convolutions, soft_perceptrons
+from nappo2.recipes.agents import soft_perceptrons, soft_torsos
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import has_torso
 from nappo2.recipes.values import critic_value, expected_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -155,7 +156,7 @@ def sac(
     c, actions, size = config, env.action_spec, env.action_spec.size
     discrete = actions.kind == "discrete"
     dist = actions.distribution if discrete else tanh_normal()
-    make_agent = soft_convolutions if env.observation_spec.kind == "images" else soft_perceptrons
+    make_agent = soft_torsos if has_torso(env) else soft_perceptrons
     agent = agent or make_agent(env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", COMPATIBLE, agent)
     check_temperature(agent)

@@ -1,49 +1,35 @@
-"""Default agents for an environment: perceptrons for vectors and goals, convolutions for images."""
-
-import warnings
-from collections.abc import Callable
-from typing import Any
+"""Default agents for an environment: perceptrons for vectors and goals, torsos for images and parts."""
 
 import torch
-from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs import ActionSpec, Env
-from nappo2.envs.observations import SMALLEST_IMAGE
 from nappo2.networks import (
-    MNIH,
-    YOUNG,
     ActorCritic,
     ActorCritics,
     Agent,
     Network,
     actor_critic,
     actor_critics,
-    cnn,
+    actor_critics_with_torso,
     discrete_actor_critics,
     mlp,
-    normalized,
+    normalized_parts,
     sequential,
     shared_actor_critic,
-    unchanged,
     with_log_std,
     with_reward_scaling,
     with_temperature,
-    with_view,
 )
-
-CONVOLUTIONS = (
-    (36, MNIH),
-    (SMALLEST_IMAGE, YOUNG),
-)
-"""Shortest side of an image that layers are used for, and the layers."""
+from nappo2.networks.network import tanh
+from nappo2.recipes.torsos import has_torso, perceiving, torso_network, torso_of, vector_view
 
 
 @checked
 def default_agent(
     env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
 ) -> ActorCritic:
-    """``convolutional`` for images, ``perceptrons`` for vectors and goals.
+    """``convolutional`` for images and what has parts of images, ``perceptrons`` for all else.
 
     Args:
         env: whose observations and actions the agent fits.
@@ -56,7 +42,8 @@ def default_agent(
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
     """
-    make_agent = convolutional if env.observation_spec.kind == "images" else perceptrons
+    sees_images = has_torso(env) and env.observation_spec.has_images
+    make_agent = convolutional if sees_images else perceptrons
     return make_agent(env, hidden, normalize)
 
 
@@ -78,30 +65,11 @@ def perceptrons(
     """
     observations, actions = env.observation_spec, env.action_spec
     networks = (
-        mlp(observations.size, *hidden, actions.size, final_gain=0.01),
-        mlp(observations.size, *hidden, 1),
+        perceiving(env, hidden, lambda n: mlp(n, *hidden, actions.size, final_gain=0.01), tanh),
+        perceiving(env, hidden, lambda n: mlp(n, *hidden, 1), tanh),
     )
-    agent = with_spread(
-        actor_critic(*(with_vector_view(network, env) for network in networks)), actions
-    )
-    return normalized(agent, observations.shape) if normalize else agent
-
-
-def vector_view(env: Env) -> Callable[[Any], Tensor]:
-    """``observation [..., *shape] -> x [..., n]``: all numbers side by side as floats, bytes in [0, 1].
-
-    Warns where an observation may have been meant as an image.
-    """
-    spec = env.observation_spec
-    if spec.warning:
-        warnings.warn(f"{env.name} has observations {spec.warning}", stacklevel=2)
-    return spec.row
-
-
-def with_vector_view(network: Network, env: Env) -> Network:
-    """Lets a network of vectors [..., n] take an environment's observations."""
-    view = vector_view(env)
-    return network if view is unchanged else with_view(network, view)
+    agent = with_spread(actor_critic(*networks), actions)
+    return normalized_parts(agent, observations.statistics) if normalize else agent
 
 
 def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
@@ -113,12 +81,12 @@ def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
 def convolutional(
     env: Env, hidden: tuple[int, ...] = (512,), normalize: bool = False
 ) -> ActorCritic:
-    """An actor and a critic as heads of one convolutional network, of an environment's sizes.
+    """An actor and a critic as heads of one torso of convolutions, of an environment's sizes.
 
     Args:
-        env: whose observations are images of bytes, [B, C, H, W].
+        env: whose observations are images of bytes, [B, C, H, W], or dictionaries.
         hidden: sizes of the layers behind the convolutions, of which the first is shared.
-        normalize: whether rewards are scaled; images always are.
+        normalize: whether rewards are scaled, and parts of numbers normalised; images always are.
 
     Returns:
         The agent.
@@ -126,10 +94,12 @@ def convolutional(
     Raises:
         ValueError: if there is no hidden layer.
     """
-    torso, actions = image_torso(env, hidden), env.action_spec
-    actor = mlp(*hidden, actions.size, activation=torch.relu, final_gain=0.01)
-    critic = mlp(*hidden, 1, activation=torch.relu)
+    (torso, sizes), spec, actions = torso_of(env, hidden), env.observation_spec, env.action_spec
+    actor = mlp(*sizes, actions.size, activation=torch.relu, final_gain=0.01)
+    critic = mlp(*sizes, 1, activation=torch.relu)
     agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
+    if spec.kind == "dictionaries" and normalize:
+        return normalized_parts(agent, spec.statistics)
     return with_reward_scaling(agent) if normalize else agent
 
 
@@ -157,14 +127,14 @@ def soft_perceptrons(
     return with_temperature(actor_critics(actor, critic, num_critics, view), alpha)
 
 
-def soft_convolutions(
+def soft_torsos(
     env: Env, hidden: tuple[int, ...], alpha: float = 1.0, num_critics: int = 2
 ) -> ActorCritics:
-    """Convolutional networks of images for an actor and K critics, with a temperature.
+    """Networks behind torsos of images or parts, for an actor and K critics, with a temperature.
 
     Args:
-        env: with images and discrete actions.
-        hidden: sizes of the layers behind the convolutions.
+        env: whose observations are images or dictionaries.
+        hidden: sizes of the hidden layers.
         alpha: first temperature.
         num_critics: K.
 
@@ -172,23 +142,28 @@ def soft_convolutions(
         The agent.
 
     Raises:
-        NotImplementedError: if actions are continuous.
+        ValueError: if there is no hidden layer behind convolutions.
     """
-    if env.action_spec.kind != "discrete":
-        raise NotImplementedError(
-            f"sac sees images where actions are discrete, and {env.name} has images "
-            f"{env.observation_spec.shape} and actions in {env.action_space}; ppo takes both"
-        )
     size = env.action_spec.size
-    actor = image_network(env, hidden, size, gain=0.01)
-    critic = image_network(env, hidden, size)
-    return with_temperature(discrete_actor_critics(actor, critic, num_critics), alpha)
+    if env.action_spec.kind == "discrete":
+        actor = torso_network(env, hidden, size, gain=0.01)
+        agent = discrete_actor_critics(actor, torso_network(env, hidden, size), num_critics)
+        return with_temperature(agent, alpha)
+    torso, sizes = torso_of(env, hidden)
+    actor, critic = torso_network(env, hidden, 2 * size, gain=0.01), critic_of(sizes, size)
+    return with_temperature(actor_critics_with_torso(actor, torso, critic, num_critics), alpha)
+
+
+def critic_of(sizes: tuple[int, ...], action_size: int) -> Network:
+    """ReLU layers of [..., sizes[0] + action_size] to [..., 1]."""
+    first, *hidden = sizes
+    return mlp(first + action_size, *hidden, 1, activation=torch.relu)
 
 
 def deterministic_perceptrons(
     env: Env, hidden: tuple[int, ...], num_critics: int = 2
 ) -> ActorCritics:
-    """ReLU perceptrons for an actor in [-1, 1] and K critics.
+    """ReLU perceptrons for an actor in [-1, 1] and K critics, behind torsos of images or parts.
 
     Args:
         env: whose observations and actions they fit.
@@ -199,49 +174,18 @@ def deterministic_perceptrons(
         The agent.
 
     Raises:
-        ValueError: if observations are images.
+        ValueError: if there is no hidden layer behind convolutions.
     """
-    if env.observation_spec.kind == "images":
-        raise ValueError(
-            f"td3 has no network of its own for images {env.observation_spec.shape} of {env.name}; "
-            "td3(env, agent=...) takes one, and ppo sees them"
-        )
-    inputs, size, view = env.observation_spec.size, env.action_spec.size, vector_view(env)
-    layers = mlp(inputs, *hidden, size, activation=torch.relu, final_gain=0.01)
-    actor = Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())
-    critic = mlp(inputs + size, *hidden, 1, activation=torch.relu)
-    return actor_critics(actor, critic, num_critics, view)
+    size = env.action_spec.size
+    if has_torso(env):
+        torso, sizes = torso_of(env, hidden)
+        actor = sequential(torso, _squashed(sizes, size))
+        return actor_critics_with_torso(actor, torso, critic_of(sizes, size), num_critics)
+    sizes = (env.observation_spec.size, *hidden)
+    actor, critic = _squashed(sizes, size), critic_of(sizes, size)
+    return actor_critics(actor, critic, num_critics, vector_view(env))
 
 
-def image_network(env: Env, hidden: tuple[int, ...], outputs: int, gain: float = 1.0) -> Network:
-    """Convolutions and ReLU layers for an environment's images.
-
-    Args:
-        env: whose observations are images.
-        hidden: sizes of the layers behind the convolutions.
-        outputs: size of the output.
-        gain: of the last layer's weights.
-
-    Returns:
-        A network of images [..., C, H, W] to [..., outputs] float32.
-
-    Raises:
-        ValueError: if there is no hidden layer.
-    """
-    head = mlp(*hidden, outputs, activation=torch.relu, final_gain=gain)
-    return sequential(image_torso(env, hidden), head)
-
-
-def image_torso(env: Env, hidden: tuple[int, ...]) -> Network:
-    """Convolutions for an environment's images, and the first hidden layer, of size ``hidden[0]``.
-
-    Raises:
-        ValueError: if there is no hidden layer.
-    """
-    if not hidden:
-        raise ValueError(
-            "convolutions need a hidden layer behind them, such as (512,); hidden is ()"
-        )
-    shape = env.observation_spec.shape
-    layers = next(layers for side, layers in CONVOLUTIONS if min(shape[1:]) >= side)
-    return cnn(shape, hidden[0], layers)
+def _squashed(sizes: tuple[int, ...], action_size: int) -> Network:
+    layers = mlp(*sizes, action_size, activation=torch.relu, final_gain=0.01)
+    return Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())

@@ -14,7 +14,7 @@ from nappo2.params import Params
 from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 
 ON_POLICY = Compatibility(
-    observations=("vectors", "images"),
+    observations=("vectors", "images", "goals", "dictionaries"),
     agent=("Agent",),
     storage=("minibatches", "sequences"),
     scheme=SCHEMES,
@@ -23,7 +23,7 @@ ON_POLICY = Compatibility(
 """On-policy recipes that correct for older params."""
 
 OFF_POLICY = Compatibility(
-    observations=("vectors", "images", "goals"),
+    observations=("vectors", "images", "goals", "dictionaries"),
     agent=("ActorCritics",),
     storage=("replay",),
     scheme=SCHEMES,

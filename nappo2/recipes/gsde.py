@@ -8,11 +8,13 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import normal, state_dependent, tanh_normal
 from nappo2.networks import (
+    ActorCritics,
     Network,
     actor_critic,
     actor_critics,
+    actor_critics_with_torso,
     mlp,
-    normalized,
+    normalized_parts,
     sequential,
     with_temperature,
 )
@@ -20,26 +22,27 @@ from nappo2.networks import state_dependent as state_dependent_actor
 from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
-from nappo2.recipes.agents import vector_view, with_vector_view
+from nappo2.recipes.agents import critic_of
 from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import perceiving, torso_of, vector_view
 from nappo2.stages import Compatibility, Recipe
 
 NOISE = {
     "actions": "it explores with continuous noise",
-    "observations": "its networks are perceptrons",
+    "observations": "its networks are perceptrons, behind torsos only of parts",
 }
 SQUASHED = {"actions": "it explores with continuous noise, squashed into bounds"}
 PPO_COMPATIBLE = ON_POLICY._replace(
     actions=("continuous", "unbounded"),
-    observations=("vectors",),
+    observations=("vectors", "goals", "dictionaries"),
     agent=("ActorCritic",),
     reasons={**ON_POLICY.reasons, **NOISE},
 )
 SAC_COMPATIBLE = OFF_POLICY._replace(
     actions=("continuous",),
-    observations=("vectors", "goals"),
+    observations=("vectors", "goals", "dictionaries"),
     reasons={**OFF_POLICY.reasons, **NOISE, **SQUASHED},
 )
 
@@ -129,13 +132,19 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
-    inputs = env.observation_spec.size
+
+    def critic(inputs):
+        return mlp(inputs, *c.hidden, 1, activation=torch.relu)
+
     actor = state_dependent_actor(
-        _torso(inputs, c.hidden), num_features, size, initial=c.initial_log_std
+        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
+        num_features,
+        size,
+        initial=c.initial_log_std,
     )
-    critic = mlp(inputs, *c.hidden, 1, activation=torch.relu)
-    agent = actor_critic(with_vector_view(actor, env), with_vector_view(critic, env))
-    agent = normalized(agent, env.observation_spec.shape) if c.normalize else agent
+    agent = actor_critic(actor, perceiving(env, c.hidden, critic))
+    if c.normalize:
+        agent = normalized_parts(agent, env.observation_spec.statistics)
     dist = state_dependent(normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
     return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
@@ -177,17 +186,15 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         ValueError: if actions are not continuous.
     """
     c, (num_features, size) = config, _shape(env, "sac_gsde", SAC_COMPATIBLE, config.hidden)
-    inputs = env.observation_spec.size
     actor = state_dependent_actor(
-        _torso(inputs, c.hidden),
+        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
         num_features,
         size,
         initial=c.initial_log_std,
         mean_limit=c.mean_limit,
         learn_features=c.learn_features,
     )
-    critic = mlp(inputs + size, *c.hidden, 1, activation=torch.relu)
-    agent = actor_critics(actor, critic, c.num_critics, vector_view(env))
+    agent = _with_critics(env, c, actor)
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
@@ -195,6 +202,17 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         actor=lambda params, x: agent.actor(params, x)[..., : 2 * size]
     )
     return sac(env, c, agent=without_features, policy=policy).replace(name="sac_gsde")
+
+
+def _with_critics(env: Env, c: GsdeSAC, actor: Network) -> ActorCritics:
+    """An agent of an actor of observations, and K critics that see them as rows, or parts by torsos."""
+    size = env.action_spec.size
+    if env.observation_spec.kind == "dictionaries":
+        torso, sizes = torso_of(env, c.hidden)
+        return actor_critics_with_torso(actor, torso, critic_of(sizes, size), c.num_critics)
+    critic, view = critic_of((env.observation_spec.size, *c.hidden), size), vector_view(env)
+    agent = actor_critics(actor, critic, c.num_critics, view)
+    return agent._replace(actor=lambda params, x: actor.apply(params["weights"]["actor"], x))
 
 
 def _shape(

@@ -158,7 +158,7 @@ def acting_policy(env: Env, agent: Agent, dist: Distribution) -> Policy:
     """
     policy = agent.policy(dist)
     sampler = sampler_of(policy)
-    if sampler is None or env.observation_spec.kind != "images":
+    if sampler is None or not env.observation_spec.has_images:
         return policy
     return stochastic_with_log_prob(sampler.actor, sampler.dist)
 

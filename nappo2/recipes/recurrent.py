@@ -10,7 +10,7 @@ from nappo2.networks import (
     RecurrentActorCritic,
     gru,
     mlp,
-    normalized,
+    normalized_parts,
     recurrent_actor_critic,
     sequential,
     with_torso,
@@ -18,10 +18,11 @@ from nappo2.networks import (
 from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
-from nappo2.recipes.agents import with_spread, with_vector_view
+from nappo2.recipes.agents import with_spread
 from nappo2.recipes.fit import ON_POLICY, check_env
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import perceiving
 from nappo2.stages import Recipe
 
 MakeCell = Callable[[int, int], Cell]
@@ -139,8 +140,8 @@ def recurrent_perceptrons(
         raise ValueError(
             f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
         )
-    torso = sequential(mlp(observations.size, *hidden[:-1]), tanh)
-    core = with_torso(with_vector_view(torso, env), cell(*hidden[-2:]))
+    torso = perceiving(env, hidden, lambda n: sequential(mlp(n, *hidden[:-1]), tanh), tanh)
+    core = with_torso(torso, cell(*hidden[-2:]))
     heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
     agent = with_spread(recurrent_actor_critic(core, *heads), actions)
-    return normalized(agent, observations.shape) if normalize else agent
+    return normalized_parts(agent, observations.statistics) if normalize else agent

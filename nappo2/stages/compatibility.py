@@ -20,7 +20,7 @@ class Compatibility(NamedTuple):
 
     Attributes:
         actions: kinds of action spaces.
-        observations: kinds of observations: vectors, images, or observations with goals.
+        observations: kinds of observations: vectors, images, goals, or dictionaries of several parts.
         agent: kinds of agents.
         storage: stages that make batches of rollouts.
         scheme: training schemes.

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.envs import ObservationSpec
 
 Batching = Callable[[Any], tuple[Any, bool]]
@@ -23,28 +24,47 @@ def batching_of(spec: ObservationSpec) -> Batching:
         ValueError: in a call with another shape, other keys, numbers that are not finite, or floats
             for bytes.
     """
-    if isinstance(spec.shape, tuple):
-        return _tensor_batching("an observation", spec.shape, spec.dtype)
-    parts = {
-        key: _tensor_batching(f"the {key} of an observation", shape, spec.dtype)
-        for key, shape in spec.shape.items()
-    }
+    return _batching(spec, "an observation")
+
+
+def _batching(spec: ObservationSpec, what: str) -> Batching:
+    if not spec.parts:
+        number = spec.dtype.is_floating_point or spec.dtype == torch.uint8
+        return _tensor_batching(what, spec.shape, spec.dtype) if number else _choices(what, spec)
+    parts = {key: _batching(part, f"the {key} of {what}") for key, part in spec.parts.items()}
 
     def batch(observation):
+        if isinstance(observation, tuple):
+            observation = {str(i): part for i, part in enumerate(observation)}
         if not isinstance(observation, Mapping):
             raise ValueError(
-                f"an observation is a dictionary of {', '.join(parts)}, not {type(observation).__name__}"
+                f"{what} is a dictionary of {', '.join(parts)}, not {type(observation).__name__}"
             )
         missing = [key for key in parts if key not in observation]
         if missing:
-            raise ValueError(
-                f"an observation has the keys {', '.join(parts)}; {missing[0]} is missing"
-            )
+            raise ValueError(f"{what} has the keys {', '.join(parts)}; {missing[0]} is missing")
         pairs = {key: part(observation[key]) for key, part in parts.items()}
-        sizes = {(len(x), single) for x, single in pairs.values()}
+        sizes = {(len(trees.leaves(x)[0]), single) for x, single in pairs.values()}
         if len(sizes) > 1:
-            raise ValueError("the parts of an observation are batches of different sizes")
+            raise ValueError(f"the parts of {what} are batches of different sizes")
         return {key: x for key, (x, _) in pairs.items()}, sizes.pop()[1]
+
+    return batch
+
+
+def _choices(what: str, spec: ObservationSpec) -> Batching:
+    """Batches of choices, switches or text, as the space has them: numbers may begin at another than 0."""
+    rank = len(spec.packed_shape)
+
+    def batch(observation):
+        array = observation.numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+        single = array.ndim == (0 if array.dtype.kind == "U" else rank)
+        rows = [array[()]] if single else list(array)
+        try:
+            packed = [spec.pack(str(row) if array.dtype.kind == "U" else row) for row in rows]
+        except ValueError as error:
+            raise ValueError(f"{what} {str(error).replace('gave', 'is', 1)}") from error
+        return spec.unpack(torch.from_numpy(np.stack(packed))), single
 
     return batch
 

@@ -7,6 +7,8 @@ import torch
 from gymnasium.spaces import Box
 
 from nappo2 import PPO, SAC, Learner, envs, ppo, sac, scheme
+from nappo2.envs._minigrid import BABYAI, split_words, words_of
+from nappo2.envs.observations import is_bytes
 from nappo2.params import make_params
 from nappo2.recipes import default_agent, double_dqn
 from nappo2.recipes._dqn import DQN
@@ -17,7 +19,6 @@ FAMILIES = {
     "HalfCheetah-v5": ((17,), torch.float32),
     "HalfCheetahBulletEnv-v0": ((26,), torch.float32),
     "MiniGrid-Empty-5x5-v0": ((3, 7, 7), torch.uint8),
-    "BabyAI-GoToRedBall-v0": ((3, 7, 7), torch.uint8),
     "LunarLander-v3": ((8,), torch.float32),
     "CarRacing-v3": ((3, 96, 96), torch.uint8),
     "torch/Catch-v0": ((1, 10, 5), torch.uint8),
@@ -162,6 +163,44 @@ def test_recipes_learn_from_images(make_recipe, config):
     assert sum(moved) > len(moved) / 2
 
 
-def test_sac_sees_images_only_where_actions_are_discrete():
-    with pytest.raises(NotImplementedError, match="sac sees images where actions are discrete"):
-        sac(envs.make("CarRacing-v3"))
+def test_sac_sees_images_with_continuous_actions_too():
+    """Actor and both critics have convolutions of their own."""
+    recipe = sac(envs.make("CarRacing-v3"), SAC(hidden=(8,)))
+    weights = recipe.init(0)["weights"]
+    torsos = weights["actor", "0"], *(critic["torso"] for critic in weights["critics"].values())
+    assert len(torsos) == 3
+    assert all(torso["0", "weight"].shape == (32, 3, 8, 8) for torso in torsos)
+    assert not torch.equal(torsos[1]["0", "weight"], torsos[2]["0", "weight"])
+
+
+MISSIONS = {
+    "BabyAI-GoToLocal-v0": 32,
+    "MiniGrid-Fetch-5x5-N2-v0": 14,
+    "MiniGrid-GoToDoor-5x5-v0": 10,
+}
+
+
+@pytest.mark.parametrize(("env_id", "num_words"), MISSIONS.items())
+def test_a_mission_that_changes_is_seen_as_a_bag_of_words(env_id, num_words):
+    """The words that the simulator says, and no others."""
+    env = envs.make(env_id, 8)
+    state, observation = env.reset(0)
+    words = words_of(gymnasium.make(env_id).observation_space["mission"])
+    bags = [{words[i] for i in row.nonzero().flatten()} for row in observation["mission"]]
+    assert observation["mission"].shape == (8, num_words) and len(words) == num_words
+    assert observation["image"].shape == (8, 3, 7, 7)
+    said = [set(split_words(inner.unwrapped.mission)) for inner in state.envs]
+    assert bags == said and len({frozenset(bag) for bag in bags}) > 1
+    env.close(state)
+
+
+def test_a_mission_that_is_always_the_same_is_not_seen():
+    assert is_bytes(envs.make("MiniGrid-Empty-5x5-v0").observation_space, 3)
+
+
+@pytest.mark.parametrize("env_id", [key for key in gymnasium.registry if key.startswith("BabyAI-")])
+def test_no_mission_of_babyai_has_another_word(env_id):
+    env = gymnasium.make(env_id)
+    for seed in range(5):
+        observation, _ = env.reset(seed=seed)
+        assert set(split_words(observation["mission"])) <= set(BABYAI.split())

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Text, Tuple
 
 from nappo2.envs.space_data import space_data, space_of
 
@@ -20,6 +20,7 @@ SPACES = [
     MultiBinary((2, 3)),
     Dict(goal=Box(-1, 1, (2,)), inner=Dict(x=Discrete(3))),
     Tuple([Discrete(2), Box(0, 1, (1,))]),
+    Text(5, min_length=0, charset="ab "),
 ]
 
 
@@ -29,8 +30,8 @@ def test_a_space_comes_back_from_json(space):
 
 
 def test_a_space_without_such_a_form_is_named():
-    with pytest.raises(NotImplementedError, match="Text cannot be written down"):
-        space_data(Text(5))
+    with pytest.raises(NotImplementedError, match="Graph cannot be written down"):
+        space_data(Graph(Discrete(2), None))
 
 
 @pytest.mark.parametrize("data", [{}, {"space": "os"}, {"space": "Box"}, {"space": []}, 3])

@@ -2,12 +2,13 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from torch import Tensor
 
 from nappo2 import envs
@@ -112,6 +113,71 @@ class Strict(gymnasium.Env):
         assert self.action_space.contains(action)
         self.t += 1
         return np.zeros(2, np.float32), float(np.sum(action)), self.t == 5, False, {}
+
+
+class Rooms(gymnasium.Env):
+    """Walks through rooms: a camera with its channels last, a nested state, a door; over after 9 steps.
+
+    Discrete actions go left or right, continuous ones as far as they say.
+    """
+
+    observation_space = Dict(
+        camera=Box(0, 255, (7, 6, 3), np.uint8),
+        state=Dict(place=Box(-np.inf, np.inf, (2,), np.float64), room=Discrete(4, start=1)),
+        doors=Tuple([MultiBinary(3), MultiDiscrete([2, 3])]),
+    )
+
+    def __init__(self, action_space=Discrete(2)):
+        self.action_space = action_space
+
+    def observation(self):
+        camera = np.zeros((7, 6, 3), np.uint8)
+        camera[int(self.place[0]) % 7, self.steps % 6] = 255, self.steps, 7
+        room = 1 + self.steps % 4
+        doors = np.arange(3) == self.steps % 3, np.array([self.steps % 2, self.steps % 3])
+        return {
+            "camera": camera,
+            "state": {"place": self.place.copy(), "room": room},
+            "doors": (doors[0].astype(np.int8), doors[1]),
+        }
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps, self.place = 0, self.np_random.normal(size=2)
+        return self.observation(), {}
+
+    def step(self, action):
+        self.steps += 1
+        self.place = self.place + float(np.sum(action)) - 0.5
+        return self.observation(), float(self.place[0]), False, self.steps == 9, {}
+
+
+def signals(num_envs: int, seen: Sequence[str] = ("eye", "sign")) -> envs.Env:
+    """In torch: a bright pixel and a sign; action 1 is right if one of both is there, and not both.
+
+    Args:
+        num_envs: B.
+        seen: the parts that are observed, of ``eye`` and ``sign``; without both nothing is known.
+
+    Returns:
+        The environment, whose episodes have one step and return 1 for the right action.
+    """
+    spaces = {"eye": Box(0, 255, (1, 3, 3), "uint8"), "sign": Box(-1, 1, (1,))}
+
+    def start(num, rng):
+        return torch.randint(2, (num, 2), generator=rng).double()
+
+    def observe(physics):
+        bright = physics[:, :1].unsqueeze(-1).unsqueeze(-1).expand(-1, 1, 3, 3)
+        parts = {"eye": (255 * bright).to(torch.uint8), "sign": (2 * physics[:, 1:] - 1).float()}
+        return {key: parts[key] for key in seen}
+
+    def step(physics, action):
+        right = action == (physics[:, 0] != physics[:, 1])
+        return physics, right.float(), torch.ones(len(physics), dtype=torch.bool)
+
+    space = Dict({key: spaces[key] for key in seen})
+    return envs.physics_env("signals", num_envs, start, step, observe, 9, space, Discrete(2))
 
 
 def zero_action(env: envs.Env) -> Tensor:

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from gymnasium.spaces import Box
 
 from nappo2 import Learner, Params, Pipeline, envs, generator, prioritized_replay, scheme
 from nappo2 import recipes as a
@@ -15,6 +16,7 @@ from nappo2.schemes import SCHEMES
 from nappo2.schemes.seven import TAKES
 from nappo2.stages import Recipe
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
+from tests.makers.environments import Rooms
 
 SMALL_PPO = a.PPO(num_steps=8, num_epochs=2, num_minibatches=2, hidden=(8,))
 CARTPOLE_PPO = a.ppo(envs.cartpole(2), SMALL_PPO)
@@ -88,6 +90,9 @@ ENVS = {
     "goals": lambda: envs.bit_flipping(2, num_bits=4),
     "gymnasium": lambda: envs.make("CartPole-v1", 2, max_episode_steps=9),
     "gymnasium, continuous": lambda: envs.make("Pendulum-v1", 2, max_episode_steps=9),
+    "parts": lambda: envs.from_gym(Rooms, 2),
+    "parts, continuous": lambda: envs.from_gym(Rooms, 2, action_space=Box(-1, 1, (2,))),
+    "choices": lambda: envs.make("FrozenLake-v1", 2, max_episode_steps=9),
     "bullet": lambda: envs.make("InvertedPendulumBulletEnv-v0", 2),
     "lost": lambda: envs.cartpole(2, time_limit=9)._replace(save=None, load=None),
 }
@@ -158,11 +163,13 @@ def combinations():
 
 
 def brief(combination):
-    """Whether a combination is tried each time: each kind of state in 3cs, each scheme on numbers."""
+    """Whether a combination is tried each time: all states in 3cs, each scheme on numbers and parts."""
     recipe, env, ring, name = combination
     first = next(e for e in ENVS if fits(recipe, e, "uniform"))
     if name == "3cs":
         return env not in ("gymnasium, continuous", "in part") or env == first
+    if env == "parts" and recipe in ("ppo", "sac"):
+        return ring == "uniform"
     return env == first and ring == "uniform"
 
 

@@ -95,6 +95,8 @@ SPECIAL = {
         recipe_in("td3", "gymnasium, continuous", "uniform"), 2
     ),
     "members with images": lambda: population(recipe_in("dqn", "images", "uniform"), 2),
+    "members with parts": lambda: population(recipe_in("dqn", "parts", "uniform"), 2),
+    "members with statistics of parts": lambda: population(recipe_in("ppo", "parts", "uniform"), 2),
     "members with sequences": lambda: population(
         recipe_in("r2d2", "numbers, discrete", "uniform"), 2
     ),

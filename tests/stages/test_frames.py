@@ -53,9 +53,8 @@ def films(num_steps, num_envs, end=0.1, seed=0, collectors=1):
 
 def plain(monkeypatch):
     """Replays that keep images as whatever else they keep."""
-    monkeypatch.setattr(
-        import_module("nappo2.stages.replaying.ring"), "has_images", lambda flat: False
-    )
+    pools = import_module("nappo2.stages.replaying.pools")
+    monkeypatch.setattr(pools, "image_paths", lambda flat: [])
 
 
 def batches(pipe, num=30):
@@ -66,7 +65,25 @@ def batches(pipe, num=30):
     return state, found
 
 
+def in_parts(source):
+    """The source with its images as a part of observations, beside the number of bright pixels."""
+
+    def parts(x):
+        bright = (x > 127).flatten(-3).sum(-1, keepdim=True).float()
+        return {"eye": {"left": x}, "bright": bright}
+
+    def step(params, state):
+        state, rollout, report = source.step(params, state)
+        rollout = rollout.to_dict()
+        rollout["observation"] = parts(rollout["observation"])
+        rollout["next"]["observation"] = parts(rollout["next"]["observation"])
+        return state, TensorDict(rollout, batch_size=rollout["next"]["done"].shape), report
+
+    return Pipeline(source.init, step)
+
+
 CASES = {
+    "a part of observations": (in_parts(films(5, 2)), replay(60, 16, update_ratio=0.1)),
     "one step of two": (films(1, 2), replay(40, 16, update_ratio=0.5)),
     "a ring that is written over": (films(8, 3), replay(50, 16, update_ratio=0.1)),
     "rollouts larger than the ring": (films(20, 3), replay(30, 16, update_ratio=0.02)),
@@ -109,6 +126,25 @@ def test_what_is_in_the_ring_is_what_was_put_in(sizes, capacity, end):
         last = torch.cat(seen)[-capacity:]
         places = torch.arange(own.count - len(last), own.count) % capacity
         assert (read(own, places) == last).all()
+
+
+def test_frames_of_two_parts_have_a_pool_each():
+    """Of 5 observations, stacks of 3 frames and single ones: 15 and 5 frames, each stored once."""
+    left, right = (torch.randint(256, (5, n, 4, 4), dtype=torch.uint8) for n in (3, 1))
+    seen = {"left": left, "right": right}
+    flat = TensorDict(
+        {
+            "observation": {key: x[:4] for key, x in seen.items()},
+            "next": {"observation": {key: x[1:] for key, x in seen.items()}},
+        },
+        batch_size=4,
+    )
+    own = extended(empty(0), flat, 9)
+    assert {path: frames.total for path, frames in own.frames.items()} == {
+        ("left",): 15,
+        ("right",): 5,
+    }
+    assert (read(own, torch.arange(4)) == flat).all()
 
 
 @pytest.mark.parametrize(("num_steps", "num_envs"), [(1, 1), (1, 8), (16, 4)])

@@ -20,6 +20,7 @@ from nappo2 import (
     recurrent_ppo,
     sac,
     scheme,
+    trees,
 )
 from nappo2.networks import actor_critic
 from nappo2.recipes import RECIPES
@@ -66,13 +67,11 @@ def test_each_recipe_acts_on_one_observation_and_on_a_batch(name):
         recipe = recipe_in(name, env, "uniform")
         agent, space = agent_in(recipe), recipe.env.observation_space
         space.seed(0)
-        shown = {k: np.nan_to_num(x) for k, x in one.items()} if (
-            isinstance(one := space.sample(), dict)) else np.nan_to_num(one)  # fmt: skip
+        shown = space.sample()
         action = agent.act(shown)
         assert recipe.env.action_space.contains(action) or np.isscalar(action), (env, action)
         agent.reset()
-        pair = {k: np.stack([x, x]) for k, x in shown.items()} if isinstance(shown, dict) else (
-            np.stack([shown, shown]))  # fmt: skip
+        pair = trees.map(lambda x: np.stack([x, x]), shown)
         both = agent.act(pair)
         assert len(both) == 2 and np.allclose(both[0], action, atol=1e-5)
         agent.reset()

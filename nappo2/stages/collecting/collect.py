@@ -9,7 +9,7 @@ from nappo2.envs.infos import check_names
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
-from nappo2.maths.moments import moments
+from nappo2.maths.moments import moments, named
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
 from nappo2.policies import Policy
@@ -132,8 +132,9 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted, mask = {}, state.discounted, valid(rollout)
-    if "observation" in counted:
-        sums["observation"] = moments(rollout["observation"], mask)
+    for name, x in named(rollout["observation"]).items():
+        if name in counted:
+            sums[name] = moments(x, mask)
     if "return" in counted:
         running = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
         sums["return"] = moments(running, mask)

@@ -136,10 +136,11 @@ def _tensors(rollout: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return _named(rollout["observation"]), outcomes
 
 
-def _named(observation: Tensor | dict) -> dict[str, Tensor]:
+def _named(observation: Any, name: str = "observation") -> dict[str, Tensor]:
     if isinstance(observation, Tensor):
-        return {"observation": observation}
-    return {f"observation[{key!r}]": x for key, x in observation.items()}
+        return {name: observation}
+    parts = [_named(x, f"{name}[{key!r}]") for key, x in observation.items()]
+    return {key: x for part in parts for key, x in part.items()}
 
 
 def _repaired(rollout: dict, limit: float) -> dict:

@@ -128,7 +128,7 @@ def roll(
     def outputs_of(params, observation):
         if num_members is None:
             return actor(Plain(params), observation)
-        x = observation.unflatten(0, (num_members, -1))
+        x = trees.map(lambda leaf: leaf.unflatten(0, (num_members, -1)), observation)
         return torch.vmap(lambda plain, x: actor(Plain(plain), x))(params, x).flatten(0, 1)
 
     def run(params, carry, noise, starts):
@@ -145,7 +145,7 @@ def roll(
             )
             over = done.view(len(ends), -1)
             after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
-            columns = (observation.clone(), action, dist.log_prob(outputs, action))
+            columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
             columns = (*columns, physics.observe(moved), reward, terminated, truncated)
             columns = (*columns, told(physics.info(moved), done) if physics.info else {})
             observation = physics.observe(after_reset)

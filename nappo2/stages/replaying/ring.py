@@ -15,16 +15,8 @@ from nappo2.batch import take, take_each
 from nappo2.machine.memory import available_memory
 from nappo2.reports import Report
 from nappo2.seeds import Seeds
-from nappo2.stages.replaying.frames import (
-    Frames,
-    has_images,
-    images,
-    no_frames,
-    numbered,
-    numbers_in_place,
-    pool_shape,
-    with_images,
-)
+from nappo2.stages.replaying import pools
+from nappo2.stages.replaying.frames import Frames, no_frames
 from nappo2.trees import walk
 
 
@@ -34,7 +26,8 @@ class ReplayState(NamedTuple):
     ring: (
         TensorDict | None
     )  # [capacity], or [capacity, n] of members, written in place; None at first
-    frames: Frames | None  # to which the ring refers, where observations are images
+    frames: Frames | dict | None  # to which the ring refers, where observations are images; of
+    # observations of several parts a pool for each part of images, by its path
     count: int  # transitions stored so far
     env_steps: int  # collected for them
     owed: float  # batches left before the source's next step
@@ -68,9 +61,8 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
     if ring is None:
         ring, frames = allocated(flat, capacity)
     if frames is not None:
-        in_use = ring["frames"][:count].flatten(0, flat.ndim - 1)
-        numbers, frames = numbered(flat.reshape(-1), frames, in_use)
-        flat = numbers.reshape(flat.shape)
+        flat, by_path = pools.stored(flat, _by_path(frames), ring[:count])
+        frames = _frames(by_path)
     write(ring, count, flat)
     return ReplayState(ring, frames, count + len(flat), *rest)
 
@@ -78,7 +70,18 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
 def read(replay_state: ReplayState, index: Tensor) -> TensorDict:
     """The transitions [N] at the rows ``index`` [N] int64 of the ring; of members both are [n, N]."""
     batch = (take if index.ndim == 1 else take_each)(replay_state.ring, index)
-    return batch if replay_state.frames is None else with_images(batch, replay_state.frames)
+    frames = replay_state.frames
+    return batch if frames is None else pools.read(batch, _by_path(frames))
+
+
+def _by_path(frames: Frames | dict) -> dict:
+    """The pools by path; of observations of one tensor the path is ()."""
+    return {(): frames} if isinstance(frames, Frames) else frames
+
+
+def _frames(by_path: dict) -> Frames | dict | None:
+    """The inverse of ``_by_path``; None if there are no pools."""
+    return by_path.get((), by_path) or None
 
 
 def resized(replay_state: ReplayState, capacity: int) -> ReplayState:
@@ -102,7 +105,7 @@ def room_for(row: TensorDict, capacity: int) -> TensorDict:
     return row.apply(lambda x: torch.empty(capacity, *x.shape[1:], dtype=x.dtype), batch_size=size)
 
 
-def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | None]:
+def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | dict | None]:
     """An empty ring [capacity] for transitions like ``flat`` [N], and a pool for the frames of images.
 
     Of members it is [capacity, n], of transitions [N, n].
@@ -110,18 +113,16 @@ def allocated(flat: TensorDict, capacity: int) -> tuple[TensorDict, Frames | Non
     Raises:
         ValueError: if it takes more memory than is available; names both.
     """
-    row, shape = flat[:1], (0,)
-    if has_images(flat):
-        shape = pool_shape(flat.reshape(-1), capacity * row.numel())
-        numbers = torch.zeros(images(row.reshape(-1)).shape[:3], dtype=torch.int64)
-        row = numbers_in_place(row, numbers.view(*row.shape, *numbers.shape[1:]))
-    needed, available = capacity * bytes_each(row) + math.prod(shape), available_memory()
+    row, shapes = pools.planned(flat, capacity)
+    in_pools = sum(map(math.prod, shapes.values()))
+    needed, available = capacity * bytes_each(row) + in_pools, available_memory()
     if needed > available:
         raise ValueError(
             f"a replay of {capacity:,} transitions{of_members(row)} takes {needed / 1e9:.1f} GB, and "
             f"{available / 1e9:.1f} GB are available; {int(capacity * available / needed):,} would fit"
         )
-    return room_for(row, capacity), no_frames(shape) if has_images(flat) else None
+    frames = {path: no_frames(shape) for path, shape in shapes.items()}
+    return room_for(row, capacity), _frames(frames)
 
 
 def of_members(row: TensorDict) -> str:
