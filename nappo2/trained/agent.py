@@ -119,7 +119,7 @@ class TrainedAgent:
             ValueError: if the observation is not one of the environment's, or actions are continuous.
         """
         spec = self.recipe.env.action_spec
-        if not spec.sizes:
+        if spec.kind != "discrete" and not spec.sizes:
             raise ValueError(
                 f"only discrete actions have probabilities; {self.recipe.env.name}'s are {spec.kind}"
             )
