@@ -49,7 +49,11 @@ KEYS = {
         "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "what was acted on, not normalised"
     ),
     "action": Key(
-        "[T, B] or [T, B, A]", "int64 or float32", _COLLECT, _LOSSES, "as the environment takes it"
+        "[T, B] or [T, B, A]",
+        "int64 or float32",
+        _COLLECT,
+        _LOSSES,
+        "as the environment takes it; of choices and numbers both, by name",
     ),
     "action_log_prob": Key(
         "[T, B]", "float32", _COLLECT, "vtrace, PPO's loss", "by the policy that acted"

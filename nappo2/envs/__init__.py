@@ -12,6 +12,7 @@ from nappo2.envs._pendulum import pendulum
 from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.envs.env import Env, EpisodeCount, Physics, Transition, counted, physics_of
+from nappo2.envs.factored_actions import batched
 from nappo2.envs.families import TORCH, make
 from nappo2.envs.goals import goal_env, goal_reward
 from nappo2.envs.gym import from_gym
@@ -32,6 +33,7 @@ __all__ = [
     "acrobot",
     "action_spec",
     "atari",
+    "batched",
     "bit_flipping",
     "bits_reached",
     "bits_reward",

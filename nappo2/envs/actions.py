@@ -4,9 +4,9 @@ A new space is one new function, registered for its class: ``@action_spec.regist
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,36 +27,66 @@ def unscaled(actions: Tensor) -> Tensor:
 class ActionSpec(NamedTuple):
     """How the actions of an environment are batched, sampled and scaled.
 
+    A batch of actions is a tensor where all parts of an action are choices, or all are numbers.
+    Hybrid actions are a dictionary of the batches of their parts by name, which is nested as the space is.
+
     Attributes:
-        kind: ``discrete``, ``continuous``, or ``unbounded`` if they are continuous and a bound is
-            infinite.
+        kind: ``discrete``, ``multi-discrete`` if there are several choices, ``continuous``,
+            ``unbounded`` if they are continuous and a bound is infinite, or ``hybrid``.
         size: number of network outputs: a logit for each choice, a mean for each dimension.
-        shape: of one action in a batch.
-        dtype: in a batch.
+        shape: of one action in a batch; of hybrid ones the shape of each part by name.
+        dtype: in a batch; of hybrid ones the dtype of each part by name.
         distribution: from which a policy samples; its ``num_outputs(size)`` are ``size`` and
             ``log_stds``.
         uniform: ``(num_envs, generator) -> actions`` [num_envs, *shape], uniformly distributed.
         to_env: ``actions [B, *shape] -> actions`` of the space, one for each environment.
         in_space: ``to_env`` in torch, which can be exported: ``actions [B, *shape] -> tensor`` of
-            actions of the space, [B, ...]. By default these are the actions themselves.
+            actions of the space, [B, ...], or tensors by name. By default these are the actions
+            themselves.
         log_stds: number of log standard deviations after a network's outputs, parameters that do
             not depend on the observation.
+        sizes: for each choice of an action, among how many it is, in the order of their logits; ()
+            if there is none.
+        parts: the specs of the parts of an action by name, in order; empty if it has none.
     """
 
     kind: str
     size: int
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+    shape: tuple[int, ...] | Mapping[str, Any]
+    dtype: torch.dtype | Mapping[str, Any]
     distribution: Distribution
-    uniform: Callable[[int, Generator], Tensor]
-    to_env: Callable[[Tensor], Sequence]
-    in_space: Callable[[Tensor], Tensor] = unscaled
+    uniform: Callable[[int, Generator], Any]
+    to_env: Callable[[Any], Sequence]
+    in_space: Callable[[Any], Any] = unscaled
     log_stds: int = 0
+    sizes: tuple[int, ...] = ()
+    parts: Mapping[str, "ActionSpec"] = {}
 
-    def fits(self, actions: Tensor, num_envs: int) -> bool:
-        """Tests whether a tensor has the shape [num_envs, *shape] and a dtype of actions."""
+    @property
+    def is_tree(self) -> bool:
+        """Whether a batch is a dictionary of the batches of parts, and no tensor."""
+        return isinstance(self.shape, Mapping)
+
+    def fits(self, actions: Any, num_envs: int) -> bool:
+        """Tests whether actions are [num_envs, *shape] and of a dtype of actions."""
+        if self.is_tree:
+            return _has_keys(actions, self.parts) and all(
+                part.fits(actions[name], num_envs) for name, part in self.parts.items()
+            )
+        if not isinstance(actions, Tensor):
+            return False
         is_float = actions.is_floating_point() == self.dtype.is_floating_point
         return is_float and tuple(actions.shape) == (num_envs, *self.shape)
+
+    def zeros(self, num_envs: int) -> Any:
+        """Actions of zeros [num_envs, *shape]: first choices, and the middle of bounds."""
+        if self.is_tree:
+            return {name: part.zeros(num_envs) for name, part in self.parts.items()}
+        return torch.zeros(num_envs, *self.shape, dtype=self.dtype)
+
+
+def _has_keys(actions: Any, parts: Mapping[str, Any]) -> bool:
+    return isinstance(actions, Mapping) and set(actions) == set(parts)
 
 
 @singledispatch
@@ -68,8 +98,8 @@ def action_spec(space: Space) -> ActionSpec:
         NotImplementedError: if this class has no spec, or the space has no numbers.
     """
     raise NotImplementedError(
-        f"actions in {space}; nappo2 takes a Box or Discrete. "
-        "gymnasium.wrappers.TransformAction can map one of these to it"
+        f"actions in {space}; nappo2 takes a Box, Discrete, MultiDiscrete, MultiBinary, and a Tuple "
+        "or Dict of these. gymnasium.wrappers.TransformAction can map one of these to it"
     )
 
 
@@ -87,6 +117,7 @@ def _(space: Discrete) -> ActionSpec:
         # plain integers, as checking one takes Gymnasium a fifth of what a NumPy one does
         to_env=lambda actions: [start + action for action in actions.tolist()],
         in_space=lambda actions: actions + start,
+        sizes=(num,),
     )
 
 

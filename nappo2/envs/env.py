@@ -1,7 +1,8 @@
 """Environments: a pair of functions of an explicit state, on batches of B.
 
 Continuous actions are in [-1, 1] in each dimension, [B, A]; an environment clips them to
-that, and scales them to its own bounds. Discrete actions are integers from 0, [B].
+that, and scales them to its own bounds. Discrete actions are integers from 0, [B], or [B, k] of k
+choices. Hybrid actions are a dictionary of these by name.
 """
 
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Physics(NamedTuple):
     """
 
     start: Callable[[int, Generator], Tensor]
-    step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    step: Callable[[Tensor, Any], tuple[Tensor, Tensor, Tensor]]
     observe: Callable[[Tensor], Tensor]
     time_limit: int
     env_step: Callable
@@ -100,7 +101,7 @@ class Env(NamedTuple):
     """
 
     reset: Callable[[int], tuple[Any, Tensor]]
-    step: Callable[[Any, Tensor], tuple[Any, Tensor, Transition]]
+    step: Callable[[Any, Any], tuple[Any, Tensor, Transition]]
     observation_space: Space
     action_space: Space
     num_envs: int

@@ -28,7 +28,7 @@ def physics_env(
     name: str,
     num_envs: int,
     start: Callable[[int, torch.Generator], Tensor],
-    step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]],
+    step: Callable[[Tensor, Any], tuple[Tensor, Tensor, Tensor]],
     observe: Callable[[Tensor], Tensor],
     time_limit: int,
     observation_space: Space,
@@ -42,7 +42,8 @@ def physics_env(
         name: in messages.
         num_envs: B.
         start: ``(num_envs, generator) -> physics`` [num_envs, ...], of new episodes.
-        step: ``(physics, action) -> (physics, reward [B], terminated [B] bool)``.
+        step: ``(physics, action) -> (physics, reward [B], terminated [B] bool)``; hybrid actions are a
+            dictionary.
         observe: ``physics -> observation`` [B, ...].
         time_limit: steps after which an episode is truncated.
         observation_space: of one environment.

@@ -82,7 +82,8 @@ def space_of(data: Mapping[str, Any]) -> Space:
         "MultiDiscrete": lambda d: MultiDiscrete(d["nvec"], start=d["start"]),
         "MultiBinary": lambda d: MultiBinary(d["n"]),
         "Text": lambda d: Text(d["max_length"], min_length=d["min_length"], charset=d["charset"]),
-        "Dict": lambda d: Dict({key: space_of(x) for key, x in d["spaces"].items()}),
+        # of pairs, as a dictionary would be sorted, and networks have the parts in the space's order
+        "Dict": lambda d: Dict([(key, space_of(x)) for key, x in d["spaces"].items()]),
         "Tuple": lambda d: Tuple([space_of(x) for x in d["spaces"]]),
     }
     try:

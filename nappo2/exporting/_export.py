@@ -12,6 +12,7 @@ from nappo2.exporting.formats import Format, format_of
 from nappo2.exporting.packages import check_installed, versions_of
 from nappo2.exporting.parity import Parity, compare
 from nappo2.exporting.program import Program, trace
+from nappo2.exporting.trial import action_leaves
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy
@@ -159,11 +160,9 @@ def check_parity(env: Env, path: Path, parity: Parity) -> None:
     Raises:
         ValueError: if they differ by more than 1e-5, or than the precision of the actions.
     """
-    zero = env.action_spec.in_space(
-        torch.zeros(1, *env.action_spec.shape, dtype=env.action_spec.dtype)
-    )
-    precision = torch.finfo(zero.dtype).eps if zero.is_floating_point() else 0.0
-    limit = max(TOLERANCE, precision)
+    zero = env.action_spec.in_space(env.action_spec.zeros(1))
+    floats = [x.dtype for _, x in action_leaves(zero) if x.is_floating_point()]
+    limit = max(TOLERANCE, *(torch.finfo(dtype).eps for dtype in floats), 0.0)
     if not parity.difference <= limit:
         raise ValueError(
             f"{path.name} would differ from the policy by {parity.difference:.1e} on "

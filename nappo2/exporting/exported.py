@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.fx import Node
 
-from nappo2.envs import Env
+from nappo2.envs import ActionSpec, Env
 from nappo2.exporting.parity import Parity
 from nappo2.exporting.ports import Port
 from nappo2.exporting.program import Program
@@ -81,7 +81,7 @@ def about(env: Env, name: str, program: Program) -> str:
             "action_space": str(env.action_space),
             "observations": env.observation_spec.kind,
             "normalised": any(weight.startswith("normalizer.") for weight in program.weights),
-            "actions": actions(env),
+            "actions": actions(env.action_spec),
             "inputs": [as_dict(port) for port in program.inputs],
             "outputs": [as_dict(port) for port in program.outputs],
             "weights": {name: list(leaf.shape) for name, leaf in program.weights.items()},
@@ -90,10 +90,13 @@ def about(env: Env, name: str, program: Program) -> str:
     )
 
 
-def actions(env: Env) -> dict[str, Any]:
-    """The kind of an environment's actions, their number or dimensions, and bounds if there are some."""
-    spec = env.action_spec
+def actions(spec: ActionSpec) -> dict[str, Any]:
+    """The kind of actions, their number or dimensions, bounds if there are some, and their parts by name."""
     entry: dict[str, Any] = {"kind": spec.kind, "size": spec.size}
+    if spec.parts:
+        return entry | {"parts": {name: actions(part) for name, part in spec.parts.items()}}
+    if spec.kind == "multi-discrete":
+        return entry | {"sizes": list(spec.sizes)}
     if spec.kind != "continuous":
         return entry
     ends = {"low": -1.0, "high": 1.0}

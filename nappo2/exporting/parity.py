@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.envs import Env
+from nappo2.envs import ActionSpec, Env, batched
 from nappo2.exporting.draws import Record, recorded
 from nappo2.exporting.observations import as_bare
 from nappo2.exporting.program import Program
-from nappo2.exporting.trial import memory_leaves, next_name, noise_names
+from nappo2.exporting.trial import action_leaves, memory_leaves, next_name, noise_names
 from nappo2.params import Plain
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import fold_in, generator, split
@@ -67,7 +67,8 @@ def compare(
     """
     env_seed, random_seed, memory_seed, key = split(fold_in(seed, "export"), 4)
     observations = met_and_random(env, policy, params, num, env_seed, random_seed)
-    carried, rng, difference = len(program.outputs) > 1, generator(key), 0.0
+    carried = any(port.name.startswith(next_name("memory")) for port in program.outputs)
+    rng, difference = generator(key), 0.0
     sizes, memories = batch_sizes(num, carried), None
     for i, batch in enumerate(slices(sizes)):
         if memories is None or not carried:
@@ -102,8 +103,9 @@ def differing(
         The memories and the difference.
     """
     decision, memory = result
-    action = np.asarray(env.action_spec.to_env(action_of(decision)))
-    difference = largest(action, outputs["action"].numpy(), half_range(env))
+    action = dict(action_leaves(batched(env.action_spec.to_env(action_of(decision)))))
+    scales = dict(action_leaves(half_range(env.action_spec)))
+    difference = max(largest(x, outputs[name].numpy(), scales[name]) for name, x in action.items())
     after = dict(memory_leaves(memory))
     theirs = {name: outputs.get(next_name(name), leaf) for name, leaf in after.items()}
     for name, leaf in after.items():
@@ -192,10 +194,11 @@ def random_like(x: Tensor, num: int, rng: torch.Generator) -> Tensor:
     return x.mean(0) + spread * torch.randn(shape, generator=rng)
 
 
-def half_range(env: Env) -> np.ndarray:
-    """Half the range of each dimension of an action, at least 1: the unit of differences."""
-    spec = env.action_spec
-    if not spec.dtype.is_floating_point:
+def half_range(spec: ActionSpec) -> Any:
+    """Half the range of each dimension of an action, at least 1: the unit of differences, by part."""
+    if spec.parts:
+        return {name: half_range(part) for name, part in spec.parts.items()}
+    if spec.sizes or not spec.dtype.is_floating_point:
         return np.ones(())
     ends = (spec.in_space(torch.full((1, *spec.shape), x)).double()[0] for x in (1.0, -1.0))
     high, low = ends

@@ -12,7 +12,7 @@ from nappo2.envs import Env
 from nappo2.exporting.draws import replayed
 from nappo2.exporting.observations import as_observation
 from nappo2.exporting.ports import BATCH, Port, port
-from nappo2.exporting.trial import Trial, memory_leaves, refilled, try_step
+from nappo2.exporting.trial import Trial, action_leaves, memory_leaves, refilled, try_step
 from nappo2.params import Plain
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import generator
@@ -24,7 +24,7 @@ class Program(NamedTuple):
 
     Attributes:
         inputs: the observation, the memory if there is one, and the noise of all draws.
-        outputs: the action, and those parts of the memory that a step changes.
+        outputs: the action or its parts, and those parts of the memory that a step changes.
         weights: tensors of the params that actions depend on, by dotted names.
         run: ``(weights, *inputs) -> outputs``, in eager torch.
         exported: the trace.
@@ -91,7 +91,8 @@ def program_of(
         )
         leaves = dict(memory_leaves(after))
         action = env.action_spec.in_space(action_of(decision))
-        return action, *(leaves[name] for name in trial.changed)
+        parts = (leaf for _, leaf in action_leaves(action))
+        return *parts, *(leaves[name] for name in trial.changed)
 
     return run
 

@@ -22,7 +22,7 @@ class Trial(NamedTuple):
         observation: the tensors of the observation by name, as the bare environment gives them.
         memory: those parts of the memory that the step reads or changes, by name.
         noise: the numbers that were drawn, by name.
-        action: of the environment's own space.
+        action: of the environment's own space, as a tensor or several by name.
         changed: those parts of the memory that the step changed, by name.
         about: the laws of noise, and memories where an episode begins, by name.
         used: ids of the tensors that the step gave to functions of torch.
@@ -31,7 +31,7 @@ class Trial(NamedTuple):
     observation: dict[str, Tensor]
     memory: dict[str, Tensor]
     noise: dict[str, Tensor]
-    action: Tensor
+    action: Any
     changed: dict[str, Tensor]
     about: dict[str, str]
     used: set[int]
@@ -45,7 +45,7 @@ class Trial(NamedTuple):
     def outputs(self) -> dict[str, Tensor]:
         """The outputs of a file [B, ...] by name, in order."""
         changed = {next_name(name): leaf for name, leaf in self.changed.items()}
-        return {"action": self.action} | changed
+        return dict(action_leaves(self.action)) | changed
 
 
 def try_step(env: Env, policy: Policy, params: Plain, size: int) -> Trial:
@@ -99,6 +99,14 @@ def memory_leaves(memory: Any, name: str = "memory") -> Iterator[tuple[str, Tens
         yield name, memory
     for key, child in trees.children(memory) or ():
         yield from memory_leaves(child, f"{name}_{key}")
+
+
+def action_leaves(action: Any, name: str = "action") -> Iterator[tuple[str, Any]]:
+    """Yields the tensors or arrays [B, ...] of an action with names, such as ``action_arm_force``."""
+    if (children := trees.children(action)) is None:
+        yield name, action
+    for key, child in children or ():
+        yield from action_leaves(child, f"{name}_{key}")
 
 
 def refilled(memory: Any, leaves: Mapping[str, Tensor]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.batch import valid
 from nappo2.checks import shown
 from nappo2.networks import Agent
@@ -32,7 +33,8 @@ def unmasked(agent: Agent, params: Mapping, batch: Mapping) -> tuple[Tensor, Ten
         return outputs, value, batch
     if value.shape == mask.shape:
         outputs, value = outputs[mask], value[mask]
-    return outputs, value, {key: x[mask] for key, x in batch.items() if isinstance(x, Tensor)}
+    kept = {key: x for key, x in batch.items() if isinstance(x, Tensor) or key == "action"}
+    return outputs, value, trees.map(lambda x: x[mask], kept)
 
 
 def value_and_means(

@@ -1,12 +1,12 @@
 """Action distributions, as functions of a network's outputs [..., num_outputs].
 
 Sampling takes an explicit generator. Log-probabilities and entropies are in nats, summed over the
-dimensions of an action.
+dimensions and factors of an action.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from nappo2.checks import checked
 
 @checked
 class Distribution(NamedTuple):
-    """Functions of a network's outputs, [..., num_outputs].
+    """Functions of a network's outputs, [..., num_outputs]; actions and noise are trees of tensors.
 
     Attributes:
         sample: ``(outputs, generator) -> action``.
@@ -31,13 +31,13 @@ class Distribution(NamedTuple):
         sample_from_noise: ``(outputs, noise) -> action``: the rest of ``sample``.
     """
 
-    sample: Callable[[Tensor, torch.Generator], Tensor]
-    mode: Callable[[Tensor], Tensor]
-    log_prob: Callable[[Tensor, Tensor], Tensor]
+    sample: Callable[[Tensor, torch.Generator], Any]
+    mode: Callable[[Tensor], Any]
+    log_prob: Callable[[Tensor, Any], Tensor]
     entropy: Callable[[Tensor], Tensor]
     num_outputs: Callable[[int], int]
-    draw_noise: Callable[[Sequence[int], torch.Generator], Tensor] | None = None
-    sample_from_noise: Callable[[Tensor, Tensor], Tensor] | None = None
+    draw_noise: Callable[[Sequence[int], torch.Generator], Any] | None = None
+    sample_from_noise: Callable[[Tensor, Any], Any] | None = None
 
 
 def sampling(

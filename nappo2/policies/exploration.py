@@ -1,10 +1,11 @@
 """Greedy policies of values and of deterministic actors, and ways to explore with them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.optim import Schedule
 from nappo2.policies.policy import (
@@ -99,7 +100,7 @@ def with_noise(actor: Apply, std: float) -> Policy:
 
 
 @checked
-def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Tensor]) -> Policy:
+def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any]) -> Policy:
     """Takes uniform actions before the first update, and those of ``policy`` afterwards.
 
     With replay, that is for its ``start_steps``: ``params["version"]`` is 0 until the first update.
@@ -113,7 +114,7 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Ten
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        return uniform(action_of(decision).shape[0], generator), memory
+        return uniform(len(trees.leaves(action_of(decision))[0]), generator), memory
 
     fixed = from_noise_of(policy)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.envs import Env
-from nappo2.policies.policy import Decision, Policy, action_of
+from nappo2.policies.policy import Policy, action_of
 from nappo2.seeds import generator
 
 
@@ -34,7 +34,7 @@ def check_acts(env: Env, policy: Policy, params: Mapping, observation: Any, memo
 
 def first_act(
     env: Env, policy: Policy, params: Mapping, observation: Any, memory: Any, rng: torch.Generator
-) -> tuple[Tensor | Decision, Any]:
+) -> tuple[Any, Any]:
     """Calls ``policy.act``, and explains its errors; for the first step in an environment.
 
     Args:
@@ -61,9 +61,18 @@ def first_act(
             f"{error}"
         ) from error
     if not env.action_spec.fits(action, env.num_envs):
-        kind = "numbers" if action.is_floating_point() else "integers"
         raise ValueError(
-            f"with these params the policy gives {kind} of shape {tuple(action.shape)} for actions; "
+            f"with these params the policy gives {described(action)} for actions; "
             f"{env.num_envs} of {env.name} take actions in {env.action_space}"
         )
     return decision, memory
+
+
+def described(action: Any) -> str:
+    """Actions in words, such as ``numbers of shape (2, 3)``; of several tensors, by name."""
+    if isinstance(action, Mapping):
+        return f"{{{', '.join(f'{name}: {described(x)}' for name, x in action.items())}}}"
+    if not isinstance(action, Tensor):
+        return type(action).__name__
+    kind = "numbers" if action.is_floating_point() else "integers"
+    return f"{kind} of shape {tuple(action.shape)}"

@@ -16,13 +16,13 @@ Apply = Callable[[Mapping, Tensor], Tensor]
 class Decision(NamedTuple):
     """Actions [B, ...] and their log-probabilities [B], for networks that are expensive to run twice."""
 
-    action: Tensor
+    action: Any
     log_prob: Tensor
 
 
 @explained
-def action_of(decision: Tensor | Decision) -> Tensor:
-    """The actions [B, ...] of a decision, or of actions alone."""
+def action_of(decision: Any) -> Any:
+    """The actions [B, ...] of a decision, or of actions alone: a tensor, or several by name."""
     return decision.action if isinstance(decision, Decision) else decision
 
 
@@ -55,7 +55,7 @@ class FromNoise(NamedTuple):
     """
 
     draw: Callable[[Mapping, int, int, torch.Generator], Any]
-    decide: Callable[[Mapping, Tensor, Any, Any], tuple[Tensor | Decision, Any]]
+    decide: Callable[[Mapping, Tensor, Any, Any], tuple[Any, Any]]
     act: Callable
 
 
@@ -78,7 +78,7 @@ class Policy(NamedTuple):
     """
 
     init: Callable[[int, int], Any]
-    act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Tensor | Decision, Any]]
+    act: Callable[[Mapping, Tensor, Any, torch.Generator], tuple[Any, Any]]
     log_prob: Callable[[Mapping, Mapping], Tensor]
     reset: Callable[[Any, Tensor, torch.Generator], Any] = lambda memory, done, generator: memory
     recorded: Callable[[Any], tuple[Tensor, ...]] = lambda memory: ()

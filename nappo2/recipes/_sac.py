@@ -21,7 +21,10 @@ from nappo2.stages import Recipe, noise, normal_noise, replay
 
 COMPATIBLE = OFF_POLICY._replace(
     actions=("continuous", "discrete"),
-    reasons={**OFF_POLICY.reasons, "actions": "its actor is squashed into bounds"},
+    reasons={
+        **OFF_POLICY.reasons,
+        "actions": "its actor is squashed into bounds, or makes one choice",
+    },
 )
 
 

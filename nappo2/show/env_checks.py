@@ -158,7 +158,7 @@ def overwrites(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
         return state, observation
 
     def step(state, action):
-        keep("the action that a step was given", action)
+        keep("the action that a step was given", *leaves(action))
         state, observation, transition = env.step(state, action)
         keep("an observation", *leaves(observation), *leaves(transition.observation))
         keep("a reward", transition.reward, *(transition.game or ())[:1])

@@ -8,18 +8,21 @@ import torch
 from torch import Tensor
 
 from nappo2 import trees
+from nappo2.envs import batched
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import generator, split
 from nappo2.stages.recipe import Recipe
 from nappo2.trained.batching import batching_of
+from nappo2.trained.probabilities import probabilities_of, without_batch
 
 
 class TrainedAgent:
     """Acts on one observation or a batch of them, as a simulator of Gymnasium gives them.
 
     Observations are arrays, tensors or lists, ``[*shape]`` or ``[B, *shape]``; of goal environments
-    dictionaries of these. Actions are the environment's: integers, or arrays within its bounds.
+    dictionaries of these. Actions are the environment's: integers, arrays within its bounds, or
+    tuples and dictionaries of these. A batch of actions is one for a vector environment of Gymnasium.
     An agent with a memory keeps it from one call to the next, until ``reset``.
 
     Attributes:
@@ -53,7 +56,8 @@ class TrainedAgent:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
-            An action of the environment, or an array of B.
+            An action of the environment; of a batch an array [B, ...], or a tuple or dictionary of
+            arrays.
 
         Raises:
             ValueError: if the observation is not one of the environment's.
@@ -67,7 +71,8 @@ class TrainedAgent:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
-            An action of the environment, or an array of B.
+            An action of the environment; of a batch an array [B, ...], or a tuple or dictionary of
+            arrays.
 
         Raises:
             ValueError: if the observation is not one of the environment's.
@@ -97,34 +102,46 @@ class TrainedAgent:
             values = self.recipe.value(self._plain, batch, self._memory("greedy", batch))
         return float(values[0]) if single else values.numpy()
 
-    def probabilities(self, observation: Any) -> np.ndarray:
+    def probabilities(self, observation: Any) -> Any:
         """The probability of each of n discrete actions in training, exploration included.
 
-        A memory is read as it is before ``act``, and not changed.
+        Where an action has several choices, they are independent, and each has its own: a list for
+        MultiDiscrete and MultiBinary, a dictionary by name for Dict, and by "0", "1", ... for Tuple.
+        Parts that are no choices are left out. A memory is read as it is before ``act``, and not changed.
 
         Args:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
 
         Returns:
-            An array [n] or [B, n] float32.
+            An array [n] or [B, n] float32, or several.
 
         Raises:
             ValueError: if the observation is not one of the environment's, or actions are continuous.
         """
-        num, kind = self.recipe.env.action_spec.size, self.recipe.env.action_spec.kind
-        if kind != "discrete":
+        spec = self.recipe.env.action_spec
+        if spec.kind != "discrete" and not spec.sizes:
             raise ValueError(
-                f"only discrete actions have probabilities; {self.recipe.env.name}'s are {kind}"
+                f"only discrete actions have probabilities; {self.recipe.env.name}'s are {spec.kind}"
             )
         batch, single = self._batch(observation)
         memory = self._memory("greedy", batch)
+        with torch.no_grad():
+            if spec.kind == "discrete":
+                num = spec.size
+                actions = torch.arange(num).unsqueeze(1).expand(num, _size(batch))
+                each = self._log_prob(batch, memory, actions, num).exp().T.numpy()
+            else:
+                log_prob = partial(self._log_prob, batch, memory)
+                action, _ = self.recipe.greedy.act(self._plain, batch, memory, generator(0))
+                each = probabilities_of(spec, action_of(action), log_prob)
+        return without_batch(each) if single else each
+
+    def _log_prob(self, batch: Any, memory: Any, actions: Any, num: int) -> Tensor:
+        """The log-probabilities [num, B] of actions [num, B, ...], each of the same observations."""
         rollout = {"observation": batch, "next": {"reward": torch.zeros(_size(batch))}}
         rollout |= zip(("memory",), self.recipe.greedy.recorded(memory), strict=False)
         rollout = trees.map(lambda x: x.expand(num, *x.shape), rollout)
-        rollout["action"] = torch.arange(num).unsqueeze(1).expand(num, _size(batch))
-        with torch.no_grad():
-            each = self.recipe.policy.log_prob(self._plain, rollout).exp().T
-        return each[0].numpy() if single else each.numpy()
+        return self.recipe.policy.log_prob(self._plain, rollout | {"action": actions})
 
     def reset(self, done: Any = None) -> None:
         """Forgets what came before: call it where episodes begin.
@@ -146,7 +163,7 @@ class TrainedAgent:
             decision, memory = policy.act(self._plain, batch, self._memory(name, batch), self._rng)
             self._memories[name] = policy.reset(memory, self._going_on(_size(batch)), self._rng)
         actions = self._to_env(action_of(decision))
-        return actions[0] if single else np.asarray(actions)
+        return actions[0] if single else batched(actions)
 
     def _memory(self, name: str, batch: Any) -> Any:
         """The memory of a policy, new at the first call."""

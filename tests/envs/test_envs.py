@@ -467,9 +467,9 @@ def test_observations_that_cannot_be_learnt_from_are_named(space):
 
 
 @pytest.mark.parametrize(
-    "space", [MultiDiscrete([2, 3]), Dict({"a": LINE}), Tuple([LINE]), Box(0, 1, (0,))]
+    "space", [Text(3), Dict({"a": Text(3)}), Tuple([]), Sequence(LINE), Box(0, 1, (0,))]
 )
-def test_actions_that_are_no_box_and_not_discrete_are_named(space):
+def test_actions_that_are_no_choices_and_no_numbers_are_named(space):
     class Odd(Counter):
         def __init__(self):
             super().__init__()
@@ -477,7 +477,8 @@ def test_actions_that_are_no_box_and_not_discrete_are_named(space):
 
     with pytest.raises(NotImplementedError) as error:
         from_gym(Odd)
-    assert str(space) in str(error.value) and "Odd has actions in" in str(error.value)
+    inner = space["a"] if isinstance(space, Dict) else space
+    assert str(inner) in str(error.value) and "Odd has actions in" in str(error.value)
 
 
 @pytest.mark.parametrize(

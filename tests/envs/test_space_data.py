@@ -29,6 +29,14 @@ def test_a_space_comes_back_from_json(space):
     assert space_of(json.loads(json.dumps(space_data(space), allow_nan=False))) == space
 
 
+def test_the_parts_of_a_dictionary_keep_their_order():
+    """Gymnasium sorts those of a dictionary, and not those of keywords; networks have them in this order."""
+    space = Dict(way=Discrete(2), far=Box(0, 1, (1,)), again=Dict(z=Discrete(2), y=Discrete(3)))
+    again = space_of(json.loads(json.dumps(space_data(space))))
+    assert list(again.spaces) == ["way", "far", "again"]
+    assert list(again["again"].spaces) == ["z", "y"]
+
+
 def test_a_space_without_such_a_form_is_named():
     with pytest.raises(NotImplementedError, match="Graph cannot be written down"):
         space_data(Graph(Discrete(2), None))

@@ -6,7 +6,16 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Graph,
+    MultiBinary,
+    MultiDiscrete,
+    Text,
+    Tuple,
+)
 from gymnasium.spaces.utils import flatdim, flatten
 
 from nappo2 import PPO, check_env, envs, ppo, scheme
@@ -98,10 +107,10 @@ def test_a_spec_is_made_once_of_a_space():
 
 def test_a_space_without_a_spec_is_refused_by_name():
     graph = Graph(Discrete(2), None)
-    env = envs.cartpole(2)._replace(observation_space=graph, action_space=MultiBinary(2))
+    env = envs.cartpole(2)._replace(observation_space=graph, action_space=Text(2))
     with pytest.raises(NotImplementedError, match=r"cartpole has observations in Graph.*can pad"):
         _ = env.observation_spec
-    with pytest.raises(NotImplementedError, match=r"cartpole has actions in MultiBin.*takes a Box"):
+    with pytest.raises(NotImplementedError, match=r"cartpole has actions in Text.*takes a Box"):
         _ = env.action_spec
     with pytest.raises(NotImplementedError, match="cartpole has observations in Graph"):
         ppo(env)

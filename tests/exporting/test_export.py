@@ -12,11 +12,13 @@ from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, TrainedAgent, envs, evaluate, load, load_run, ppo, scheme
 from nappo2.cli import main
+from nappo2.envs import action_spec
 from nappo2.exporting import FORMATS, export, export_policy, load_safetensors
+from nappo2.exporting.exported import actions as exported_actions
 from nappo2.networks import actor_critic, mlp
 from nappo2.policies import Policy, memoryless
-from nappo2.recipes import RECIPES
-from tests.makers.environments import Strict
+from nappo2.recipes import RECIPES, recurrent_ppo
+from tests.makers.environments import ACTIONS, Echo, Strict
 from tests.makers.recipes import CONFIGS, ENVS, recipe_in, with_other_numbers
 
 PAIRS = [(r, e) for r in RECIPES for e in ENVS if e not in ("lost", "bullet")]
@@ -109,6 +111,33 @@ def test_actions_are_those_of_the_space_of_the_environment(space, tmp_path):
     assert len({action.tobytes() for action in actions}) > 1
     (alone,) = run(observation=observation[:1])["action"]
     assert alone == pytest.approx(actions[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "suffix", [".safetensors", pytest.param(".onnx", marks=pytest.mark.exports)]
+)
+@pytest.mark.parametrize("space", ACTIONS.values(), ids=ACTIONS)
+def test_parts_of_an_action_are_outputs_of_their_own(space, suffix, tmp_path):
+    """Of the greedy policy, and of the one that draws."""
+    recipe = ppo(envs.from_gym(lambda: Echo(space), 2), CONFIGS["ppo"])
+    agent = TrainedAgent(recipe, with_other_numbers(recipe.init(0)))
+    for policy in (recipe.greedy, recipe.policy):
+        file = export(agent, tmp_path / f"policy{suffix}", policy=policy, num_observations=50)
+        assert file.parity.difference <= 1e-5
+
+
+def test_a_hybrid_action_by_its_names(tmp_path):
+    recipe = recurrent_ppo(
+        envs.from_gym(lambda: Echo(ACTIONS["hybrid"]), 2), CONFIGS["recurrent_ppo"]
+    )
+    agent = TrainedAgent(recipe, with_other_numbers(recipe.init(0)))
+    file = export(agent, tmp_path / "policy.onnx", num_observations=50)
+    names = [port.name for port in file.outputs]
+    assert sorted(names) == ["action_far", "action_way", "next_memory"]
+    assert file.parity.difference <= 1e-5 and file.parity.num_steps > 1
+    about = exported_actions(action_spec(ACTIONS["hybrid"]))
+    assert about["parts"]["way"] == {"kind": "discrete", "size": 2}
+    assert about["parts"]["far"] == {"kind": "continuous", "size": 1, "low": [0.0], "high": [1.0]}
 
 
 class Camera(gymnasium.Env):

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces.utils import flatten
 from torch import Tensor
 
 from nappo2 import envs
@@ -178,6 +179,67 @@ def signals(num_envs: int, seen: Sequence[str] = ("eye", "sign")) -> envs.Env:
 
     space = Dict({key: spaces[key] for key in seen})
     return envs.physics_env("signals", num_envs, start, step, observe, 9, space, Discrete(2))
+
+
+ACTIONS = {
+    "several choices": MultiDiscrete([3, 2, 4], start=[0, 5, 0]),
+    "switches": MultiBinary((2, 2)),
+    "a tuple of choices": Tuple([Discrete(3, start=1), MultiDiscrete([2, 4])]),
+    "a dictionary of numbers": Dict(a=Box(0, 10, (2, 1)), b=Box(-3, 1, ())),
+    "hybrid": Dict(way=Discrete(2), far=Box(0, 1, (1,))),
+    "hybrid without a bound": Tuple([Box(0, np.inf, (2,)), Discrete(3)]),
+    "nested": Dict(
+        arm=Dict(mode=Discrete(3), force=Box(-2, 2, (2,), np.float64)),
+        lamps=MultiBinary(3),
+        rest=Tuple([Box(0, 9, (1,), np.int32), Tuple([Discrete(2), Discrete(4)])]),
+    ),
+}
+"""Spaces of actions with several parts."""
+
+
+class Echo(gymnasium.Env):
+    """Refuses an action that is not in its space, and shows the sum of its numbers; over after 5 steps."""
+
+    def __init__(self, space, shape=(2,), dtype=np.float32):
+        self.action_space, self.observation_space = space, Box(0, 255, shape, dtype)
+
+    def observation(self, x):
+        return np.full(self.observation_space.shape, abs(x) % 255, self.observation_space.dtype)
+
+    def reset(self, seed=None, options=None):
+        self.t = 0
+        return self.observation(0), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.t, total = self.t + 1, float(np.sum(flatten(self.action_space, action)))
+        return self.observation(total), min(total, 9.0), self.t == 5, False, {}
+
+
+def walk(num_envs: int = 8, time_limit: int = 8) -> envs.Env:
+    """A walk on a line: which way, and how far. The reward is minus the distance from 0.
+
+    Whoever goes the right way and as far as 0 gets 0 in all; the better half alone does not.
+    """
+
+    def start(num, rng):
+        return torch.rand(num, 1, generator=rng) * 2 - 1
+
+    def step(x, action):
+        far = (action["far"].clamp(-1, 1) + 1) / 2
+        x = (x + far * (2 * action["way"].unsqueeze(-1) - 1)).clamp(-1, 1)
+        return x, -x.abs().squeeze(-1), torch.zeros_like(action["way"]).bool()
+
+    return envs.physics_env(
+        "walk",
+        num_envs,
+        start,
+        step,
+        lambda x: x.clone(),
+        time_limit,
+        Box(-1, 1, (1,)),
+        ACTIONS["hybrid"],
+    )
 
 
 def zero_action(env: envs.Env) -> Tensor:

@@ -61,8 +61,8 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
     num_envs = env.num_envs // len(keys)
-    noise = torch.stack(acting(env, policy, num_steps, params, generators(seed))[1])
-    noise = noise.flatten(1, 2) if many else noise
+    noise = trees.stack(acting(env, policy, num_steps, params, generators(seed))[1])
+    noise = trees.map(lambda x: x.flatten(1, 2), noise) if many else noise
     episodes = (first_states(physics, num_envs, num_steps, s) for s in seeds)
     seeds_after, starts = zip(*episodes, strict=True)
     constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})
