@@ -20,9 +20,7 @@ from nappo2.envs.choices import pack_switches, text_of
 from nappo2.envs.goal_observations import goal_spec
 from nappo2.envs.observations import ObservationSpec, has_goals, observation_spec, tensor_spec
 from nappo2.envs.outputs import described
-
-MASK = "action_mask"
-"""The part of an observation that says which actions are allowed."""
+from nappo2.maths.masks import MASK
 
 Parts = Mapping[str, ObservationSpec]
 

@@ -12,6 +12,7 @@ from nappo2.checks import checked
 from nappo2.envs.env import Env, Transition, actions_of, observations_of
 from nappo2.envs.gym_makers import Simulators, Wrapper, make_first, make_wrapped, maker_of
 from nappo2.envs.infos import as_columns, check_names
+from nappo2.envs.mask_wrapper import Masked, reader_of
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import common_settings, differences, settings_of
@@ -44,7 +45,8 @@ def from_gym(
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
     are, as images with their channels first, and are float32 otherwise; of goal environments there
-    are three. Actions of a bounded box are scaled to it from [-1, 1].
+    are three. Masks of actions that an environment tells are a part of its observations, called
+    ``action_mask``, as ``envs.mask_wrapper`` says. Actions of a bounded box are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.
@@ -98,12 +100,15 @@ def vector_of(
     make_bare, name = maker_of(env, kwargs)
     make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first))
     probe = make_first(make, name, kwargs)
+    bare, settings = bare_space(probe), settings_of(probe)
+    observations_of(name, probe.observation_space)
+    read = reader_of(name, probe)
+    if read is not None:
+        masks = partial(Masked, name=name, read=read)
+        make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first, masks))
+        bare, probe = None, masks(probe)
     observation_space, action_space = probe.observation_space, probe.action_space
-    bare, settings, copy_check = (
-        bare_space(probe),
-        settings_of(probe),
-        CopyCheck(make, save_envs, load_envs),
-    )
+    copy_check = CopyCheck(make, save_envs, load_envs)
     probe.close()
     observation_spec = observations_of(name, observation_space)
     to_env, unpack = actions_of(name, action_space).to_env, observation_spec.unpack

@@ -7,6 +7,7 @@ from nappo2.losses.critics import CriticReduction, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
 from nappo2.maths.distributions import discrete_entropy, squash
+from nappo2.maths.masks import entropy_share
 from nappo2.maths.values import expected_soft_value, of_action, soft_value
 from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
@@ -83,7 +84,8 @@ def discrete_sac(
 
     Args:
         agent: an actor of logits [N, n], and critics of observations, [K, N, n].
-        target_entropy: entropy that the temperature aims at, in nats: a share of log n.
+        target_entropy: entropy that the temperature aims at, in nats: a share of log n; where a mask
+            allows k of n actions, ``log k / log n`` of it.
         next_value: ``(values [K, N, n], batch) -> [N, n]``, the target critics' value of s'.
         policy_value: ``(values [K, N, n], batch) -> [N, n]``, the critics' value of s for the actor.
 
@@ -110,7 +112,8 @@ def discrete_sac(
         value = policy_value(values, batch).detach()
         actor = -expected_soft_value(value, log_probs, alpha).mean()
         entropy = discrete_entropy(log_probs.detach())
-        temperature = (weights["log_alpha"] * (entropy - target_entropy)).mean()
+        aim = target_entropy * entropy_share(observation)
+        temperature = (weights["log_alpha"] * (entropy - aim)).mean()
         return critic + actor + temperature, _means(
             critic, actor, temperature, alpha, values[0], entropy
         )

@@ -9,14 +9,15 @@ from torch.nn.functional import smooth_l1_loss
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
+from nappo2.maths.masks import allowed_only, mask_of, unmasked
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
 
 
 def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
-    """An observation as it is, [..., *shape]."""
-    return observation
+    """An observation as it is, [..., *shape], but for a mask."""
+    return unmasked(observation)
 
 
 @checked
@@ -33,14 +34,15 @@ def recurrent_double_dqn(
     ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
     ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
     without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
-    padding, the rest begins with the memory recorded there. Unlike the paper, values are not
+    padding, the rest begins with the memory recorded there. Of next actions, those that an
+    ``action_mask`` forbids do not count. Unlike the paper, values are not
     rescaled, and targets are lambda-returns rather than returns of five steps.
 
     Args:
         q: a Q-function with a memory.
         burn_in: as given to ``windows``.
         lambda_: of the targets; 0 for one step.
-        view: ``(params, observation) -> observation``, such as a normalisation.
+        view: ``(params, observation) -> observation`` without a mask, such as a normalisation.
 
     Returns:
         The loss, with the mean ``value``.
@@ -48,6 +50,7 @@ def recurrent_double_dqn(
 
     def loss(params, batch):
         batch = in_time(batch)
+        next_mask = mask_of(batch["next"]["observation"])
         batch["observation"] = view(params, batch["observation"])
         batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
@@ -56,7 +59,10 @@ def recurrent_double_dqn(
         after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
             next_memories = q.step(weights, memories, after["observation"])
-            best = q.values(weights, next_memories).argmax(-1)
+            next_values = q.values(weights, next_memories)
+            if next_mask is not None:
+                next_values = allowed_only(next_values, next_mask[burn_in:])
+            best = next_values.argmax(-1)
             target_memories = unrolled(q, target, batch, burn_in)
             target_memories = q.step(target, target_memories, after["observation"])
             ends = after["done"].clone()

@@ -15,10 +15,14 @@ from nappo2 import trees
 from nappo2.batch import only_valid
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
+from nappo2.maths.masks import MASK, unmasked
 from nappo2.maths.traced import is_traced
 from nappo2.networks.network import Network
 from nappo2.policies import Apply, Policy, greedy, stochastic
 from nappo2.seeds import split
+
+Restrict = Callable[[Tensor, Tensor], Tensor]
+"""``(outputs [..., num_outputs], mask [..., n] bool) -> outputs``, without forbidden actions."""
 
 
 @checked
@@ -61,6 +65,25 @@ class ActorCritic(NamedTuple):
     def with_heads(self, change: Callable[["ActorCritic"], "ActorCritic"]) -> "ActorCritic":
         """The agent that ``change`` makes of this one; of a recurrent agent it changes the heads only."""
         return change(self)
+
+    def with_masks(self, restrict: Restrict) -> "ActorCritic":
+        """The agent of observations with an ``action_mask``, which its networks do not see.
+
+        ``restrict`` is ``(outputs [..., num_outputs], mask [..., n]) -> outputs``, and makes forbidden
+        actions impossible.
+        """
+
+        def actor(params, x):
+            return restrict(self.actor(params, unmasked(x)), x[MASK])
+
+        def both(params, x):
+            outputs, value = self.both(params, unmasked(x))
+            return restrict(outputs, x[MASK]), value
+
+        def critic(params, x):
+            return self.critic(params, unmasked(x))
+
+        return self._replace(actor=actor, critic=critic, both=both)
 
     def with_view(self, view: Apply) -> "ActorCritic":
         """The agent whose networks take ``view(params, observation)`` in place of an observation."""

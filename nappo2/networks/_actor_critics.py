@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs.observations import unchanged
+from nappo2.maths.masks import MASK, unmasked
 from nappo2.networks.network import Network
 from nappo2.policies import Apply
 from nappo2.seeds import split
@@ -30,6 +31,21 @@ class ActorCritics(NamedTuple):
     actor: Apply
     critics: Callable[..., Tensor]
     normalizer: Callable[[], TensorDict] = TensorDict
+
+    def with_masks(self, restrict: Callable[[Tensor, Tensor], Tensor]) -> "ActorCritics":
+        """The agent of observations with an ``action_mask``, which its networks do not see.
+
+        ``restrict`` is ``(outputs [..., num_outputs], mask [..., n]) -> outputs``, and makes forbidden
+        actions impossible.
+        """
+
+        def actor(params, x):
+            return restrict(self.actor(params, unmasked(x)), x[MASK])
+
+        def critics(weights, x, *action):
+            return self.critics(weights, unmasked(x), *action)
+
+        return self._replace(actor=actor, critics=critics)
 
 
 View = Callable[[Any], Tensor]

@@ -9,7 +9,8 @@ from torch import Tensor
 from nappo2.batch import only_valid
 from nappo2.checks import checked
 from nappo2.maths.distributions import Distribution
-from nappo2.networks._actor_critic import ActorCritic, actor_critic
+from nappo2.maths.masks import beside_mask, unmasked
+from nappo2.networks._actor_critic import ActorCritic, Restrict, actor_critic
 from nappo2.networks.cell import Cell, advanced, side_by_side
 from nappo2.networks.network import Network
 from nappo2.policies import Apply, Policy, greedy, stochastic, with_memory
@@ -24,7 +25,8 @@ class RecurrentActorCritic(NamedTuple):
         core: ``seed -> weights`` of the recurrent part.
         perceive: ``(params, observation) -> projected``, for any leading dimensions.
         advance: ``(params, memory, projected) -> memory``, a step.
-        heads: an actor and a critic of memories [..., memory_size].
+        heads: an actor and a critic of memories [..., memory_size]; with masks, of mappings in which
+            a memory is the ``observation``.
         memory_size: size of a memory, which is 0 where an episode begins.
         normalizer: ``() -> statistics`` that the functions read, empty by default.
     """
@@ -45,7 +47,8 @@ class RecurrentActorCritic(NamedTuple):
 
     def outputs_and_values(self, params: Mapping, batch: Mapping) -> tuple[Tensor, Tensor]:
         """Outputs [M, num_outputs] and values [M] of unmasked transitions, or of all without a mask."""
-        return self.heads.both(params, only_valid(self.unroll(params, batch), batch))
+        memories = beside_mask(self.unroll(params, batch), batch["observation"])
+        return self.heads.both(params, only_valid(memories, batch))
 
     def values(self, params: Mapping, rollout: Mapping) -> tuple[Tensor, Tensor]:
         """Values of a rollout's observations and of its next observations, each [T, B] float32.
@@ -53,9 +56,12 @@ class RecurrentActorCritic(NamedTuple):
         The memory after a next observation is a step on from the one before, without a reset, so
         a truncated episode keeps the value of going on.
         """
-        memories = self.unroll(params, rollout)
-        following = self.step(params, memories, rollout["next"]["observation"])
-        return self.heads.critic(params, memories), self.heads.critic(params, following)
+        memories, observation = self.unroll(params, rollout), rollout["observation"]
+        next_observation = rollout["next"]["observation"]
+        following = self.step(params, memories, next_observation)
+        pairs = ((memories, observation), (following, next_observation))
+        value, next_value = (self.heads.critic(params, beside_mask(*pair)) for pair in pairs)
+        return value, next_value
 
     def policy(self, dist: Distribution) -> Policy:
         """A policy that samples from the distribution."""
@@ -95,6 +101,14 @@ class RecurrentActorCritic(NamedTuple):
     def with_heads(self, change: Callable[[ActorCritic], ActorCritic]) -> "RecurrentActorCritic":
         """The agent with the heads that ``change`` makes of its heads."""
         return self._replace(heads=change(self.heads))
+
+    def with_masks(self, restrict: Restrict) -> "RecurrentActorCritic":
+        """The agent of observations with an ``action_mask``; its heads get it beside memories."""
+
+        def perceive(params, x):
+            return self.perceive(params, unmasked(x))
+
+        return self._replace(perceive=perceive, heads=self.heads.with_masks(restrict))
 
     def with_view(self, view: Apply) -> "RecurrentActorCritic":
         """The agent whose cell takes ``view(params, observation)`` in place of an observation."""

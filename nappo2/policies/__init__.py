@@ -5,6 +5,8 @@ from nappo2.policies.exploration import (
     deterministic,
     epsilon_greedy,
     greedy_q,
+    masked_epsilon_greedy,
+    masked_warmup_uniform,
     warmup_uniform,
     with_noise,
 )
@@ -38,6 +40,8 @@ __all__ = [
     "greedy",
     "greedy_q",
     "gsde",
+    "masked_epsilon_greedy",
+    "masked_warmup_uniform",
     "memoryless",
     "sampler_of",
     "stochastic",

@@ -1,12 +1,15 @@
 """Greedy policies of values and of deterministic actors, and ways to explore with them."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nappo2 import trees
 from nappo2.checks import checked
+from nappo2.maths.masks import MASK, any_allowed
+from nappo2.maths.values import of_action
 from nappo2.optim import Schedule
 from nappo2.policies.policy import (
     Apply,
@@ -28,6 +31,35 @@ def greedy_q(q: Apply) -> Policy:
     return Policy(memoryless, act, _certain)
 
 
+class Choice(NamedTuple):
+    """How one of n actions is chosen without regard to its value.
+
+    Attributes:
+        draw: ``(shape, n, generator) -> noise`` [*shape, ...].
+        action: ``(observation, noise) -> action`` [...] int64.
+        chance: ``(probability, observation, action, n) -> probability`` [...] that this action is
+            chosen, if one is chosen in this way with a probability.
+    """
+
+    draw: Callable[[Sequence[int], int, torch.Generator], Tensor]
+    action: Callable[[Any, Tensor], Tensor]
+    chance: Callable[[Any, Any, Tensor, int], Any]
+
+
+OF_ALL = Choice(
+    draw=lambda shape, size, generator: torch.randint(size, shape, generator=generator),
+    action=lambda observation, noise: noise,
+    chance=lambda probability, observation, action, size: probability / size,
+)
+OF_ALLOWED = Choice(
+    draw=lambda shape, size, generator: torch.rand(*shape, size, generator=generator),
+    action=lambda observation, noise: any_allowed(observation[MASK], noise),
+    chance=lambda probability, observation, action, size: (
+        probability * of_action(observation[MASK], action) / observation[MASK].sum(-1)
+    ),
+)
+
+
 @checked
 def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
     """Takes the action of highest value, or with a probability a uniform action.
@@ -36,30 +68,47 @@ def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
         q: ``(params, observation) -> values`` [..., n].
         epsilon: ``version -> probability`` of a uniform action; ``params["version"]`` counts updates.
     """
+    return _epsilon_greedy(q, epsilon, OF_ALL)
 
+
+@checked
+def masked_epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
+    """``epsilon_greedy`` among the actions that are allowed by the ``action_mask`` of observations.
+
+    Args:
+        q: ``(params, observation) -> values`` [..., n], of which those of forbidden actions are lowest.
+        epsilon: ``version -> probability`` of a uniform action among the allowed ones.
+    """
+    return _epsilon_greedy(q, epsilon, OF_ALLOWED)
+
+
+def _epsilon_greedy(q: Apply, epsilon: Schedule, choice: Choice) -> Policy:
     def drawn(shape, size, generator):
-        uniform = torch.randint(size, shape, generator=generator)
-        return uniform, torch.rand(shape, generator=generator)
+        noise = choice.draw(shape, size, generator)
+        return noise, torch.rand(shape, generator=generator)
 
-    def chosen(params, values, noise):
+    def chosen(params, observation, values, noise):
         uniform, share = noise
-        return torch.where(share < epsilon(params["version"]), uniform, values.argmax(-1))
+        action = choice.action(observation, uniform)
+        return torch.where(share < epsilon(params["version"]), action, values.argmax(-1))
 
     def act(params, observation, memory, generator):
         values = q(params, observation)
         noise = drawn(values.shape[:-1], values.shape[-1], generator)
-        return chosen(params, values, noise), memory
+        return chosen(params, observation, values, noise), memory
 
     def draw(params, num_envs, size, generator):
         return drawn((num_envs,), size, generator)
 
     def decide(params, observation, memory, noise):
-        return chosen(params, q(params, observation), noise), memory
+        return chosen(params, observation, q(params, observation), noise), memory
 
     def log_prob(params, rollout):
-        values, probability = q(params, rollout["observation"]), epsilon(params["version"])
-        greedy = rollout["action"] == values.argmax(-1)
-        return (probability / values.shape[-1] + (1 - probability) * greedy).log()
+        observation, action = rollout["observation"], rollout["action"]
+        values, probability = q(params, observation), epsilon(params["version"])
+        greedy = action == values.argmax(-1)
+        uniform = choice.chance(probability, observation, action, values.shape[-1])
+        return (uniform + (1 - probability) * greedy).log()
 
     return Policy(memoryless, act, log_prob, from_noise=FromNoise(draw, decide, act))
 
@@ -109,26 +158,50 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any
         policy: to act later.
         uniform: ``(num_envs, generator) -> actions`` [B, ...], as ``env.action_spec.uniform``.
     """
+    return _warmup(
+        policy,
+        act=lambda observation, num, generator: uniform(num, generator),
+        draw=lambda num_envs, size, generator: uniform(num_envs, generator),
+        action=lambda observation, noise: noise,
+    )
 
-    def act(params, observation, memory, generator):
+
+@checked
+def masked_warmup_uniform(policy: Policy) -> Policy:
+    """``warmup_uniform`` among the actions that are allowed by the ``action_mask`` of observations."""
+
+    def act(observation, num, generator):
+        mask = observation[MASK]
+        return any_allowed(mask, OF_ALLOWED.draw((num,), mask.shape[-1], generator))
+
+    def draw(num_envs, size, generator):
+        return OF_ALLOWED.draw((num_envs,), size, generator)
+
+    return _warmup(policy, act, draw, OF_ALLOWED.action)
+
+
+def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> Policy:
+    """A policy whose first actions are ``act(observation, num, generator)``, or ``action`` of noise."""
+
+    def acting(params, observation, memory, generator):
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        return uniform(len(trees.leaves(action_of(decision))[0]), generator), memory
+        return act(observation, len(trees.leaves(action_of(decision))[0]), generator), memory
 
     fixed = from_noise_of(policy)
 
-    def draw(params, num_envs, size, generator):
+    def drawn(params, num_envs, size, generator):
         noise = fixed.draw(params, num_envs, size, generator)
-        return noise, () if params["version"] > 0 else uniform(num_envs, generator)
+        return noise, () if params["version"] > 0 else draw(num_envs, size, generator)
 
     def decide(params, observation, memory, noise):
-        noise, action = noise
+        noise, first = noise
         decision, memory = fixed.decide(params, observation, memory, noise)
-        return decision if params["version"] > 0 else action, memory
+        return decision if params["version"] > 0 else action(observation, first), memory
 
-    from_noise = FromNoise(draw, decide, act) if fixed else None
-    return policy._replace(act=act, from_noise=from_noise)
+    from_noise = FromNoise(drawn, decide, acting) if fixed else None
+    return policy._replace(act=acting, from_noise=from_noise)
 
 
 def _certain(params, rollout):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
+from nappo2.maths.masks import beside_mask
 
 Apply = Callable[[Mapping, Tensor], Tensor]
 """``(params, x) -> y``, of whole params or of weights alone."""
@@ -169,7 +170,8 @@ def with_memory(
     """Gives a policy a memory, which it takes in place of observations.
 
     Args:
-        policy: of memories [B, memory_size].
+        policy: of memories [B, memory_size]; with the masks of observations beside them, if they
+            have any.
         step: ``(params, memory, observation) -> memory``, for any leading dimensions.
         memory_size: size of a memory, which is 0 where an episode begins.
 
@@ -179,20 +181,21 @@ def with_memory(
 
     def act(params, observation, memory, generator):
         memory = step(params, memory, observation)
-        action, _ = policy.act(params, memory, (), generator)
+        action, _ = policy.act(params, beside_mask(memory, observation), (), generator)
         return action, memory
 
     fixed = from_noise_of(policy)
 
     def decide(params, observation, memory, noise):
         memory = step(params, memory, observation)
-        action, _ = fixed.decide(params, memory, (), noise)
+        action, _ = fixed.decide(params, beside_mask(memory, observation), (), noise)
         return action, memory
 
     def log_prob(params, rollout):
         # one step from each recorded memory, all in one batch, instead of T in sequence
-        memory = step(params, rollout["memory"], rollout["observation"])
-        return policy.log_prob(params, {**rollout, "observation": memory})
+        observation = rollout["observation"]
+        memory = step(params, rollout["memory"], observation)
+        return policy.log_prob(params, {**rollout, "observation": beside_mask(memory, observation)})
 
     return Policy(
         init=lambda num_envs, seed: torch.zeros(num_envs, memory_size),

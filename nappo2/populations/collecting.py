@@ -12,6 +12,7 @@ from nappo2.envs import Env
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
+from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
 from nappo2.params import Params, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
@@ -20,6 +21,7 @@ from nappo2.populations.lifting import over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
+from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
 from nappo2.stages.collecting.scanned_interaction import scan_interact
@@ -70,6 +72,7 @@ def collect_members(
         acting = acting_at_once(policy, n, each)
         state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
         fail(env.name, rollout)
+        check_masks(env, rollout)
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         rollout["next"]["done"] = done
         if "memory" in rollout:
@@ -148,7 +151,7 @@ def counted(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     """
     names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     reward, done, counts = rollout["next"]["reward"], rollout["next"]["done"], {}
-    for name, x in named(rollout["observation"]).items():
+    for name, x in named(unmasked(rollout["observation"])).items():
         if name in names:
             counts[name] = torch.vmap(moments)(x)
     if "return" in names:

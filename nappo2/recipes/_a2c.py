@@ -9,6 +9,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, discounted, gae
@@ -82,7 +83,7 @@ def a2c(
     """
     check_env("a2c", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)
-    agent = agent or default_agent(env, c.hidden, c.normalize)
+    agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     return on_policy(
         env,
         agent,
@@ -158,7 +159,7 @@ def vpg(
     """
     check_env("vpg", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)
-    agent = agent or default_agent(env, c.hidden, c.normalize)
+    agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     return on_policy(
         env,
         agent,

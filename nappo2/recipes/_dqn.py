@@ -10,8 +10,9 @@ from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import Network, mlp
-from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform
+from nappo2.policies import greedy_q
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
@@ -117,15 +118,14 @@ def _q_learning(
     name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
 ) -> Recipe:
     check_env(name, COMPATIBLE, env)
-    actions, kind = env.action_spec, env.observation_spec.kind
+    masks, actions = masking_of(env), env.action_spec
     if q is None:
-        q = _default_q(env, c.hidden)
-    elif kind == "goals":
-        q = with_vector_view(q, env)
+        q = _default_q(masks.env, c.hidden)
+    elif masks.env.observation_spec.kind == "goals":
+        q = with_vector_view(q, masks.env)
     check_agent(name, COMPATIBLE, q)
 
-    def values(weights, x):
-        return q.apply(weights["q"], x)
+    values = masks.values(lambda weights, x: q.apply(weights["q"], x))
 
     def online(params, x):
         return values(params["weights"], x)
@@ -139,7 +139,7 @@ def _q_learning(
         name=name,
         compatible=COMPATIBLE,
         init=init,
-        policy=warmup_uniform(epsilon_greedy(online, epsilon), actions.uniform),
+        policy=masks.warmup_uniform(masks.epsilon_greedy(online, epsilon)),
         greedy=greedy_q(online),
         value=greatest_value(online),
         loss=loss(values),

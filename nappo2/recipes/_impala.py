@@ -9,6 +9,7 @@ from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
 from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, vtrace
@@ -78,7 +79,7 @@ def impala(
     """
     check_env("impala", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)
-    agent = agent or default_agent(env, c.hidden, c.normalize)
+    agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     return on_policy(
         env,
         agent,

@@ -12,6 +12,7 @@ from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy
 from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import ON_POLICY, check_env
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
 from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
@@ -183,7 +184,7 @@ def ppo(
     """
     check_env("ppo", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)
-    agent = agent or default_agent(env, c.hidden, c.normalize)
+    agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
     whole = on_policy(
         env,

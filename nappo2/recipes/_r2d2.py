@@ -9,11 +9,13 @@ from tensordict import TensorDict
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.maths.masks import beside_mask, unmasked
 from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
-from nappo2.policies import epsilon_greedy, greedy_q, warmup_uniform, with_memory
+from nappo2.policies import greedy_q, with_memory
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
@@ -114,27 +116,28 @@ def r2d2(
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
     check_env("r2d2", COMPATIBLE, env)
-    c, actions, q = config, env.action_spec, q or _recurrent_q(env, config.hidden, cell)
+    c, masks, actions = config, masking_of(env), env.action_spec
+    q = q or _recurrent_q(masks.env, config.hidden, cell)
     check_agent("r2d2", COMPATIBLE, q)
 
     view = _normalized if c.normalize else losses.raw_observation
-    statistics = env.observation_spec.statistics if c.normalize else {}
+    statistics = masks.env.observation_spec.statistics if c.normalize else {}
     first = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
 
     def step(params, memory, observation):
         return q.step(params["weights"]["q"], memory, view(params, observation))
 
-    def online(params, memory):
-        return q.values(params["weights"]["q"], memory)
+    online = masks.values(lambda params, memory: q.values(params["weights"]["q"], memory))
 
     def init(seed):
         return replaced(first(seed), normalizer=no_moments(**statistics))
 
     def first_values(params, x):
-        return online(params, step(params, torch.zeros(2, size), x))
+        return online(params, beside_mask(step(params, torch.zeros(2, size), x), x))
 
     def value(params, observation, memory):
-        return online(params, step(params, memory, observation)).amax(-1)
+        memory = step(params, memory, observation)
+        return online(params, beside_mask(memory, observation)).amax(-1)
 
     size = q.cell.memory_size
     check_fit("r2d2", env, init(0), {"network q": (first_values, (actions.size,))})
@@ -145,9 +148,7 @@ def r2d2(
         name="r2d2",
         compatible=COMPATIBLE,
         init=init,
-        policy=warmup_uniform(
-            with_memory(epsilon_greedy(online, epsilon), step, size), actions.uniform
-        ),
+        policy=masks.warmup_uniform(with_memory(masks.epsilon_greedy(online, epsilon), step, size)),
         greedy=with_memory(greedy_q(online), step, size),
         value=value,
         loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
@@ -158,7 +159,7 @@ def r2d2(
 
 
 def _normalized(params, observation):
-    return normalize_parts(params["normalizer"], observation)
+    return normalize_parts(params["normalizer"], unmasked(observation))
 
 
 def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:

@@ -9,9 +9,10 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
-from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
+from nappo2.policies import Policy, greedy, stochastic
 from nappo2.recipes.agents import soft_perceptrons, soft_torsos
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.masks import masking_of
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
@@ -157,12 +158,13 @@ def sac(
     """
     check_env("sac", COMPATIBLE, env)
     c, actions, size = config, env.action_spec, env.action_spec.size
-    discrete = actions.kind == "discrete"
+    discrete, masks = actions.kind == "discrete", masking_of(env)
     dist = actions.distribution if discrete else tanh_normal()
-    make_agent = soft_torsos if has_torso(env) else soft_perceptrons
-    agent = agent or make_agent(env, c.hidden, c.initial_alpha, c.num_critics)
+    make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
+    agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", COMPATIBLE, agent)
     check_temperature(agent)
+    agent = masks.agent(agent)
     init = first_params(agent.init, c, "critics")
     heads = {
         "actor": (agent.actor, (dist.num_outputs(size),)),
@@ -180,7 +182,7 @@ def sac(
         name="sac",
         compatible=COMPATIBLE,
         init=init,
-        policy=warmup_uniform(policy or stochastic(agent.actor, dist), actions.uniform),
+        policy=masks.warmup_uniform(policy or stochastic(agent.actor, dist)),
         greedy=most_probable,
         value=expected_value(agent) if discrete else critic_value(agent, most_probable),
         loss=loss(agent, target_entropy=target_entropy),

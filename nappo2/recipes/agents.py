@@ -4,6 +4,7 @@ import torch
 
 from nappo2.checks import checked
 from nappo2.envs import ActionSpec, Env
+from nappo2.envs.masks import without_mask
 from nappo2.networks import (
     ActorCritic,
     ActorCritics,
@@ -42,6 +43,7 @@ def default_agent(
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
     """
+    env = without_mask(env)
     sees_images = has_torso(env) and env.observation_spec.has_images
     make_agent = convolutional if sees_images else perceptrons
     return make_agent(env, hidden, normalize)
@@ -63,6 +65,7 @@ def perceptrons(
     Returns:
         The agent.
     """
+    env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec
     networks = (
         perceiving(env, hidden, lambda n: mlp(n, *hidden, actions.size, final_gain=0.01), tanh),
@@ -94,6 +97,7 @@ def convolutional(
     Raises:
         ValueError: if there is no hidden layer.
     """
+    env = without_mask(env)
     (torso, sizes), spec, actions = torso_of(env, hidden), env.observation_spec, env.action_spec
     actor = mlp(*sizes, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*sizes, 1, activation=torch.relu)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nappo2.envs import Env
+from nappo2.envs.masks import check_space, without_mask
 from nappo2.params import Params
 from nappo2.stages.compatibility import SCHEMES, Compatibility, check_compatible
 
@@ -42,9 +43,10 @@ def check_env(recipe: str, compatible: Compatibility, env: Env) -> None:
 
     Raises:
         NotImplementedError: if no recipe supports them.
-        ValueError: if other recipes do.
+        ValueError: if other recipes do, or its masks do not fit its actions.
     """
-    kind, actions = env.observation_spec.kind, env.action_spec.kind
+    kind, actions = without_mask(env).observation_spec.kind, env.action_spec.kind
+    check_space(env)
     check_compatible(recipe, compatible, repr(env), actions=actions, observations=kind)
 
 

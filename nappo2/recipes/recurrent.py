@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.envs.masks import without_mask
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import (
     Cell,
@@ -135,6 +136,7 @@ def recurrent_perceptrons(
     Raises:
         ValueError: if there are fewer than two sizes.
     """
+    env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec
     if len(hidden) < 2:
         raise ValueError(

@@ -18,6 +18,7 @@ from nappo2.policies.fitting import first_act
 from nappo2.populations import member
 from nappo2.reports import SUCCESS, Report, join
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.collecting.forbidden import check_mask
 
 LONGEST = 30_000  # steps; those of Atari are truncated after 27,000
 
@@ -74,12 +75,12 @@ def evaluate(
         Returns, lengths and what environments told of them, [num_episodes].
 
     Raises:
-        ValueError: if a count is not at least 1, or an episode does not end.
+        ValueError: if a count is not at least 1, an episode does not end, or a mask forbids everything.
     """
     positive(num_episodes=num_episodes, max_steps=max_steps)
     env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)
     state, observation = env.reset(env_seed)
-    size, rng = env.num_envs, generator(key)
+    size, rng, num_steps = env.num_envs, generator(key), 0
     plain = Plain(beside_environments(params).to_dict())
     quota = [num_episodes // size + (i < num_episodes % size) for i in range(size)]
     score, length, episodes = torch.zeros(size), torch.zeros(size), [[] for _ in quota]
@@ -88,6 +89,8 @@ def evaluate(
         act = partial(first_act, env, policy)
         while any(len(played) < due for played, due in zip(episodes, quota, strict=True)):
             check_interrupt()
+            check_mask(env, observation, num_steps)
+            num_steps += 1
             decision, memory = act(plain, observation, memory, rng)
             act = policy.act
             state, observation, outcome = env.step(state, action_of(decision))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nappo2.envs import Env, Transition
+from nappo2.envs.masks import uniform_allowed
 from nappo2.seeds import generator
 
 
@@ -47,9 +48,8 @@ def play(env: Env, seed: int, num_steps: int, deadline: float) -> Episode:
     episode = Episode([observation], [], [])
     try:
         for _ in range(num_steps):
-            timed_step = partial(
-                _timed, env.step, state, env.action_spec.uniform(env.num_envs, rng)
-            )
+            action = uniform_allowed(env, observation, rng)
+            timed_step = partial(_timed, env.step, state, action)
             (state, observation, transition), seconds = within_deadline(
                 timed_step, deadline, "step"
             )

@@ -12,7 +12,6 @@ from gymnasium.spaces import (
     Dict,
     Discrete,
     Graph,
-    MultiDiscrete,
     OneOf,
     Sequence,
     Text,

@@ -9,6 +9,7 @@ from nappo2.envs.infos import check_names
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
+from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
@@ -16,6 +17,7 @@ from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
+from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
@@ -50,7 +52,8 @@ def collect(
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
-            compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite.
+            compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite,
+            and if a mask forbids every action.
     """
     positive(num_steps=num_steps)
     if jit and not can_be_scanned(env, policy):
@@ -83,6 +86,7 @@ def collect(
         done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
         is_init = torch.cat([state.fresh[None], done[:-1]])
         rollout, num_bad = non_finite(env.name, {**rollout, "is_init": is_init})
+        check_masks(env, rollout)
         rollout["next"]["done"] = done
         if "memory" not in rollout:
             rollout.pop("is_init")
@@ -132,7 +136,7 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     length = returns.running_return(torch.ones_like(points), over, state.length)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
     sums, discounted, mask = {}, state.discounted, valid(rollout)
-    for name, x in named(rollout["observation"]).items():
+    for name, x in named(unmasked(rollout["observation"])).items():
         if name in counted:
             sums[name] = moments(x, mask)
     if "return" in counted:

@@ -1,0 +1,118 @@
+"""Environments in which half of all actions are forbidden at each step, in torch and of Gymnasium."""
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from nappo2 import envs
+
+NUM_PAIRS = 4
+NUM_ACTIONS = 2 * NUM_PAIRS
+LENGTH = 20
+
+FORBIDDEN_REWARD = -1.0
+"""The reward of a forbidden action, which ends the episode; no other is below 0."""
+
+BARE = Box(0, 1, (NUM_PAIRS,))
+MASKED = Dict({"observation": BARE, "action_mask": MultiBinary(NUM_ACTIONS)})
+
+
+def mines(num_envs: int) -> envs.Env:
+    """Eight actions in four pairs. One of each pair ends the episode; the mask alone tells which.
+
+    The observation is the pair, one-hot, of which an action is worth 1; all others are worth 0. An
+    episode has 20 steps, so that the best return is 20, and that of random allowed actions 5 on average.
+    """
+    return envs.physics_env("mines", num_envs, start, step, observe, LENGTH, MASKED, Discrete(8))
+
+
+def hidden_mines(num_envs: int) -> envs.Env:
+    """``mines`` without masks: half of all actions end the episode, and nothing tells which."""
+
+    def see(physics):
+        return observe(physics)["observation"]
+
+    return envs.physics_env("hidden", num_envs, start, step, see, LENGTH, BARE, Discrete(8))
+
+
+def start(num: int, rng: torch.Generator) -> Tensor:
+    return torch.randint(2**31, (num,), generator=rng)
+
+
+def step(number: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    allowed = mask_of(number).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+    reward = torch.where(allowed, (action // 2 == pair_of(number)).float(), FORBIDDEN_REWARD)
+    return (number * 1103515245 + 12345) % 2**31, reward, ~allowed
+
+
+def observe(number: Tensor) -> dict[str, Tensor]:
+    return {
+        "observation": one_hot(pair_of(number), NUM_PAIRS).float(),
+        "action_mask": mask_of(number),
+    }
+
+
+def pair_of(number: Tensor) -> Tensor:
+    return (number >> 16) % NUM_PAIRS
+
+
+def mask_of(number: Tensor) -> Tensor:
+    bits = (number.unsqueeze(-1) >> (20 + torch.arange(NUM_PAIRS))) % 2
+    return torch.stack([bits, 1 - bits], -1).flatten(-2).bool()
+
+
+class Mines(gymnasium.Env):
+    """``mines`` of Gymnasium, whose masks nobody is told; refuses a forbidden action."""
+
+    observation_space: gymnasium.Space = BARE
+    action_space = Discrete(NUM_ACTIONS, start=3)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.number, self.time = start(1, torch.Generator().manual_seed(seed or 0)), 0
+        return self.shown(), self.info()
+
+    def step(self, action):
+        action = torch.tensor([action - 3])
+        assert mask_of(self.number)[0, action], f"forbidden: {action}"
+        self.number, reward, _ = step(self.number, action)
+        self.time += 1
+        return self.shown(), reward.item(), False, self.time == LENGTH, self.info()
+
+    def shown(self):
+        return observe(self.number)["observation"][0].numpy()
+
+    def info(self):
+        return {}
+
+    def flags(self):
+        return mask_of(self.number)[0].numpy()
+
+
+class InfoMines(Mines):
+    """Tells masks in its info, as integers."""
+
+    def info(self):
+        return {"action_mask": self.flags().astype(np.int8)}
+
+
+class MethodMines(Mines):
+    """Tells masks by a method."""
+
+    def action_masks(self):
+        return self.flags()
+
+
+class KeyMines(Mines):
+    """Tells masks in its observations."""
+
+    observation_space = MASKED
+
+    def shown(self):
+        return {"observation": super().shown(), "action_mask": self.flags().astype(np.int8)}
+
+
+SOURCES = {"info": InfoMines, "method": MethodMines, "key": KeyMines}
