@@ -43,7 +43,8 @@ def from_gym(
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
     are, as images with their channels first. Choices are int64 from 0, switches bool, and all other
-    numbers float32. Those of a Dict or a Tuple are dictionaries of such. Actions of a bounded box are scaled to it from [-1, 1].
+    numbers float32. Those of a Dict or a Tuple are dictionaries of such. Actions of
+    a bounded box are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.
