@@ -44,9 +44,10 @@ def from_gym(
     """A vector of Gymnasium environments, stepped one after the other in this process.
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
-    are, as images with their channels first, and are float32 otherwise; of goal environments there
-    are three. Masks of actions that an environment tells are a part of its observations, called
-    ``action_mask``, as ``envs.mask_wrapper`` says. Actions of a bounded box are scaled to it from [-1, 1].
+    are, as images with their channels first. Choices are int64 from 0, switches bool, and all other
+    numbers float32. Those of a Dict or a Tuple are dictionaries of such. Masks of actions that an
+    environment tells are a part of its observations, called ``action_mask``, as ``envs.mask_wrapper``
+    says. Actions of a bounded box are scaled to it from [-1, 1].
 
     Args:
         env: a registered id, or a function that makes an environment.
