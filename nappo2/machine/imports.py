@@ -26,7 +26,16 @@ class MarkingFinder(MetaPathFinder):
         self.marks = marks
 
     def find_spec(self, name, path=None, target=None):
-        """The compiler's own spec, whose loader marks afterwards; None for other modules."""
+        """The compiler's own spec, whose loader marks afterwards; None for other modules.
+
+        Args:
+            name: of the module.
+            path: of its package.
+            target: the module, when it is imported anew.
+
+        Returns:
+            The spec.
+        """
         if name != COMPILER:
             return None
         sys.meta_path.remove(self)
