@@ -32,6 +32,7 @@ FAMILIES = {
     "gymnasium.envs.mujoco": "MuJoCo",
     "gymnasium.envs.phys2d": "JAX physics",
     "gymnasium.envs.tabular": "JAX tabular",
+    "gymnasium.envs": "Shimmy",
     "ale_py": "Atari",
     "minigrid": "MiniGrid, BabyAI",
     "gymnasium_robotics": "Gymnasium-Robotics",
@@ -92,7 +93,8 @@ def family_of(env_id: str) -> str:
     """The family of a registered id, by the module that makes it."""
     import gymnasium
 
-    entry = str(gymnasium.registry[env_id].entry_point)
+    entry = gymnasium.registry[env_id].entry_point
+    entry = entry if isinstance(entry, str) else getattr(entry, "__module__", "?")
     matching = (name for module, name in FAMILIES.items() if entry.startswith(module))
     return next(matching, entry.partition(".")[0])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete, Text
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete, Space, Text
 from torch import Tensor
 
 from nappo2.checks import explained
@@ -131,22 +131,27 @@ def shortened(array: np.ndarray) -> str:
     return str(array.tolist())[:60]
 
 
+def text_of(space: Space) -> str:
+    """A space in one line, for messages."""
+    return " ".join(str(space).split())
+
+
 @observation_spec.register
 def _(space: Discrete) -> ObservationSpec:
     """One integer, [B] int64 from 0."""
-    return choices_spec(str(space), np.asarray(space.n), np.asarray(space.start), ())
+    return choices_spec(text_of(space), np.asarray(space.n), np.asarray(space.start), ())
 
 
 @observation_spec.register
 def _(space: MultiDiscrete) -> ObservationSpec:
     """Several integers, [B, *shape] int64 from 0."""
-    return choices_spec(str(space), space.nvec, space.start, space.shape)
+    return choices_spec(text_of(space), space.nvec, space.start, space.shape)
 
 
 @observation_spec.register
 def _(space: MultiBinary) -> ObservationSpec:
     """Switches, [B, *shape] bool."""
-    pack = partial(pack_switches, str(space), space.shape)
+    pack = partial(pack_switches, text_of(space), space.shape)
     return tensor_spec("vectors", space.shape, torch.bool, pack)._replace(normalizable=False)
 
 
@@ -174,7 +179,7 @@ def pack_switches(text: str, shape: Shape, observation: Any) -> np.ndarray:
 @observation_spec.register
 def _(space: Text) -> ObservationSpec:
     """Text of at most n characters, [B, n] int64: 0 behind its end, else a character of the charset."""
-    text, sizes = f"{space}", np.full(space.max_length, len(space.character_set) + 1)
+    text, sizes = text_of(space), np.full(space.max_length, len(space.character_set) + 1)
     spec = choices_spec(text, sizes, np.zeros_like(sizes), sizes.shape)
     number = {character: i for i, character in enumerate(sorted(space.character_set), 1)}
     return spec._replace(pack=partial(pack_text, text, space.max_length, number))

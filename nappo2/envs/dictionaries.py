@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nappo2.checks import explained
 from nappo2.envs.boxes import has_goals
-from nappo2.envs.choices import pack_switches
+from nappo2.envs.choices import pack_switches, text_of
 from nappo2.envs.goal_observations import goal_spec
 from nappo2.envs.observations import ObservationSpec, observation_spec, tensor_spec
 from nappo2.envs.outputs import described
@@ -80,7 +80,7 @@ def part_spec(key: str, space: Space) -> ObservationSpec:
     whole = isinstance(space, MultiBinary) or (isinstance(space, Box) and space.dtype.kind in "biu")
     if key != MASK or not whole:
         return observation_spec(space)
-    pack = partial(pack_switches, str(space), space.shape)
+    pack = partial(pack_switches, text_of(space), space.shape)
     spec = tensor_spec("masks", space.shape, torch.bool, pack)
     return spec._replace(size=0, normalizable=False)
 

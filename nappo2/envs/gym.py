@@ -58,9 +58,10 @@ def from_gym(
     """A vector of Gymnasium environments, stepped in this process or by others that share them.
 
     Each has its own seed, derived from that of ``reset``. Observations stay uint8 where they
-    are, as images with their channels first, and are float32 otherwise; of goal environments there
-    are three. Masks of actions that an environment tells are a part of its observations, called
-    ``action_mask``, as ``envs.mask_wrapper`` says. Actions of a bounded box are scaled to it from [-1, 1].
+    are, as images with their channels first. Choices are int64 from 0, switches bool, and all other
+    numbers float32. Those of a Dict or a Tuple are dictionaries of such. Masks of actions that an
+    environment tells are a part of its observations, called ``action_mask``, as ``envs.mask_wrapper``
+    says. Actions of a bounded box are scaled to it from [-1, 1].
 
     What processes step is equal to the last bit to what this process steps. One that ends or hangs is
     replaced: its episodes are truncated, at the observations before the step.

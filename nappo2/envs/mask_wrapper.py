@@ -33,7 +33,7 @@ class Masked(gymnasium.Wrapper):
         super().__init__(env)
         self.name, self.read, self.steps = name, read, 0
         self.sizes = action_spec(env.action_space).sizes
-        self.num = sum(self.sizes)
+        self.num, self.starts = sum(self.sizes), np.cumsum((0, *self.sizes[:-1]))
         if not is_masked(env.observation_space):
             self.observation_space = masked_space(env.observation_space, self.num)
 
@@ -85,21 +85,25 @@ class Masked(gymnasium.Wrapper):
                 goes on.
         """
         flags = np.asarray(mask)
-        if flags.shape != (self.num,) or flags.dtype.kind not in "biu" or flags.max() > 1:
+        if flags.shape != (self.num,) or not is_flags(flags):
             given = "nothing" if mask is None else f"shape {flags.shape} of {flags.dtype}"
             raise ValueError(
                 f"{self.name} gave {given} as its {MASK} after step {self.steps} of an episode; it "
                 f"has {self.num} flags, True or 1 where an action is allowed"
             )
         flags = flags.astype(bool)
-        choices = np.split(flags, np.cumsum(self.sizes)[:-1])
-        if not ended and not all(choice.any() for choice in choices):
-            least = min(choices, key=np.any)
+        if not ended and not (any_of := np.logical_or.reduceat(flags, self.starts)).all():
+            num = self.sizes[any_of.argmin()]
             raise ValueError(
-                f"{self.name} forbade all {len(least)} actions by its {MASK} after step {self.steps} "
-                "of an episode that goes on"
+                f"{self.name} forbade all {num} actions by its {MASK} after step {self.steps} of an "
+                "episode that goes on"
             )
         return flags
+
+
+def is_flags(x: np.ndarray) -> bool:
+    """Tests whether an array [n] has bools, or integers of which each is 0 or 1."""
+    return x.dtype == bool or (x.dtype.kind in "iu" and not (x & ~1).any())
 
 
 def reader_of(name: str, env: gymnasium.Env) -> Read | None:

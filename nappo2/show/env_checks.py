@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env, make
 from nappo2.envs.gym import from_gym
-from nappo2.show.env_fits import fitting_recipes, told_of_episodes
+from nappo2.show.env_fits import fitting_recipes, masks, told_of_episodes
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
 from nappo2.show.trials import Episode, Stuck, play, within_deadline
 from nappo2.trees import leaves
@@ -24,7 +24,7 @@ def check_env(
 ) -> EnvReport:
     """Checks spaces, dtypes, seeds, bounds, flags, infos and speed of an environment with random actions.
 
-    It also says which recipes go with its spaces.
+    It also says which recipes go with its spaces, and what is wrong with masks of actions.
 
     Args:
         env: an ``Env``, an id, or a function that makes a Gymnasium environment.
@@ -81,6 +81,7 @@ def run_checks(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:
     yield from overwrites(env, min(num_steps, 20), deadline)
     yield seeds(episode, again, other)
     yield endings(episode)
+    yield from masks(env, episode)
     yield from told_of_episodes(episode)
     yield speed(env, episode)
 

@@ -1,4 +1,4 @@
-"""What ``check_env`` says of recipes that go with an environment, and of what is told of its episodes."""
+"""What ``check_env`` says of recipes that go with an environment, of its masks, and of its infos."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 
 from nappo2.envs import Env, counted
+from nappo2.envs.masks import has_mask
+from nappo2.maths.masks import mask_of
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.table import TABLE
 from nappo2.reports import SUCCESS
 from nappo2.show.env_report import BAD, GOOD, NOTE, Finding
 from nappo2.show.trials import Episode
+from nappo2.stages.collecting.forbidden import allows
 
 
 def fitting_recipes(env: Env) -> Finding:
@@ -21,12 +24,34 @@ def fitting_recipes(env: Env) -> Finding:
             check_env(name, compatible, env)
             fitting.append(name)
         except (ValueError, NotImplementedError) as error:
-            reasons[name] = str(error).partition(";")[0].removeprefix(f"{name} ")
+            reasons[name] = str(error).partition("; fitting ")[0].removeprefix(f"{name} ")
     if not fitting:
         return Finding("recipes", BAD, f"none goes with it: {next(iter(reasons.values()))}")
     others = {text: [name for name, x in reasons.items() if x == text] for text in reasons.values()}
     texts = [f"{', '.join(names)}: {text}" for text, names in others.items()]
     return Finding("recipes", GOOD, "; ".join([", ".join(fitting), *texts]))
+
+
+def masks(env: Env, episode: Episode) -> Iterator[Finding]:
+    """What the masks of an environment allow; none if it has no masks."""
+    if not has_mask(env):
+        return
+    mask = torch.stack([mask_of(x) for x in episode.observations[:-1]])
+    fine = allows(env.action_spec.sizes, mask)
+    if not fine.all():
+        t, b = fine.logical_not().nonzero()[0].tolist()
+        message = (
+            f"environment {b} forbids every action before step {t}; a mask allows at least one"
+        )
+        yield Finding("masks", BAD, message)
+    elif mask.all():
+        yield Finding("masks", NOTE, f"all actions were allowed in all of {len(mask)} steps")
+    else:
+        num, least = mask.shape[-1], int(mask.sum(-1).min())
+        text = (
+            f"{mask.float().mean():.0%} of actions were allowed, at least {least} of {num} at once"
+        )
+        yield Finding("masks", GOOD, text)
 
 
 def told_of_episodes(episode: Episode) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import generator, split
 from nappo2.stages.recipe import Recipe
-from nappo2.trained.batching import batching_of
+from nappo2.trained.masks import masked_batching_of
 from nappo2.trained.probabilities import probabilities_of, without_batch
 
 
@@ -21,7 +21,8 @@ class TrainedAgent:
     """Acts on one observation or a batch of them, as a simulator of Gymnasium gives them.
 
     Observations are arrays, tensors or lists, ``[*shape]`` or ``[B, *shape]``; of goal environments
-    dictionaries of these. Actions are the environment's: integers, arrays within its bounds, or
+    dictionaries of these. Where an environment has masks, they are in the observation, or given beside
+    it as ``action_mask``. Actions are the environment's: integers, arrays within its bounds, or
     tuples and dictionaries of these. A batch of actions is one for a vector environment of Gymnasium.
     An agent with a memory keeps it from one call to the next, until ``reset``.
 
@@ -41,7 +42,7 @@ class TrainedAgent:
         self.recipe, self.params = recipe, params
         self._plain = Plain(beside_environments(params).to_dict())
         key, self._seed = split(seed)
-        self._rng, self._batch = generator(key), batching_of(recipe.env.observation_spec)
+        self._rng, self._batch = generator(key), masked_batching_of(recipe.env)
         self._to_env = recipe.env.action_spec.to_env
         self._memories: dict[str, Any] = {}
         self._going_on = lru_cache(8)(partial(torch.zeros, dtype=torch.bool))
@@ -49,11 +50,13 @@ class TrainedAgent:
     def __repr__(self):
         return f"{self.recipe.name} for {self.recipe.env.name}, {int(self.params['version']):,} updates"
 
-    def act(self, observation: Any) -> Any:
+    def act(self, observation: Any, action_mask: Any = None) -> Any:
         """The most probable action.
 
         Args:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
+            action_mask: which actions are allowed, [n] or [B, n] bool; None if the observation says
+                so, or the environment has no masks.
 
         Returns:
             An action of the environment; of a batch an array [B, ...], or a tuple or dictionary of
@@ -62,13 +65,15 @@ class TrainedAgent:
         Raises:
             ValueError: if the observation is not one of the environment's.
         """
-        return self._take("greedy", observation)
+        return self._take("greedy", observation, action_mask)
 
-    def sample(self, observation: Any) -> Any:
+    def sample(self, observation: Any, action_mask: Any = None) -> Any:
         """An action as in training: drawn from the policy's distribution, or with its exploration.
 
         Args:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
+            action_mask: which actions are allowed, [n] or [B, n] bool; None if the observation says
+                so, or the environment has no masks.
 
         Returns:
             An action of the environment; of a batch an array [B, ...], or a tuple or dictionary of
@@ -77,15 +82,17 @@ class TrainedAgent:
         Raises:
             ValueError: if the observation is not one of the environment's.
         """
-        return self._take("policy", observation)
+        return self._take("policy", observation, action_mask)
 
-    def value(self, observation: Any) -> Any:
+    def value(self, observation: Any, action_mask: Any = None) -> Any:
         """The discounted return that the critics expect from here on, in the environment's rewards.
 
         A memory is read as it is before ``act``, and not changed.
 
         Args:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
+            action_mask: which actions are allowed, [n] or [B, n] bool; None if the observation says
+                so, or the environment has no masks.
 
         Returns:
             A float, or an array [B] float32.
@@ -97,12 +104,12 @@ class TrainedAgent:
             raise ValueError(
                 f"{self.recipe.name} has no value: recipe.replace(value=...) gives it one"
             )
-        batch, single = self._batch(observation)
+        batch, single = self._batch(observation, action_mask)
         with torch.no_grad():
             values = self.recipe.value(self._plain, batch, self._memory("greedy", batch))
         return float(values[0]) if single else values.numpy()
 
-    def probabilities(self, observation: Any) -> Any:
+    def probabilities(self, observation: Any, action_mask: Any = None) -> Any:
         """The probability of each of n discrete actions in training, exploration included.
 
         Where an action has several choices, they are independent, and each has its own: a list for
@@ -111,6 +118,8 @@ class TrainedAgent:
 
         Args:
             observation: ``[*shape]``, or a batch ``[B, *shape]``.
+            action_mask: which actions are allowed, [n] or [B, n] bool; None if the observation says
+                so, or the environment has no masks.
 
         Returns:
             An array [n] or [B, n] float32, or several.
@@ -119,11 +128,11 @@ class TrainedAgent:
             ValueError: if the observation is not one of the environment's, or actions are continuous.
         """
         spec = self.recipe.env.action_spec
-        if not spec.sizes:
+        if spec.kind != "discrete" and not spec.sizes:
             raise ValueError(
                 f"only discrete actions have probabilities; {self.recipe.env.name}'s are {spec.kind}"
             )
-        batch, single = self._batch(observation)
+        batch, single = self._batch(observation, action_mask)
         memory = self._memory("greedy", batch)
         with torch.no_grad():
             if spec.kind == "discrete":
@@ -156,8 +165,8 @@ class TrainedAgent:
         for name, memory in self._memories.items():
             self._memories[name] = getattr(self.recipe, name).reset(memory, flags, self._rng)
 
-    def _take(self, name: str, observation: Any) -> Any:
-        batch, single = self._batch(observation)
+    def _take(self, name: str, observation: Any, action_mask: Any) -> Any:
+        batch, single = self._batch(observation, action_mask)
         policy: Policy = getattr(self.recipe, name)
         with torch.no_grad():
             decision, memory = policy.act(self._plain, batch, self._memory(name, batch), self._rng)

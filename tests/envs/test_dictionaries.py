@@ -6,10 +6,14 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from gymnasium.spaces.utils import flatdim, flatten
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nappo2 import envs
 from nappo2.envs import observation_spec
+from nappo2.trained.batching import batching_of
 from tests.envs.test_observations import Still
 from tests.makers.environments import Rooms
 
@@ -77,6 +81,38 @@ def test_parts_do_not_share_memory():
 def test_zeros_are_an_observation():
     zeros = SPEC.zeros(3)
     assert zeros["arm"]["hand"].tolist() == [0, 0, 0] and not zeros["action_mask"].any()
+
+
+def spaces():
+    """Spaces of any depth, in floats, integers, bools, choices and switches."""
+    dtypes = st.sampled_from([np.float32, np.float64, np.int32, np.int64, np.bool_])
+    shapes = st.lists(st.integers(1, 3), max_size=3).map(tuple)
+    boxes = st.builds(lambda shape, dtype: Box(0, 1, shape, dtype), shapes, dtypes)
+    choices = st.builds(lambda n, start: Discrete(n, start=start), *[st.integers(1, 4)] * 2)
+    several = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(MultiDiscrete)
+    leaves = st.one_of(boxes, choices, several, shapes.filter(bool).map(MultiBinary))
+
+    def deeper(children):
+        names = st.sampled_from(["a", "b", "action_masks", "a.b", "observation"])
+        tuples = st.lists(children, min_size=1, max_size=3).map(Tuple)
+        return st.dictionaries(names, children, min_size=1, max_size=3).map(Dict) | tuples
+
+    return st.recursive(leaves, deeper, max_leaves=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(spaces(), st.integers(0, 99))
+def test_any_space_is_a_row_as_gymnasium_flattens_it(space, seed):
+    """Packed by the simulators, unpacked, and seen by a perceptron."""
+    env = envs.from_gym(lambda: Still(space, Discrete(2)), 2)
+    _, observation = env.reset(seed)
+    spec, samples = env.observation_spec, [space.sample() for _ in range(3)]
+    packed = torch.from_numpy(np.stack([spec.pack(x) for x in samples]))
+    expected = np.stack([flatten(space, x).astype(np.float32).ravel() for x in samples])
+    assert np.array_equal(spec.row(spec.unpack(packed)).numpy(), expected)
+    assert spec.row(observation).shape == (2, spec.size) and spec.size == flatdim(space)
+    batch, single = batching_of(spec)(samples[0])
+    assert single and np.array_equal(spec.row(batch).numpy(), expected[:1])
 
 
 WRONG = {

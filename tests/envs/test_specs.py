@@ -6,7 +6,16 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Text, Tuple
+from gymnasium.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Graph,
+    MultiBinary,
+    MultiDiscrete,
+    Text,
+    Tuple,
+)
 from gymnasium.spaces.utils import flatdim, flatten
 
 from nappo2 import PPO, check_env, envs, ppo, scheme

@@ -128,7 +128,7 @@ def test_parts_of_an_action_are_outputs_of_their_own(space, suffix, tmp_path):
 
 def test_a_hybrid_action_by_its_names(tmp_path):
     recipe = recurrent_ppo(
-        envs.from_gym(lambda: Echo(ACTIONS["hybrid"]), 1), CONFIGS["recurrent_ppo"]
+        envs.from_gym(lambda: Echo(ACTIONS["hybrid"]), 2), CONFIGS["recurrent_ppo"]
     )
     agent = TrainedAgent(recipe, with_other_numbers(recipe.init(0)))
     file = export(agent, tmp_path / "policy.onnx", num_observations=50)

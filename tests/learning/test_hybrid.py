@@ -21,7 +21,7 @@ RECIPES = {
     "a2c": lambda env: a2c(env, A2C(**SHARED | {"num_steps": 8})),
 }
 BOUND = -0.4
-"""Mean return of greedy episodes of 8 steps; 0 is the best, and 0 after a first step of 1 at random -0.25."""
+"""Mean return of greedy episodes of 8 steps, 0 at best: 0.05 away from 0 after each step is -0.4."""
 
 
 def greedy_return(policy, params):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium
@@ -150,6 +151,34 @@ class Rooms(gymnasium.Env):
         self.steps += 1
         self.place = self.place + float(np.sum(action)) - 0.5
         return self.observation(), float(self.place[0]), False, self.steps == 9, {}
+
+
+def signals(num_envs: int, seen: Sequence[str] = ("eye", "sign")) -> envs.Env:
+    """In torch: a bright pixel and a sign; action 1 is right if one of both is there, and not both.
+
+    Args:
+        num_envs: B.
+        seen: the parts that are observed, of ``eye`` and ``sign``; without both nothing is known.
+
+    Returns:
+        The environment, whose episodes have one step and return 1 for the right action.
+    """
+    spaces = {"eye": Box(0, 255, (1, 3, 3), "uint8"), "sign": Box(-1, 1, (1,))}
+
+    def start(num, rng):
+        return torch.randint(2, (num, 2), generator=rng).double()
+
+    def observe(physics):
+        bright = physics[:, :1].unsqueeze(-1).unsqueeze(-1).expand(-1, 1, 3, 3)
+        parts = {"eye": (255 * bright).to(torch.uint8), "sign": (2 * physics[:, 1:] - 1).float()}
+        return {key: parts[key] for key in seen}
+
+    def step(physics, action):
+        right = action == (physics[:, 0] != physics[:, 1])
+        return physics, right.float(), torch.ones(len(physics), dtype=torch.bool)
+
+    space = Dict({key: spaces[key] for key in seen})
+    return envs.physics_env("signals", num_envs, start, step, observe, 9, space, Discrete(2))
 
 
 ACTIONS = {

@@ -1,5 +1,8 @@
 """Environments in which half of all actions are forbidden at each step, in torch and of Gymnasium."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import torch
@@ -8,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from nappo2 import envs
+from nappo2 import recipes as a
+from nappo2.stages import Recipe
 
 NUM_PAIRS = 4
 NUM_ACTIONS = 2 * NUM_PAIRS
@@ -116,3 +121,41 @@ class KeyMines(Mines):
 
 
 SOURCES = {"info": InfoMines, "method": MethodMines, "key": KeyMines}
+
+
+ON = {"num_steps": 32, "hidden": (8, 8)}
+OFF = {"num_steps": 8, "capacity": 4_000, "batch_size": 16, "start_steps": 500, "hidden": (8, 8)}
+OFF |= {"update_ratio": 0.05}
+CONFIGS = {
+    "ppo": a.PPO(**ON, num_minibatches=2, num_epochs=2),
+    "a2c": a.A2C(**ON),
+    "vpg": a.VPG(**ON),
+    "impala": a.Impala(**ON, normalize=True),
+    "recurrent_ppo": a.PPO(**ON, num_minibatches=2, num_epochs=2),
+    "recurrent_impala": a.Impala(**ON),
+    "dqn": a.DQN(**OFF, exploration_updates=60),
+    "double_dqn": a.DQN(**OFF, exploration_updates=60),
+    "sac": a.SAC(**OFF),
+    "r2d2": a.R2D2(
+        num_steps=16, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=500, capacity=400
+    ),
+}
+"""Recipes of discrete actions."""
+
+
+def masked_recipe(name: str, env: envs.Env | None = None, **changes: object) -> Recipe:
+    """A small recipe in ``mines``; changes of what it has not are left out."""
+    known = {key: x for key, x in changes.items() if hasattr(CONFIGS[name], key)}
+    return a.RECIPES[name](env or mines(8), replace(CONFIGS[name], **known))
+
+
+def altered(change: Callable[[Tensor], Tensor], num_envs: int = 2) -> envs.Env:
+    """``mines`` whose masks are changed by a function."""
+    env = mines(num_envs)
+
+    def see(physics):
+        x = observe(physics)
+        return x | {"action_mask": change(x["action_mask"])}
+
+    spaces = env.observation_space, env.action_space
+    return envs.physics_env("altered", num_envs, start, step, see, LENGTH, *spaces)

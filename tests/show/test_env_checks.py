@@ -97,6 +97,84 @@ def test_the_recipes_that_go_with_an_environment_are_named_and_why_others_do_not
     assert any(text.startswith("ppo") and "observations of goals" in text for text in reasons)
 
 
+class Choosy(Good):
+    """Of three actions the mask forbids the first."""
+
+    action_space = gymnasium.spaces.Discrete(3)
+    mask = np.array([0, 1, 1], np.int8)
+
+    def reset(self, seed=None, options=None):
+        return super().reset(seed=seed)[0], {"action_mask": self.mask}
+
+    def step(self, action):
+        assert action != 0
+        return *super().step(action)[:4], {"action_mask": self.mask}
+
+
+def with_mask(given):
+    class Other(Choosy):
+        mask = given
+
+    return Other
+
+
+def test_what_masks_allow_is_counted_and_no_forbidden_action_is_tried():
+    report = check_env(Choosy, num_steps=30)
+    (found,) = (x for x in report.findings if x.check == "masks")
+    assert report.ok and found.message == "67% of actions were allowed, at least 2 of 3 at once"
+    (fits,) = (x.message for x in report.findings if x.check == "recipes")
+    assert {"ppo", "dqn", "sac"} <= set(fits.split(";")[0].split(", "))
+    (free,) = (x for x in check_env(with_all_allowed(), 30).findings if x.check == "masks")
+    assert free.verdict == "note" and free.message == "all actions were allowed in all of 30 steps"
+
+
+def with_all_allowed():
+    class Free(Choosy):
+        mask = np.ones(3, np.int8)
+
+        def step(self, action):
+            return *Good.step(self, action)[:4], {"action_mask": self.mask}
+
+    return Free
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [(np.ones(2, bool), "has 3 flags"), (np.array([0.5, 1, 1]), "has 3 flags"),
+     (np.zeros(3, bool), "forbade all 3 actions by its action_mask after step 0")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_mask_is_said(mask, said):
+    report = check_env(with_mask(mask), num_steps=20)
+    assert not report.ok and said in repr(report)
+
+
+def test_masks_in_torch_that_forbid_everything_are_wrong():
+    space = gymnasium.spaces
+    env = envs.cartpole(2)
+
+    def masked(observation):
+        return {"observation": observation, "action_mask": torch.zeros(2, 2).bool()}
+
+    def reset(seed):
+        state, observation = env.reset(seed)
+        return state, masked(observation)
+
+    def step(state, action):
+        state, observation, outcome = env.step(state, action)
+        outcome = outcome._replace(observation=masked(outcome.observation))
+        return state, masked(observation), outcome
+
+    both = space.Dict({"observation": env.observation_space, "action_mask": space.MultiBinary(2)})
+    wrong = env._replace(reset=reset, step=step, observation_space=both, physics=None, many=None)
+    (found,) = (x for x in check_env(wrong, num_steps=20).findings if x.check == "masks")
+    assert found.verdict == "wrong" and "forbids every action before step 0" in found.message
+    three = space.Dict({"observation": env.observation_space, "action_mask": space.MultiBinary(3)})
+    report = check_env(wrong._replace(observation_space=three), num_steps=20)
+    assert "action_mask of shape (3,); its actions in Discrete(2) take one of shape (2,)" in repr(
+        report
+    )
+
+
 def test_what_is_told_of_episodes_is_counted():
     """Each fifth step ends a ramp of two, and tells its level, 35."""
     env = envs.make("Ramp-v0", 2, info_keywords=("level", "lives"))

@@ -2,32 +2,13 @@
 
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete
 
-from nappo2 import collect, envs, ppo, scheme
+from nappo2 import collect, ppo, scheme
 from nappo2.maths.moments import moments, normalize_parts, statistics_name
 from nappo2.stages.recipe import collect_of
+from tests.makers.environments import signals
 from tests.makers.recipes import recipe_in
 from tests.makers.stepping import train_until
-
-
-def signals(num_envs=4):
-    """In torch: a picture of one pixel and a sign say which of 2 actions is right; one step."""
-    space = Dict(eye=Box(0, 255, (1, 3, 3), "uint8"), sign=Dict(x=Box(-1, 1, (1,))))
-
-    def start(num, rng):
-        return torch.randint(2, (num, 2), generator=rng).double()
-
-    def observe(physics):
-        eye = torch.zeros(len(physics), 1, 3, 3, dtype=torch.uint8)
-        eye[:, 0, 0, 0] = (255 * physics[:, 0]).to(torch.uint8)
-        return {"eye": eye, "sign": {"x": (2 * physics[:, 1:] - 1).float()}}
-
-    def step(physics, action):
-        right = (physics[:, 0] != physics[:, 1]).long()
-        return physics, (action == right).float(), torch.ones(len(physics), dtype=torch.bool)
-
-    return envs.physics_env("signals", num_envs, start, step, observe, 9, space, Discrete(2))
 
 
 def test_a_rollout_has_nested_parts():
@@ -65,7 +46,7 @@ def test_statistics_of_parts_are_learnt(name):
 
 @pytest.mark.learning  # as compiling takes long
 def test_a_compiled_rollout_of_parts_is_the_eager_one():
-    env = signals()
+    env = signals(4)
     recipe = ppo(env)
     params, rollouts = recipe.init(0), []
     for jit in (False, True):
