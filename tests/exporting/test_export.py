@@ -63,6 +63,21 @@ def test_a_file_of_every_recipe_acts_as_its_policy(name, suffix, tmp_path):
     assert file.parity.difference <= 1e-5 and file.parity.num_observations == 100
 
 
+@pytest.mark.parametrize("suffix", [".pt2", ".safetensors", ".onnx"])
+def test_a_file_takes_each_part_of_an_observation_by_its_name(suffix, tmp_path):
+    """The camera has its channels last, as the bare environment has it; a room is a choice from 0."""
+    file = exported("ppo", "parts", tmp_path / f"policy{suffix}")
+    shapes = {port.name: (port.shape[1:], port.dtype) for port in file.inputs}
+    assert shapes == {
+        "camera": ((7, 6, 3), "uint8"),
+        "state.place": ((2,), "float32"),
+        "state.room": ((), "int64"),
+        "doors.0": ((3,), "bool"),
+        "doors.1": ((2,), "int64"),
+    }
+    assert file.parity.difference <= 1e-5
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_so_does_an_onnx_file(name, onnx_file):
     assert onnx_file(name).parity.difference <= 1e-5
