@@ -5,6 +5,7 @@ The public verbs, flat, as one uses them in a notebook.
 
 from importlib.metadata import version
 
+import nappo2.machine.imports  # noqa: F401, first, as it halves the time of these imports
 from nappo2 import envs, losses, networks, optim, policies, populations, recipes, schemes, stages
 from nappo2.exporting import export
 from nappo2.interop import to_torchrl

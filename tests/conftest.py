@@ -32,10 +32,11 @@ def pytest_collection_modifyitems(items):
 
 BUDGET = 10.0
 """Seconds that a test may take which is run each time."""
+MOST_FILES = 20
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Says how long all tests took together, and which took more than their budget."""
+    """Says how long all tests took together, by file, and which took more than their budget."""
     marked, seconds = {"learning", "faults", "notebooks", "docs", "exports"}, Counter()
     for report in chain.from_iterable(terminalreporter.stats.values()):
         if getattr(report, "when", None) == "call" and not marked & set(report.keywords):
@@ -46,7 +47,10 @@ def pytest_terminal_summary(terminalreporter):
         f"{len(seconds)} tests took {seconds.total():.0f} s; {len(over)} of them more than "
         f"{BUDGET:.0f} s each, {sum(x for _, x in over):.0f} s together"
     )
-    for name, x in over:
+    files = Counter()
+    for name, x in seconds.items():
+        files[name.partition("::")[0]] += x
+    for name, x in [*files.most_common(MOST_FILES), *over]:
         terminalreporter.write_line(f"{x:6.1f} s {name}")
 
 

@@ -9,7 +9,7 @@ is Student's.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, stdtrit  # scipy.stats takes half a second to import
 
 from nappo2.checks import explained
 
@@ -52,7 +52,7 @@ def interval(scores: np.ndarray) -> Interval:
     if num_runs == 1:
         return Interval(mean, mean, mean)
     if num_runs * num_envs < FEWEST:
-        t = stats.t.ppf((1 + LEVEL) / 2, num_runs - 1)
+        t = stdtrit(num_runs - 1, (1 + LEVEL) / 2)
         half_width = t * scores.std(0, ddof=1).mean(0) / np.sqrt(num_runs)
         return Interval(mean, mean - half_width, mean + half_width)
     rng, tail = np.random.default_rng(0), expanded_tail(num_runs)
@@ -70,5 +70,5 @@ def _resampled(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def expanded_tail(num_runs: int) -> float:
     """The share of resamples beyond either end of an interval: 0.025 of many runs, less of few."""
-    t = stats.t.ppf((1 + LEVEL) / 2, num_runs - 1)
-    return float(stats.norm.cdf(-t * np.sqrt(num_runs / (num_runs - 1))))
+    t = stdtrit(num_runs - 1, (1 + LEVEL) / 2)
+    return float(ndtr(-t * np.sqrt(num_runs / (num_runs - 1))))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_a_seed_that_fails_is_named_with_its_reason(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--num-minibatches", "7", "--num-steps", "32", "--num-envs", "2"])
     error = capsys.readouterr().err.splitlines()[-1]
-    assert stopped.value.code == 2 and "seed 0 failed: " in error and "7 minibatches" in error
+    assert stopped.value.code == 2 and re.search(r"seed [01] failed: 7 minibatches", error)
 
 
 def test_words_with_their_values_are_left_out():

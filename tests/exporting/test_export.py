@@ -367,8 +367,10 @@ def test_an_environment_that_only_its_author_has_is_asked_for(tmp_path):
 def test_the_command_line_exports_a_run(tmp_path, capsys):
     run_in(tmp_path / "run", envs.make("CartPole-v1", 2))
     path = tmp_path / "policy.safetensors"
-    main(["export", str(tmp_path / "run"), str(path), "--observations", "20"])
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "run"), str(path), "--observations", "20"])
     out, err = capsys.readouterr()
+    assert ended.value.code == 0
     row = json.loads(out)
     assert row["output"] == str(path) and row["difference"] <= 1e-5
     assert "takes observation [batch, 4] float32" in err
