@@ -90,7 +90,9 @@ def test_games_with_lives_are_counted_whole(pools):
 
 
 def test_what_it_does_not_have_is_named(pools, monkeypatch):
-    with pytest.raises(ValueError, match="EnvPool cannot make 'Other-v0': Other-v0 is not supported"):
+    with pytest.raises(
+        ValueError, match="EnvPool cannot make 'Other-v0': Other-v0 is not supported"
+    ):
         envs.make("envpool/Other-v0")
     with pytest.raises(ValueError, match="envpool/Ramp-v0 takes no argument 'processes'"):
         envs.make("envpool/Ramp-v0", processes=1)
@@ -128,6 +130,8 @@ def test_families_of_envpool_are_reset_and_stepped(env_id):
     action = env.action_spec.uniform(2, torch.Generator().manual_seed(0))
     _, following, transition = env.step(state, action)
     for x in (observation, following, transition.observation):
-        assert x.shape == (2, *env.observation_space.shape) and x.dtype == env.observation_spec.dtype
+        assert (
+            x.shape == (2, *env.observation_space.shape) and x.dtype == env.observation_spec.dtype
+        )
     assert transition.reward.dtype == torch.float32
     env.close(state)
