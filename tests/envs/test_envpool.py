@@ -109,7 +109,6 @@ def test_cartpole_of_envpool_moves_as_gymnasiums_does():
     """From the same state; only resets are drawn from other generators."""
     pool, original = envs.make("envpool/CartPole-v1", 3), envs.cartpole(3)
     state, observation = pool.reset(0)
-    physics, _ = original.reset(0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(60):
         action = pool.action_spec.uniform(3, generator)
