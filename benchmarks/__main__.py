@@ -11,8 +11,8 @@ from pathlib import Path
 
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
-    *("distributed", "cores", "sleeping", "straggler", "transfer", "replaying", "keeping"),
-    *("torch_envs", "atari", "acting", "seeds", "words", "masks"),
+    *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
+    *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks"),
 )
 KEPT = Path("runs/bench.json")
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse

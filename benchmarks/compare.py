@@ -20,7 +20,7 @@ from benchmarks.figures import interleaved
 from benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah
 from benchmarks.torchrl_ppo import torchrl
 from nappo2 import envs
-from nappo2.envs._pybullet import silent
+from nappo2.machine.silence import silent
 from nappo2.recipes import PPO, ppo
 from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme

@@ -119,9 +119,9 @@ def env_arguments(options: Train) -> dict[str, Any]:
             '--env-kwargs is an object in JSON, such as \'{"map_name": "8x8"}\', not '
             f"{options.env_kwargs!r}"
         )
-    arguments = {"env_kwargs": env_kwargs, "processes": options.processes}
-    arguments |= {name: getattr(options, name) for name in OF_ENV if name != "env_kwargs"}
-    return {name: x for name, x in arguments.items() if x not in (0, False, {}, 1) or x is True}
+    given = {name: getattr(options, name) for name in (*OF_ENV, "processes")}
+    given = {name: x for name, x in given.items() if x != getattr(Train, name)}
+    return given | ({"env_kwargs": env_kwargs} if env_kwargs else {})
 
 
 def with_env(argv: list[str]) -> list[str]:

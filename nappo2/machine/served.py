@@ -5,7 +5,6 @@ Arrays of answers may lie in memory that both processes share. It ends with its 
 a call hangs.
 """
 
-import fcntl
 import importlib.util
 import mmap
 import os
@@ -156,6 +155,8 @@ def light(name: str) -> None:
 
 def end_with(lifeline: int) -> None:
     """Has the kernel end this process when nobody holds the other end of a pipe any more."""
+    import fcntl  # which not every system has
+
     if hasattr(fcntl, "F_SETSIG"):
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())

@@ -4,7 +4,6 @@ They are started anew, not forked, know the import path of this process, and end
 classes of a notebook or a script travel by value.
 """
 
-import fcntl
 import mmap
 import os
 import pickle
@@ -175,7 +174,7 @@ def _memory(size: int) -> int:
 
 def _error_output() -> int:
     try:
-        fcntl.fcntl(2, fcntl.F_GETFD)
+        os.fstat(2)
     except OSError:  # closed
         return subprocess.DEVNULL
     return 2

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import chain
 from pathlib import Path
 
 import gymnasium
@@ -132,7 +133,7 @@ def test_a_run_that_is_resumed_goes_on_to_the_last_bit(tmp_path):
 def test_bullet_in_processes_is_saved_and_loaded(tmp_path):
     env = envs.make("HopperBulletEnv-v0", 2, processes=2)
     state, _ = env.reset(0)
-    state, observation, _ = env.step(state, torch.zeros(2, 3))
+    state, *_ = env.step(state, torch.zeros(2, 3))
     saved = env.save(state)
     after = env.step(state, torch.ones(2, 3))[1]
     env.close(state)
@@ -154,7 +155,7 @@ def test_monitor_files_and_infos_are_those_of_one_process(tmp_path):
         outputs(envs.make(Walk, 3, processes=n, **keys), 20)
         files = sorted((tmp_path / str(n)).glob("*.csv"))
         rows = [path.read_text().splitlines()[2:] for path in files]
-        lines.append([[x for i, x in enumerate(row.split(",")) if i != 2] for row in sum(rows, [])])
+        lines.append([[x for i, x in enumerate(row.split(",")) if i != 2] for row in chain(*rows)])
     assert lines[0] == lines[1] and lines[0][0][2:] == ["7.0", "nan"] and len(lines[0]) == 6
 
 
@@ -249,8 +250,8 @@ def test_a_process_of_simulators_begins_without_torch():
 
     class Modules(Walk):
         def step(self, action):
-            *rest, info = super().step(action)
-            return *rest, {"torch": float("torch" in sys.modules)}
+            outputs = super().step(action)
+            return *outputs[:4], {"torch": float("torch" in sys.modules)}
 
     Modules.__module__ = Walk.__module__ = "__main__"  # as in a script, by value
     try:
@@ -283,7 +284,8 @@ def _locked(lock):
 
 
 DRIVER = """
-import sys, time
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have set to be ignored
 from nappo2 import envs
 from tests.envs.test_processes import Walk
 from tests.makers.environments import zero_action
