@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.exporting.draws import replayed
 from nappo2.exporting.observations import as_observation
@@ -37,6 +38,7 @@ class Program(NamedTuple):
     exported: ExportedProgram
 
 
+@checked
 @torch.no_grad()
 def trace(env: Env, policy: Policy, params: Plain) -> Program:
     """Traces a policy with params as a program of the observations of a bare environment.

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from nappo2.checks import checked
 from nappo2.search.jobs import Budget
 
 Pruning: TypeAlias = Callable[[Budget], Any]
 """``budget -> pruner`` of Optuna."""
 
 
+@checked
 def median(budget: Budget) -> Any:
     """Prunes a trial whose best score is below the median of earlier trials at the same rung."""
     import optuna
@@ -16,6 +18,7 @@ def median(budget: Budget) -> Any:
     return optuna.pruners.MedianPruner(n_startup_trials=5)
 
 
+@checked
 def successive_halving(budget: Budget) -> Any:
     """Prunes all but the best third at each of the rungs 1, 3, 9, ...
 
@@ -26,6 +29,7 @@ def successive_halving(budget: Budget) -> Any:
     return optuna.pruners.SuccessiveHalvingPruner(min_resource=budget.steps[0], reduction_factor=3)
 
 
+@checked
 def unpruned(budget: Budget) -> Any:
     """Prunes nothing."""
     import optuna
