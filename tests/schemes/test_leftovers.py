@@ -14,7 +14,7 @@ from nappo2.schemes.remote.watchdog import alive, children
 from tests.makers.commands import NAPPO2, SHORT, rows_written
 from tests.makers.processes import check_all_gone, environ_with, marked, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("ray")]  # which needs cores
 
 
 ONE_EACH = ("--collectors", "1", "--learners", "1")  # a learner, which has a collector
