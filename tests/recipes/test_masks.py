@@ -140,4 +140,3 @@ def test_no_worker_on_ray_does(name, on_ray):
     pipe = scheme("da2cs", whole, collectors=2, on=on_ray())
     _, reports = train(pipe, whole.init(0), 4)
     assert (torch.cat([report.episodes["length"] for report in reports]) == 20).all()
-

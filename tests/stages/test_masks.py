@@ -29,9 +29,8 @@ def test_wrong_masks_in_torch_are_one_sentence_in_the_first_rollout(name, change
 
 def test_an_evaluation_tells_of_a_mask_that_forbids_everything():
     whole = masked_recipe("ppo")
-    with pytest.raises(ValueError, match="of altered has an action_mask that forbids .* step 0"):
+    with pytest.raises(ValueError, match=r"of altered has an action_mask that forbids .* step 0"):
         evaluate(altered(torch.zeros_like), whole.greedy, whole.init(0), 2)
-
 
 
 def test_hindsight_keeps_masks_beside_its_goals():
@@ -60,4 +59,3 @@ def test_hindsight_keeps_masks_beside_its_goals():
         assert item["next", "observation", "action_mask"].dtype == torch.bool
     params, _ = train(scheme("3cs", whole.replace(rollouts=goals)), whole.init(0), 8)
     assert params["version"] > 0
-
