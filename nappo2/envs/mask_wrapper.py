@@ -4,7 +4,7 @@ An environment tells its masks in ``info["action_mask"]``, under the key ``actio
 or by a method ``action_masks()``, as for sb3-contrib.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -103,7 +103,7 @@ class Masked(gymnasium.Wrapper):
 
 def is_flags(x: np.ndarray) -> bool:
     """Tests whether an array [n] has bools, or integers of which each is 0 or 1."""
-    return x.dtype == bool or (x.dtype.kind in "iu" and not (x & ~1).any())
+    return x.dtype == bool or (x.dtype.kind in "iu" and not (x >> 1).any())
 
 
 def reader_of(name: str, env: gymnasium.Env) -> Read | None:
@@ -145,9 +145,9 @@ def of_observation(env: gymnasium.Env, observation: Any, info: Any) -> Any:
         info: not read.
 
     Returns:
-        The mask, [n].
+        The mask, [n]; None if there is none.
     """
-    return observation.get(MASK)
+    return observation.get(MASK) if isinstance(observation, Mapping) else None
 
 
 def of_info(env: gymnasium.Env, observation: Any, info: Any) -> Any:
@@ -159,9 +159,9 @@ def of_info(env: gymnasium.Env, observation: Any, info: Any) -> Any:
         info: a dictionary.
 
     Returns:
-        The mask, [n].
+        The mask, [n]; None if there is none.
     """
-    return info.get(MASK)
+    return info.get(MASK) if isinstance(info, Mapping) else None
 
 
 def of_method(env: gymnasium.Env, observation: Any, info: Any) -> Any:
@@ -173,6 +173,6 @@ def of_method(env: gymnasium.Env, observation: Any, info: Any) -> Any:
         info: not read.
 
     Returns:
-        The mask, [n].
+        The mask, [n]; None if there is none.
     """
     return env.get_wrapper_attr("action_masks")()

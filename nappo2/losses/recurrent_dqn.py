@@ -1,6 +1,7 @@
 """Recurrent Q-learning from sequences of a replay."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,10 +86,12 @@ def recurrent_double_dqn(
 def in_time(batch: Mapping) -> dict:
     """A batch of sequences [N, L, ...] with time first, [L, N, ...]; ``importance`` stays [N]."""
 
-    return {
-        name: x if name == "importance" else trees.map(lambda leaf: leaf.transpose(0, 1), x)
-        for name, x in batch.items()
-    }
+    def time_first(name: str, x: Any) -> Any:
+        if name == "importance":
+            return x
+        return x.transpose(0, 1) if isinstance(x, Tensor) else in_time(x)  # of a TensorDict as well
+
+    return {name: time_first(name, x) for name, x in batch.items()}
 
 
 def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> Tensor:
