@@ -65,7 +65,7 @@ def test_bullet_prints_nothing_else(tmp_path):
 WRONG = {
     "train --env Nowhere-v0": "no environment can be made of 'Nowhere-v0'",
     "train --env NowhereBulletEnv-v0": "no environment can be made of",
-    "train --env Blackjack-v1": "has observations in Tuple",
+    "train dqn --env torch/Pendulum-v1": "dqn does not go with continuous actions",
     "train --scheme 9xs": "no scheme is called '9xs'; there are 3cs, 3ds,",
     "train ppoo": "no recipe is called 'ppoo'; there is ppo",
     "train --preset nothing": "ppo has no preset 'nothing'; there is cartpole",

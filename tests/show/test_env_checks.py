@@ -53,6 +53,10 @@ def test_nothing_is_wrong(env):
     assert whats == ["spaces", "recipes", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
 
 
+class Listing(Good):
+    observation_space = gymnasium.spaces.Sequence(gymnasium.spaces.Discrete(3))
+
+
 WRONG = {
     "not a number": (
         stepping((np.full(2, np.nan, np.float32), 0.0, False, False, {})),
@@ -62,7 +66,7 @@ WRONG = {
     "shape": (stepping((np.zeros(3, np.float32), 0.0, False, False, {})), "of shape (3,)"),
     "hanging": (stepping(lambda: time.sleep(60)), "step took more than 0.5 s"),
     "seeds": (Forgetful, "the same seed and actions gave another observation at step 0"),
-    "space": ("Blackjack-v1", "has observations in Tuple"),
+    "space": (Listing, "has observations in Sequence"),
     "nothing": ("Nowhere-v0", "no environment can be made of 'Nowhere-v0'"),
 }
 
@@ -88,13 +92,13 @@ def test_what_is_odd_is_noted(outcome, what, said):
 
 
 def test_the_recipes_that_go_with_an_environment_are_named_and_why_others_do_not():
-    """Those with goals are for recipes that learn from transitions; PPO takes none."""
+    """Bits are flipped by choices, which TD3 does not make."""
     (fits,) = (
         x.message for x in check_env(envs.bit_flipping(2, 3), 20).findings if x.check == "recipes"
     )
     head, *reasons = fits.split("; ")
-    assert "dqn" in head and "sac" in head and "ppo" not in head
-    assert any(text.startswith("ppo") and "observations of goals" in text for text in reasons)
+    assert "dqn" in head and "sac" in head and "td3" not in head
+    assert any(text.startswith("td3") and "discrete actions" in text for text in reasons)
 
 
 class Choosy(Good):
