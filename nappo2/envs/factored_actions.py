@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Dict, MultiBinary, MultiDiscrete, Space, Tuple
 
-from nappo2.checks import explained
+from nappo2.checks import checked
 from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.maths.distributions import normal
 from nappo2.maths.factored import Factor, factored, multi_categorical
@@ -201,7 +201,7 @@ def gathered(specs: Sequence[ActionSpec], columns: Sequence[Any], gather: Gather
     return [gather(row) for row in zip(*rows, strict=True)]
 
 
-@explained
+@checked
 def batched(actions: Sequence[Any]) -> Any:
     """B actions of a space as one: an array [B, ...], or a tuple or dictionary of such.
 

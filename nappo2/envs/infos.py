@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nappo2.reports import SUCCESS, is_free
-
-__all__ = ["SUCCESS", "as_columns", "check_names"]
+from nappo2.reports import is_free
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nappo2.envs.infos import SUCCESS
 from nappo2.envs.observations import ObservationSpec
+from nappo2.reports import SUCCESS
 
 STEP = "observation, reward, terminated, truncated, info"
 

@@ -146,7 +146,7 @@ def test_a_key_that_goes_is_said_with_environment_and_name():
             observation.pop("arm")
             return observation, *rest
 
-    env = envs.from_gym(lambda: Changing(SPACE, Discrete(2)), 2)
+    env = envs.from_gym(lambda: Changing(SPACE, Discrete(5)), 2)
     state, _ = env.reset(0)
     sentence = r"environment 0 of .* gave parts eye, pair, action_mask, and not eye, arm, pair"
     with pytest.raises(ValueError, match=sentence):

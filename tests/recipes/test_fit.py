@@ -81,8 +81,11 @@ def test_a_storage_that_a_recipe_is_given_is_refused_too():
 
 
 def test_observations_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="ppo does not go with observations of goals; fitting obs"):
-        ppo(envs.bit_flipping(2, 4))
+    """Exploration that depends on features is of those of perceptrons."""
+    with pytest.raises(
+        ValueError, match="ppo_gsde does not go with observations of images"
+    ):
+        RECIPES["ppo_gsde"](envs.make("CarRacing-v3", 1))
 
 
 # --- each piece can be another, and the rest stays as it is

@@ -85,7 +85,7 @@ def open_to_all(num_envs):
         x = bare.physics.observe(physics)
         return {"observation": x, "action_mask": torch.ones(len(x), 2).bool()}
 
-    start, step, _, limit, _ = bare.physics
+    start, step, _, limit, *_ = bare.physics
     space = Dict({"observation": bare.observation_space, "action_mask": MultiBinary(2)})
     return envs.physics_env("open", num_envs, start, step, see, limit, space, Discrete(2))
 
