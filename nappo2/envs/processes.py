@@ -13,6 +13,7 @@ from nappo2.seeds import fold_in, split
 
 LIGHT = ("nappo2", "nappo2.envs", "nappo2.checks")  # packages whose import takes seconds
 MAX_RESTARTS = 10  # of a process in a row
+START_SECONDS = 120.0  # in which a process begins and makes its simulators, whatever the deadline of a step
 
 
 class Answer(NamedTuple):
@@ -77,7 +78,7 @@ class Processes:
             RuntimeError: if a process ended or hangs.
         """
         try:
-            return [server.receive() for server in self.servers]
+            return [server.receive(self._patience) for server in self.servers]
         except ServerLost as error:
             raise RuntimeError(f"a process that begins {self.name} {error}") from error
 
@@ -120,7 +121,8 @@ class Processes:
             self.restarts += 1
             self.servers[i] = self._start()
             try:
-                return self.servers[i].call("reset", self._new_seeds(self.shares[i]))
+                self.servers[i].send("reset", self._new_seeds(self.shares[i]))
+                return self.servers[i].receive(self._patience)
             except ServerLost as again:
                 error = again
 
@@ -140,6 +142,10 @@ class Processes:
             server.begin_close()
         for server in self.servers:
             server.close()
+
+    @property
+    def _patience(self) -> float:
+        return max(self.deadline, START_SECONDS)
 
     def _start(self) -> Server:
         return Server(self.make, self.memory_bytes, LIGHT, self.deadline)

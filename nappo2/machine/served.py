@@ -5,6 +5,7 @@ Arrays of answers may lie in memory that both processes share. It ends with its 
 a call hangs.
 """
 
+import importlib
 import importlib.util
 import mmap
 import os
@@ -145,6 +146,8 @@ def light(name: str) -> None:
     def attribute(key: str) -> Any:
         if key.startswith("__") or not hasattr(module, "__getattr__"):
             raise AttributeError(f"module {name!r} has no attribute {key!r}")
+        if importlib.util.find_spec(f"{name}.{key}"):
+            return importlib.import_module(f"{name}.{key}")
         del module.__getattr__
         spec.loader.exec_module(module)
         return getattr(module, key)

@@ -81,13 +81,20 @@ class Server:
         self._number += 1
         self._send(_pickled((self._number, method, args, shared)))
 
-    def receive(self) -> Any:
+    def receive(self, deadline: float | None = None) -> Any:
         """The answer of the last call.
+
+        Args:
+            deadline: another one for this call; None for the process's own.
+
+        Returns:
+            The answer.
 
         Raises:
             ServerLost: if the process ended, or gave none within the deadline.
             Exception: that of the method.
         """
+        self._channel.stream.settimeout(self._deadline if deadline is None else deadline)
         message = self._receive()
         while served.number_of(message) != self._number:  # of a call that was interrupted
             message = self._receive()
@@ -121,6 +128,7 @@ class Server:
         self._end()
 
     def _send(self, data: bytes) -> None:
+        self._channel.stream.settimeout(self._deadline)
         try:
             self._channel.send(data)
         except (OSError, EOFError) as error:
@@ -134,7 +142,7 @@ class Server:
 
     def _lost(self, error: Exception) -> ServerLost:
         if isinstance(error, TimeoutError):
-            return ServerLost(f"gave no answer for {self._deadline:g} s")
+            return ServerLost(f"gave no answer for {self._channel.stream.gettimeout():g} s")
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         return ServerLost(f"ended {_ending(self._process.returncode)}")

@@ -43,7 +43,7 @@ def outputs(env: Env, num_steps: int) -> list:
             action = env.action_spec.uniform(env.num_envs, rng)
             state, observation, transition = env.step(state, action)
             game = transition.game or ()
-            tensors += [observation, *transition[:4], *game[:2], *(game and game.info.values())]
+            tensors += [observation, *transition[:4], *game, *transition.info.values()]
     finally:
         env.close(state)
     return tensors
@@ -103,7 +103,7 @@ class Walk(gymnasium.Env):
 def learner(folder, steps=96, **arguments):
     env = envs.make(Walk, 4, **arguments)
     recipe = ppo(env, PPO(num_steps=8, num_epochs=1, num_minibatches=2, hidden=(8,)))
-    return Learner(scheme("3cs", recipe), recipe.init(0), 0, steps, folder, checkpoint_every=None)
+    return Learner(scheme("3cs", recipe), recipe.init(0), 0, steps, folder, checkpoint_every=32)
 
 
 def test_a_run_with_processes_is_the_run_without(tmp_path):
@@ -236,8 +236,10 @@ def test_an_error_is_raised_as_in_this_process_and_says_where_it_was(tmp_path):
 
 
 def test_an_environment_that_cannot_begin_is_an_error():
-    def leaving(ends=False):
-        if "pytest" not in sys.modules:
+    driver = os.getpid()
+
+    def leaving():
+        if os.getpid() != driver:
             os._exit(4)
         return Walk()
 
@@ -261,7 +263,7 @@ def test_a_process_of_simulators_begins_without_torch():
             state, _, transition = env.step(state, zero_action(env))
     finally:
         Walk.__module__ = __name__
-    assert transition.game.info["torch"].tolist() == [0]
+    assert transition.info["torch"].tolist() == [0]
     env.close(state)
 
 

@@ -410,7 +410,7 @@ def test_another_argument_or_number_of_environments_begins_new_episodes(tmp_path
     again.resume(tmp_path)
     why = "Lesson.length was 13 and is 5" if number == 2 else "begin anew"
     assert why in caplog.text
-    assert again.run().recorder._episodes[-1][1] == 5
+    assert again.run().recorder._episodes[-1]["length"] == 5
 
 
 def test_a_lesson_that_is_adopted_is_the_new_one_and_the_same_lesson_goes_on():
