@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Dict, MultiBinary, MultiDiscrete, Space, Tuple
 
-from nappo2.checks import checked
+from nappo2.checks import explained
 from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.maths.distributions import normal
 from nappo2.maths.factored import Factor, factored, multi_categorical
@@ -201,11 +201,11 @@ def gathered(specs: Sequence[ActionSpec], columns: Sequence[Any], gather: Gather
     return [gather(row) for row in zip(*rows, strict=True)]
 
 
-@checked
-def batched(actions: Sequence[Any]) -> Any:
+@explained
+def batched(actions: Any) -> Any:
     """B actions of a space as one: an array [B, ...], or a tuple or dictionary of such.
 
-    It is an action of ``gymnasium.vector.utils.batch_space(space, B)``.
+    ``actions`` is a list or an array of them. It is an action of ``gymnasium.vector.utils.batch_space(space, B)``.
     """
     first = actions[0] if len(actions) else None
     if isinstance(first, Mapping):
