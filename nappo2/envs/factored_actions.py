@@ -205,7 +205,8 @@ def gathered(specs: Sequence[ActionSpec], columns: Sequence[Any], gather: Gather
 def batched(actions: Any) -> Any:
     """B actions of a space as one: an array [B, ...], or a tuple or dictionary of such.
 
-    ``actions`` is a list or an array of them. It is an action of ``gymnasium.vector.utils.batch_space(space, B)``.
+    ``actions`` is a list or an array of them. The result is an action of
+    ``gymnasium.vector.utils.batch_space(space, B)``.
     """
     first = actions[0] if len(actions) else None
     if isinstance(first, Mapping):
