@@ -5,21 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from itertools import chain
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import psutil
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.envs import Env
 from tests.makers.environments import zero_action
 from tests.makers.processes import check_all_gone, environ_with, until
+from tests.makers.walks import TellsTorch, Walk
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -61,43 +59,6 @@ def test_what_processes_step_is_equal_to_the_last_bit(env_id, arguments):
     here = outputs(envs.make(env_id, 5, **arguments), 60)
     there = outputs(envs.make(env_id, 5, processes=2, **arguments), 60)
     assert len(here) == len(there) and all(map(is_equal, here, there))
-
-
-class Walk(gymnasium.Env):
-    """Moves at random, and does what a file says: ``raise``, ``exit``, ``hang``; over after 7 steps."""
-
-    observation_space, action_space = Box(-99, 99, (2,)), Discrete(2)
-    metadata = {"render_modes": ["rgb_array"]}
-
-    def __init__(self, folder="", render_mode=None):
-        self.folder, self.render_mode = Path(folder), render_mode
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.t, self.place = 0, self.np_random.normal(size=2)
-        return self.place.astype(np.float32), {"lock": threading.Lock()}
-
-    def step(self, action):
-        self.t += 1
-        self.place += self.np_random.normal(size=2) + action
-        self.obey()
-        info = {"steps": self.t, "pid": os.getpid(), "lock": threading.Lock()}
-        return self.place.astype(np.float32), float(action), False, self.t == 7, info
-
-    def obey(self):
-        for name in ("raise", "exit", "hang"):
-            try:
-                (self.folder / name).rename(self.folder / f"{name}-taken")
-            except OSError:
-                continue
-            if name == "exit":
-                os._exit(3)
-            if name == "hang":
-                time.sleep(3600)
-            raise ZeroDivisionError("the simulator broke")
-
-    def render(self):
-        return np.full((4, 6, 3), self.t, np.uint8)
 
 
 def learner(folder, steps=96, **arguments):
@@ -250,19 +211,10 @@ def test_an_environment_that_cannot_begin_is_an_error():
 def test_a_process_of_simulators_begins_without_torch():
     """Its import would take seconds."""
 
-    class Modules(Walk):
-        def step(self, action):
-            outputs = super().step(action)
-            return *outputs[:4], {"torch": float("torch" in sys.modules)}
-
-    Modules.__module__ = Walk.__module__ = "__main__"  # as in a script, by value
-    try:
-        env = envs.make(Modules, 1, processes=1, info_keywords=["torch"], frame_stack=2)
-        state, _ = env.reset(0)
-        for _ in range(7):
-            state, _, transition = env.step(state, zero_action(env))
-    finally:
-        Walk.__module__ = __name__
+    env = envs.make(TellsTorch, 1, processes=1, info_keywords=["torch"], frame_stack=2)
+    state, _ = env.reset(0)
+    for _ in range(7):
+        state, _, transition = env.step(state, zero_action(env))
     assert transition.info["torch"].tolist() == [0]
     env.close(state)
 
@@ -289,7 +241,7 @@ DRIVER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have set to be ignored
 from nappo2 import envs
-from tests.envs.test_processes import Walk
+from tests.makers.walks import Walk
 from tests.makers.environments import zero_action
 env = envs.make(Walk, 2, processes=2, folder=sys.argv[1])
 state, _ = env.reset(0)

@@ -82,9 +82,7 @@ def test_a_storage_that_a_recipe_is_given_is_refused_too():
 
 def test_observations_that_do_not_fit_are_refused():
     """Exploration that depends on features is of those of perceptrons."""
-    with pytest.raises(
-        ValueError, match="ppo_gsde does not go with observations of images"
-    ):
+    with pytest.raises(ValueError, match="ppo_gsde does not go with observations of images"):
         RECIPES["ppo_gsde"](envs.make("CarRacing-v3", 1))
 
 
