@@ -13,7 +13,9 @@ from nappo2.seeds import fold_in, split
 
 LIGHT = ("nappo2", "nappo2.envs", "nappo2.checks")  # packages whose import takes seconds
 MAX_RESTARTS = 10  # of a process in a row
-START_SECONDS = 120.0  # in which a process begins and makes its simulators, whatever the deadline of a step
+START_SECONDS = (
+    120.0  # in which a process begins and makes its simulators, whatever the deadline of a step
+)
 
 
 class Answer(NamedTuple):

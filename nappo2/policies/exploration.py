@@ -187,7 +187,9 @@ def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> 
         decision, memory = policy.act(params, observation, memory, generator)
         if params["version"] > 0:
             return decision, memory
-        num = trees.leaves(action_of(decision))[0].shape[0]  # not len, which export takes for a constant
+        num = trees.leaves(action_of(decision))[0].shape[
+            0
+        ]  # not len, which export takes for a constant
         return act(observation, num, generator), memory
 
     fixed = from_noise_of(policy)
