@@ -76,9 +76,12 @@ class Process:
         """Does a task, and adds the results of its jobs.
 
         Raises:
-            ProcessDied: if the process died or was ended; the next task starts another one.
+            ProcessDied: if the process died or was ended; the next task starts another one. One that
+                died since the last task is told of after this one, which another process has done.
             JobError: if a job failed.
         """
+        died = self._process is not None and self._process.poll() is not None
+        code = self.kill() if died else None
         try:
             values = self._ask(task)
         except (EOFError, OSError) as error:
@@ -89,9 +92,13 @@ class Process:
         for value in values:
             if isinstance(value, Failed):
                 raise JobError(value.text)
+        if died:
+            raise ProcessDied(
+                f"its process ended with exit code {code}, and another one was started"
+            )
 
     def _ask(self, task: Task) -> list[Any]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             self._start()
         send(self._connection, task)
         return self._answer(self._beside.seconds)
@@ -121,10 +128,11 @@ class Process:
 
     def kill(self) -> int | None:
         """Ends the process; returns its exit code, None if none was started."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return None
-        self._process.kill()
-        return self._process.wait()
+        process.kill()
+        return process.wait()
 
     def close(self) -> None:
         """Ends the process for good, also from another thread."""
