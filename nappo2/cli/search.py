@@ -107,7 +107,7 @@ def _folder(algorithm: str, env: str) -> Path:
 
 
 def result(found) -> dict[str, Any]:
-    """What a search has found, for other programs: names and numbers, ready for JSON."""
+    """The result of a search for other programs: names and numbers, ready for JSON."""
     from nappo2.saving.calls import plain
 
     preset = found.log_dir / "preset.json"

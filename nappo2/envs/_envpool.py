@@ -102,7 +102,7 @@ def _close(pool: Any) -> None:
 
 
 def _game(info: Mapping[str, Any], truncated: torch.Tensor) -> EpisodeCount | None:
-    """What Atari's infos say of whole games; None for other environments."""
+    """Reward and end of whole Atari games, of their infos; None for other environments."""
     if "reward" not in info or "terminated" not in info:
         return None
     points = torch.from_numpy(np.array(info["reward"], np.float32))

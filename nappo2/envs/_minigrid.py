@@ -46,7 +46,7 @@ def minigrid(env_id: str, num_envs: int = 1, **kwargs: Any) -> Env:
 
 
 def visible(env: gymnasium.Env) -> gymnasium.Env:
-    """What an agent needs to see: the image, and the mission where there are several."""
+    """Observations of the image alone, or with the mission where there are several."""
     words = words_of(env.observation_space["mission"])
     return image_and_mission(env, words) if words else image_only(env)
 

@@ -1,4 +1,4 @@
-"""What environments tell of an episode that ends: ``is_success``, and numbers with names of their own."""
+"""Numbers that environments tell of an episode that ends: ``is_success``, and those with names of their own."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ START_SECONDS = (
 
 
 class Answer(NamedTuple):
-    """What the process of a share answered to a step.
+    """The answer of the process of a share to a step.
 
     Attributes:
         value: the answer; of a process that was replaced, that of its ``reset``.

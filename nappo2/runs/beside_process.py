@@ -80,6 +80,8 @@ class Process:
                 died since the last task is told of after this one, which another process has done.
             JobError: if a job failed.
         """
+        if self._closed:
+            return
         died = self._process is not None and self._process.poll() is not None
         code = self.kill() if died else None
         try:

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from nappo2.cli import main
-from tests.makers.commands import SHORT
+from tests.makers.commands import SHORT, said
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +21,6 @@ def run(tmp_path_factory):
         main(["train", "ppo", *SHORT, "--total-steps", "256", "--log-dir", str(folder)])
     assert stopped.value.code == 0
     return folder
-
-
-def said(capsys, *args):
-    """The JSON that a command prints last."""
-    with pytest.raises(SystemExit) as stopped:
-        main([*map(str, args)])
-    printed = capsys.readouterr()
-    assert stopped.value.code == 0, printed.err
-    return json.loads(printed.out.splitlines()[-1])
 
 
 def test_eval_plays_as_many_episodes_as_one_wants(run, capsys):

@@ -12,19 +12,11 @@ from nappo2 import PPO, envs, load_run, ppo
 from nappo2.cli import main
 from nappo2.cli.train_options import parse
 from nappo2.search import Budget, choice, search
+from tests.makers.commands import said
 from tests.makers.processes import until
 
 ENV = ["ppo", "--env", "torch/CartPole-v1"]
 QUICK = ["--steps", "640", "--rungs", "2", "--episodes", "1", "--seeds", "1", "--num-envs", "2"]
-
-
-def said(capsys, *args):
-    """The JSON that a command prints last."""
-    with pytest.raises(SystemExit) as stopped:
-        main([*map(str, args)])
-    printed = capsys.readouterr()
-    assert stopped.value.code == 0, printed.err
-    return json.loads(printed.out.splitlines()[-1])
 
 
 def test_what_is_found_is_a_preset_to_train_from(tmp_path, capsys):

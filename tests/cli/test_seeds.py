@@ -13,19 +13,11 @@ from nappo2 import load_run
 from nappo2.cli import main
 from nappo2.cli.seeds import last_row, without
 from nappo2.show.runs import group_runs
+from tests.makers.commands import said
 from tests.makers.processes import until
 
 QUICK = ["--num-steps", "32", "--num-epochs", "1", "--num-minibatches", "2", "--hidden", "8"]
 TINY = [*QUICK, "--num-envs", "2"]
-
-
-def said(capsys, *args):
-    """The JSON that a command prints last."""
-    with pytest.raises(SystemExit) as stopped:
-        main([*map(str, args)])
-    printed = capsys.readouterr()
-    assert stopped.value.code == 0, printed.err
-    return json.loads(printed.out.splitlines()[-1])
 
 
 def test_in_torch_seeds_are_one_population(tmp_path, capsys):

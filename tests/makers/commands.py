@@ -1,4 +1,4 @@
-"""Runs of ``nappo2 train``, in processes of their own."""
+"""Commands of ``nappo2``, in this process or in ones of their own."""
 
 import json
 import subprocess
@@ -6,6 +6,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from nappo2.cli import main
 from nappo2.runs.metrics import Row, read_csv
 
 NAPPO2 = (sys.executable, "-m", "nappo2.cli")
@@ -14,6 +17,15 @@ SHORT = (
     *("--num-minibatches", "2"),
 )
 """Options of ``train`` by which a rollout is 64 env steps and takes milliseconds."""
+
+
+def said(capsys, *args):
+    """The JSON that a command prints last."""
+    with pytest.raises(SystemExit) as stopped:
+        main([*map(str, args)])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 0, printed.err
+    return json.loads(printed.out.splitlines()[-1])
 
 
 def completed(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
