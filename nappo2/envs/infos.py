@@ -1,4 +1,4 @@
-"""Numbers that environments tell of an episode that ends: ``is_success``, and those with names of their own."""
+"""Numbers of info at the end of an episode: ``is_success``, and those with names of their own."""
 
 from collections.abc import Sequence
 
