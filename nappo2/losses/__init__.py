@@ -1,6 +1,7 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
+from nappo2.losses._pqn import pqn
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
 from nappo2.losses.critics import CriticReduction, least
@@ -28,6 +29,7 @@ __all__ = [
     "least",
     "plain_value_loss",
     "ppo",
+    "pqn",
     "raw_observation",
     "recurrent_double_dqn",
     "sac",

@@ -10,9 +10,10 @@ from nappo2.networks._actor_critics import (
     discrete_actor_critics,
     with_temperature,
 )
-from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_norm_cnn
+from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
 from nappo2.networks._joined import joined
-from nappo2.networks._mlp import flattening, linear, mlp, orthogonal
+from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import (
     Agent,
@@ -49,6 +50,7 @@ __all__ = [
     "cnn",
     "convolution",
     "discrete_actor_critics",
+    "epsilon_greedy_agent",
     "fixup_cnn",
     "flattened",
     "flattening",
@@ -58,6 +60,8 @@ __all__ = [
     "impala_cnn",
     "joined",
     "layer_norm",
+    "layer_norm_cnn",
+    "layer_norm_mlp",
     "linear",
     "lstm",
     "mlp",

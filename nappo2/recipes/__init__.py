@@ -4,6 +4,7 @@ from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
+from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
@@ -18,6 +19,7 @@ __all__ = [
     "A2C",
     "DQN",
     "PPO",
+    "PQN",
     "PRESETS",
     "R2D2",
     "RECIPES",
@@ -38,6 +40,7 @@ __all__ = [
     "perceptrons",
     "ppo",
     "ppo_gsde",
+    "pqn",
     "preset",
     "preset_for",
     "r2d2",

@@ -7,6 +7,7 @@ from nappo2.recipes._a2c import a2c, vpg
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
 from nappo2.recipes._ppo import ppo
+from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
@@ -20,6 +21,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "impala": impala,
     "a2c": a2c,
     "vpg": vpg,
+    "pqn": pqn,
     "sac": sac,
     "td3": td3,
     "dqn": dqn,

@@ -1,6 +1,6 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
-from nappo2.stages.advantages import discounted, gae, standardized, vtrace
+from nappo2.stages.advantages import discounted, gae, lambda_returns, standardized, vtrace
 from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.interaction import CollectState
 from nappo2.stages.collecting.non_finite import clamp, fail, guard, mask
@@ -62,6 +62,7 @@ __all__ = [
     "guard",
     "hindsight",
     "kl_exceeds",
+    "lambda_returns",
     "learn",
     "learn_of",
     "mask",

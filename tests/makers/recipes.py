@@ -70,6 +70,7 @@ CONFIGS = {
     "impala": a.Impala(**ON, normalize=True),
     "a2c": a.A2C(**ON),
     "vpg": a.VPG(**ON),
+    "pqn": a.PQN(**ON, **PASSES, normalize=True, exploration_updates=50),
     "ppo_gsde": a.GsdePPO(**ON, **PASSES, resample_every=3),
     "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
