@@ -16,8 +16,7 @@ def learnt(name: str, env_id: str, seed: int) -> tuple[float, float]:
     its = preset("pqn", name)
     recipe, start = pqn(envs.make(env_id, its.num_envs), its.config), time.perf_counter()
     pipe = scheme("3cs", recipe)
-    with Learner(pipe, recipe.init(seed), seed, its.total_steps, progress=False) as run:
-        params = run.run().params
+    params = Learner(pipe, recipe.init(seed), seed, its.total_steps, progress=False).run().params
     seconds = time.perf_counter() - start
     test = envs.make(env_id, 20)
     found = evaluate(test, recipe.greedy, params, 100, seed=seed + 1_000).returns.mean().item()
