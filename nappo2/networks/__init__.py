@@ -11,6 +11,7 @@ from nappo2.networks._actor_critics import (
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_norm_cnn
+from nappo2.networks._dueling import dueling, noisy_dueling
 from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
 from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
@@ -26,6 +27,13 @@ from nappo2.networks.cell import Cell, side_by_side, unroll, with_torso
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network, layer_norm, sequential, with_view
+from nappo2.networks.noisy import (
+    NoisyNetwork,
+    implicit_quantiles,
+    noisy_linear,
+    noisy_mlp,
+    noisy_sequential,
+)
 from nappo2.networks.recurrent import (
     RecurrentActorCritic,
     recurrent_actor_critic,
@@ -42,6 +50,7 @@ __all__ = [
     "Agent",
     "Cell",
     "Network",
+    "NoisyNetwork",
     "RecurrentActorCritic",
     "RecurrentQ",
     "actor_critic",
@@ -50,6 +59,7 @@ __all__ = [
     "cnn",
     "convolution",
     "discrete_actor_critics",
+    "dueling",
     "epsilon_greedy_agent",
     "fixup_cnn",
     "flattened",
@@ -58,6 +68,7 @@ __all__ = [
     "gru",
     "images",
     "impala_cnn",
+    "implicit_quantiles",
     "joined",
     "layer_norm",
     "layer_norm_cnn",
@@ -65,6 +76,10 @@ __all__ = [
     "linear",
     "lstm",
     "mlp",
+    "noisy_dueling",
+    "noisy_linear",
+    "noisy_mlp",
+    "noisy_sequential",
     "normalized",
     "normalized_parts",
     "orthogonal",

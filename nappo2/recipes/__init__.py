@@ -6,6 +6,7 @@ from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
+from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
@@ -13,6 +14,14 @@ from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
+from nappo2.recipes.returns import (
+    Returns,
+    categorical_returns,
+    expected,
+    munchausen,
+    quantiles,
+    random_quantiles,
+)
 from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
@@ -30,20 +39,28 @@ __all__ = [
     "GsdeSAC",
     "Impala",
     "Preset",
+    "Rainbow",
+    "Returns",
     "a2c",
+    "categorical_returns",
     "convolutional",
     "default_agent",
     "default_distribution",
     "double_dqn",
     "dqn",
+    "expected",
     "impala",
+    "munchausen",
     "perceptrons",
     "ppo",
     "ppo_gsde",
     "pqn",
     "preset",
     "preset_for",
+    "quantiles",
     "r2d2",
+    "rainbow",
+    "random_quantiles",
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",

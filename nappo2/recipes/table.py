@@ -9,6 +9,7 @@ from nappo2.recipes._impala import impala
 from nappo2.recipes._ppo import ppo
 from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
+from nappo2.recipes._rainbow import rainbow
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
@@ -26,6 +27,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "td3": td3,
     "dqn": dqn,
     "double_dqn": double_dqn,
+    "rainbow": rainbow,
     "ppo_gsde": ppo_gsde,
     "sac_gsde": sac_gsde,
     "recurrent_ppo": recurrent_ppo,

@@ -27,7 +27,7 @@ from nappo2.stages.recipe import (
     update_of,
 )
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
-from nappo2.stages.replaying.n_step import n_step
+from nappo2.stages.replaying.n_step import n_step, rolling_n_step
 from nappo2.stages.replaying.noise import noise, normal_noise
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
@@ -73,6 +73,7 @@ __all__ = [
     "polyak",
     "prioritized_replay",
     "replay",
+    "rolling_n_step",
     "scheduled",
     "sequences",
     "standardized",

@@ -28,6 +28,9 @@ CONFIGS = {
     "recurrent_impala": a.Impala(**ON),
     "dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
     "double_dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
+    "rainbow": a.Rainbow(
+        **OFF, update_ratio=0.125, gamma=0.9, lowest=0.0, highest=10.0, beta_updates=5_000
+    ),
     "sac": a.SAC(**OFF, update_ratio=0.125, gamma=0.9, discrete_entropy_share=0.2),
     "r2d2": a.R2D2(num_steps=16, length=8, period=8, burn_in=0, hidden=(32, 32), gamma=0.9),
 }

@@ -20,7 +20,9 @@ def learnt(name: str, env_id: str, seed: int) -> tuple[float, float]:
     seconds = time.perf_counter() - start
     test = envs.make(env_id, 20)
     found = evaluate(test, recipe.greedy, params, 100, seed=seed + 1_000).returns.mean().item()
-    print(f"pqn, {env_id}, seed {seed}: {found:.1f} after {its.total_steps:,} steps, {seconds:.0f} s")
+    print(
+        f"pqn, {env_id}, seed {seed}: {found:.1f} after {its.total_steps:,} steps, {seconds:.0f} s"
+    )
     return found, seconds
 
 

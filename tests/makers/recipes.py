@@ -78,6 +78,7 @@ CONFIGS = {
     "td3": a.TD3(**OFF),
     "dqn": a.DQN(**OFF),
     "double_dqn": a.DQN(**OFF),
+    "rainbow": a.Rainbow(**OFF, num_atoms=5),
     "sac_gsde": a.GsdeSAC(**OFF),
     "r2d2": a.R2D2(
         num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
