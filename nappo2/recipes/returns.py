@@ -54,6 +54,9 @@ def munchausen(alpha: float = 0.9, temperature: float = 0.03, lowest: float = -1
         alpha: weight of the log-probability.
         temperature: of the softmax.
         lowest: bound on the scaled log-probability.
+
+    Returns:
+        How one output for each action is learnt.
     """
 
     def loss(q, following):
@@ -94,6 +97,9 @@ def categorical_returns(num: int = 51, lowest: float = -10.0, highest: float = 1
         num: of atoms, at equal distances.
         lowest: return of the first atom; lower ones count as this.
         highest: return of the last atom; higher ones count as this.
+
+    Returns:
+        How ``num`` logits for each action are read and learnt.
 
     Raises:
         ValueError: if there are fewer than two atoms, or ``highest`` is not above ``lowest``.

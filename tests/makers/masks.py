@@ -136,7 +136,7 @@ CONFIGS = {
     "recurrent_impala": a.Impala(**ON),
     "dqn": a.DQN(**OFF, exploration_updates=60),
     "double_dqn": a.DQN(**OFF, exploration_updates=60),
-    "rainbow": a.Rainbow(**OFF, lowest=0.0, highest=20.0),
+    "rainbow": a.Rainbow(**OFF, num_atoms=11, lowest=0.0, highest=20.0),
     "sac": a.SAC(**OFF),
     "r2d2": a.R2D2(
         num_steps=16, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=500, capacity=400
