@@ -16,9 +16,9 @@ from nappo2.cli.train_options import (
     DEFAULT_ENV,
     IN_TORCH,
     Train,
+    all_env_arguments,
     check_used,
     description_of,
-    env_arguments,
     option_in,
     parse,
     with_env,
@@ -96,7 +96,7 @@ def is_population(algorithm: str, options: Train) -> bool:
         return False
     try:
         recipe = recipes.RECIPES[algorithm](
-            envs.make(options.env, options.num_envs, **env_arguments(options)), options.config
+            envs.make(options.env, options.num_envs, **all_env_arguments(options)), options.config
         )
         population(recipe, options.seeds)
     except (ValueError, NotImplementedError):
@@ -171,7 +171,7 @@ def envs_of(options: Train, card: Mapping[str, Any]):
     from nappo2.trained import env_again
 
     if not card.get("environment"):
-        return envs.make(options.env, options.num_envs, **env_arguments(options))
+        return envs.make(options.env, options.num_envs, **all_env_arguments(options))
     changed = options.processes != card.get("processes", 0)
     processes = {"processes": options.processes} if changed else {}
     return env_again(card, options.num_envs, **processes)
