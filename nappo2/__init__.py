@@ -23,6 +23,7 @@ from nappo2.recipes import (
     R2D2,
     SAC,
     TD3,
+    TQC,
     VPG,
     GsdePPO,
     GsdeSAC,
@@ -40,6 +41,7 @@ from nappo2.recipes import (
     sac,
     sac_gsde,
     td3,
+    tqc,
     vpg,
 )
 from nappo2.reports import Report, join
@@ -111,6 +113,7 @@ __all__ = [
     "R2D2",
     "SAC",
     "TD3",
+    "TQC",
     "VPG",
     "Evaluation",
     "GsdePPO",
@@ -216,6 +219,7 @@ __all__ = [
     "stochastic",
     "td3",
     "to_torchrl",
+    "tqc",
     "until",
     "update",
     "update_of",

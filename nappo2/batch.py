@@ -93,13 +93,17 @@ KEYS = {
         "[N]", "float32", "prioritized_replay(...)", "losses of targets", "weight of a transition"
     ),
     "noise": Key(
-        "[N, A]", "float32", "noise(normal_noise(..., size=A))", "SAC's loss", "of the action"
+        "[N, A]",
+        "float32",
+        "noise(normal_noise(..., size=A))",
+        "losses of SAC and TQC",
+        "of the action",
     ),
     "next_noise": Key(
         "[N, A]",
         "float32",
         "noise(normal_noise(..., size=A))",
-        "losses of SAC and TD3",
+        "losses of SAC, TD3 and TQC",
         "of the next action",
     ),
 }

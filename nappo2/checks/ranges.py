@@ -55,7 +55,8 @@ RANGES = {
     **dict.fromkeys(("limit", "mean_limit"), POSITIVE._replace(finite=False)),
     **dict.fromkeys(("deadline", "group_deadline"), POSITIVE._replace(finite=False)),
     **dict.fromkeys(
-        ("burn_in", "start_steps", "anneal_updates", "exploration_updates"), NOT_NEGATIVE
+        ("burn_in", "start_steps", "anneal_updates", "exploration_updates", "num_dropped"),
+        NOT_NEGATIVE,
     ),
     **dict.fromkeys(
         ("seed", "member", "index", "ahead", "padding", "noop_max", "rank", "max_restarts"),

@@ -3,6 +3,7 @@
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
+from nappo2.losses._tqc import tqc
 from nappo2.losses.critics import CriticReduction, least
 from nappo2.losses.loss import Loss
 from nappo2.losses.policy_gradient import (
@@ -32,4 +33,5 @@ __all__ = [
     "recurrent_double_dqn",
     "sac",
     "td3",
+    "tqc",
 ]

@@ -25,10 +25,10 @@ def target(params: Mapping, after: Mapping, next_value: Tensor) -> Tensor:
         params: with ``hyper["gamma"]``.
         after: a batch's ``next``: ``reward`` [N], ``terminated`` [N] bool, and with ``n_step`` the
             number of ``steps`` [N], otherwise 1.
-        next_value: of the next observations, [N].
+        next_value: of the next observations, [N], or [M, N] of several values each.
 
     Returns:
-        Targets [N] float32.
+        Targets of the shape of ``next_value``, float32.
     """
     gamma, steps = params["hyper"]["gamma"], after.get("steps", None)
     discount = gamma if steps is None else gamma**steps

@@ -8,6 +8,8 @@ from nappo2.networks._actor_critics import (
     actor_critics,
     actor_critics_with_torso,
     discrete_actor_critics,
+    quantile_actor_critics,
+    quantile_actor_critics_with_torso,
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
@@ -64,6 +66,8 @@ __all__ = [
     "normalized",
     "normalized_parts",
     "orthogonal",
+    "quantile_actor_critics",
+    "quantile_actor_critics_with_torso",
     "recurrent_actor_critic",
     "separate_recurrent_actor_critic",
     "sequential",

@@ -7,6 +7,7 @@ from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
@@ -23,6 +24,7 @@ __all__ = [
     "RECIPES",
     "SAC",
     "TD3",
+    "TQC",
     "VPG",
     "GsdePPO",
     "GsdeSAC",
@@ -47,5 +49,6 @@ __all__ = [
     "sac",
     "sac_gsde",
     "td3",
+    "tqc",
     "vpg",
 ]

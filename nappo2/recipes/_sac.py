@@ -163,7 +163,7 @@ def sac(
     make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
     agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", COMPATIBLE, agent)
-    check_temperature(agent)
+    check_temperature("sac", agent)
     agent = masks.agent(agent)
     init = first_params(agent.init, c, "critics")
     heads = {
@@ -192,8 +192,8 @@ def sac(
     )
 
 
-def check_temperature(agent: ActorCritics) -> None:
-    """Refuses an agent without a temperature.
+def check_temperature(recipe: str, agent: ActorCritics) -> None:
+    """Refuses an agent without a temperature, for the recipe of this name.
 
     Raises:
         ValueError: if the agent's weights have no ``log_alpha``.
@@ -201,6 +201,7 @@ def check_temperature(agent: ActorCritics) -> None:
     weights = agent.init(0)
     if "log_alpha" not in weights.keys():
         raise ValueError(
-            f"sac learns a temperature, log_alpha, and the agent has only {', '.join(weights.keys())}; "
+            f"{recipe} learns a temperature, log_alpha, and the agent has only "
+            f"{', '.join(weights.keys())}; "
             "networks.with_temperature(agent) adds one"
         )

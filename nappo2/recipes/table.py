@@ -10,6 +10,7 @@ from nappo2.recipes._ppo import ppo
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
+from nappo2.recipes._tqc import tqc
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset, preset_matching
 from nappo2.recipes.recipe import RecipeMaker
@@ -22,6 +23,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "vpg": vpg,
     "sac": sac,
     "td3": td3,
+    "tqc": tqc,
     "dqn": dqn,
     "double_dqn": double_dqn,
     "ppo_gsde": ppo_gsde,

@@ -47,6 +47,9 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
     "discrete sac": lambda **c: a.sac(envs.cartpole(2), a.SAC(**REPLAY, **c)),
     "td3": lambda **c: a.td3(envs.pendulum(2), a.TD3(**REPLAY, **c)),
     "td3, delayed": lambda **c: a.td3(envs.pendulum(2), a.TD3(target_delay=2, **REPLAY, **c)),
+    "tqc": lambda **c: a.tqc(
+        envs.pendulum(2), a.TQC(num_quantiles=5, critic_hidden=(8,), **REPLAY, **c)
+    ),
     "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
 }
@@ -75,6 +78,7 @@ CONFIGS = {
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
     "sac": a.SAC(**OFF),
     "td3": a.TD3(**OFF),
+    "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,)),
     "dqn": a.DQN(**OFF),
     "double_dqn": a.DQN(**OFF),
     "sac_gsde": a.GsdeSAC(**OFF),
@@ -135,6 +139,7 @@ QUICK = {
     "num_epochs": 1,
     "num_minibatches": 2,
     "hidden": (8, 8),
+    "critic_hidden": (8, 8),
     "batch_size": 8,
     "capacity": 1_000,
     "start_steps": 0,
