@@ -63,6 +63,7 @@ RANGES = {
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
+    "dropout": Range(0, 0.9),
     "share": Range(0, 0.5, above=True),
 }
 """The range of a number by the name of the argument, whichever function takes it.

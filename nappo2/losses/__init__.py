@@ -4,8 +4,10 @@ from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
 from nappo2.losses._tqc import tqc
-from nappo2.losses.critics import CriticReduction, least
+from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
+from nappo2.losses.dropout import with_dropout
 from nappo2.losses.loss import Loss
+from nappo2.losses.normalized import with_normalized_observations
 from nappo2.losses.policy_gradient import (
     ValueLoss,
     a2c,
@@ -27,6 +29,8 @@ __all__ = [
     "dqn",
     "dqn_error",
     "least",
+    "least_chosen",
+    "mean_value",
     "plain_value_loss",
     "ppo",
     "raw_observation",
@@ -34,4 +38,6 @@ __all__ = [
     "sac",
     "td3",
     "tqc",
+    "with_dropout",
+    "with_normalized_observations",
 ]

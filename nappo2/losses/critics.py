@@ -18,6 +18,21 @@ def least(values: Tensor, batch: Mapping) -> Tensor:
     return values.amin(0)
 
 
+@explained
+def least_chosen(values: Tensor, batch: Mapping) -> Tensor:
+    """The minimum over chosen critics, [K, N] to [N] (REDQ: Chen et al., https://arxiv.org/abs/2101.05982).
+
+    Reads, of a batch [N], the numbers ``chosen`` [N, M] int64 of M critics, which ``chosen_critics`` draws.
+    """
+    return values.gather(0, batch["chosen"].mT).amin(0)
+
+
+@explained
+def mean_value(values: Tensor, batch: Mapping) -> Tensor:
+    """The mean over critics, [K, N, ...] to [N, ...]."""
+    return values.mean(0)
+
+
 def target(params: Mapping, after: Mapping, next_value: Tensor) -> Tensor:
     """TD targets ``r + gamma^steps next_value``, without the value where an episode terminated.
 

@@ -10,11 +10,14 @@ from nappo2.networks._actor_critics import (
     discrete_actor_critics,
     quantile_actor_critics,
     quantile_actor_critics_with_torso,
+    single_valued,
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks._dropout import dropout_mlp, with_kept
 from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, linear, mlp, orthogonal
+from nappo2.networks._simba import simba
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import (
     Agent,
@@ -51,6 +54,7 @@ __all__ = [
     "cnn",
     "convolution",
     "discrete_actor_critics",
+    "dropout_mlp",
     "fixup_cnn",
     "flattened",
     "flattening",
@@ -73,10 +77,13 @@ __all__ = [
     "sequential",
     "shared_actor_critic",
     "side_by_side",
+    "simba",
+    "single_valued",
     "state_dependent",
     "unchanged",
     "unroll",
     "with_goal",
+    "with_kept",
     "with_log_std",
     "with_reward_scaling",
     "with_temperature",

@@ -68,7 +68,7 @@ def actor_critics(
     Returns:
         The agent, whose critics give values [K, ...].
     """
-    return _with_single_values(quantile_actor_critics(actor, critic, num_critics, view))
+    return single_valued(quantile_actor_critics(actor, critic, num_critics, view))
 
 
 @checked
@@ -132,7 +132,7 @@ def actor_critics_with_torso(
     Returns:
         The agent, whose critics give values [K, ...].
     """
-    return _with_single_values(quantile_actor_critics_with_torso(actor, torso, critic, num_critics))
+    return single_valued(quantile_actor_critics_with_torso(actor, torso, critic, num_critics))
 
 
 @checked
@@ -168,8 +168,9 @@ def quantile_actor_critics_with_torso(
     return ActorCritics(_init(actor, seeing, num_critics), _actor(actor, unchanged), critics)
 
 
-def _with_single_values(agent):
-    """The agent whose critics give [K, ...], and not [K, ..., 1]."""
+@checked
+def single_valued(agent: ActorCritics) -> ActorCritics:
+    """The agent of ``quantile_actor_critics`` with M = 1, whose critics give [K, ...], not [K, ..., 1]."""
     return agent._replace(critics=lambda *args: agent.critics(*args).squeeze(-1))
 
 

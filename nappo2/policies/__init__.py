@@ -25,6 +25,7 @@ from nappo2.policies.policy import (
     stochastic_with_log_prob,
     with_memory,
 )
+from nappo2.policies.viewing import with_view
 
 __all__ = [
     "Apply",
@@ -49,4 +50,5 @@ __all__ = [
     "warmup_uniform",
     "with_memory",
     "with_noise",
+    "with_view",
 ]

@@ -5,6 +5,7 @@ from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._r2d2 import R2D2, r2d2
+from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._tqc import TQC, tqc
@@ -22,6 +23,7 @@ __all__ = [
     "PRESETS",
     "R2D2",
     "RECIPES",
+    "REDQ",
     "SAC",
     "TD3",
     "TQC",
@@ -46,6 +48,7 @@ __all__ = [
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",
+    "redq",
     "sac",
     "sac_gsde",
     "td3",

@@ -13,6 +13,7 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.recipes.agents import soft_perceptrons, soft_torsos
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
+from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
@@ -49,6 +50,7 @@ class SAC:
             uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
         num_critics: K, of whose values the minimum is used.
         hidden: sizes of the hidden layers.
+        normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -65,6 +67,7 @@ class SAC:
     discrete_entropy_share: float = 0.4
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    normalize: bool = False
     jit: bool = False
 
 
@@ -176,7 +179,7 @@ def sac(
     )
     loss = losses.discrete_sac if discrete else losses.sac
     most_probable = greedy(agent.actor, dist)
-    return off_policy(
+    whole = off_policy(
         env,
         c,
         name="sac",
@@ -190,6 +193,7 @@ def sac(
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
+    return with_normalized_observations(whole) if c.normalize else whole
 
 
 def check_temperature(recipe: str, agent: ActorCritics) -> None:

@@ -9,27 +9,18 @@ from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
-from nappo2.networks import (
-    ActorCritics,
-    mlp,
-    quantile_actor_critics,
-    quantile_actor_critics_with_torso,
-    with_temperature,
-)
+from nappo2.networks import ActorCritics, mlp
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
 from nappo2.recipes._sac import check_temperature
-from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.fit import SQUASHED as COMPATIBLE
+from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.torsos import has_torso, torso_network, torso_of, vector_view
+from nappo2.recipes.soft_agents import soft_agent
 from nappo2.recipes.values import critic_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
-
-SQUASHED = {"actions": "its actor is squashed into bounds"}
-COMPATIBLE = OFF_POLICY._replace(
-    actions=("continuous",), reasons={**OFF_POLICY.reasons, **SQUASHED}
-)
 
 
 @checked
@@ -53,6 +44,7 @@ class TQC:
         num_dropped: quantiles per critic that the target leaves out, the largest of all.
         hidden: sizes of the actor's hidden layers.
         critic_hidden: sizes of the critics' hidden layers.
+        normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -71,6 +63,7 @@ class TQC:
     num_dropped: int = 2
     hidden: tuple[int, ...] = (256, 256)
     critic_hidden: tuple[int, ...] = (256, 256)
+    normalize: bool = False
     jit: bool = False
 
 
@@ -175,7 +168,7 @@ def tqc(
     }
     check_fit("tqc", env, init(0), heads)
     most_probable = greedy(agent.actor, dist)
-    return off_policy(
+    whole = off_policy(
         env,
         c,
         name="tqc",
@@ -191,6 +184,7 @@ def tqc(
         noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
+    return with_normalized_observations(whole) if c.normalize else whole
 
 
 def mean_of_quantiles(quantiles: Tensor) -> Tensor:
@@ -204,15 +198,11 @@ def quantile_perceptrons(env: Env, c: TQC) -> ActorCritics:
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
     """
-    size = env.action_spec.size
-    if has_torso(env):
-        torso, (first, *hidden) = torso_of(env, c.critic_hidden)
-        critic = mlp(first + size, *hidden, c.num_quantiles, activation=torch.relu)
-        actor = torso_network(env, c.hidden, 2 * size, gain=0.01)
-        agent = quantile_actor_critics_with_torso(actor, torso, critic, c.num_critics)
-        return with_temperature(agent, c.initial_alpha)
-    inputs = env.observation_spec.size
-    actor = mlp(inputs, *c.hidden, 2 * size, activation=torch.relu, final_gain=0.01)
-    critic = mlp(inputs + size, *c.critic_hidden, c.num_quantiles, activation=torch.relu)
-    agent = quantile_actor_critics(actor, critic, c.num_critics, vector_view(env))
-    return with_temperature(agent, c.initial_alpha)
+    return soft_agent(
+        env,
+        lambda *sizes: mlp(*sizes, c.num_quantiles, activation=torch.relu),
+        hidden=c.hidden,
+        critic_hidden=c.critic_hidden,
+        num_critics=c.num_critics,
+        alpha=c.initial_alpha,
+    )

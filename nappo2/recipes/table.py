@@ -8,6 +8,7 @@ from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
 from nappo2.recipes._ppo import ppo
 from nappo2.recipes._r2d2 import r2d2
+from nappo2.recipes._redq import redq
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
 from nappo2.recipes._tqc import tqc
@@ -24,6 +25,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "sac": sac,
     "td3": td3,
     "tqc": tqc,
+    "redq": redq,
     "dqn": dqn,
     "double_dqn": double_dqn,
     "ppo_gsde": ppo_gsde,

@@ -47,7 +47,7 @@ def check(make, name, folder, exact, steps=9, k=6):
 
 
 ALL = [combination for combination in combinations() if fits(*combination[:3])]
-"""What fits, of 14 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
+"""What fits, of 15 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
 
 
 @pytest.mark.parametrize("combination", filter(brief, ALL), ids=", ".join)
