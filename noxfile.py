@@ -59,7 +59,7 @@ def learning(session):
 
 @nox.session
 def faults(session):
-    """What goes wrong, at length."""
+    """What goes wrong, and all combinations of which the tests try each pair, at length."""
     session.install(".[test]")
     session.run("pytest", "-q", "-m", "faults", *session.posargs)
 

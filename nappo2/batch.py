@@ -48,6 +48,13 @@ KEYS = {
     "observation": Key(
         "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "what was acted on, not normalised"
     ),
+    "observation/action_mask": Key(
+        "[T, B, n]",
+        "bool",
+        _COLLECT,
+        "all that choose",
+        "which of n actions were allowed, if any tells",
+    ),
     "action": Key(
         "[T, B] or [T, B, A]",
         "int64 or float32",
@@ -76,6 +83,9 @@ KEYS = {
     ),
     "next/observation": Key(
         "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "the one reached, before any reset"
+    ),
+    "next/observation/action_mask": Key(
+        "[T, B, n]", "bool", _COLLECT, "losses of targets", "which of n actions are allowed there"
     ),
     "next/reward": Key("[T, B]", "float32", _COLLECT, _LOSSES, "not scaled"),
     "next/terminated": Key("[T, B]", "bool", _COLLECT, _LOSSES, "no value follows"),

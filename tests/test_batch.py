@@ -26,6 +26,7 @@ from nappo2.batch import (
 from nappo2.recipes import RECIPES
 from nappo2.schemes.merging import merge
 from nappo2.trees import walk
+from tests.makers.masks import masked_recipe
 from tests.makers.recipes import RINGS, recipe_in
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -51,6 +52,8 @@ def written():
                 recipe = recipe_in(name, env, ring)
                 for item in () if recipe is None else items(recipe):
                     collected(item, leaves)
+    for item in items(masked_recipe("dqn")):
+        collected(item, leaves)
     rollout, *_ = items(recipe_in("ppo", "numbers, discrete", "uniform"))
     collected(merge([rollout, rollout[:3]]), leaves)
     several = recipe_in("dqn", "numbers, discrete", "uniform")
@@ -61,7 +64,8 @@ def written():
 
 def collected(item, leaves):
     for path, x in walk(item):
-        where = path.index("observation") + 1 if "observation" in path else len(path)
+        is_part = "observation" in path and path[-1] != "action_mask"
+        where = path.index("observation") + 1 if is_part else len(path)
         leaves.setdefault("/".join(path[:where]), []).append((item.batch_size, x))
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import tyro
 
+from nappo2.cli.env_options import env_arguments, env_options
 from nappo2.cli.train_options import DEFAULT_ENV, option_in, preset_of, with_env
 
 
@@ -27,6 +29,10 @@ class Search:
         rungs: how often a run is evaluated, and may be pruned.
         episodes: of each evaluation.
         num_envs: environments of a run; by default those of the preset.
+        env_kwargs: arguments of the environment in JSON, such as '{"map_name": "8x8"}'.
+        frame_skip: how often each action is done; rewards are summed.
+        frame_stack: of how many observations each consists, the newest last.
+        time_feature: whether the share of an episode's steps that remains is observed.
         preset: whose values are tried first, and stay where the space has none; a name, or the
             preset.json of a search; by default the one for the env.
         pruning: when a trial is given up.
@@ -42,6 +48,10 @@ class Search:
     rungs: int = 5
     episodes: int = 10
     num_envs: int | None = None
+    env_kwargs: str = "{}"
+    frame_skip: int = 1
+    frame_stack: int = 1
+    time_feature: bool = False
     preset: str | None = None
     pruning: Literal["median", "successive_halving", "unpruned"] = "median"
     processes: int = 1
@@ -58,12 +68,13 @@ def run(argv: list[str]) -> int:
     argv = with_env(argv)
     algorithm = argv.pop(0) if argv and not argv[0].startswith("-") else "ppo"
     env, preset = preset_of(algorithm, option_in(argv, "--env"), option_in(argv, "--preset"))
-    default = Search(env, steps=preset.total_steps, num_envs=preset.num_envs)
+    given = env_options(preset.env_arguments)
+    default = Search(env, steps=preset.total_steps, num_envs=preset.num_envs, **given)
     options = tyro.cli(Search, args=argv, default=default, prog=f"nappo2 search {algorithm}")
-    recipe = RECIPES[algorithm](make(options.env, options.num_envs), preset.config)
-    space = search.space_for(recipe, options.steps)
+    make_env = partial(make, options.env, options.num_envs, **env_arguments(options))
+    space = search.space_for(RECIPES[algorithm](make_env(), preset.config), options.steps)
     found = search.search(
-        partial(recipe_with, algorithm, options.env, options.num_envs, preset.config),
+        partial(recipe_with, algorithm, make_env, preset.config),
         space,
         search.Budget(
             options.trials, options.steps, options.seeds, options.rungs, options.episodes
@@ -80,23 +91,21 @@ def run(argv: list[str]) -> int:
     return 128 + found.interrupted if found.interrupted else 0
 
 
-def recipe_with(algorithm: str, env: str, num_envs: int, config: Any, **values: Any):
+def recipe_with(algorithm: str, make_env: Callable[[], Any], config: Any, **values: Any):
     """The recipe of a trial.
 
     Args:
         algorithm: name of the recipe.
-        env: id of its environment.
-        num_envs: of them.
+        make_env: makes its environments.
         config: a configuration.
         **values: fields that are replaced in it.
 
     Returns:
         The recipe.
     """
-    from nappo2.envs import make
     from nappo2.recipes import RECIPES
 
-    return RECIPES[algorithm](make(env, num_envs), replace(config, **values))
+    return RECIPES[algorithm](make_env(), replace(config, **values))
 
 
 def _folder(algorithm: str, env: str) -> Path:

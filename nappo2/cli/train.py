@@ -16,9 +16,9 @@ from nappo2.cli.train_options import (
     DEFAULT_ENV,
     IN_TORCH,
     Train,
+    all_env_arguments,
     check_used,
     description_of,
-    env_arguments,
     option_in,
     parse,
     with_env,
@@ -83,8 +83,8 @@ def curve_of_seeds(log_dir: Path) -> dict[str, Any]:
     if not runs:
         return {"episode_return": None}
     plot(log_dir).save(log_dir / "curve.png")
-    found = compare({"all": runs})
-    ends = {"iqm": found.iqm[0], "low": found.low[0], "high": found.high[0]}
+    returns = compare({"all": runs})
+    ends = {"iqm": returns.iqm[0], "low": returns.low[0], "high": returns.high[0]}
     return {"episode_return": {name: round(x, 3) for name, x in ends.items()}}
 
 
@@ -96,7 +96,7 @@ def is_population(algorithm: str, options: Train) -> bool:
         return False
     try:
         recipe = recipes.RECIPES[algorithm](
-            envs.make(options.env, options.num_envs, **env_arguments(options)), options.config
+            envs.make(options.env, options.num_envs, **all_env_arguments(options)), options.config
         )
         population(recipe, options.seeds)
     except (ValueError, NotImplementedError):
@@ -171,7 +171,7 @@ def envs_of(options: Train, card: Mapping[str, Any]):
     from nappo2.trained import env_again
 
     if not card.get("environment"):
-        return envs.make(options.env, options.num_envs, **env_arguments(options))
+        return envs.make(options.env, options.num_envs, **all_env_arguments(options))
     changed = options.processes != card.get("processes", 0)
     processes = {"processes": options.processes} if changed else {}
     return env_again(card, options.num_envs, **processes)

@@ -1,6 +1,5 @@
 """The options of ``nappo2 train``: their defaults, and how the words of a command line are read."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -10,6 +9,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from nappo2.checks import is_installed
+from nappo2.cli.env_options import env_arguments, env_options
+from nappo2.recipes.presets import OF_ENV
 
 Config = TypeVar("Config")
 
@@ -100,28 +101,14 @@ class Train(Generic[Config]):
     threads: int = 1
 
 
-OF_ENV = ("env_kwargs", "frame_skip", "frame_stack", "time_feature")
-"""The options that say how an environment is made."""
-
-
-def env_arguments(options: Train) -> dict[str, Any]:
-    """The arguments of ``envs.make`` among the options, without those that are its defaults.
+def all_env_arguments(options: Train) -> dict[str, Any]:
+    """The arguments of ``envs.make`` among the options, its processes too.
 
     Raises:
         ValueError: if the arguments of the environment are no JSON object.
     """
-    try:
-        env_kwargs = json.loads(options.env_kwargs)
-    except json.JSONDecodeError as error:
-        env_kwargs = error
-    if not isinstance(env_kwargs, dict):
-        raise ValueError(
-            '--env-kwargs is an object in JSON, such as \'{"map_name": "8x8"}\', not '
-            f"{options.env_kwargs!r}"
-        )
-    given = {name: getattr(options, name) for name in (*OF_ENV, "processes")}
-    given = {name: x for name, x in given.items() if x != getattr(Train, name)}
-    return given | ({"env_kwargs": env_kwargs} if env_kwargs else {})
+    processes = {"processes": options.processes} if options.processes else {}
+    return env_arguments(options) | processes
 
 
 def with_env(argv: list[str]) -> list[str]:
@@ -147,7 +134,7 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
     """
     name = option_in(argv, "--preset")
     env, base = preset_of(algorithm, option_in(argv, "--env"), name)
-    cuts = {"scheme": base.scheme, **base.cuts}
+    cuts = {"scheme": base.scheme, **base.cuts} | env_options(base.env_arguments)
     default = Train(base.config, env, total_steps=base.total_steps, num_envs=base.num_envs, **cuts)
     if description:
         default = _with_description(default, description, keep_preset=name is not None)

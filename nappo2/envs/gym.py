@@ -14,6 +14,7 @@ from nappo2.envs.env import Env, Transition, actions_of, observations_of
 from nappo2.envs.gym_makers import Wrapper, make_first, make_wrapped, maker_of
 from nappo2.envs.infos import as_columns, check_names
 from nappo2.envs.mask_wrapper import Masked, reader_of
+from nappo2.envs.masks import is_masked, masked_space
 from nappo2.envs.outputs import output_checks
 from nappo2.envs.saving import CopyCheck, Load, Save, load_envs, save_envs
 from nappo2.envs.settings import differences, settings_of
@@ -135,7 +136,8 @@ def vector_of(
     if read is not None:
         masks = partial(Masked, name=name, read=read)
         make = partial(make_wrapped, name, make_bare, (*wrappers, channels_first, masks))
-        bare, probe = None, masks(probe)
+        probe = masks(probe)
+        bare = bare if is_masked(bare) else masked_space(bare, probe.num)
     observation_space, action_space = probe.observation_space, probe.action_space
     copy_check = CopyCheck(make, save_envs, load_envs)
     probe.close()
@@ -189,8 +191,8 @@ def vector_of(
         for i in ended:
             checks.write(next_rows, i, checks.first_observation(i, state.envs.first(i)))
         numbers = map(torch.from_numpy, (rewards, terminations, truncations))
-        told = as_columns(num_envs, ended, infos) if ended else {}
-        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=told)
+        columns = as_columns(num_envs, ended, infos) if ended else {}
+        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=columns)
         state = state._replace(rows=next_rows)
         return state, unpack(torch.from_numpy(next_rows)), transition
 

@@ -66,6 +66,21 @@ class DQN:
 DQN_PRESETS = {"default": Preset("*", 4, 50_000, DQN(), "not measured here")}
 DOUBLE_DQN_PRESETS = {
     "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "measured here"),
+    "cliff_walking": Preset(
+        "CliffWalking*",
+        8,
+        60_000,
+        DQN(
+            capacity=20_000,
+            batch_size=64,
+            update_ratio=0.125,
+            learning_rate=1e-3,
+            exploration_updates=4_000,
+            hidden=(64,),
+        ),
+        "measured here",
+        env_arguments={"env_kwargs": {"max_episode_steps": 200}},  # it has no limit of its own
+    ),
     "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
 }
 

@@ -1,6 +1,6 @@
 """Proximal policy optimisation (PPO)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
@@ -68,6 +68,17 @@ class PPO:
     jit: bool = False
 
 
+TOY_TEXT = PPO(
+    num_steps=128,
+    num_epochs=4,
+    num_minibatches=4,
+    learning_rate=2.5e-3,
+    entropy_coef=0.01,
+    hidden=(64,),
+    normalize=False,
+)
+"""For environments whose observations are choices."""
+
 PRESETS = {
     "cartpole": Preset(
         "*CartPole-v1",
@@ -97,6 +108,33 @@ PRESETS = {
             entropy_coef=0.01,
             normalize=False,
         ),
+        "measured here",
+    ),
+    "frozen_lake": Preset(
+        "FrozenLake*",
+        8,
+        300_000,
+        replace(
+            TOY_TEXT,
+            num_steps=256,
+            learning_rate=1e-3,
+            entropy_coef=0.02,
+            anneal_updates=4 * 4 * 146,  # of 300,000 steps
+        ),
+        "measured here on the map of 4 x 4",
+    ),
+    "taxi": Preset(
+        "Taxi-v*",
+        8,
+        400_000,
+        replace(TOY_TEXT, anneal_updates=4 * 4 * 390),  # of 400,000 steps
+        "measured here",
+    ),
+    "blackjack": Preset(
+        "Blackjack-v*",
+        8,
+        200_000,
+        replace(TOY_TEXT, gamma=1.0, lambda_=1.0, anneal_updates=4 * 4 * 195),  # of 200,000 steps
         "measured here",
     ),
     "atari": Preset(
@@ -186,7 +224,7 @@ def ppo(
     c, dist = config, dist or default_distribution(env)
     agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
-    whole = on_policy(
+    made = on_policy(
         env,
         agent,
         dist,
@@ -211,7 +249,7 @@ def ppo(
         policy=policy,
         jit=c.jit,
     )
-    return whole if c.target_kl is None else with_early_stopping(whole)
+    return made if c.target_kl is None else with_early_stopping(made)
 
 
 def with_early_stopping(recipe: Recipe) -> Recipe:

@@ -12,6 +12,9 @@ MUJOCO = " ".join(
 )
 """Patterns of the ids of MuJoCo's robots that run or swim."""
 
+OF_ENV = ("env_kwargs", "frame_skip", "frame_stack", "time_feature")
+"""The arguments of ``envs.make`` that a preset can have."""
+
 
 class Preset(NamedTuple):
     """A configuration and what it was made for.
@@ -24,6 +27,7 @@ class Preset(NamedTuple):
         source: where the numbers come from.
         scheme: the training scheme.
         cuts: arguments of the scheme, such as ``learners``.
+        env_arguments: of ``envs.make``; those in ``OF_ENV``.
     """
 
     env: str
@@ -33,6 +37,7 @@ class Preset(NamedTuple):
     source: str
     scheme: str = "3cs"
     cuts: Mapping[str, Any] = {}
+    env_arguments: Mapping[str, Any] = {}
 
 
 def preset_matching(presets: Mapping[str, Preset], env_id: str) -> Preset:

@@ -1,11 +1,12 @@
 """What a search has found: its trials, the best of them as a preset, what mattered, and a picture."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.envs import TORCH, Env
-from nappo2.recipes.presets import Preset
+from nappo2.recipes.presets import OF_ENV, Preset
 from nappo2.runs.card import env_id
 from nappo2.saving.calls import path_of, replaced_fields
 from nappo2.search.jobs import Budget
@@ -132,10 +133,19 @@ def known_id(env: Env) -> str:
     return next((name for name, make in TORCH.items() if path_of(make) == function), env_id(env))
 
 
-def env_arguments(env: Env) -> list[str]:
-    """The names of the arguments that made an environment, beside its id and number."""
+def arguments_of(env: Env) -> dict[str, Any]:
+    """The arguments that made an environment and are not their defaults, beside its id and number."""
     arguments = env.made.arguments if env.made else {}
-    return [name for name in arguments if name not in ("env_id", "num_envs")]
+    return {name: x for name, x in arguments.items() if name not in ("env_id", "num_envs")}
+
+
+def in_a_file(name: str, value: Any) -> bool:
+    """Whether a preset on disk can have an argument of an environment."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return name in OF_ENV
 
 
 def preset_of(
@@ -163,11 +173,19 @@ def preset_of(
         f"{budget.total_steps:,} steps, as the search saw it"
     )
     cuts = {name: x for name, x in arguments.items() if name not in ("name", "recipe", "on")}
-    env = recipe.env
+    env, of_env = recipe.env, arguments_of(recipe.env)
+    kept = {name: x for name, x in of_env.items() if in_a_file(name, x)}
     preset = Preset(
-        known_id(env), env.num_envs, budget.total_steps, config, source, arguments["name"], cuts
+        known_id(env),
+        env.num_envs,
+        budget.total_steps,
+        config,
+        source,
+        scheme=arguments["name"],
+        cuts=cuts,
+        env_arguments=kept,
     )
     pieces = [name for name in recipe.made.arguments if name not in ("env", "config")]
-    pieces += [*replaced_fields(recipe), *env_arguments(env)]
+    pieces += [*replaced_fields(recipe), *(name for name in of_env if name not in kept)]
     write_preset(log_dir / "preset.json", recipe.name, preset, pieces)
     return preset

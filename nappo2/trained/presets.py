@@ -42,8 +42,9 @@ def read_preset(path: str | Path, algorithm: str) -> Preset:
         data = json.loads(Path(path).read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"the preset {path} cannot be read: {error}") from error
-    if not isinstance(data, Mapping) or not set(Preset._fields) <= set(data):
-        raise ValueError(f"{path} is no preset: it lacks some of {', '.join(Preset._fields)}")
+    needed = [name for name in Preset._fields if name != "env_arguments"]  # which is younger
+    if not isinstance(data, Mapping) or not set(needed) <= set(data):
+        raise ValueError(f"{path} is no preset: it lacks some of {', '.join(needed)}")
     if data.get("algorithm") != algorithm or algorithm not in RECIPES:
         raise ValueError(f"{path} is a preset of {data.get('algorithm')}, not of {algorithm}")
     if data.get("pieces"):
@@ -55,11 +56,13 @@ def read_preset(path: str | Path, algorithm: str) -> Preset:
 
 
 def _preset(data: Mapping[str, Any], config_class: type, path: str | Path) -> Preset:
-    for name in ("config", "cuts"):
+    data = {"env_arguments": {}, **data}
+    for name in ("config", "cuts", "env_arguments"):
         if not isinstance(data[name], Mapping):
             raise ValueError(f"{name} in {path} holds values by name, not {data[name]!r}")
     check_taken(data["scheme"], data["cuts"])
     config = config_class(**settings(config_class, data["config"], path))
     names = ("env", "num_envs", "total_steps", "source", "scheme")
     values = settings(Preset, {name: data[name] for name in names}, path)
-    return Preset(**values, config=config, cuts=dict(data["cuts"]))
+    others = {name: dict(data[name]) for name in ("cuts", "env_arguments")}
+    return Preset(**values, config=config, **others)

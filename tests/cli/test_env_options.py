@@ -6,7 +6,8 @@ import pytest
 
 from nappo2 import load_run
 from nappo2.cli import train
-from nappo2.cli.train_options import env_arguments, parse
+from nappo2.cli.env_options import env_arguments, env_options
+from nappo2.cli.train_options import all_env_arguments, parse
 from nappo2.trained import env_again
 
 SHORT = ("--total-steps", "64", "--num-envs", "4", "--num-steps", "8", "--num-minibatches", "2")
@@ -42,8 +43,16 @@ def test_they_are_in_the_card_and_the_environment_is_made_again_with_them(run, c
 
 def test_arguments_of_an_environment_are_an_object_in_json():
     options = parse("ppo", ["--env", "CartPole-v1", "--frame-skip", "3", "--processes", "1"])
-    assert env_arguments(options) == {"frame_skip": 3, "processes": 1}
+    assert all_env_arguments(options) == {"frame_skip": 3, "processes": 1}
+    assert env_arguments(options) == {"frame_skip": 3}
     assert env_arguments(parse("ppo", ["--env", "CartPole-v1"])) == {}
     for text in ("map_name=8x8", "[1]", "3"):
         with pytest.raises(ValueError, match="--env-kwargs is an object in JSON"):
             env_arguments(parse("ppo", ["--env", "CartPole-v1", "--env-kwargs", text]))
+
+
+def test_options_of_arguments_give_these_arguments():
+    arguments = {"env_kwargs": {"map_name": "8x8"}, "frame_stack": 2, "time_feature": True}
+    words = [f"--env-kwargs={env_options(arguments)['env_kwargs']}", "--frame-stack", "2"]
+    options = parse("ppo", ["--env", "FrozenLake-v1", *words, "--time-feature"])
+    assert env_arguments(options) == arguments

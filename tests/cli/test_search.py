@@ -34,6 +34,18 @@ def test_what_is_found_is_a_preset_to_train_from(tmp_path, capsys):
     assert {name: found[name] for name in result["values"]} == result["values"]
 
 
+def test_a_search_in_a_changed_environment_leaves_a_preset_for_it(tmp_path, capsys):
+    """Two frames of four numbers, in episodes of at most nine steps."""
+    out = tmp_path / "found"
+    words = ["--env", "CartPole-v1", "--frame-stack", 2, "--env-kwargs", '{"max_episode_steps": 9}']
+    found = said(
+        capsys, "search", "ppo", *words, *QUICK[2:], "--steps", 64, "--trials", 1, "--out", out
+    )
+    options = parse("ppo", ["--preset", found["preset"]])
+    assert (options.frame_stack, options.env_kwargs) == (2, '{"max_episode_steps": 9}')
+    assert found["score"] <= 9
+
+
 def test_the_presets_values_are_tried_first(tmp_path, capsys):
     """Those of CartPole: rollouts of 32 steps in one minibatch, 20 times."""
     said(capsys, "search", *ENV, *QUICK, "--trials", 1, "--out", tmp_path)
@@ -70,7 +82,7 @@ def test_a_preset_of_another_recipe_or_none_at_all_is_refused(tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.faults
 def test_one_signal_ends_a_search_in_order_and_the_same_command_goes_on(tmp_path, capsys):
     """Of two processes, neither is left; each trial goes on from its checkpoint."""
     words = [*ENV, "--rungs", "4", "--episodes", "1", "--seeds", "1", "--num-envs", "2"]

@@ -37,7 +37,7 @@ from nappo2.show._video import frames
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, update_of
 from tests.devices.pretended import leaves, places, pretended_cuda
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CONFIGS, brief, combinations, fits, recipe_in, scheme_arguments
+from tests.makers.recipes import CONFIGS, combinations, covering, fits, recipe_in, scheme_arguments
 from tests.makers.stepping import step
 
 GPU, CPU = {"cuda:0"}, {"cpu"}
@@ -87,16 +87,20 @@ def num_steps(recipe):
     return 9 if hasattr(CONFIGS[recipe], "capacity") else 3
 
 
-def tried(recipes=("ppo", "double_dqn", "r2d2")):
-    """Some recipes with each kind of environment and replay, and all with the first in three schemes."""
-    for combination in combinations():
-        recipe, env, ring, name = combination
-        some = recipe in recipes or (env in NUMBERS and ring == "uniform")
-        if some and name in SCHEMES and fits(recipe, env, ring) and brief(combination):
-            yield combination
+ALL = [c for c in combinations() if c[3] in SCHEMES and fits(*c[:3])]
 
 
-@pytest.mark.parametrize("combination", tried(), ids=", ".join)
+def pairs(recipe, env, ring, name):
+    """Each recipe, environment and replay in each of the schemes."""
+    yield recipe, name
+    yield env, name
+    yield ring, name
+
+
+QUICK = covering(ALL, pairs)
+
+
+@pytest.mark.parametrize("combination", QUICK, ids=", ".join)
 def test_a_run_on_the_gpu_is_the_run_on_the_cpu(combination):
     recipe, env, ring, name = combination
     same = near if env == "images" else equal
@@ -106,7 +110,7 @@ def test_a_run_on_the_gpu_is_the_run_on_the_cpu(combination):
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_all_runs_on_the_gpu_are_those_on_the_cpu():
-    for combination in set(tried(CONFIGS)) - set(tried()):
+    for combination in set(ALL) - set(QUICK):
         test_a_run_on_the_gpu_is_the_run_on_the_cpu(combination)
 
 
@@ -194,8 +198,13 @@ def resumed(make, folder, before, after, name="3cs", k=2, more=2):
     return step(run, more), whole
 
 
-@pytest.mark.parametrize("before, after", [("cuda", "cuda"), ("cpu", "cuda"), ("cuda", "cpu")])
-@pytest.mark.parametrize("recipe", ["ppo", "sac", "r2d2", "recurrent_ppo", "td3"])
+MOVES = [(recipe, "cuda", "cuda") for recipe in ("ppo", "sac", "r2d2", "recurrent_ppo", "td3")]
+MOVES += [
+    (recipe, *move) for recipe in ("ppo", "sac") for move in (("cpu", "cuda"), ("cuda", "cpu"))
+]
+
+
+@pytest.mark.parametrize(("recipe", "before", "after"), MOVES)
 def test_a_run_goes_on_on_the_device_of_who_resumes_it(recipe, before, after, tmp_path):
     env = next(e for e in NUMBERS if fits(recipe, e, "uniform"))
     with pretended_cuda():

@@ -48,6 +48,7 @@ def test_collectors_write_what_they_report(tmp_path):
     check_collectors(tmp_path, serial)
 
 
+@pytest.mark.faults
 def test_collectors_on_ray_do_too(tmp_path, on_ray):
     check_collectors(tmp_path, on_ray(deadline=60))
 

@@ -190,6 +190,22 @@ def test_images_are_taken_as_the_bare_environment_shows_them(shape, tmp_path):
     assert action.item() == recipe.greedy.act(params, first[None], (), None)[0].item()
 
 
+class MaskedCamera(Camera):
+    """Of four actions allows the last two."""
+
+    def action_masks(self):
+        return np.array([False, False, True, True])
+
+
+def test_an_image_beside_a_mask_is_taken_as_the_bare_environment_shows_it(tmp_path):
+    env = envs.from_gym(MaskedCamera, 2, shape=(10, 8, 3))
+    recipe = ppo(env, PPO(num_steps=8, num_minibatches=1, hidden=(8,)))
+    params = with_other_numbers(recipe.init(0))
+    file = export(TrainedAgent(recipe, params), tmp_path / "policy.pt2", num_observations=60)
+    shapes = {port.name: port.shape for port in file.inputs}
+    assert shapes == {"observation": ("batch", 10, 8, 3), "action_mask": ("batch", 4)}
+
+
 def test_goals_are_taken_by_name(onnx_file):
     """Also the achieved one, which the network does not read."""
     file = onnx_file("sac")

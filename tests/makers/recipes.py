@@ -1,6 +1,6 @@
 """Recipes with small networks and short rollouts, and runs of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache, partial
 from itertools import product
@@ -181,15 +181,19 @@ def combinations():
         yield recipe, env, ring, name
 
 
-def brief(combination):
-    """Whether a combination is tried each time: all states in 3cs, each scheme on numbers and parts."""
-    recipe, env, ring, name = combination
-    first = next(e for e in ENVS if fits(recipe, e, "uniform"))
-    if name == "3cs":
-        return env not in ("gymnasium, continuous", "in part") or env == first
-    if env == "parts" and recipe in ("ppo", "sac"):
-        return ring == "uniform"
-    return env == first and ring == "uniform"
+def covering(combinations: Iterable[tuple], pairs: Callable[..., Iterable[tuple]]) -> list[tuple]:
+    """Some of the combinations, in which each pair that one of them has is there: a greedy choice."""
+    all_of_them = list(combinations)
+    left = {pair for combination in all_of_them for pair in pairs(*combination)}
+    most = max(len(list(pairs(*combination))) for combination in all_of_them)
+    chosen = []
+    for num_new in range(most, 0, -1):
+        for combination in all_of_them:
+            new = left.intersection(pairs(*combination))
+            if len(new) >= num_new:
+                chosen.append(combination)
+                left -= new
+    return chosen
 
 
 def quick(name: str, **changes: object):

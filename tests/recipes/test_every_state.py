@@ -11,7 +11,15 @@ from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
 from nappo2.saving.packing import Packed
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CONFIGS, SYNCHRONOUS, brief, combinations, fits, recipe_in, run_of
+from tests.makers.recipes import (
+    CONFIGS,
+    SYNCHRONOUS,
+    combinations,
+    covering,
+    fits,
+    recipe_in,
+    run_of,
+)
 from tests.makers.stepping import step
 
 pytestmark = pytest.mark.usefixtures("without_curves")
@@ -50,7 +58,16 @@ ALL = [combination for combination in combinations() if fits(*combination[:3])]
 """What fits, of 15 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
 
 
-@pytest.mark.parametrize("combination", filter(brief, ALL), ids=", ".join)
+def pairs(recipe, env, ring, name):
+    """Each recipe in each scheme, replay and, to the last bit, environment, and those in each scheme."""
+    yield recipe, name
+    yield recipe, ring
+    yield env, name
+    if name in SYNCHRONOUS:
+        yield recipe, env
+
+
+@pytest.mark.parametrize("combination", covering(ALL, pairs), ids=", ".join)
 def test_a_state_is_saved_and_goes_on(combination, tmp_path):
     recipe, env, ring, name = combination
     exact = name in SYNCHRONOUS and env != "lost"

@@ -116,9 +116,17 @@ def hangs(params):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (exits, "evaluate failed, and the run goes on: .*ended with exit code 3"),
         (raises, "evaluate failed, and the run goes on: .*ZeroDivisionError: the simulator broke"),
-        (hangs, "evaluate failed, and the run goes on: .*it took more than 1 s, and was ended"),
+        pytest.param(
+            exits,
+            "evaluate failed, and the run goes on: .*ended with exit code 3",
+            marks=pytest.mark.faults,
+        ),
+        pytest.param(
+            hangs,
+            "evaluate failed, and the run goes on: .*it took more than 1 s, and was ended",
+            marks=pytest.mark.faults,
+        ),
     ],
 )
 def test_an_evaluation_that_breaks_ends_nothing(broken, message, same):

@@ -3,8 +3,6 @@
 import gc
 import os
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -16,7 +14,7 @@ from nappo2 import DQN, PPO, Learner, compose, dqn, envs, evaluate, load_params,
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.runs.metrics import read_csv
-from nappo2.saving.log_dir import unused
+from nappo2.saving.log_dir import Claim, unused
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 
 RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
@@ -243,10 +241,24 @@ def test_a_folder_is_free_once_its_run(ends, tmp_path):
 
 
 def _free(folder):
-    code = f"import pathlib; from nappo2.saving.log_dir import Claim; Claim(pathlib.Path({str(folder)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0 or f"another run writes to {folder}" in done.stderr, done.stderr
-    return done.returncode == 0
+    """Whether a process of its own can have it: a fork of this one, which has opened nothing there."""
+    pid = os.fork()
+    if pid == 0:
+        _claim_and_exit(folder)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 1)
+    return code == 0
+
+
+def _claim_and_exit(folder):
+    code = 2
+    try:
+        Claim(folder)
+        code = 0
+    except ValueError as error:
+        code = 1 if f"another run writes to {folder}" in str(error) else 2
+    finally:
+        os._exit(code)
 
 
 def test_folders_without_a_name_never_collide(tmp_path):

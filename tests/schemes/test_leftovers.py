@@ -42,7 +42,9 @@ def test_a_run_leaves_no_process(tmp_path):
     check_all_gone(tmp_path)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "ending", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.faults)]
+)
 def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
     """Ctrl-C within 5 s, with what was learnt; a driver that is killed takes its workers along."""
     with start(
@@ -61,6 +63,7 @@ def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
     check_all_gone(tmp_path)
 
 
+@pytest.mark.faults
 def test_an_error_leaves_no_process(tmp_path):
     """The environment is refused on the worker, by its own sentence."""
     code = """
