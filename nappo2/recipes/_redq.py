@@ -119,7 +119,7 @@ def redq(
     def batches(num):
         return compose(base.batches(num), *draws)
 
-    whole = base.replace(
+    made = base.replace(
         name="redq",
         compatible=COMPATIBLE,
         loss=loss,
@@ -128,7 +128,7 @@ def redq(
         batches=batches,
         all_batches=None if base.all_batches is None else compose(batches(1), all_due()),
     )
-    return with_normalized_observations(whole) if c.normalize else whole
+    return with_normalized_observations(made) if c.normalize else made
 
 
 def delayed_adam(agent: ActorCritics, delay: int) -> optim.GradientTransformation:

@@ -179,7 +179,7 @@ def sac(
     )
     loss = losses.discrete_sac if discrete else losses.sac
     most_probable = greedy(agent.actor, dist)
-    whole = off_policy(
+    made = off_policy(
         env,
         c,
         name="sac",
@@ -193,7 +193,7 @@ def sac(
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
-    return with_normalized_observations(whole) if c.normalize else whole
+    return with_normalized_observations(made) if c.normalize else made
 
 
 def check_temperature(recipe: str, agent: ActorCritics) -> None:

@@ -150,7 +150,7 @@ def td3(
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     greedy = deterministic(agent.actor)
     check_fit("td3", env, init(0), heads)
-    whole = off_policy(
+    made = off_policy(
         env,
         c,
         name="td3",
@@ -168,4 +168,4 @@ def td3(
         replay=replay,
         target_delay=c.target_delay,
     )
-    return with_normalized_observations(whole) if c.normalize else whole
+    return with_normalized_observations(made) if c.normalize else made

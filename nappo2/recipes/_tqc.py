@@ -168,7 +168,7 @@ def tqc(
     }
     check_fit("tqc", env, init(0), heads)
     most_probable = greedy(agent.actor, dist)
-    whole = off_policy(
+    made = off_policy(
         env,
         c,
         name="tqc",
@@ -184,7 +184,7 @@ def tqc(
         noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
-    return with_normalized_observations(whole) if c.normalize else whole
+    return with_normalized_observations(made) if c.normalize else made
 
 
 def mean_of_quantiles(quantiles: Tensor) -> Tensor:
