@@ -16,15 +16,20 @@ from nappo2 import envs
 from nappo2.recipes import SAC, sac
 from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
+from nappo2.stages import Recipe
 
 TURN, START = 32, 1000
 
 
 def ours(jit: bool, threads: int) -> Iterator[float]:
     config = SAC(num_steps=8, start_steps=START, capacity=100_000, jit=jit)
-    recipe = sac(envs.from_gym(half_cheetah([]), 1), config)
+    return running(sac(envs.from_gym(half_cheetah([]), 1), config), START, threads)
+
+
+def running(recipe: Recipe, start: int, threads: int = 1) -> Iterator[float]:
+    """Env steps per second of a run of ``TURN`` steps per turn, after ``start`` without an update."""
     learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=10**9, threads=threads)
-    while learner.env_steps < START:
+    while learner.env_steps < start:
         learner.step()
 
     def run():

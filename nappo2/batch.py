@@ -109,14 +109,32 @@ KEYS = {
         "[N]", "float32", "prioritized_replay(...)", "losses of targets", "weight of a transition"
     ),
     "noise": Key(
-        "[N, A]", "float32", "noise(normal_noise(..., size=A))", "SAC's loss", "of the action"
+        "[N, A]",
+        "float32",
+        "noise(normal_noise(..., size=A))",
+        "losses of SAC and kin",
+        "of the action",
     ),
     "next_noise": Key(
         "[N, A]",
         "float32",
         "noise(normal_noise(..., size=A))",
-        "losses of SAC and TD3",
+        "losses of TD3, SAC and kin",
         "of the next action",
+    ),
+    "chosen": Key(
+        "[N, M]",
+        "int64",
+        "noise(chosen_critics(num, M))",
+        "losses with least_chosen",
+        "critics whose minimum is a target",
+    ),
+    "kept": Key(
+        "[N, n]",
+        "bool",
+        "noise(kept_units(dropout, n))",
+        "losses with with_dropout",
+        "units that dropout keeps",
     ),
 }
 """Every key of rollouts and minibatches; ``next/reward`` is ``batch["next", "reward"]``."""

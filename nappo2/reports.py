@@ -47,8 +47,8 @@ def flat(report: Report) -> dict[str, float]:
     """A report as plain numbers by the names of metrics, with the means of finished episodes."""
     finished = {k: x for k, x in report.episodes.items() if len(x) and k != "member"}
     episodes = {episode_column(name): float(x.nanmean()) for name, x in finished.items()}
-    told = {name: x for name, x in episodes.items() if x == x}
-    return averages(report) | totals(report) | told
+    numbers = {name: x for name, x in episodes.items() if x == x}
+    return averages(report) | totals(report) | numbers
 
 
 def averages(report: Report) -> dict[str, float]:

@@ -207,6 +207,7 @@ ACCEPTED = {
     "raw_observation": "gives back what it is given",
     "action_of": "gives back what is no decision",
     "least": "is the least of values in any batch",
+    "mean_value": "is the mean of values in any batch",
     "memoryless": "remembers nothing, for any number of environments",
     "join": "of a single thing gives that",
     "bits_reached": "compares whatever can be compared",

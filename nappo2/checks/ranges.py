@@ -55,13 +55,15 @@ RANGES = {
     **dict.fromkeys(("limit", "mean_limit"), POSITIVE._replace(finite=False)),
     **dict.fromkeys(("deadline", "group_deadline"), POSITIVE._replace(finite=False)),
     **dict.fromkeys(
-        ("burn_in", "start_steps", "anneal_updates", "exploration_updates"), NOT_NEGATIVE
+        ("burn_in", "start_steps", "anneal_updates", "exploration_updates", "num_dropped"),
+        NOT_NEGATIVE,
     ),
     **dict.fromkeys(
         ("seed", "member", "index", "ahead", "padding", "noop_max", "rank", "max_restarts"),
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
+    "dropout": Range(0, 0.9),
     "share": Range(0, 0.5, above=True),
 }
 """The range of a number by the name of the argument, whichever function takes it.

@@ -36,12 +36,13 @@ def run(argv: list[str]) -> int:
     if not options.runs:
         raise ValueError("compare takes runs; name the folders that they left")
     try:
-        found = compare(options.runs, options.y)
+        comparison = compare(options.runs, options.y)
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
-    found.picture().save(options.output)
-    print(found, file=sys.stderr)
-    rows = zip(found.names, found.iqm, found.low, found.high, found.num_runs, strict=True)
+    comparison.picture().save(options.output)
+    print(comparison, file=sys.stderr)
+    c = comparison
+    rows = zip(c.names, c.iqm, c.low, c.high, c.num_runs, strict=True)
     groups = {n: {"iqm": m, "low": lo, "high": hi, "runs": k} for n, m, lo, hi, k in rows}
     print(json.dumps({"groups": groups, "output": str(options.output)}))
     return 0

@@ -73,14 +73,14 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
         return started([*line, "--seed", str(seed), "--log-dir", str(folder)], seed, folder)
 
     with interruptible() as signals, one_bar(options) as show, ended(running):
-        told = 0
+        sent = 0
         while waiting or running:
             while waiting and len(running) < cores() and not signals.number:
                 running.append(start(waiting.pop(0)))
-            if signals.number and not told:
-                told, waiting = signals.number, []
+            if signals.number and not sent:
+                sent, waiting = signals.number, []
                 for each in running:
-                    each.process.send_signal(told)
+                    each.process.send_signal(sent)
             for each in [each for each in running if each.process.poll() is not None]:
                 running.remove(each)
                 results[each.seed] = finished(each)
@@ -132,10 +132,10 @@ def finished(run: Process) -> dict[str, Any]:
     """
     printed = run.process.communicate()[0]
     run.errors.seek(0)
-    said = run.errors.read().strip().splitlines()
+    messages = run.errors.read().strip().splitlines()
     run.errors.close()
     if run.process.returncode not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM):
-        last = next((line for line in reversed(said) if line.strip()), "nothing was said")
+        last = next((line for line in reversed(messages) if line.strip()), "nothing was said")
         raise ValueError(f"seed {run.seed} failed: {last.removeprefix('nappo2: ')}")
     return json.loads(printed.strip().splitlines()[-1])
 

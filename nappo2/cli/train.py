@@ -83,8 +83,8 @@ def curve_of_seeds(log_dir: Path) -> dict[str, Any]:
     if not runs:
         return {"episode_return": None}
     plot(log_dir).save(log_dir / "curve.png")
-    found = compare({"all": runs})
-    ends = {"iqm": found.iqm[0], "low": found.low[0], "high": found.high[0]}
+    returns = compare({"all": runs})
+    ends = {"iqm": returns.iqm[0], "low": returns.low[0], "high": returns.high[0]}
     return {"episode_return": {name: round(x, 3) for name, x in ends.items()}}
 
 

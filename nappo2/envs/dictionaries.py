@@ -77,8 +77,10 @@ def parts_spec(space: Space, spaces: Mapping[str, Space]) -> ObservationSpec:
 
 def part_spec(key: str, space: Space) -> ObservationSpec:
     """The spec of a part; that of a mask of actions has bools, and no row."""
-    whole = isinstance(space, MultiBinary) or (isinstance(space, Box) and space.dtype.kind in "biu")
-    if key != MASK or not whole:
+    has_flags = isinstance(space, MultiBinary) or (
+        isinstance(space, Box) and space.dtype.kind in "biu"
+    )
+    if key != MASK or not has_flags:
         return observation_spec(space)
     pack = partial(pack_switches, text_of(space), space.shape)
     spec = tensor_spec("masks", space.shape, torch.bool, pack)
@@ -88,8 +90,8 @@ def part_spec(key: str, space: Space) -> ObservationSpec:
 @explained
 def joined_row(parts: Parts, observation: Mapping) -> Tensor:
     """All parts that networks see, side by side, [..., n] float32."""
-    seen = [spec.row(observation[key]) for key, spec in parts.items() if spec.size]
-    return torch.cat(seen, -1)
+    rows = [spec.row(observation[key]) for key, spec in parts.items() if spec.size]
+    return torch.cat(rows, -1)
 
 
 def num_bytes(spec: ObservationSpec) -> int:

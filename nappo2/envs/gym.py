@@ -191,8 +191,8 @@ def vector_of(
         for i in ended:
             checks.write(next_rows, i, checks.first_observation(i, state.envs.first(i)))
         numbers = map(torch.from_numpy, (rewards, terminations, truncations))
-        told = as_columns(num_envs, ended, infos) if ended else {}
-        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=told)
+        columns = as_columns(num_envs, ended, infos) if ended else {}
+        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=columns)
         state = state._replace(rows=next_rows)
         return state, unpack(torch.from_numpy(next_rows)), transition
 

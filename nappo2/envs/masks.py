@@ -69,8 +69,8 @@ def restricted(actions: ActionSpec) -> Callable[[Tensor, Tensor], Tensor]:
 
     def restrict(outputs, mask):
         always = torch.ones_like(mask[..., :1])
-        whole = torch.cat([mask, always], -1).index_select(-1, column.to(mask.device))
-        return allowed_only(outputs, whole)
+        flags = torch.cat([mask, always], -1).index_select(-1, column.to(mask.device))
+        return allowed_only(outputs, flags)
 
     return restrict
 

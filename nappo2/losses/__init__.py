@@ -15,7 +15,8 @@ from nappo2.losses._munchausen import munchausen_dqn
 from nappo2.losses._pqn import pqn
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
-from nappo2.losses.critics import CriticReduction, least
+from nappo2.losses._tqc import tqc
+from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
 from nappo2.losses.distributional_q import (
     DistributionalQ,
     Following,
@@ -23,7 +24,9 @@ from nappo2.losses.distributional_q import (
     best_of_target,
     means_of,
 )
+from nappo2.losses.dropout import with_dropout
 from nappo2.losses.loss import Loss
+from nappo2.losses.normalized import with_normalized_observations
 from nappo2.losses.policy_gradient import (
     ValueLoss,
     a2c,
@@ -54,6 +57,8 @@ __all__ = [
     "expected_dqn",
     "expected_dqn_error",
     "least",
+    "least_chosen",
+    "mean_value",
     "means_of",
     "munchausen_dqn",
     "plain_value_loss",
@@ -65,5 +70,8 @@ __all__ = [
     "recurrent_double_dqn",
     "sac",
     "td3",
+    "tqc",
+    "with_dropout",
     "with_network_noise",
+    "with_normalized_observations",
 ]

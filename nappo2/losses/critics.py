@@ -18,6 +18,21 @@ def least(values: Tensor, batch: Mapping) -> Tensor:
     return values.amin(0)
 
 
+@explained
+def least_chosen(values: Tensor, batch: Mapping) -> Tensor:
+    """The minimum over chosen critics, [K, N] to [N] (REDQ: Chen et al., https://arxiv.org/abs/2101.05982).
+
+    Reads, of a batch [N], the numbers ``chosen`` [N, M] int64 of M critics, which ``chosen_critics`` draws.
+    """
+    return values.gather(0, batch["chosen"].mT).amin(0)
+
+
+@explained
+def mean_value(values: Tensor, batch: Mapping) -> Tensor:
+    """The mean over critics, [K, N, ...] to [N, ...]."""
+    return values.mean(0)
+
+
 def target(params: Mapping, after: Mapping, next_value: Tensor) -> Tensor:
     """TD targets ``r + gamma^steps next_value``, without the value where an episode terminated.
 
@@ -25,10 +40,10 @@ def target(params: Mapping, after: Mapping, next_value: Tensor) -> Tensor:
         params: with ``hyper["gamma"]``.
         after: a batch's ``next``: ``reward`` [N], ``terminated`` [N] bool, and with ``n_step`` the
             number of ``steps`` [N], otherwise 1.
-        next_value: of the next observations, [N].
+        next_value: of the next observations, [N], or [M, N] of several values each.
 
     Returns:
-        Targets [N] float32.
+        Targets of the shape of ``next_value``, float32.
     """
     gamma, steps = params["hyper"]["gamma"], after.get("steps", None)
     discount = gamma if steps is None else gamma**steps

@@ -13,12 +13,12 @@ def td_target(
 
     Args:
         reward: r, [N].
-        next_value: V(s'), [N].
+        next_value: V(s'), [N], or [M, N] of several values each.
         terminated: whether s' is terminal, [N] bool.
         gamma: discount factor, [N] where rewards are of several steps.
 
     Returns:
-        Targets, [N].
+        Targets, of the shape of ``next_value``.
     """
     return reward + gamma * next_value * ~terminated
 
@@ -27,12 +27,12 @@ def soft_value(value: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor
     """``Q - alpha * log pi`` (Haarnoja et al., https://arxiv.org/abs/1812.05905, eq. 3).
 
     Args:
-        value: Q(s, a), [N].
+        value: Q(s, a), [N], or [M, N] of several values each.
         log_prob: log pi(a|s), [N].
         alpha: weight of the entropy, [].
 
     Returns:
-        Values, [N].
+        Values, of the shape of ``value``.
     """
     return value - alpha * log_prob
 

@@ -8,13 +8,18 @@ from nappo2.networks._actor_critics import (
     actor_critics,
     actor_critics_with_torso,
     discrete_actor_critics,
+    quantile_actor_critics,
+    quantile_actor_critics_with_torso,
+    single_valued,
     with_temperature,
 )
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_norm_cnn
+from nappo2.networks._dropout import dropout_mlp, with_kept
 from nappo2.networks._dueling import dueling, noisy_dueling
 from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
 from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
+from nappo2.networks._simba import simba
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import (
     Agent,
@@ -59,6 +64,7 @@ __all__ = [
     "cnn",
     "convolution",
     "discrete_actor_critics",
+    "dropout_mlp",
     "dueling",
     "epsilon_greedy_agent",
     "fixup_cnn",
@@ -83,15 +89,20 @@ __all__ = [
     "normalized",
     "normalized_parts",
     "orthogonal",
+    "quantile_actor_critics",
+    "quantile_actor_critics_with_torso",
     "recurrent_actor_critic",
     "separate_recurrent_actor_critic",
     "sequential",
     "shared_actor_critic",
     "side_by_side",
+    "simba",
+    "single_valued",
     "state_dependent",
     "unchanged",
     "unroll",
     "with_goal",
+    "with_kept",
     "with_log_std",
     "with_reward_scaling",
     "with_temperature",

@@ -1,4 +1,4 @@
-"""An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3 and REDQ."""
+"""An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3, TQC and REDQ."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,7 +23,8 @@ class ActorCritics(NamedTuple):
         init: ``seed -> weights``, with branches ``actor`` and ``critics``.
         actor: ``(params, observation) -> outputs`` of an action distribution, [..., num_outputs].
         critics: ``(weights of the critics, observation, action) -> values`` [K, ...], or for n
-            discrete actions ``(weights of the critics, observation) -> values`` [K, ..., n].
+            discrete actions ``(weights of the critics, observation) -> values`` [K, ..., n]; those
+            of quantiles give [K, ..., M].
         normalizer: ``() -> statistics`` that the functions read, empty by default.
     """
 
@@ -67,10 +68,28 @@ def actor_critics(
     Returns:
         The agent, whose critics give values [K, ...].
     """
+    return single_valued(quantile_actor_critics(actor, critic, num_critics, view))
+
+
+@checked
+def quantile_actor_critics(
+    actor: Network, critic: Network, num_critics: int = 2, view: View = unchanged
+) -> ActorCritics:
+    """``actor_critics`` whose critics have M outputs, quantiles of the return.
+
+    Args:
+        actor: of ``view(observation)``, [..., n] to outputs [..., num_outputs].
+        critic: of ``view(observation)`` and an action side by side, [..., n + A] to [..., M].
+        num_critics: K.
+        view: ``observation -> x`` [..., n], such as ``with_goal``.
+
+    Returns:
+        The agent, whose critics give quantiles [K, ..., M].
+    """
     values = _values(critic, num_critics)
 
     def critics(weights, x, action):
-        return values(weights, torch.cat([view(x), action], -1)).squeeze(-1)
+        return values(weights, torch.cat([view(x), action], -1))
 
     return ActorCritics(_init(actor, critic, num_critics), _actor(actor, view), critics)
 
@@ -113,6 +132,24 @@ def actor_critics_with_torso(
     Returns:
         The agent, whose critics give values [K, ...].
     """
+    return single_valued(quantile_actor_critics_with_torso(actor, torso, critic, num_critics))
+
+
+@checked
+def quantile_actor_critics_with_torso(
+    actor: Network, torso: Network, critic: Network, num_critics: int = 2
+) -> ActorCritics:
+    """``actor_critics_with_torso`` whose critics have M outputs, quantiles of the return.
+
+    Args:
+        actor: of observations, to outputs [..., num_outputs].
+        torso: of observations, to features [..., F], for each critic.
+        critic: of features and an action side by side, [..., F + A] to [..., M].
+        num_critics: K.
+
+    Returns:
+        The agent, whose critics give quantiles [K, ..., M].
+    """
 
     def init(seed):
         torso_seed, head_seed = split(seed)
@@ -126,9 +163,15 @@ def actor_critics_with_torso(
     values = _values(seeing, num_critics)
 
     def critics(weights, x, action):
-        return values(weights, (x, action)).squeeze(-1)
+        return values(weights, (x, action))
 
     return ActorCritics(_init(actor, seeing, num_critics), _actor(actor, unchanged), critics)
+
+
+@checked
+def single_valued(agent: ActorCritics) -> ActorCritics:
+    """The agent of ``quantile_actor_critics`` with M = 1, whose critics give [K, ...], not [K, ..., 1]."""
+    return agent._replace(critics=lambda *args: agent.critics(*args).squeeze(-1))
 
 
 def _init(actor, critic, num_critics):

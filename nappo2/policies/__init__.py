@@ -26,6 +26,7 @@ from nappo2.policies.policy import (
     stochastic_with_log_prob,
     with_memory,
 )
+from nappo2.policies.viewing import with_view
 
 __all__ = [
     "Apply",
@@ -51,4 +52,5 @@ __all__ = [
     "with_memory",
     "with_network_noise",
     "with_noise",
+    "with_view",
 ]

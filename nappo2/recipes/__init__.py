@@ -7,8 +7,10 @@ from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._rainbow import Rainbow, rainbow
+from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
@@ -32,8 +34,10 @@ __all__ = [
     "PRESETS",
     "R2D2",
     "RECIPES",
+    "REDQ",
     "SAC",
     "TD3",
+    "TQC",
     "VPG",
     "GsdePPO",
     "GsdeSAC",
@@ -64,8 +68,10 @@ __all__ = [
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",
+    "redq",
     "sac",
     "sac_gsde",
     "td3",
+    "tqc",
     "vpg",
 ]

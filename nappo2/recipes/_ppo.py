@@ -224,7 +224,7 @@ def ppo(
     c, dist = config, dist or default_distribution(env)
     agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
-    whole = on_policy(
+    made = on_policy(
         env,
         agent,
         dist,
@@ -249,7 +249,7 @@ def ppo(
         policy=policy,
         jit=c.jit,
     )
-    return whole if c.target_kl is None else with_early_stopping(whole)
+    return made if c.target_kl is None else with_early_stopping(made)
 
 
 def with_early_stopping(recipe: Recipe) -> Recipe:

@@ -13,6 +13,7 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.recipes.agents import soft_perceptrons, soft_torsos
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
+from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
@@ -49,6 +50,7 @@ class SAC:
             uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
         num_critics: K, of whose values the minimum is used.
         hidden: sizes of the hidden layers.
+        normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -65,6 +67,7 @@ class SAC:
     discrete_entropy_share: float = 0.4
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    normalize: bool = False
     jit: bool = False
 
 
@@ -163,7 +166,7 @@ def sac(
     make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
     agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
     check_agent("sac", COMPATIBLE, agent)
-    check_temperature(agent)
+    check_temperature("sac", agent)
     agent = masks.agent(agent)
     init = first_params(agent.init, c, "critics")
     heads = {
@@ -176,7 +179,7 @@ def sac(
     )
     loss = losses.discrete_sac if discrete else losses.sac
     most_probable = greedy(agent.actor, dist)
-    return off_policy(
+    made = off_policy(
         env,
         c,
         name="sac",
@@ -190,10 +193,11 @@ def sac(
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
     )
+    return with_normalized_observations(made) if c.normalize else made
 
 
-def check_temperature(agent: ActorCritics) -> None:
-    """Refuses an agent without a temperature.
+def check_temperature(recipe: str, agent: ActorCritics) -> None:
+    """Refuses an agent without a temperature, for the recipe of this name.
 
     Raises:
         ValueError: if the agent's weights have no ``log_alpha``.
@@ -201,6 +205,7 @@ def check_temperature(agent: ActorCritics) -> None:
     weights = agent.init(0)
     if "log_alpha" not in weights.keys():
         raise ValueError(
-            f"sac learns a temperature, log_alpha, and the agent has only {', '.join(weights.keys())}; "
+            f"{recipe} learns a temperature, log_alpha, and the agent has only "
+            f"{', '.join(weights.keys())}; "
             "networks.with_temperature(agent) adds one"
         )

@@ -9,8 +9,9 @@ from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.agents import deterministic_perceptrons
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
+from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
-from nappo2.recipes.presets import Preset
+from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.values import critic_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
@@ -43,6 +44,7 @@ class TD3:
         policy_delay: updates of the critics per update of the actor.
         num_critics: K, of whose target values the minimum is used.
         hidden: sizes of the hidden layers.
+        normalize: whether observations are normalised.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -61,6 +63,7 @@ class TD3:
     policy_delay: int = 2
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    normalize: bool = False
     jit: bool = False
 
 
@@ -78,6 +81,41 @@ PRESETS = {
             hidden=(64, 64),
         ),
         "measured here",
+    ),
+    "bullet": Preset(
+        "*BulletEnv-v0",
+        1,
+        1_000_000,
+        TD3(
+            capacity=200_000,
+            learning_rate=7e-4,
+            gamma=0.98,
+            target_delay=2,
+            hidden=(400, 300),
+        ),
+        "rl-zoo3; not measured here",
+    ),
+    "swimmer": Preset(
+        "Swimmer-v[2-5]",
+        1,
+        1_000_000,
+        TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300)),
+        "rl-zoo3; not measured here",
+    ),
+    "mujoco": Preset(
+        MUJOCO,
+        1,
+        1_000_000,
+        TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300)),
+        "rl-zoo3; not measured here",
+    ),
+    "paper": Preset(
+        "",
+        1,
+        1_000_000,
+        TD3(start_steps=25_000, target_delay=2),
+        "Fujimoto et al. 2018 with the sizes and rates of their later code: targets move "
+        "with the actor; not measured here",
     ),
     "default": Preset("*", 1, 1_000_000, TD3(), "Fujimoto et al. 2018; not measured here"),
 }
@@ -112,7 +150,7 @@ def td3(
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     greedy = deterministic(agent.actor)
     check_fit("td3", env, init(0), heads)
-    return off_policy(
+    made = off_policy(
         env,
         c,
         name="td3",
@@ -130,3 +168,4 @@ def td3(
         replay=replay,
         target_delay=c.target_delay,
     )
+    return with_normalized_observations(made) if c.normalize else made

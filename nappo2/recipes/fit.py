@@ -32,6 +32,12 @@ OFF_POLICY = Compatibility(
 )
 """Recipes that learn from a replay."""
 
+SQUASHED = OFF_POLICY._replace(
+    actions=("continuous",),
+    reasons={**OFF_POLICY.reasons, "actions": "its actor is squashed into bounds"},
+)
+"""Recipes that learn from a replay, with actions within bounds."""
+
 
 def check_env(recipe: str, compatible: Compatibility, env: Env) -> None:
     """Refuses an environment whose observations or actions a recipe does not support.

@@ -54,7 +54,7 @@ def off_policy(
         return compose(ring, to_device(), noise)
 
     # all batches at once need uniform replay: a priority may read params, which change between them
-    whole = Recipe(
+    made = Recipe(
         name=name,
         env=env,
         num_steps=c.num_steps,
@@ -64,7 +64,7 @@ def off_policy(
         jit=c.jit,
         **pieces,
     )
-    return fitting(whole)
+    return fitting(made)
 
 
 def critics_of(

@@ -7,6 +7,11 @@ from typing import Any, NamedTuple
 ATARI = "ALE/* *NoFrameskip-v[04]"
 """Patterns of the ids of Atari games."""
 
+MUJOCO = " ".join(
+    f"{name}-v[2-5]" for name in ("HalfCheetah", "Ant", "Hopper", "Walker2d", "Humanoid", "Swimmer")
+)
+"""Patterns of the ids of MuJoCo's robots that run or swim."""
+
 OF_ENV = ("env_kwargs", "frame_skip", "frame_stack", "time_feature")
 """The arguments of ``envs.make`` that a preset can have."""
 

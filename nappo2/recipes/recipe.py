@@ -103,7 +103,7 @@ def on_policy(
     feed, greedy = feed_of(agent), agent.greedy(dist)
     feed.sizes(TensorDict(batch_size=(pieces["num_steps"], env.num_envs)), num_minibatches)
     check_outputs(name, env, agent, dist, pieces["init"](0))
-    whole = Recipe(
+    made = Recipe(
         name=name,
         env=env,
         policy=policy or acting_policy(env, agent, dist),
@@ -114,7 +114,7 @@ def on_policy(
         prepare=compose(to_device(), prepare),
         **pieces,
     )
-    return fitting(whole)
+    return fitting(made)
 
 
 def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution, params: Params) -> None:

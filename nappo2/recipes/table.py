@@ -10,8 +10,10 @@ from nappo2.recipes._ppo import ppo
 from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._rainbow import rainbow
+from nappo2.recipes._redq import redq
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
+from nappo2.recipes._tqc import tqc
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset, preset_matching
 from nappo2.recipes.recipe import RecipeMaker
@@ -25,6 +27,8 @@ RECIPES: dict[str, RecipeMaker] = {
     "pqn": pqn,
     "sac": sac,
     "td3": td3,
+    "tqc": tqc,
+    "redq": redq,
     "dqn": dqn,
     "double_dqn": double_dqn,
     "rainbow": rainbow,

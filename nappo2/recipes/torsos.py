@@ -164,8 +164,8 @@ def parts_torso(env: Env, hidden: tuple[int, ...], activation: Activation) -> tu
 
 
 def _joined_parts(spec: ObservationSpec, width: int, activation: Activation) -> tuple[Network, int]:
-    seen = {key: part for key, part in spec.parts.items() if part.size}
-    torsos = {key: part_torso(key, part, width, activation) for key, part in seen.items()}
+    visible = {key: part for key, part in spec.parts.items() if part.size}
+    torsos = {key: part_torso(key, part, width, activation) for key, part in visible.items()}
     network = joined({key: torso for key, (torso, _) in torsos.items()})
     return network, sum(size for _, size in torsos.values())
 

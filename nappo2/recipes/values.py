@@ -49,12 +49,28 @@ def one_step(policy: Policy, observation: Any, memory: Any, is_init: bool) -> di
     return {key: trees.map(lambda x: x.unsqueeze(0), x) for key, x in step.items()}
 
 
-def critic_value(agent: ActorCritics, greedy: Policy) -> Value:
-    """The least of K critics, of the most probable action."""
+def least(values: Tensor) -> Tensor:
+    """The minimum of the values of K critics, [K, B] to [B]."""
+    return values.amin(0)
+
+
+def critic_value(
+    agent: ActorCritics, greedy: Policy, reduce: Callable[[Tensor], Tensor] = least
+) -> Value:
+    """The value that K critics give to the most probable action.
+
+    Args:
+        agent: with K critics of continuous actions.
+        greedy: takes the most probable action.
+        reduce: one value [B] of those of the critics, [K, B], or of their quantiles, [K, B, M].
+
+    Returns:
+        The value.
+    """
 
     def value(params, observation, memory):
         action, _ = greedy.act(params, observation, memory, torch.Generator())
-        return agent.critics(params["weights"]["critics"], observation, action).amin(0)
+        return reduce(agent.critics(params["weights"]["critics"], observation, action))
 
     return value
 

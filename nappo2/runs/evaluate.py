@@ -99,9 +99,9 @@ def evaluate(
             score, length = score + reward, length + 1
             for i in over.nonzero().flatten().tolist():
                 if len(episodes[i]) < quota[i]:
-                    told = {name: x[i].item() for name, x in outcome.info.items()}
+                    infos = {name: x[i].item() for name, x in outcome.info.items()}
                     episodes[i].append(
-                        {"return": score[i].item(), "length": length[i].item(), **told}
+                        {"return": score[i].item(), "length": length[i].item(), **infos}
                     )
             score, length = score * ~over, length * ~over
             _check_ends(env, length, max_steps, episodes, quota)

@@ -200,10 +200,10 @@ class Worker:
 
 def evaluation_row(evaluation: Evaluation) -> Row:
     """The columns of metrics for an evaluation."""
-    told = {name: float(x.nanmean()) for name, x in evaluation.infos.items()}
+    infos = {name: float(x.nanmean()) for name, x in evaluation.infos.items()}
     return {
         "evaluation_return": float(evaluation.returns.mean()),
         "evaluation_std": float(evaluation.returns.std(correction=0)),
         "evaluation_length": float(evaluation.lengths.mean()),
-        **{evaluation_column(name): x for name, x in told.items() if not math.isnan(x)},
+        **{evaluation_column(name): x for name, x in infos.items() if not math.isnan(x)},
     }

@@ -126,8 +126,8 @@ def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:
 def means_of(episodes: Sequence[Numbers]) -> Numbers:
     """The mean of each number over the episodes that have it, in the order in which names first come."""
     names = dict.fromkeys(name for episode in episodes for name in episode)
-    told = {name: [x[name] for x in episodes if not is_missing(x, name)] for name in names}
-    return {name: sum(values) / len(values) for name, values in told.items() if values}
+    columns = {name: [x[name] for x in episodes if not is_missing(x, name)] for name in names}
+    return {name: sum(values) / len(values) for name, values in columns.items() if values}
 
 
 def is_missing(episode: Numbers, name: str) -> bool:

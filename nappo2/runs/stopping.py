@@ -105,8 +105,8 @@ def reaches(column: str, sign: str, number: float) -> Until:
 
     def step(state, row):
         value = number_in(row, column)
-        reached = value is not None and COMPARISONS[sign](value, number)
-        return state, f"{column} {value:g} {sign} {number:g}" if reached else ""
+        holds = value is not None and COMPARISONS[sign](value, number)
+        return state, f"{column} {value:g} {sign} {number:g}" if holds else ""
 
     return Until(lambda: (), step, (column,))
 

@@ -136,7 +136,7 @@ def side_by_side(
     """
     idle = [started(training) for _ in range(min(processes, board.budget.trials))]
     busy: dict[Connection, tuple[Worker, Job]] = {}
-    workers, told = [*idle], False
+    workers, signalled = [*idle], False
     try:
         while True:
             while idle and not signals.number and (job := board.next_job()) is not None:
@@ -145,8 +145,8 @@ def side_by_side(
                 busy[worker.connection] = worker, job
             if not busy:
                 return
-            if signals.number and not told:
-                told = True
+            if signals.number and not signalled:
+                signalled = True
                 for worker, _ in busy.values():
                     worker.process.send_signal(signal.SIGINT)
             for connection in wait(list(busy), SECONDS):

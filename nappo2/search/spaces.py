@@ -78,8 +78,8 @@ def _rollouts(recipe: Recipe, total_steps: int) -> Space:
 
 
 def _minibatches(recipe: Recipe) -> Dimension:
-    whole = [stage.batches for stage in batches_of(recipe).stages] == ["sequences"]
-    divided = recipe.env.num_envs if whole else SHORTEST_CUT
+    sequences = [stage.batches for stage in batches_of(recipe).stages] == ["sequences"]
+    divided = recipe.env.num_envs if sequences else SHORTEST_CUT
     return choice(*(x for x in MINIBATCHES if divided % x == 0))
 
 

@@ -40,8 +40,8 @@ def study_in(folder: Path, pruner: Any) -> Any:
     path = folder / "journal.log"
     path.with_name("journal.log.lock").unlink(missing_ok=True)
     if path.exists():
-        whole = path.read_bytes()
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1]) if whole[-1:] != b"\n" else None
+        data = path.read_bytes()
+        path.write_bytes(data[: data.rfind(b"\n") + 1]) if data[-1:] != b"\n" else None
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.create_study(
         storage=storage, study_name=NAME, direction="maximize", pruner=pruner, load_if_exists=True

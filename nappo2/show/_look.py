@@ -127,10 +127,10 @@ def evaluation(x: Any) -> Look:
         (name, f"{y.mean():.1f}", f"{y.median():.1f}", f"{y.min():.1f}", f"{y.max():.1f}")
         for name, y in (("return", x.returns), ("length", x.lengths))
     ]
-    told = ((name, y[~y.isnan()]) for name, y in x.infos.items())
+    infos = ((name, y[~y.isnan()]) for name, y in x.infos.items())
     rows += [
         (name, *(f"{z:.3g}" for z in (y.mean(), y.median(), y.min(), y.max())))
-        for name, y in told
+        for name, y in infos
         if len(y)
     ]
     head = ("", "mean", "median", "least", "most")

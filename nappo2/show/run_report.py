@@ -126,8 +126,8 @@ def _returns(groups: Mapping[str, Sequence[Any]], y: str) -> list[tuple[str, ...
         by_env = {_card(run).get("env", "") for run in group}
         if len(by_env) > 1:  # whose returns have scales of their own
             continue
-        found = compare({name: group}, y)
-        ((_, mean, between, num),) = found.rows()
+        comparison = compare({name: group}, y)
+        ((_, mean, between, num),) = comparison.rows()
         rows.append((name, mean, between if len(group) > 1 else "one run has none", num))
     return rows
 
@@ -173,8 +173,10 @@ def _seeds(groups: Mapping[str, Sequence[Any]]) -> list[tuple[str, str, str]]:
 def _films(runs: Sequence[Any]) -> list[bytes]:
     """The newest film of each run that has one: of ``nappo2 play``, or made during training."""
     folders = dict.fromkeys(x for run in runs if (x := getattr(run, "log_dir", None)))
-    found = [sorted([*folder.glob("videos/*.mp4"), *folder.glob("play.mp4")]) for folder in folders]
-    return [films[-1].read_bytes() for films in found if films]
+    by_run = [
+        sorted([*folder.glob("videos/*.mp4"), *folder.glob("play.mp4")]) for folder in folders
+    ]
+    return [films[-1].read_bytes() for films in by_run if films]
 
 
 def _command(card: Mapping[str, Any]) -> str:

@@ -146,8 +146,8 @@ def _seeds_in(run: Any) -> list[Any]:
 
 def seeds_in(folder: Path) -> list[Path]:
     """The folders of the runs of several seeds, in the order of their numbers."""
-    found = (path.parent for path in folder.glob("seed-*/metrics.csv"))
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    folders = (path.parent for path in folder.glob("seed-*/metrics.csv"))
+    return sorted(folders, key=lambda path: (len(path.name), path.name))
 
 
 def _group_settings(run: Any, i: int, apart: Sequence[str]) -> dict[str, str]:

@@ -28,7 +28,7 @@ from nappo2.stages.recipe import (
 )
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step, rolling_n_step
-from nappo2.stages.replaying.noise import noise, normal_noise
+from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, normal_noise
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
 from nappo2.stages.replaying.ring import ReplayState
@@ -48,6 +48,7 @@ __all__ = [
     "all_sequences",
     "batches_of",
     "can_be_scanned",
+    "chosen_critics",
     "clamp",
     "collect",
     "collect_of",
@@ -61,6 +62,7 @@ __all__ = [
     "gradients_of",
     "guard",
     "hindsight",
+    "kept_units",
     "kl_exceeds",
     "lambda_returns",
     "learn",

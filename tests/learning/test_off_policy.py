@@ -37,6 +37,20 @@ def test_sac_makes_half_cheetah_run():
     assert steps <= 100_000 and max(means) >= 600
 
 
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", ["tqc", "sac"])
+def test_half_cheetah_after_300_000_steps(name, seed):
+    """TQC beside SAC, by their presets; each is looked at every 50,000 steps, and prints its returns."""
+    env_id, means = "HalfCheetahBulletEnv-v0", []
+    recipe, _ = chosen(name, env_id)
+    due = list(range(50_000, 300_001, 50_000))
+    for env_steps, evaluation in learnt(recipe, envs.make(env_id, 5), due, seed):
+        print(f"{name}, {env_id}, seed {seed}: {env_steps:,} steps, {evaluation}", flush=True)
+        means.append(float(evaluation.returns.mean()))
+    assert max(means) >= 600
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_sac_improves_in_every_scheme(name):
     """Pendulum, two collectors and two learners; the replay's totals and ratio are those of 3cs.

@@ -47,6 +47,13 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
     "discrete sac": lambda **c: a.sac(envs.cartpole(2), a.SAC(**REPLAY, **c)),
     "td3": lambda **c: a.td3(envs.pendulum(2), a.TD3(**REPLAY, **c)),
     "td3, delayed": lambda **c: a.td3(envs.pendulum(2), a.TD3(target_delay=2, **REPLAY, **c)),
+    "tqc": lambda **c: a.tqc(
+        envs.pendulum(2), a.TQC(num_quantiles=5, critic_hidden=(8,), normalize=True, **REPLAY, **c)
+    ),
+    "redq": lambda **c: a.redq(
+        envs.pendulum(2),
+        a.REDQ(update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, **REPLAY, **c),
+    ),
     "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
 }
@@ -76,6 +83,10 @@ CONFIGS = {
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
     "sac": a.SAC(**OFF),
     "td3": a.TD3(**OFF),
+    "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,), normalize=True),
+    "redq": a.REDQ(
+        **OFF, update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, normalize_layers=True
+    ),
     "dqn": a.DQN(**OFF),
     "double_dqn": a.DQN(**OFF),
     "rainbow": a.Rainbow(**OFF, num_atoms=5),
@@ -137,6 +148,8 @@ QUICK = {
     "num_epochs": 1,
     "num_minibatches": 2,
     "hidden": (8, 8),
+    "critic_hidden": (8, 8),
+    "num_critics": 2,
     "batch_size": 8,
     "capacity": 1_000,
     "start_steps": 0,

@@ -41,11 +41,11 @@ def makers(loggers: Sequence[Any], log_dir: Path | None) -> list[LoggerMaker]:
         ValueError: if one is none of these, or needs a log_dir and there is none.
         ImportError: if a package is missing; says how to install it.
     """
-    found = [_maker(logger, f"loggers[{i}]") for i, logger in enumerate(loggers)]
-    for maker in found:
+    given = [_maker(logger, f"loggers[{i}]") for i, logger in enumerate(loggers)]
+    for maker in given:
         if maker.needs_log_dir and log_dir is None:
             raise ValueError(f"{maker.name} needs a log_dir to write to")
-    return found
+    return given
 
 
 def _maker(logger: Any, argument: str) -> LoggerMaker:

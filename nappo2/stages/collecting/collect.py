@@ -154,8 +154,8 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
         fresh=done[-1],
         discounted=discounted,
     )
-    told = rollout["next"].get("info", {})
-    check_names(tuple(told))
+    infos = rollout["next"].get("info", {})
+    check_names(tuple(infos))
     episodes = {"return": score[over], "length": length[over]}
-    episodes |= {name: x[over].float() for name, x in told.items()}
+    episodes |= {name: x[over].float() for name, x in infos.items()}
     return state, Report(sums={"env_steps": done.numel()}, moments=sums, episodes=episodes)

@@ -152,8 +152,8 @@ def episodes(
             column = torch.cat([unfinished[b], column])
         ends = (column["next", "done"].nonzero().flatten() + 1).tolist()
         lengths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-        *whole, rest = column.split([*lengths, len(column) - sum(lengths)])
-        ended += whole
+        *complete, rest = column.split([*lengths, len(column) - sum(lengths)])
+        ended += complete
         rests.append(rest.clone())
     return ended, tuple(rests)
 

@@ -66,3 +66,33 @@ def normal_noise(*names: str, size: int) -> Callable[[TensorDict, torch.Generato
         return {name: torch.randn(len(batch), size, generator=rng) for name in names}
 
     return draw_noise
+
+
+@checked
+def chosen_critics(
+    num_critics: int, num_chosen: int
+) -> Callable[[TensorDict, torch.Generator], dict]:
+    """Draws ``chosen`` [N, num_chosen] int64 for ``losses.least_chosen``: the same critics for a whole batch.
+
+    Raises:
+        ValueError: if more critics are to be chosen than there are.
+    """
+    if num_chosen > num_critics:
+        raise ValueError(f"cannot choose {num_chosen} of {num_critics} critics")
+
+    def draw_noise(batch, rng):
+        order = torch.randperm(num_critics, generator=rng)
+        return {"chosen": order[:num_chosen].repeat(len(batch), 1)}
+
+    return draw_noise
+
+
+@checked
+def kept_units(dropout: float, size: int) -> Callable[[TensorDict, torch.Generator], dict]:
+    """Draws ``kept`` [N, size] bool for ``losses.with_dropout``, False with the probability ``dropout``."""
+
+    def draw_noise(batch, rng):
+        kept = torch.empty(len(batch), size, dtype=torch.bool)
+        return {"kept": kept.bernoulli_(1 - dropout, generator=rng)}
+
+    return draw_noise

@@ -1,0 +1,164 @@
+"""Randomised ensembles of critics (REDQ), with dropout DroQ, for continuous actions."""
+
+from dataclasses import dataclass
+from dataclasses import replace as changed
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.networks import ActorCritics, dropout_mlp, single_valued
+from nappo2.pipeline import compose
+from nappo2.policies import Policy
+from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes.fit import SQUASHED as COMPATIBLE
+from nappo2.recipes.fit import check_env
+from nappo2.recipes.normalizing import with_normalized_observations
+from nappo2.recipes.off_policy import Replay
+from nappo2.recipes.presets import MUJOCO, Preset
+from nappo2.recipes.recipe import recipe
+from nappo2.recipes.soft_agents import soft_agent
+from nappo2.recipes.torsos import has_torso, torso_of
+from nappo2.recipes.values import critic_value
+from nappo2.stages import Recipe, all_due, chosen_critics, kept_units, noise, replay
+
+
+@checked
+@dataclass(frozen=True)
+class REDQ(SAC):
+    """Hyper-parameters of Chen et al. (https://arxiv.org/abs/2101.05982).
+
+    Attributes:
+        num_critics: K, of whose values the actor maximises the mean.
+        num_chosen: critics drawn for each batch, whose minimum is the target's value.
+        policy_delay: updates of the critics per update of actor and temperature.
+        dropout: probability that a unit of a critic's hidden layers is dropped.
+        normalize_layers: whether the critics' hidden layers are normalised.
+    """
+
+    update_ratio: float = 20.0
+    start_steps: int = 5_000
+    num_critics: int = 10
+    num_chosen: int = 2
+    policy_delay: int = 20
+    dropout: float = 0.0
+    normalize_layers: bool = False
+
+
+def _preset(env: str, total_steps: int, source: str, **changes: float) -> Preset:
+    return Preset(env, 1, total_steps, REDQ(**changes), f"{source}; not measured here")
+
+
+PAPER = "Chen et al. 2021, with the target entropies of their code"
+DROQ = (
+    "Hiraoka et al. 2022, with their code's dropout for Ant; it is 0.0001 for Hopper, 0.005 for "
+    "Walker2d and 0.1 for Humanoid"
+)
+PRESETS = {
+    "hopper": _preset("Hopper-v[2-5]", 125_000, PAPER, target_entropy_share=1 / 3),
+    "humanoid": _preset("Humanoid-v[2-5]", 300_000, PAPER, target_entropy_share=2 / 17),
+    "mujoco": _preset(MUJOCO, 300_000, PAPER, target_entropy_share=0.5),
+    "droq": Preset(
+        "",
+        1,
+        300_000,
+        REDQ(num_critics=2, dropout=0.01, normalize_layers=True, target_entropy_share=0.5),
+        f"{DROQ}; not measured here",
+    ),
+    "default": _preset("*", 300_000, "Chen et al. 2021, with SAC's target entropy"),
+}
+
+
+@recipe(COMPATIBLE, PRESETS)
+def redq(
+    env: Env,
+    config: REDQ = REDQ(),
+    *,
+    agent: ActorCritics | None = None,
+    policy: Policy | None = None,
+    replay: Replay = replay,
+) -> Recipe:
+    """Randomised ensembles of critics (Chen et al., https://arxiv.org/abs/2101.05982).
+
+    ``sac`` with many updates per transition, K critics and the minimum of a few random ones as target.
+    With ``num_critics=2``, ``dropout`` and ``normalize_layers`` it is DroQ (Hiraoka et al.,
+    https://arxiv.org/abs/2110.02034).
+
+    Args:
+        env: where the collectors act, with continuous actions.
+        config: the hyper-parameters.
+        agent: with K critics and a temperature (see ``networks.with_temperature``); with dropout,
+            critics of ``networks.dropout_mlp``. None for ReLU perceptrons, behind torsos of images or
+            parts.
+        policy: how the collectors act after ``start_steps``; None samples from the actor.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the actions are not continuous, more critics are chosen than there are, the
+            agent does not fit the environment, or has no temperature.
+    """
+    check_env("redq", COMPATIBLE, env)
+    c, size = config, env.action_spec.size
+    agent = agent or ensemble(env, c)
+    base = sac(env, changed(c, normalize=False), agent=agent, policy=policy, replay=replay)
+    loss = losses.sac(
+        agent,
+        target_entropy=-c.target_entropy_share * size,
+        next_value=losses.least_chosen,
+        policy_value=losses.mean_value,
+    )
+    draws = [noise(chosen_critics(c.num_critics, c.num_chosen), name="chosen")]
+    hidden = head_sizes(env, c)
+    if c.dropout and hidden:
+        loss = losses.with_dropout(loss, *hidden)
+        num_units = 2 * c.num_critics * sum(hidden)
+        draws.append(noise(kept_units(c.dropout, num_units), name="kept"))
+
+    def batches(num):
+        return compose(base.batches(num), *draws)
+
+    made = base.replace(
+        name="redq",
+        compatible=COMPATIBLE,
+        loss=loss,
+        optimizer=delayed_adam(agent, c.policy_delay),
+        value=critic_value(agent, base.greedy, lambda values: values.mean(0)),
+        batches=batches,
+        all_batches=None if base.all_batches is None else compose(batches(1), all_due()),
+    )
+    return with_normalized_observations(made) if c.normalize else made
+
+
+def delayed_adam(agent: ActorCritics, delay: int) -> optim.GradientTransformation:
+    """Adam, which moves actor and temperature at every ``delay``-th update only."""
+    rules = {name: optim.every(delay, optim.adam()) for name in ("actor", "log_alpha")}
+    return optim.partition(agent.init(0), {**rules, "critics": optim.adam()})
+
+
+def ensemble(env: Env, c: REDQ) -> ActorCritics:
+    """ReLU perceptrons for an actor and K critics with dropout, behind torsos of images or parts.
+
+    Raises:
+        ValueError: if there is no hidden layer behind convolutions.
+    """
+
+    def make_critic(*sizes):
+        return dropout_mlp(*sizes, 1, dropout=c.dropout, normalize_layers=c.normalize_layers)
+
+    return single_valued(
+        soft_agent(
+            env,
+            make_critic,
+            hidden=c.hidden,
+            critic_hidden=c.hidden,
+            num_critics=c.num_critics,
+            alpha=c.initial_alpha,
+        )
+    )
+
+
+def head_sizes(env: Env, c: REDQ) -> tuple[int, ...]:
+    """Sizes of the critics' hidden layers that have dropout: of all, or of those behind a torso."""
+    return torso_of(env, c.hidden)[1][1:] if has_torso(env) else c.hidden

@@ -1,0 +1,37 @@
+"""Off-policy recipes whose networks see observations normalised by running statistics."""
+
+from nappo2 import losses
+from nappo2.checks import checked
+from nappo2.envs.masks import without_mask
+from nappo2.losses.normalized import normalized_view
+from nappo2.maths.moments import no_moments
+from nappo2.params import replaced
+from nappo2.policies.viewing import with_view
+from nappo2.stages import Recipe
+
+
+@checked
+def with_normalized_observations(recipe: Recipe) -> Recipe:
+    """The recipe whose policies, loss and value see vectors normalised to mean 0 and variance 1.
+
+    The statistics are in ``params["normalizer"]``: ``collect`` counts, updates add the counts. Images
+    and choices stay as they are, and so do rewards.
+    """
+    spec = without_mask(recipe.env).observation_spec
+    statistics = spec.statistics
+    if not statistics or spec.kind == "images":
+        return recipe
+
+    def init(seed):
+        return replaced(recipe.init(seed), normalizer=no_moments(**statistics))
+
+    def value(params, observation, memory):
+        return recipe.value(params, normalized_view(params, observation), memory)
+
+    return recipe.replace(
+        init=init,
+        policy=with_view(recipe.policy, normalized_view),
+        greedy=with_view(recipe.greedy, normalized_view),
+        loss=losses.with_normalized_observations(recipe.loss),
+        value=value if recipe.value else None,
+    )

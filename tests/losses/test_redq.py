@@ -1,0 +1,113 @@
+"""Ensembles of critics and dropout in them, by hand and against torch's layers."""
+
+from collections import Counter
+from itertools import islice, pairwise
+
+import pytest
+import torch
+from tensordict import TensorDict
+from torch import nn
+
+from nappo2 import losses
+from nappo2.networks import actor_critics, dropout_mlp, mlp, with_kept, with_temperature
+from nappo2.params import make_params, ravel
+from nappo2.seeds import generator
+from nappo2.stages import chosen_critics, kept_units
+from tests.losses.test_off_policy_losses import GAMMA, INPUTS, SIZE, N, a_batch
+from tests.losses.test_off_policy_losses import continuous as uniform
+from tests.makers.recipes import REPLAYED, composed
+from tests.makers.stepping import steps_of
+from tests.makers.tensors import randn
+
+BATCH = TensorDict(batch_size=[6])
+
+
+def test_the_least_of_two_chosen_critics_by_hand():
+    """Of 5, 1 and 3 the critics 0 and 2 make 3; of 4, 6 and 2 the critics 0 and 1 make 4."""
+    values = torch.tensor([[5.0, 4.0], [1.0, 6.0], [3.0, 2.0]])
+    batch = {"chosen": torch.tensor([[0, 2], [0, 1]])}
+    assert losses.least_chosen(values, batch).tolist() == [3, 4]
+    assert losses.mean_value(values, batch).tolist() == [3, 4]
+
+
+def test_critics_are_chosen_once_for_a_batch_each_pair_as_often_as_any():
+    """Of three critics there are three pairs; 600 draws of 200 each, within 5 standard deviations."""
+    rng, pairs = generator(0), Counter()
+    for _ in range(600):
+        chosen = chosen_critics(3, 2)(BATCH, rng)["chosen"]
+        assert chosen.shape == (6, 2) and (chosen == chosen[0]).all()
+        pairs[frozenset(chosen[0].tolist())] += 1
+    assert len(pairs) == 3 and all(abs(count - 200) < 58 for count in pairs.values())
+    with pytest.raises(ValueError, match="cannot choose 3 of 2 critics"):
+        chosen_critics(2, 3)
+
+
+def test_dropout_keeps_units_with_its_probability():
+    """Of 60,000 units nine tenths, within 5 standard deviations."""
+    kept = kept_units(0.1, 10_000)(BATCH, generator(0))["kept"]
+    assert kept.shape == (6, 10_000) and abs(kept.sum() - 54_000) < 368
+
+
+def test_a_unit_that_is_dropped_is_nothing_and_the_others_count_for_it():
+    """Two units, 1 and 2 for an input of 1, whose sum is 3; of the second alone 2 * 2 is left."""
+    network = dropout_mlp(1, 2, 1, dropout=0.5, normalize_layers=False)
+    weights = network.init(0)
+    weights["0", "weight"] = torch.tensor([[1.0], [2.0]])
+    weights["1", "weight"] = torch.ones(1, 2)
+    x = torch.ones(2, 1)
+    assert network.apply(weights, x).tolist() == [[3], [3]]
+    masks = [torch.tensor([[False, True], [True, True]])]
+    assert network.apply(with_kept(weights, masks), x).tolist() == [[4], [6]]
+
+
+def test_a_layer_is_linear_then_dropout_then_normalised_then_relu():
+    """As torch's, whose dropout is given our mask."""
+    network, x = dropout_mlp(3, 8, 2, dropout=0.25), randn(5, 3)
+    weights, kept = network.init(0), torch.rand(5, 8, generator=generator(1)) > 0.25
+    affine, norm, last = nn.Linear(3, 8), nn.LayerNorm(8), nn.Linear(8, 2)
+    affine.load_state_dict({name: weights["0", name] for name in ("weight", "bias")})
+    last.load_state_dict({name: weights["1", name] for name in ("weight", "bias")})
+    expected = last(torch.relu(norm(affine(x) * kept / 0.75)))
+    torch.testing.assert_close(network.apply(with_kept(weights, [kept]), x), expected)
+
+
+def test_without_dropout_and_normalisation_it_is_a_perceptron(same):
+    plain, network, x = (
+        mlp(3, 8, 8, 2, activation=torch.relu),
+        dropout_mlp(3, 8, 8, 2, normalize_layers=False),
+        randn(5, 3),
+    )
+    assert same(plain.init(4), network.init(4))
+    assert torch.equal(plain.apply(plain.init(4), x), network.apply(plain.init(4), x))
+
+
+def test_masks_of_a_batch_reach_critics_and_targets_apart():
+    """Where all units are kept the loss is the plain one; other masks of either change it."""
+    critic = dropout_mlp(INPUTS + SIZE, 8, 4, 1, normalize_layers=True)
+    agent = with_temperature(actor_critics(mlp(INPUTS, 8, 2 * SIZE), critic, 2))
+    plain = losses.sac(agent, target_entropy=-2.0, next_value=losses.mean_value)
+    loss, batch = losses.with_dropout(plain, 8, 4), a_batch(uniform)
+    weights = agent.init(0)
+    params = make_params(weights, target=weights.select("critics"), gamma=GAMMA).to_dict()
+    kept = torch.ones(N, 2 * 2 * 12, dtype=torch.bool)
+    expected = plain(params, batch)[0]
+    assert torch.equal(loss(params, batch.copy().update({"kept": kept}))[0], expected)
+    for unit in (0, 47):  # the first of the first critic, the last of the last target
+        other = kept.clone()
+        other[:, unit] = False
+        value, means = loss(params, batch.copy().update({"kept": other}))
+        assert not torch.equal(value, expected)
+        assert torch.equal(means["value"], plain(params, batch)[1]["value"]) == (unit == 47)
+
+
+def test_actor_and_temperature_move_with_every_second_update_and_critics_with_each():
+    """To the last bit, of REDQ with a delay of 2."""
+    recipe = REPLAYED["redq"]()
+    pairs = pairwise(params for _, params, _ in steps_of(composed(recipe), recipe.init(0)))
+    for version, (before, after) in enumerate(islice(pairs, 5), 2):
+        assert after["version"] == version
+        for name, moves in {"actor": version % 2 == 0, "critics": True}.items():
+            one, other = (ravel(params["weights", name])[0] for params in (before, after))
+            assert torch.equal(one, other) != moves
+        alphas = [params["weights", "log_alpha"] for params in (before, after)]
+        assert torch.equal(*alphas) == (version % 2 == 1)
