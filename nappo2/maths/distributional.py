@@ -1,4 +1,4 @@
-"""The formulas of distributional Q-learning, on tensors of a batch [N] with K numbers for each return.
+"""The formulas of distributions of returns, on tensors of a batch [N] with K numbers for each return.
 
 A return is described by K quantiles, or by probabilities of K atoms at the places of a support.
 """
@@ -18,19 +18,42 @@ def quantile_huber(quantiles: Tensor, target: Tensor, tau: Tensor, kappa: float 
     ``sum_i mean_j |tau_i - [u_ij < 0]| huber(u_ij) / kappa``, with ``u_ij = target_j - quantiles_i``.
 
     Args:
-        quantiles: [N, K].
+        quantiles: [N, K], or [..., N, K] of several critics.
         target: samples of the return, or its quantiles, [N, M].
         tau: fractions of the quantiles, [K] or [N, K].
         kappa: where Huber's error becomes linear.
 
     Returns:
-        Errors, [N].
+        Errors, [..., N].
     """
-    error = target.unsqueeze(-2) - quantiles.unsqueeze(-1)
+    error = target.unsqueeze(-2) - quantiles.unsqueeze(-1)  # [..., N, K, M]
     size = error.abs()
-    huber = torch.where(size <= kappa, 0.5 * error.square(), kappa * (size - 0.5 * kappa))
+    near = size.clamp(max=kappa)
+    huber = near * (size - 0.5 * near)
     weight = (tau.unsqueeze(-1) - (error.detach() < 0).to(tau.dtype)).abs()
     return (weight * huber / kappa).mean(-1).sum(-1)
+
+
+def truncated(quantiles: Tensor, num_dropped: int) -> Tensor:
+    """Pools the quantiles of K critics and drops the largest (Kuznetsov et al., https://arxiv.org/abs/2005.04269).
+
+    Args:
+        quantiles: of the returns of N actions, M of each critic, [K, N, M].
+        num_dropped: number of quantiles to drop per critic, below M.
+
+    Returns:
+        The smallest ``K (M - num_dropped)`` quantiles of each action, in order, [K (M - num_dropped), N].
+
+    Raises:
+        ValueError: if no quantile would be left.
+    """
+    num_critics, _, size = quantiles.shape
+    if not 0 <= num_dropped < size:
+        raise ValueError(f"of {size} quantiles 0 to {size - 1} can be dropped, not {num_dropped}")
+    pooled = quantiles.movedim(-1, 0).flatten(0, 1)
+    if num_dropped == 0:
+        return pooled
+    return pooled.sort(0).values[: num_critics * (size - num_dropped)]
 
 
 def categorical_projection(support: Tensor, atoms: Tensor, probs: Tensor) -> Tensor:
