@@ -23,9 +23,9 @@ CONFIGS = {
     "impala": a.Impala(**ON),
     "pqn": a.PQN(**ON, learning_rate=1e-3, gamma=0.9),
     "recurrent_ppo": a.PPO(
-        **ON, num_minibatches=4, num_epochs=4, learning_rate=1e-3, normalize=False
+        **ON, num_minibatches=4, num_epochs=4, learning_rate=1e-3, gamma=0.9, normalize=False
     ),
-    "recurrent_impala": a.Impala(**ON),
+    "recurrent_impala": a.Impala(**ON, gamma=0.9),
     "dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
     "double_dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
     "rainbow": a.Rainbow(
