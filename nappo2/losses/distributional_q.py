@@ -59,6 +59,7 @@ def best_of_online(q: DistributionalQ, params: Mapping, observation: Any) -> Ten
     return of_action(q.outputs(params["target"], observation), best)
 
 
+@checked
 def means_of(q: DistributionalQ) -> Callable[[Mapping, Any], Tensor]:
     """The Q-function ``(weights, observation) -> values`` [N, n] of the expected returns."""
     return lambda weights, x: q.values(q.outputs(weights, x), x)

@@ -220,7 +220,7 @@ def with_network_noise(
         draw_noise: ``(shape, generator) -> noise`` [*shape, size], as ``NoisyNetwork.draw``.
 
     Returns:
-        A policy of observations, whose log-probabilities are 0.
+        A policy of observations, whose log-probabilities are those of the network without noise.
 
     Raises:
         ValueError: if the policy is no function of noise.
@@ -242,7 +242,7 @@ def with_network_noise(
         of_network, rest = noise
         return fixed.decide(params, beside_noise(observation, of_network), memory, rest)
 
-    return Policy(memoryless, act, _certain, from_noise=FromNoise(draw, decide, act))
+    return Policy(memoryless, act, policy.log_prob, from_noise=FromNoise(draw, decide, act))
 
 
 def _certain(params, rollout):

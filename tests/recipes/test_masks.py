@@ -141,6 +141,6 @@ AT_LENGTH = [pytest.param(name, marks=pytest.mark.faults) for name in ("ppo", "r
 @pytest.mark.parametrize("name", ["dqn", *AT_LENGTH])
 def test_no_worker_on_ray_does(name, on_ray):
     whole = masked_recipe(name, start_steps=64)
-    pipe = scheme("da2cs", whole, collectors=2, on=on_ray())
+    pipe = scheme("da2cs", whole, collectors=1, on=on_ray())
     _, reports = train(pipe, whole.init(0), 4)
     assert (torch.cat([report.episodes["length"] for report in reports]) == 20).all()
