@@ -39,13 +39,14 @@ class Masked(gymnasium.Wrapper):
 def with_masks() -> envs.Env:
     """CartPole in torch with masks that allow both actions."""
     bare = envs.cartpole(NUM_ENVS)
-    start, step, observe, limit, _ = bare.physics
+    physics = bare.physics
 
-    def see(physics):
-        x = observe(physics)
+    def see(state):
+        x = physics.observe(state)
         return {"observation": x, "action_mask": torch.ones(len(x), 2, dtype=torch.bool)}
 
     space = Dict({"observation": bare.observation_space, "action_mask": MultiBinary(2)})
+    start, step, limit = physics.start, physics.step, physics.time_limit
     return envs.physics_env("masked", NUM_ENVS, start, step, see, limit, space, Discrete(2))
 
 
