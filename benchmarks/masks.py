@@ -51,11 +51,11 @@ def with_masks() -> envs.Env:
 
 
 def seconds(recipe: Recipe) -> Iterator[float]:
-    """The seconds of ten steps of a run."""
+    """The seconds of three steps of a run."""
     run = Learner(scheme("3cs", recipe), recipe.init(0), 0, 10**9, progress=False)
     while True:
         start = perf_counter()
-        for _ in range(10):
+        for _ in range(3):
             run.step()
         yield perf_counter() - start
 
@@ -69,7 +69,9 @@ PAIRS = {
 }
 RECIPES = {
     "PPO": lambda env: ppo(env, PPO(num_steps=128, num_minibatches=4, num_epochs=4)),
-    "recurrent PPO": lambda env: recurrent_ppo(env, PPO(num_steps=128, num_minibatches=4)),
+    "recurrent PPO": lambda env: recurrent_ppo(
+        env, PPO(num_steps=32, num_minibatches=4, num_epochs=4)
+    ),
     "DQN": lambda env: dqn(env, DQN(start_steps=100)),
 }
 
