@@ -146,8 +146,8 @@ def with_network_noise(loss: Loss) -> Loss:
         after = batch["next"]
         following = beside_noise(after["observation"], batch["next_noise"])
         observation = beside_noise(batch["observation"], batch["noise"])
-        seen = {"observation": observation, "next": {**after, "observation": following}}
-        return loss(params, {**batch, **seen})
+        noisy = {"observation": observation, "next": {**after, "observation": following}}
+        return loss(params, {**batch, **noisy})
 
     return with_noise
 

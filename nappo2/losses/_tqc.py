@@ -3,6 +3,7 @@
 import torch
 
 from nappo2.checks import checked
+from nappo2.losses._sac import soft_means
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
 from nappo2.maths.distributional import midpoints, quantile_huber, truncated
@@ -62,14 +63,8 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
         value = agent.critics(critics, observation, action).mean((0, -1))
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
-        means = {
-            "critic_loss": critic,
-            "actor_loss": actor,
-            "alpha_loss": temperature,
-            "alpha": alpha,
-            "value": quantiles.mean(),
-            "entropy": -log_prob.mean(),
-        }
-        return critic + actor + temperature, means
+        return critic + actor + temperature, soft_means(
+            critic, actor, temperature, alpha, quantiles, -log_prob
+        )
 
     return loss

@@ -27,8 +27,11 @@ def dueling(torso: Network, value: Network, advantage: Network, num_actions: int
     """
 
     def apply(weights, x):
-        seen = torso.apply(weights["torso"], x)
-        heads = value.apply(weights["value"], seen), advantage.apply(weights["advantage"], seen)
+        features = torso.apply(weights["torso"], x)
+        heads = (
+            value.apply(weights["value"], features),
+            advantage.apply(weights["advantage"], features),
+        )
         return _joined(*heads, num_actions)
 
     return Network(_init(torso, value, advantage), apply)
@@ -52,9 +55,9 @@ def noisy_dueling(
 
     def apply(weights, x, noise):
         first, second = noise.split((value.noise_size, advantage.noise_size), -1)
-        seen = torso.apply(weights["torso"], x)
-        whole = value.apply(weights["value"], seen, first)
-        return _joined(whole, advantage.apply(weights["advantage"], seen, second), num_actions)
+        features = torso.apply(weights["torso"], x)
+        values = value.apply(weights["value"], features, first)
+        return _joined(values, advantage.apply(weights["advantage"], features, second), num_actions)
 
     def draw(shape, generator):
         return torch.cat([value.draw(shape, generator), advantage.draw(shape, generator)], -1)

@@ -168,10 +168,10 @@ def implicit_quantiles(
         return TensorDict(torso=torso.init(first), embedding=embedded, head=head.init(third))
 
     def apply(weights, x, noise):
-        seen = torso.apply(weights["torso"], x).unsqueeze(-2)
-        cosines = (noise.to(seen.device).unsqueeze(-1) * steps.to(seen.device)).cos()
+        x = torso.apply(weights["torso"], x).unsqueeze(-2)
+        cosines = (noise.to(x.device).unsqueeze(-1) * steps.to(x.device)).cos()
         fractions = torch.relu(embedding.apply(weights["embedding"], cosines))
-        return head.apply(weights["head"], seen * fractions).transpose(-1, -2).flatten(-2)
+        return head.apply(weights["head"], x * fractions).transpose(-1, -2).flatten(-2)
 
     def draw(shape, generator):
         return torch.rand((*shape, num_quantiles), generator=generator)

@@ -5,7 +5,7 @@ import math
 import torch
 
 from nappo2.checks import checked
-from nappo2.optim.transformations import AdamState, GradientTransformation
+from nappo2.optim.transformations import AdamState, GradientTransformation, adam_state
 
 LEAST_RHO = 5.0  # below which the variance has no finite correction, as in torch
 
@@ -31,10 +31,6 @@ def radam(
     """
     longest = 2 / (1 - b2) - 1
 
-    def init(vector):
-        zeros = torch.zeros_like(vector)
-        return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
-
     def update(grads, state, hyper, weights=None):
         count = state.count + 1
         mu = state.mu.lerp(grads, 1 - b1)
@@ -48,4 +44,4 @@ def radam(
         updates = -hyper[rate] * mu / first.float() * torch.where(rho > LEAST_RHO, scale, 1.0)
         return updates, AdamState(count, mu, nu)
 
-    return GradientTransformation(init, update)
+    return GradientTransformation(adam_state, update)

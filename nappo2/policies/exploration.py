@@ -231,8 +231,8 @@ def with_network_noise(
 
     def act(params, observation, memory, generator):
         num = trees.leaves(observation)[0].shape[0]
-        seen = beside_noise(observation, draw_noise((num,), generator))
-        return policy.act(params, seen, memory, generator)
+        noisy = beside_noise(observation, draw_noise((num,), generator))
+        return policy.act(params, noisy, memory, generator)
 
     def draw(params, num_envs, size, generator):
         noise = draw_noise((num_envs,), generator)

@@ -148,7 +148,7 @@ def pqn(env: Env, config: PQN = PQN(), *, q: Network | None = None) -> Recipe:
     schedules = {"epsilon": optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))}
     if c.anneal_updates:
         schedules["learning_rate"] = optim.linear(c.learning_rate, 0.0, c.anneal_updates)
-    whole = on_policy(
+    made = on_policy(
         env,
         agent,
         categorical(),
@@ -164,7 +164,7 @@ def pqn(env: Env, config: PQN = PQN(), *, q: Network | None = None) -> Recipe:
         after=scheduled(every=c.num_epochs * c.num_minibatches, **schedules),
         jit=c.jit,
     )
-    return whole.replace(greedy=greedy_q(values))
+    return made.replace(greedy=greedy_q(values))
 
 
 def _view(params, observation):

@@ -136,7 +136,7 @@ def _seeing(q: Network | NoisyNetwork, view: Callable) -> Apply:
 
 
 def _view(env: Env) -> Callable:
-    """What a network of one's own sees: of goal environments observation and goal side by side."""
+    """The input of a given network: in goal environments observation and goal side by side."""
     return vector_view(env) if env.observation_spec.kind == "goals" else unchanged
 
 

@@ -1,4 +1,4 @@
-"""What a Q-network's outputs say of returns: their mean, quantiles, or probabilities of atoms.
+"""Meanings of a Q-network's outputs: mean returns, quantiles, or probabilities of atoms.
 
 Each is a value that ``dqn(env, returns=...)`` takes: how outputs become values, and how they are learnt.
 """
