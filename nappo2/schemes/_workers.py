@@ -69,18 +69,23 @@ def workers(
         settings = settings_of(source.stages, name, cut)
         arrivals = (wait_for, preempt) if grouped and preempt is not None else None
 
+        runs = on.runs(source)
+
         def spawn(params, seeds):
-            return on.spawn(source, params, seeds, arrivals)
+            return on.spawn(runs, params, seeds, arrivals)
+
+        def begun(members, delivered):
+            return WorkersState(members, {}, delivered, on, settings, on.notes, on.orders)
 
         def init(params, seed, previous=None):
             seeds = [fold_in(seed, i) for i in range(num_workers)]
             old = None if previous is None else previous.states.get(name)
             if hasattr(old, "fits"):  # cuts that do not fit have ended
-                workers_state = WorkersState(old.members, {}, True, on, settings)
-                workers_state.reuse(source, params, seeds)
+                workers_state = begun(old.members, True)
+                workers_state.reuse(runs, params, seeds)
                 return {name: workers_state}
             members = tuple(map(Member, spawn(params, seeds), seeds))
-            return {name: _started(WorkersState(members, {}, False, on, settings))}
+            return {name: _started(begun(members, False))}
 
         def step(params, state):
             cut_step = CutStep(source, spawn, params, state[name])
@@ -88,7 +93,8 @@ def workers(
                 results = _results(cut_step, cut, grouped)
             except Interrupted as interrupt:
                 on.preempt(list(cut_step.pending), 0.0)  # nobody waits for them any more
-                workers_state = cut_step.workers_state()._replace(pending={})
+                notes = state[name].notes  # of whole steps
+                workers_state = cut_step.workers_state()._replace(pending={}, notes=notes)
                 raise Interrupted({name: workers_state}) from interrupt
             item, report = _merged(name, results, cut_step)
             return {name: cut_step.workers_state()}, item, report

@@ -37,6 +37,9 @@ class Backend(NamedTuple):
         stop: ``workers``: ends them.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
+        runs: ``pipeline -> pipeline``: what a worker runs of it, such as one that notes.
+        notes: with which the workers of a cut begin: () if timing is noted, else None.
+        orders: with which they begin: ``Orders`` if they obey the notes of another run, else None.
         made: the call that made it; None if no decorated function did.
     """
 
@@ -51,6 +54,9 @@ class Backend(NamedTuple):
     stop: Callable
     max_restarts: int = 0
     remote: bool = False
+    runs: Callable = lambda pipeline: pipeline
+    notes: tuple | None = None
+    orders: Any = None
     made: Call | None = None
 
     @staticmethod

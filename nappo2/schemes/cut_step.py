@@ -5,10 +5,11 @@ from collections.abc import Callable
 from time import monotonic, perf_counter
 from typing import Any
 
-from nappo2.machine.stop import pause
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
 from nappo2.schemes.backend import Lost
+from nappo2.schemes.obeying import Obeyed
+from nappo2.schemes.observed import Observed
 from nappo2.schemes.workers_state import Member, WorkersState
 from nappo2.seeds import fold_in
 
@@ -24,6 +25,7 @@ class CutStep:
         spawn: ``(params, seeds) -> workers``.
         params: of this step.
         backend: where the workers are.
+        timing: what depends on the clock and on other processes, as it happens or as it was noted.
         members, pending, delivered: as in ``WorkersState``.
         restarts: number of workers that were replaced in this step.
         wait_seconds: how long the step waited for calls.
@@ -36,6 +38,8 @@ class CutStep:
         self.source, self.spawn, self.params = source, spawn, params
         self.before, self.backend = workers_state, workers_state.backend
         self.members, self.pending = list(workers_state.members), dict(workers_state.pending)
+        orders = workers_state.orders
+        self.timing = Observed(self.backend) if orders is None else Obeyed(orders)
         self.delivered, self.restarts, self.wait_seconds = workers_state.delivered, 0, 0.0
         start = perf_counter()
         self._params_handle = self.backend.put(params)
@@ -43,8 +47,13 @@ class CutStep:
 
     def workers_state(self) -> WorkersState:
         """The state of the workers after what has happened so far."""
+        notes, orders = self.before.notes, getattr(self.timing, "orders", None)
         return self.before._replace(
-            members=tuple(self.members), pending=self.pending, delivered=self.delivered
+            members=tuple(self.members),
+            pending=self.pending,
+            delivered=self.delivered,
+            notes=None if notes is None else (*notes, tuple(self.timing.events)),
+            orders=orders,
         )
 
     def call_all(self, calls_each: int) -> None:
@@ -80,13 +89,13 @@ class CutStep:
         """The first ``num`` answers (results or ``Lost``), in order of the calls, with worker indices."""
         ready = self._wait(num)
         start = perf_counter()
-        answers = self.backend.get(ready)
+        answers = self.timing.get(ready, list(self.pending))
         self.transfer_seconds += (perf_counter() - start) * self.backend.remote
         return [(self.pending.pop(ref), x) for ref, x in zip(ready, answers, strict=True)]
 
     def _wait(self, num: int) -> list:
         start = perf_counter()
-        ready = self.backend.wait(list(self.pending), min(num, len(self.pending)))
+        ready = self.timing.wait(list(self.pending), min(num, len(self.pending)))
         self.wait_seconds += perf_counter() - start
         return ready
 
@@ -120,13 +129,10 @@ class CutStep:
 
     def _restart_due(self) -> None:
         """Begins the lives that are due, and waits for one if nobody is at work."""
-        lost = [i for i, member in enumerate(self.members) if member.worker is None]
-        if lost and not self.pending:
-            pause(min(self.members[i].due for i in lost) - monotonic())
-        for i in lost:
-            if self.members[i].due <= monotonic():
-                self.begin_life(i)
-                self._call(i)
+        due = {i: member.due for i, member in enumerate(self.members) if member.worker is None}
+        for i in self.timing.begins(due, idle=not self.pending):
+            self.begin_life(i)
+            self._call(i)
 
     def begin_life(self, i: int) -> None:
         """Spawns a worker again, with the params of this step and the seed of its next life."""

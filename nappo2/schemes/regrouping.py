@@ -6,10 +6,9 @@ worker that has finished the step if there is one. Collectors restart their epis
 
 import logging
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
-from nappo2.machine.stop import Interrupted, pause
+from nappo2.machine.stop import Interrupted
 from nappo2.params import Params
 from nappo2.pipeline.adopting import init_from
 from nappo2.saving.snapshots import PreviousStates
@@ -86,12 +85,12 @@ def _begin_together(cut_step: CutStep, shared: dict[str, Any]) -> bool:
     """Begins the lives that are missing, and has all workers meet; False if one was lost in that."""
     for i, member in enumerate(cut_step.members):
         if member.worker is None:
-            pause(member.due - monotonic())
+            cut_step.timing.rest(member.due)
             cut_step.begin_life(i)
     seeds = [fold_in(member.seed, member.lives) for member in cut_step.members]
     workers = [member.worker for member in cut_step.members]
     fns = [_beginning(cut_step.params, seed, shared) for seed in seeds]
-    answers = cut_step.backend.regroup(workers, fns)
+    answers = cut_step.timing.regroup(workers, fns)
     lost = {i: x for i, x in enumerate(answers) if isinstance(x, Lost)}
     if all(isinstance(x.error, Parted) for x in lost.values()):  # none of them died
         for i, x in lost.items():
@@ -116,7 +115,7 @@ def _shared_state(cut_step: CutStep, survivors: list[int]) -> dict[str, Any]:
 
     for i in survivors:
         try:
-            return cut_step.backend.ask(cut_step.members[i].worker, shared)
+            return cut_step.timing.ask(cut_step.members[i].worker, shared)
         except Exception as error:
             cut_step.replace_lost(i, Lost(error, died=True))
     log.warning("all workers of a group were lost, and the state of the optimiser with them")

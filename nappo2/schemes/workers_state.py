@@ -47,6 +47,8 @@ class WorkersState(NamedTuple):
         delivered: whether any worker has ever delivered a result.
         backend: where the workers are.
         settings: what was settled when they began, as ``settings_of`` gives it.
+        notes: the events of each step since they were taken; None if timing is not noted.
+        orders: ``Orders`` of steps that were noted in another run; None if the workers obey none.
     """
 
     members: tuple[Member, ...]
@@ -54,6 +56,8 @@ class WorkersState(NamedTuple):
     delivered: bool
     backend: Backend
     settings: tuple = ()
+    notes: tuple | None = None
+    orders: Any = None
 
     @property
     def num_workers(self) -> int:
