@@ -58,7 +58,16 @@ from nappo2.runs.learner import Learner
 from nappo2.runs.metrics import Metrics
 from nappo2.runs.stopping import until
 from nappo2.saving.checkpoint import load_params, save_params
-from nappo2.schemes import all_reduce, on_ray, scheme, serial, workers
+from nappo2.schemes import (
+    all_reduce,
+    on_ray,
+    read_timing,
+    record_timing,
+    replay_timing,
+    scheme,
+    serial,
+    workers,
+)
 from nappo2.seeds import fold_in, generator, split
 from nappo2.show import (
     check_env,
@@ -212,12 +221,15 @@ __all__ = [
     "r2d2",
     "rainbow",
     "ravel",
+    "read_timing",
     "recipes",
+    "record_timing",
     "recurrent_impala",
     "recurrent_ppo",
     "redq",
     "repeat",
     "replay",
+    "replay_timing",
     "report",
     "rolling_n_step",
     "sac",

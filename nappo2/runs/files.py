@@ -9,7 +9,9 @@ from nappo2.runs.background import Background
 from nappo2.runs.loggers import LoggerMaker, Run, makers
 from nappo2.runs.metrics import CsvFile, Row
 from nappo2.saving.checkpoint import Checkpoints
+from nappo2.saving.entries import Entry, EntryFile
 from nappo2.saving.log_dir import Claim, made, set_aside
+from nappo2.schemes.timing import NAME as TIMING
 
 
 class RunFiles:
@@ -38,6 +40,7 @@ class RunFiles:
         self._claim = self.log_dir and Claim(self.log_dir)
         self.checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
+        self._timing = self.log_dir and EntryFile(self.log_dir / TIMING)
         self._loggers: list[Background] = []
         self._begun, self._warned = False, set()
 
@@ -87,10 +90,21 @@ class RunFiles:
             try:
                 self._csv.write(rows)
             except Exception as error:
-                if "metrics.csv" not in self._warned:
-                    text = f"metrics.csv failed, and the run goes on without: {error!r}"
-                    warnings.warn(text, stacklevel=3)
-                self._warned.add("metrics.csv")
+                self._warn_once("metrics.csv", error)
+
+    def write_timing(self, entry: Entry) -> None:
+        """Adds an entry to timing.bin, until that fails once: a record with a gap is none."""
+        if self._timing is not None and TIMING not in self._warned:
+            try:
+                self._timing.append(entry)
+            except Exception as error:
+                self._warn_once(TIMING, error)
+
+    def _warn_once(self, name: str, error: Exception) -> None:
+        if name not in self._warned:
+            text = f"{name} failed, and the run goes on without: {error!r}"
+            warnings.warn(text, stacklevel=4)
+        self._warned.add(name)
 
     def _log(self, row: Row) -> None:
         for logger in self._loggers:
@@ -119,6 +133,8 @@ class RunFiles:
         """Closes the loggers, and releases the folder for another run."""
         for logger in self._loggers:
             logger.close()
+        if self._timing is not None:
+            self._timing.close()
         if self._claim is not None:
             self._claim.release()
 

@@ -27,11 +27,14 @@ from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
 from nappo2.runs.stopping import Until, any_of, never_seen, until
 from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
+from nappo2.saving.entries import Entry
 from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.saving.unpacking import unpack
+from nappo2.schemes.observed import taken
+from nappo2.schemes.timing import Kind, set_entry, step_entry
 from nappo2.seeds import check_seed
 
 log = logging.getLogger("nappo2")
@@ -120,6 +123,7 @@ class Learner:
         self.evaluations, self._until = Evaluations(self.files, self.recorder), until
         self.checkpoint_every = checkpoint_every
         self._given = params["hyper"].clone()
+        self._set: list[Entry] = []  # hyper-parameters that were set since the last step
         self._steps_without_row = 0
         self._whole = True  # whether no step was broken off
         self._closed = False
@@ -170,6 +174,7 @@ class Learner:
                 self.state, item, report = self.pipeline.step(self.params, self.state)
         except Interrupted as interrupt:
             self.state, self._whole = left_behind(self.state, interrupt), True
+            self._note_timing((Kind.BROKEN,))
             raise
         params = self.params if is_empty(item) else item
         if "hyper" not in params.keys():
@@ -178,6 +183,10 @@ class Learner:
                 f"is {self.pipeline!r}"
             )
         self.params = params
+        self.state, notes = taken(self.state)
+        if notes is not None:
+            self._note_timing(*self._set, step_entry(params, notes))
+            self._set = []
         self.recorder.add(report, perf_counter() - start)
         self._whole = True
         if report.sums.get("env_steps"):
@@ -280,6 +289,7 @@ class Learner:
         """
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
+        self._note_timing((Kind.BROKEN,))
         if self.files.is_open:
             self._write_card()
         self.recorder.tell(f"adopt {pipeline!r}")
@@ -293,6 +303,7 @@ class Learner:
             ValueError: if params have none of that name; names those they have.
         """
         self.params = with_hyper(self.params, **hyper)
+        self._set.append(set_entry(hyper))
         self.recorder.tell(*(f"set {name} {value:g}" for name, value in hyper.items()))
 
     @checked
@@ -365,6 +376,7 @@ class Learner:
             raise ValueError(f"{name} is not finite, and good checkpoints stay")
         self.begin()
         self.files.checkpoints.begin(self._packed(), self.env_steps, best)
+        self._note_timing((Kind.SAVED, self.env_steps))
 
     @checked
     def resume(self, path: str | Path) -> None:
@@ -393,6 +405,8 @@ class Learner:
             log.warning(note)
         self.recorder.restore(saved.counters)
         self.seed = saved.counters["seed"]
+        self._set = []
+        self._note_timing((Kind.RESUMED, self.env_steps))
         self.recorder.tell(*(f"resume: {note}" for note in notes))
 
     def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
@@ -420,6 +434,8 @@ class Learner:
         """
         if self.files.begin(aside):
             self._write_card()
+            if aside:
+                self._note_timing((Kind.BEGUN, self.seed))
             hyper = {name: float(x) for name, x in self._given.items() if x.numel() == 1}
             self.files.open_loggers(self._card | {"hyper": hyper})
 
@@ -443,6 +459,13 @@ class Learner:
                 write_whole(self.log_dir / "run.json", text + "\n")
 
         self.files.attempt("run.json", write)
+
+    def _note_timing(self, *entries: Entry) -> None:
+        """Adds entries to timing.bin, if the timing of the pipeline is recorded."""
+        if self.log_dir is not None and taken(self.state)[1] is not None:
+            self.begin()
+            for entry in entries:
+                self.files.write_timing(entry)
 
     def close(self) -> None:
         """Closes simulators, ends workers, and releases the log_dir; params and metrics stay."""

@@ -16,6 +16,7 @@ FILES = (
     "videos",
     "checkpoints",
     "monitor",
+    "timing.bin",
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.machine.closing import close_each
@@ -19,6 +20,8 @@ from nappo2.saving.packing import Packed, pack
 from nappo2.saving.unpacking import UnknownKind, kinds_of, unpack
 
 CUT = "workers"  # the key under which a cut's workers are packed
+PENDING = "pending"  # that of calls whose results no step has taken yet
+LIVES = "lives"  # that of the number of lives before, of each worker
 
 
 def is_cut(value: Any) -> bool:
@@ -41,16 +44,36 @@ class LiveState(NamedTuple):
     close: Callable[[Any], None]
 
 
+class PendingCall(NamedTuple):
+    """A call of a worker whose result no step has taken yet, as data.
+
+    Attributes:
+        worker: its index.
+        params: with which it is to be called, of a worker in the same process; else None.
+        each_rollout: whether the call ends with each rollout.
+        result: item, fields of the report, and what was noted of it; None if it is not there.
+    """
+
+    worker: int
+    params: Any
+    each_rollout: bool
+    result: tuple | None
+
+
 class EndedCut(NamedTuple):
     """The workers of a cut that are no more: they have ended, or were read from a file.
 
     Attributes:
         members: the state of each worker, packed where it was read; None of one that was lost.
         kinds: by stage name, the classes of the states that are known where it is asked.
+        pending: calls of the workers that no step has taken yet, in their order.
+        lives: number of lives before, of each worker; () if that is not known.
     """
 
     members: tuple[Mapping[str, Any] | Packed | None, ...]
     kinds: Mapping[str, dict[str, type]] = {}
+    pending: tuple["PendingCall", ...] = ()
+    lives: tuple[int, ...] = ()
 
     @property
     def num_workers(self) -> int:
@@ -176,7 +199,7 @@ def saved_state(pipeline: Any, state: dict[str, Any]) -> dict[str, Any]:
 
     def plain(name: str, value: Any) -> Any:
         if is_cut(value):
-            return {CUT: list(value.packed_states())}
+            return value.packed()
         return live_states[name].save(value) if name in live_states else value
 
     return {name: plain(name, value) for name, value in state.items()}
@@ -209,11 +232,33 @@ def _unpacked_if_known(value: Any, name: str, kinds: Mapping[str, dict[str, type
     if not isinstance(value, Packed):
         return value
     if isinstance(value.skeleton, dict) and CUT in value.skeleton.get("dict", {}):
-        return EndedCut(tuple(unpack(value)[CUT]), kinds)
+        return _ended(unpack(value), kinds)
     try:
         return unpack(value, kinds.get(name))
     except UnknownKind:
         return value
+
+
+def _ended(parts: Mapping[str, Any], kinds: Mapping[str, dict[str, type]]) -> EndedCut:
+    """A cut whose parts were read from a file; an earlier version saved workers alone.
+
+    Raises:
+        ValueError: for parts that are none.
+    """
+    members, pending, lives = (tuple(parts.get(name, ())) for name in (CUT, PENDING, LIVES))
+    if not all(isinstance(n, int) and n >= 0 for n in lives):
+        raise ValueError(f"the lives of its workers are {lives!r:.60}")
+    calls = [x for x in pending if isinstance(x, PendingCall)]
+    if len(calls) < len(pending) or not all(map(_is_call, calls)):
+        raise ValueError("its pending calls are none")
+    return EndedCut(members, kinds, pending, lives)
+
+
+def _is_call(call: PendingCall) -> bool:
+    """Tests for a call that can be made, or whose result is there."""
+    if call.result is None:
+        return isinstance(call.params, TensorDict)
+    return len(call.result) == 3 and isinstance(call.result[0], TensorDict)
 
 
 def beside(fresh: Any, old: Any) -> Any:

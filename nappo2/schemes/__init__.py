@@ -16,6 +16,7 @@ from nappo2.schemes.named import (
 )
 from nappo2.schemes.papers import PAPERS, Paper
 from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.timing import read_timing, record_timing, replay_timing
 from nappo2.schemes.words import TAKES, scheme
 from nappo2.stages.compatibility import SCHEMES
 
@@ -45,6 +46,9 @@ __all__ = [
     "merge",
     "on_ray",
     "parse",
+    "read_timing",
+    "record_timing",
+    "replay_timing",
     "scheme",
     "serial",
     "synchronous_collection",

@@ -19,7 +19,7 @@ from nappo2.machine.stop import Interrupted
 from nappo2.pipeline import Cut, Pipeline, Transform, described, positive, stage
 from nappo2.reports import Report, count, join, timed
 from nappo2.schemes.backend import Backend, reduces, serial
-from nappo2.schemes.cut_step import CutStep
+from nappo2.schemes.cut_step import CutStep, under_way
 from nappo2.schemes.merging import merge
 from nappo2.schemes.regrouping import complete_group, group_results
 from nappo2.schemes.workers_state import Member, WorkersState, settings_of
@@ -92,7 +92,7 @@ def workers(
             try:
                 results = _results(cut_step, cut, grouped)
             except Interrupted as interrupt:
-                on.preempt(list(cut_step.pending), 0.0)  # nobody waits for them any more
+                on.preempt(under_way(cut_step.pending), 0.0)  # nobody waits for them any more
                 notes = state[name].notes  # of whole steps
                 workers_state = cut_step.workers_state()._replace(pending={}, notes=notes)
                 raise Interrupted({name: workers_state}) from interrupt

@@ -89,6 +89,13 @@ class Lost(NamedTuple):
     died: bool
 
 
+class Delivered:
+    """A call whose result is there already, as it was read from a checkpoint."""
+
+    def __init__(self, result: tuple):
+        self.result = result
+
+
 class Parted(RuntimeError):
     """Raised in a worker whose group lost another one."""
 

@@ -1,13 +1,13 @@
 """One step of a cut: the workers are called, the first results fetched, and lost workers replaced."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic, perf_counter
 from typing import Any
 
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
-from nappo2.schemes.backend import Lost
+from nappo2.schemes.backend import Delivered, Lost
 from nappo2.schemes.obeying import Obeyed
 from nappo2.schemes.observed import Observed
 from nappo2.schemes.workers_state import Member, WorkersState
@@ -68,9 +68,9 @@ class CutStep:
         self.pending[self.backend.call(self.members[i].worker, self._params_handle)] = i
 
     def late(self, num: int) -> list:
-        """The pending calls that are not among the first ``num`` to be ready."""
+        """The pending calls that are not among the first ``num`` to be ready, and can be told so."""
         first = self._wait(num)
-        return [ref for ref in self.pending if ref not in first]
+        return [ref for ref in under_way(self.pending) if ref not in first]
 
     def results(self, num: int) -> list[tuple]:
         """The results ``(item, report)`` of the first ``num`` calls; lost workers deliver none."""
@@ -139,3 +139,8 @@ class CutStep:
         member = self.members[i]
         (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)])
         self.members[i] = member._replace(worker=worker)
+
+
+def under_way(pending: Iterable[Any]) -> list:
+    """The pending calls whose results are not there yet, as far as this process knows."""
+    return [ref for ref in pending if not isinstance(ref, Delivered)]

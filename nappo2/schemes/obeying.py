@@ -12,9 +12,18 @@ import torch
 
 from nappo2 import trees
 from nappo2.machine.stop import Stop, current_stop, stopped_by
-from nappo2.schemes.backend import Backend, Lost, Parted, SerialCall, Worker, reduces, serial
+from nappo2.schemes.backend import (
+    Backend,
+    Delivered,
+    Lost,
+    Parted,
+    SerialCall,
+    Worker,
+    reduces,
+    serial,
+)
 from nappo2.schemes.group import in_turns
-from nappo2.schemes.observed import Answer, Event, digest
+from nappo2.schemes.observed import Answer, Event, Noted, digest
 
 MOST_RESTARTS = 10**9  # whoever gave up did so in the run that was recorded
 
@@ -96,7 +105,7 @@ class Obeyed:
         answers = self._next(Event.ANSWERED)
         pairs = list(zip(ready, answers, strict=True))
         delivered = [call for call, answer in pairs if answer[0] == Answer.DELIVERED]
-        if delivered and len(pending) > 1 and all(reduces(x.worker.pipeline) for x in pending):
+        if delivered and len(pending) > 1 and all(map(_meets, pending)):
             together(pending, pairs)
         return [
             taken_again(call, *answer[1:]) if answer[0] == Answer.DELIVERED else lost(answer[0])
@@ -154,12 +163,15 @@ class ObeyedStops:
 
 
 def taken_again(
-    call: SerialCall, expected: int | None = None, stops: Sequence[int] = (), steps: Any = ()
+    call: SerialCall | Delivered,
+    expected: int | None = None,
+    stops: Sequence[int] = (),
+    steps: Any = (),
 ) -> tuple:
     """The result of a call, as it was delivered.
 
     Args:
-        call: a step of a worker.
+        call: a step of a worker, or one whose result is there.
         expected: digest of the item; None if none was noted.
         stops: of its rollouts.
         steps: of the cut within the worker.
@@ -170,17 +182,24 @@ def taken_again(
     Raises:
         OtherRun: if the item is another one.
     """
-    if hasattr(call, "result"):  # as one of a group
+    if hasattr(call, "result"):  # as one of a group, or of a checkpoint
         item, report = call.result
     else:
         item, report = _step(call, stops, steps)
     if expected is not None and digest(item) != expected:
+        where = ""
+        if isinstance(call, SerialCall):
+            version, pipeline = int(call.params["version"]), call.worker.pipeline
+            where = f" with params of version {version} a worker of {pipeline!r} delivers it;"
         raise OtherRun(
-            f"with params of version {int(call.params['version'])} a worker of "
-            f"{call.worker.pipeline!r} delivers another item than the one that was recorded: an "
-            "environment or a stage is not a function of its seed, or something was changed"
+            f"an item is another than the one that was recorded:{where} an environment or a stage is "
+            "not a function of its seed, or something was changed"
         )
-    return item, report
+    return item, report.report if isinstance(report, Noted) else report
+
+
+def _meets(call: Any) -> bool:
+    return isinstance(call, SerialCall) and reduces(call.worker.pipeline)
 
 
 def _step(call: SerialCall, stops: Sequence[int], steps: Sequence[tuple] | None) -> tuple:

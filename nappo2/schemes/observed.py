@@ -19,7 +19,7 @@ from tensordict import TensorDict
 from nappo2.machine.stop import Stop, current_stop, pause, stopped_by
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
-from nappo2.schemes.backend import Backend, Lost, Parted
+from nappo2.schemes.backend import Backend, Delivered, Lost, Parted
 from nappo2.trees import walk
 
 
@@ -160,14 +160,20 @@ class Observed:
 
     def wait(self, refs: list, num: int) -> list:
         """The first ``num`` calls to be ready, in order of the calls."""
-        ready = self.backend.wait(refs, num)
+        there = [ref for ref in refs if isinstance(ref, Delivered)][:num]
+        others = [ref for ref in refs if not isinstance(ref, Delivered)]
+        if len(there) < num:
+            there += self.backend.wait(others, num - len(there))
+        ready = [ref for ref in refs if ref in there]
         places = {id(ref): i for i, ref in enumerate(refs)}
         self._note(Event.READY, *(places[id(ref)] for ref in ready))
         return ready
 
     def get(self, ready: list, pending: list) -> list:
         """The answers of ready calls: ``(item, report)``, or ``Lost``."""
-        answers = self.backend.get(ready)
+        others = [ref for ref in ready if not isinstance(ref, Delivered)]
+        results = iter(self.backend.get(others) if others else ())
+        answers = [x.result if isinstance(x, Delivered) else next(results) for x in ready]
         noted = [x[1] if not isinstance(x, Lost) else x for x in answers]
         self._note(Event.ANSWERED, *map(_answer, noted))
         return [

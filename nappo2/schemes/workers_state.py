@@ -12,8 +12,9 @@ from torch import Tensor
 from nappo2.machine.stop import current_stop
 from nappo2.pipeline import Cut, Pipeline, Stage, adopt
 from nappo2.saving.packing import Packed
-from nappo2.saving.snapshots import EndedCut, is_cut, packed_state, restored
+from nappo2.saving.snapshots import CUT, LIVES, PENDING, EndedCut, is_cut, packed_state, restored
 from nappo2.schemes.backend import Backend
+from nappo2.schemes.pending import called_again, saved_calls
 
 log = logging.getLogger("nappo2")
 ANSWER_SECONDS = 8.0  # for all workers of a cut, as who is told to go may have no more
@@ -89,10 +90,24 @@ class WorkersState(NamedTuple):
         if getattr(old, "members", None) is self.members:
             return self
         states = [old.ask(i) for i in range(old.num_workers)] if is_cut(old) else [old]
+        whole = set()  # whose states nothing is missing in
         for i, (member, state) in enumerate(zip(self.members, states, strict=False)):
-            for note in self.backend.ask(member.worker, _restoring(state)):
+            notes = self.backend.ask(member.worker, _restoring(state))
+            for note in notes:
                 log.warning("worker %d: %s", i, note)
-        return self
+            if state and not notes:
+                whole.add(i)
+        return self._going_on(old, whole) if isinstance(old, EndedCut) else self
+
+    def _going_on(self, old: EndedCut, whole: set[int]) -> "WorkersState":
+        """The same workers with the lives and the pending calls of those that go on."""
+        members = [
+            member._replace(lives=old.lives[i]) if i in whole and i < len(old.lives) else member
+            for i, member in enumerate(self.members)
+        ]
+        calls = [call for call in old.pending if call.worker in whole]
+        pending = {called_again(self.backend, members, call): call.worker for call in calls}
+        return self._replace(members=tuple(members), pending=pending)
 
     def ask(self, i: int) -> Any:
         """The state of worker ``i``."""
@@ -101,6 +116,17 @@ class WorkersState(NamedTuple):
     def worker_states(self) -> list[dict]:
         """The states of workers in this process."""
         return [] if self.backend.remote else [self.ask(i) for i in range(len(self.members))]
+
+    def packed(self) -> dict[str, Any]:
+        """The workers and their pending calls as plain data.
+
+        A call of another process is waited for, as its worker cannot be asked before: its result is
+        saved. In this process, its params are.
+        """
+        states = list(self.packed_states())
+        there = {i for i, state in enumerate(states) if state is not None}
+        calls = saved_calls(self.backend, self.pending, there)
+        return {CUT: states, PENDING: calls, LIVES: [member.lives for member in self.members]}
 
     def packed_states(self) -> Iterator[Packed | None]:
         """The state of each worker as plain data; None of one that does not answer in time."""

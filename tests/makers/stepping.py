@@ -52,10 +52,12 @@ def step(run: Learner, num: int) -> Learner:
     return run
 
 
-def step_until(run: Learner, condition: Callable[[], bool], seconds: float = 60) -> None:
+def step_until(
+    run: Learner, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.05
+) -> None:
     """Steps until something holds, and leaves the cores to processes that start meanwhile."""
     end = time.monotonic() + seconds
     while not condition():
         run.step()
-        time.sleep(0.05)
+        time.sleep(pause)
         assert time.monotonic() < end, "it never came"

@@ -8,7 +8,7 @@ from nappo2 import scheme, serial
 from nappo2.schemes import SCHEMES, parse
 from nappo2.schemes.obeying import RecordEnded, obeying
 from nappo2.schemes.observed import taken
-from nappo2.schemes.recording import record_timing
+from nappo2.schemes.timing import record_timing
 from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 from tests.makers.scheduling import drawn
 

@@ -1,0 +1,183 @@
+"""The record of a run, ``timing.bin``: what the clock and other processes, and whoever ran it, decided."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from nappo2.checks import checked
+from nappo2.params import Params
+from nappo2.saving.calls import remembering
+from nappo2.saving.entries import Entry, read_entries
+from nappo2.saving.log_dir import folder_of
+from nappo2.schemes.backend import Backend
+from nappo2.schemes.obeying import obeying
+from nappo2.schemes.observed import digest, noting
+
+NAME = "timing.bin"
+DOUBLE = struct.Struct("<d")
+
+
+class Kind(IntEnum):
+    """The kind of an entry, and what follows it in the tuple."""
+
+    BEGUN = 0  # the seed
+    STEP = (
+        1  # version and digest of the params after it, and the notes of the steps of the last cut
+    )
+    SET = 2  # names and values of hyper-parameters
+    SAVED = 3  # env steps of a checkpoint
+    RESUMED = 4  # env steps of the checkpoint from which the run goes on
+    BROKEN = 5  # a step was broken off, or the pipeline was changed
+
+
+class Step(NamedTuple):
+    """A step of a Learner.
+
+    Attributes:
+        version: of the params after it.
+        digest: of the params after it.
+        notes: of the steps of the last cut in it.
+        set: hyper-parameters that were set before it.
+    """
+
+    version: int
+    digest: int
+    notes: tuple[tuple, ...]
+    set: Mapping[str, float] = {}
+
+
+class Record(NamedTuple):
+    """A run without breaks: all steps from its beginning.
+
+    Attributes:
+        seed: of the run.
+        steps: of the Learner.
+        saved: how many steps were taken before each checkpoint, by its env steps.
+        broken: whether it went on after the last of them, by steps that cannot be taken again.
+    """
+
+    seed: int
+    steps: tuple[Step, ...]
+    saved: Mapping[int, int]
+    broken: bool = False
+
+    @property
+    def notes(self) -> list[tuple]:
+        """The notes of all steps of the last cut."""
+        return [note for step in self.steps for note in step.notes]
+
+
+@remembering
+@checked
+def record_timing(on: Backend) -> Backend:
+    """Records the timing of a run, so that it can be replayed: ``on=record_timing(on_ray())``.
+
+    A Learner with a ``log_dir`` writes ``timing.bin`` there: per step of each cut, also of nested ones,
+    which calls were ready, which workers were lost and when new lives began, and where ``preempt``
+    stopped a rollout. ``replay_timing(run)`` takes the same steps again, in one process.
+
+    Args:
+        on: where the workers are: ``serial``, or ``on_ray(...)``.
+
+    Returns:
+        The same backend, whose workers also compute a CRC-32 of each item that they deliver.
+    """
+    return on._replace(runs=noting, notes=())
+
+
+@remembering
+@checked
+def replay_timing(run: str | Path) -> Backend:
+    """Takes the steps of a recorded run again, in this process: ``on=replay_timing("runs/pole")``.
+
+    With the pipeline, the first params and the seed of that run, all params are the same to the last bit,
+    whatever Ray, kills and ``preempt`` did to their order. Where an item is another one, an error says
+    so: an environment is not a function of its seed, or something was changed.
+
+    Args:
+        run: the folder of a run of ``record_timing``.
+
+    Returns:
+        The backend, for each cut of the line.
+
+    Raises:
+        FileNotFoundError: if the run was not recorded.
+        ValueError: if its record is damaged.
+    """
+    return obeying(read_timing(run).notes)
+
+
+@checked
+def read_timing(run: str | Path) -> Record:
+    """Reads the record of a run.
+
+    Where the run went on from a checkpoint, the steps after that checkpoint which it had taken before
+    are not among its steps.
+
+    Args:
+        run: its folder, or a file in it.
+
+    Returns:
+        The record.
+
+    Raises:
+        FileNotFoundError: if the run was not recorded.
+        ValueError: if its record is damaged.
+    """
+    path = folder_of(run) / NAME
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no {NAME} in {path.parent}: a run is recorded with on=record_timing(on_ray()), "
+            "or nappo2 train --record-timing"
+        )
+    return record_of(read_entries(path))
+
+
+def record_of(entries: Sequence[Entry]) -> Record:
+    """The record that entries of ``timing.bin`` make."""
+    seed, steps, saved, hyper, broken = 0, [], {}, {}, False
+    for kind, *values in entries:
+        if kind == Kind.RESUMED:
+            broken = values[0] not in saved
+            del steps[saved.get(values[0], len(steps)) :]
+            hyper = {}
+        elif kind == Kind.BROKEN or broken:
+            broken = True
+        elif kind == Kind.BEGUN:
+            (seed,) = values
+        elif kind == Kind.STEP:
+            version, params_digest, *notes = values
+            steps.append(Step(version, params_digest, tuple(notes), hyper))
+            hyper = {}
+        elif kind == Kind.SET:
+            hyper = hyper | numbers_of(values)
+        elif kind == Kind.SAVED:
+            saved[values[0]] = len(steps)
+    return Record(seed, tuple(steps), saved, broken)
+
+
+def step_entry(params: Params, notes: tuple[tuple, ...]) -> Entry:
+    """The entry of a step of a Learner, with its params after it and the notes that were taken."""
+    return int(Kind.STEP), int(params["version"]), digest(params), *notes
+
+
+def set_entry(hyper: Mapping[str, float]) -> Entry:
+    """The entry of hyper-parameters that were set."""
+    pairs = ((_whole(name.encode()), _whole(DOUBLE.pack(x))) for name, x in hyper.items())
+    return int(Kind.SET), *pairs
+
+
+def numbers_of(pairs: Sequence[tuple[int, int]]) -> dict[str, float]:
+    """The hyper-parameters of ``set_entry``."""
+    return {_bytes(name).decode(): DOUBLE.unpack(_bytes(x))[0] for name, x in pairs}
+
+
+def _whole(data: bytes) -> int:
+    """Bytes as a number; a 1 before them keeps their length."""
+    return int.from_bytes(b"\1" + data)
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8)[1:]

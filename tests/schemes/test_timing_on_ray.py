@@ -1,0 +1,69 @@
+"""Runs on Ray, with kills and preemption, are replayed to the last bit in one process."""
+
+import os
+import signal
+from functools import partial
+
+import pytest
+
+from nappo2 import ppo, read_timing, record_timing, replay_timing
+from nappo2.schemes.obeying import RecordEnded
+from tests.makers.environments import faulty, pids
+from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
+from tests.makers.stepping import step, step_until
+
+
+def is_replayed(run, recipe, name, same, **options):
+    """Whether a run's record leads to the same params, rows and restarts."""
+    run.close()
+    again = run_of(recipe, name, on=replay_timing(run.log_dir), **options)
+    with pytest.raises(RecordEnded):
+        step_until(again, lambda: False, pause=0.0)
+    assert same(run.params, again.params) and again.env_steps == run.env_steps
+    assert again.sums["restarts"] == run.sums["restarts"]
+    again.close()
+
+
+PREEMPTED = {"wait_for": 1, "preempt": 0.25}
+CASES = {
+    "dadaca": {},
+    **{name: {} for name in ("da2cs", "2daca", "dadacs", "dsdaca", "da2ds")},
+    **dict.fromkeys(("3ds", "2dacs", "ds2cs"), PREEMPTED),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_on_ray_is_replayed_in_one_process(name, on_ray, same, tmp_path):
+    options = CASES[name] | ({"ahead": 1} if name == "da2cs" else {})
+    run = step(run_of(CARTPOLE_PPO, name, tmp_path, on=record_timing(on_ray()), **options), 40)
+    assert len(read_timing(tmp_path).steps) == 40
+    is_replayed(run, CARTPOLE_PPO, name, same, **options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "da2cs",
+        *(pytest.param(x, marks=pytest.mark.faults) for x in ("2daca", "dadaca", "dadacs")),
+        pytest.param("3ds", marks=pytest.mark.faults),
+    ],
+)
+def test_a_run_with_kills_is_replayed_without_any(name, on_ray, same, tmp_path):
+    """Two workers that hold environments are killed, where Ray says so at any moment."""
+    recipe = ppo(faulty(tmp_path), SMALL_PPO)
+    run = run_of(recipe, name, tmp_path / "run", on=record_timing(on_ray()))
+    step_until(run, lambda: run.env_steps >= 96)
+    for restarts in (1, 2):
+        os.kill(min(pids(tmp_path)), signal.SIGKILL)
+        step_until(run, partial(is_back, run, tmp_path, restarts))
+        step_until(run, partial(has_steps, run, run.env_steps + 96))
+    is_replayed(run, recipe, name, same)
+
+
+def is_back(run, folder, restarts):
+    return run.sums["restarts"] >= restarts and len(pids(folder)) == 2
+
+
+def has_steps(run, env_steps):
+    return run.env_steps >= env_steps
