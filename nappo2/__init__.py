@@ -50,6 +50,7 @@ from nappo2.recipes import (
     tqc,
     vpg,
 )
+from nappo2.replays import Difference, differ, fork, rewind
 from nappo2.reports import Report, join
 from nappo2.runs import loggers
 from nappo2.runs.beside import beside
@@ -134,6 +135,7 @@ __all__ = [
     "TD3",
     "TQC",
     "VPG",
+    "Difference",
     "Evaluation",
     "GsdePPO",
     "GsdeSAC",
@@ -166,6 +168,7 @@ __all__ = [
     "collect_of",
     "compare",
     "compose",
+    "differ",
     "discounted",
     "distributions",
     "double_dqn",
@@ -176,6 +179,7 @@ __all__ = [
     "export",
     "first",
     "fold_in",
+    "fork",
     "from_module",
     "frozen",
     "gae",
@@ -231,6 +235,7 @@ __all__ = [
     "replay",
     "replay_timing",
     "report",
+    "rewind",
     "rolling_n_step",
     "sac",
     "sac_gsde",

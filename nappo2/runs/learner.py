@@ -34,7 +34,7 @@ from nappo2.saving.saved_learner import SavedLearner, check_counters, check_para
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.saving.unpacking import unpack
 from nappo2.schemes.observed import taken
-from nappo2.schemes.timing import Kind, set_entry, step_entry
+from nappo2.schemes.timing import FIRST, Kind, set_entry, step_entry
 from nappo2.seeds import check_seed
 
 log = logging.getLogger("nappo2")
@@ -167,6 +167,7 @@ class Learner:
         """
         if self._closed:
             raise ValueError("this Learner is closed; another one goes on from what it saved")
+        self._note_timing()
         start = perf_counter()
         self._whole = False
         try:
@@ -434,8 +435,10 @@ class Learner:
         """
         if self.files.begin(aside):
             self._write_card()
-            if aside:
+            if aside and self._is_recorded():
                 self._note_timing((Kind.BEGUN, self.seed))
+                first = self.log_dir / FIRST
+                self.files.attempt(FIRST, lambda: save_params(self.params, first))
             hyper = {name: float(x) for name, x in self._given.items() if x.numel() == 1}
             self.files.open_loggers(self._card | {"hyper": hyper})
 
@@ -460,9 +463,13 @@ class Learner:
 
         self.files.attempt("run.json", write)
 
+    def _is_recorded(self) -> bool:
+        """Whether decisions of the pipeline's cuts are noted, and there is a place for them."""
+        return self.log_dir is not None and taken(self.state)[1] is not None
+
     def _note_timing(self, *entries: Entry) -> None:
-        """Adds entries to timing.bin, if the timing of the pipeline is recorded."""
-        if self.log_dir is not None and taken(self.state)[1] is not None:
+        """Opens the files, and adds entries to timing.bin, if the timing of the pipeline is recorded."""
+        if self._is_recorded():
             self.begin()
             for entry in entries:
                 self.files.write_timing(entry)

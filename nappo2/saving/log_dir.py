@@ -17,6 +17,7 @@ FILES = (
     "checkpoints",
     "monitor",
     "timing.bin",
+    "first.npz",
 )
 
 

@@ -16,6 +16,7 @@ from nappo2.schemes.obeying import obeying
 from nappo2.schemes.observed import digest, noting
 
 NAME = "timing.bin"
+FIRST = "first.npz"  # the params before the first step
 DOUBLE = struct.Struct("<d")
 
 
@@ -137,7 +138,8 @@ def read_timing(run: str | Path) -> Record:
 
 def record_of(entries: Sequence[Entry]) -> Record:
     """The record that entries of ``timing.bin`` make."""
-    seed, steps, saved, hyper, broken = 0, [], {}, {}, False
+    seed, steps, saved, hyper = 0, [], {}, {}
+    broken = not entries or entries[0][0] != Kind.BEGUN
     for kind, *values in entries:
         if kind == Kind.RESUMED:
             broken = values[0] not in saved

@@ -45,6 +45,12 @@ def check_resume(make_recipe, name, k, folder, **options):
     second.close(), whole.close()
 
 
+@pytest.mark.parametrize("name", ["2daca", "da2cs", "dadaca"])
+def test_an_asynchronous_run_that_is_resumed_is_the_uninterrupted_one(name, tmp_path):
+    """Rollouts and gradients that are under way are in the checkpoint, with the params of their calls."""
+    check_resume(RESUMED["ppo"], name, 5, tmp_path)
+
+
 def test_a_simulator_of_mujoco_goes_on(tmp_path):
     pytest.importorskip("mujoco")
     check_resume(lambda: ppo(envs.make("HalfCheetah-v5", 2), ANNEALED), "3cs", 2, tmp_path)

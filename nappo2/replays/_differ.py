@@ -1,0 +1,162 @@
+"""``differ``: the first step, stage and leaf in which two recorded runs part."""
+
+import html
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.replays._rewind import rewound
+from nappo2.replays.source import Run, Source, source_of
+from nappo2.replays.tracing import Item, leaves_of, traced
+from nappo2.schemes import serial
+from nappo2.schemes.observed import Answer, Event
+
+PARAMS = "params"
+
+
+class Difference(NamedTuple):
+    """Where two runs part.
+
+    Attributes:
+        step: of the Learner, from 0.
+        updates: before this step.
+        stage: whose item is the first to be another; the name of a cut whose timing was another;
+            ``params`` before any step, or after a step whose items are the same.
+        leaf: of the item, such as ``next/reward``; ``timing`` where calls came in another order, were
+            lost or stopped elsewhere; ``set`` where other hyper-parameters were set.
+        a: the leaf in the first run; None where there is none.
+        b: the leaf in the second run.
+    """
+
+    step: int
+    updates: int
+    stage: str
+    leaf: str
+    a: Tensor | None = None
+    b: Tensor | None = None
+
+    def __repr__(self):
+        where = f"step {self.step}, after {self.updates:,} updates: {self.stage}, {self.leaf}"
+        return f"{where}{_extent(self.a, self.b)}"
+
+    def _repr_html_(self):
+        return f"<p>The runs part in {html.escape(repr(self))}.</p>"
+
+
+@checked
+def differ(a: Run, b: Run) -> Difference | None:
+    """The first step, stage and leaf in which two recorded runs part: ``differ("runs/a", "runs/b")``.
+
+    The records say the first step. Both runs are rewound to it, and take it again in this process, while
+    the item of each stage is kept: so a changed constant, a seed or one bit of a gradient is found
+    where it enters.
+
+    Args:
+        a: the folder of a run with ``on=record_timing(...)``, or its Learner.
+        b: another one.
+
+    Returns:
+        Where they part; None if one of them is how the other begins.
+
+    Raises:
+        FileNotFoundError: if one of them was not recorded.
+        ValueError: as ``rewind`` does; where a run is no function of its record.
+    """
+    sources = source_of(a), source_of(b)
+    if found := _first_leaf(*(leaves_of(source.params) for source in sources)):
+        return Difference(0, 0, PARAMS, *found)
+    records = [source.record.steps for source in sources]
+    pairs = enumerate(zip(*records, strict=False))
+    i = next((i for i, (x, y) in pairs if x != y), None)
+    if i is None:
+        return None
+    updates = records[0][i - 1].version if i else 0
+    steps = [steps[i] for steps in records]
+    if steps[0].set != steps[1].set:
+        return Difference(i, updates, PARAMS, "set")
+    if cut := _other_timing(steps[0].notes, steps[1].notes, cuts_of(sources[0])):
+        return Difference(i, updates, cut, "timing")
+    return _in_items(sources, i, updates)
+
+
+def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | None:
+    """The difference of step ``i``, which both runs take again."""
+    results = []
+    for source in sources:
+        learner = rewound(source, i)
+        if new := source.record.steps[i].set:
+            learner.set(**new)
+        results.append((traced(learner.step), leaves_of(learner.params)))
+        learner.close()
+    (items, params), (others, other_params) = results
+    for item, other in zip_longest(items, others, fillvalue=Item("", {})):
+        if item.stage != other.stage:
+            return Difference(i, updates, item.stage or other.stage, "another stage")
+        if found := _first_leaf(item.leaves, other.leaves):
+            return Difference(i, updates, item.stage, *found)
+    found = _first_leaf(params, other_params)
+    return Difference(i, updates, PARAMS, *found) if found else None
+
+
+def _first_leaf(
+    ours: dict[str, Tensor], theirs: dict[str, Tensor]
+) -> tuple[str, Tensor | None, Tensor | None] | None:
+    """The first leaf in which two items are not the same bytes, with both values."""
+    for name in dict.fromkeys((*ours, *theirs)):
+        x, y = ours.get(name), theirs.get(name)
+        if x is None or y is None or not _same_bytes(x, y):
+            return name, x, y
+    return None
+
+
+def _same_bytes(x: Tensor, y: Tensor) -> bool:
+    if (x.shape, x.dtype) != (y.shape, y.dtype):
+        return False
+    a, b = (each.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for each in (x, y))
+    return torch.equal(a, b)
+
+
+def _extent(x: Tensor | None, y: Tensor | None) -> str:
+    """How much two leaves differ, in words; empty where they cannot be compared."""
+    if x is None or y is None:
+        return ""
+    if x.shape != y.shape:
+        return f" has the shape {list(x.shape)} in one and {list(y.shape)} in the other"
+    gap = (x.double() - y.double()).abs().nan_to_num(torch.inf)
+    return f", {int((gap > 0).sum())} of {x.numel()} numbers, by at most {float(gap.max()):.3g}"
+
+
+def cuts_of(source: Source) -> list[str]:
+    """The names of the cuts of a run, the last one first: those before it are in its workers."""
+    names = [stage.name for stage in source.pipeline(serial).stages if stage.cut is not None]
+    return names[::-1]
+
+
+def _other_timing(a: Sequence[tuple], b: Sequence[tuple], cuts: Sequence[str]) -> str | None:
+    """The cut whose events are not the same, but for digests; None if all are."""
+    name, *inner = cuts
+    outer = [[[_shallow(event) for event in step] for step in steps] for steps in (a, b)]
+    if outer[0] != outer[1]:
+        return name
+    answers = zip(_inner_steps(a), _inner_steps(b), strict=True)
+    found = (_other_timing(x, y, inner) for x, y in answers if inner)
+    return next((cut for cut in found if cut), None)
+
+
+def _shallow(event: tuple) -> tuple:
+    """An event without digests and inner steps."""
+    if event[0] != Event.ANSWERED:
+        return event
+    return event[0], *((answer[0], *answer[2:3]) for answer in event[1:])
+
+
+def _inner_steps(steps: Sequence[tuple]) -> list[Sequence[tuple]]:
+    """The steps of the inner cut in each call that delivered."""
+    answers = [
+        x for step in steps for event in step if event[0] == Event.ANSWERED for x in event[1:]
+    ]
+    return [x[3] for x in answers if x[0] == Answer.DELIVERED and len(x) > 3]
