@@ -249,13 +249,14 @@ def check_device(name: str) -> None:
 
 def pipeline_of(options: Train, recipe):
     """Cuts the pipeline of a recipe by the scheme among the options."""
-    from nappo2.schemes import on_ray, scheme, serial
+    from nappo2.schemes import on_ray, record_timing, scheme, serial
     from nappo2.schemes.words import TAKES
 
     if options.backend == "ray":
         on = on_ray(deadline=options.deadline, num_gpus=gpu_share(options))
     else:
         on = serial
+    on = record_timing(on) if options.record_timing else on
     arguments = vars(options) | {"on": on}
     return scheme(
         options.scheme, recipe, **{name: arguments[name] for name in TAKES[options.scheme]}

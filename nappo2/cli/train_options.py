@@ -42,6 +42,8 @@ class Train(Generic[Config]):
         wait_for: in words of one cut, the number of workers that a step waits for.
         preempt: in 3ds, 2dacs and ds2cs, the share of a rollout with which the others stop then.
         deadline: seconds after which a step on ray is given up and its worker replaced.
+        record_timing: whether to write what the clock and other processes decide to timing.bin, so that
+            the run can be replayed in one process.
         device: of the learner, such as cuda; collectors stay on the CPU.
         seed: of all random numbers; of several seeds, the first.
         seeds: how many are trained at once, into one folder: as a population where environments are
@@ -81,6 +83,7 @@ class Train(Generic[Config]):
     wait_for: int | None = None
     preempt: float | None = None
     deadline: float = 300.0
+    record_timing: bool = False
     device: str = "cpu"
     seed: int = 0
     seeds: int = 1
@@ -245,5 +248,7 @@ def check_used(argv: list[str], options: Train) -> None:
         raise ValueError("--backend ray is where workers are, and the scheme 3cs has none")
     if "deadline" in names and options.backend != "ray":
         raise ValueError("--deadline is of workers on ray; it needs --backend ray")
+    if options.record_timing and options.scheme == "3cs":
+        raise ValueError("--record-timing is of workers, and the scheme 3cs has none")
     if "evaluation_episodes" in names and not options.evaluate_every:
         raise ValueError("--evaluation-episodes is of evaluations; it needs --evaluate-every")

@@ -25,6 +25,7 @@ IGNORED = (
     "resume",
     "monitor",
     "checkpoint_every",
+    "record_timing",
     *("seeds", "commit", "command", "begun", "pipeline"),
 )  # settings in which the runs of a group may differ
 

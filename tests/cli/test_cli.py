@@ -87,6 +87,7 @@ WRONG = {
     "train --scheme da2cs --preempt 0.5": "the scheme da2cs takes no preempt",
     "train --backend ray": "--backend ray is where workers are, and the scheme 3cs has none",
     "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
+    "train --record-timing": "--record-timing is of workers, and the scheme 3cs has none",
     "train --evaluation-episodes 5": "it needs --evaluate-every",
     "train --until episode_return": "a threshold is such as episode_return=475 or loss<0.1, not",
     "train --until-patience 0": "patience is an integer of at least 1, not 0",

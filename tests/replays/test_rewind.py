@@ -2,7 +2,8 @@
 
 import pytest
 
-from nappo2 import envs, fork, ppo, rewind
+from nappo2 import envs, fork, load_params, ppo, read_timing, rewind
+from nappo2.cli import train
 from nappo2.schemes.obeying import OtherRun, RecordEnded
 from tests.makers.comparing import equal, timeless
 from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO
@@ -66,6 +67,18 @@ def test_a_resumed_run_is_rewound_across_the_place_where_it_went_on(tmp_path):
     again = rewind(tmp_path)
     assert equal(again.params, run.params)
     assert equal(timeless(again.metrics), timeless(run.metrics))
+
+
+def test_a_run_of_the_command_line_is_rewound_by_its_folder(tmp_path, capsys):
+    """Ended and resumed, with another number of steps."""
+    line = "ppo --env torch/CartPole-v1 --num-envs 2 --num-steps 8 --num-minibatches 2 --hidden 8"
+    line += f" --scheme da2cs --record-timing --log-dir {tmp_path} --total-steps"
+    train.run([*line.split(), "64"])
+    train.run(["--resume", str(tmp_path), "--total-steps", "128"])
+    again, params = rewind(tmp_path), load_params(tmp_path / "params.npz")
+    assert again.env_steps == 128 and equal(again.params, params)
+    assert len(read_timing(tmp_path).steps) == 8
+    capsys.readouterr()
 
 
 def test_a_fork_goes_on_with_what_is_changed(tmp_path):

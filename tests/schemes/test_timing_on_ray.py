@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from nappo2 import ppo, read_timing, record_timing, replay_timing
+from nappo2 import ppo, read_timing, record_timing, replay_timing, rewind
 from nappo2.schemes.obeying import RecordEnded
 from tests.makers.environments import faulty, pids
 from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
@@ -14,8 +14,11 @@ from tests.makers.stepping import step, step_until
 
 
 def is_replayed(run, recipe, name, same, **options):
-    """Whether a run's record leads to the same params, rows and restarts."""
+    """Whether a run's record leads to the same params, rows and restarts, also from its checkpoint."""
     run.close()
+    later = rewind(run.log_dir, recipe=recipe)
+    assert same(run.params, later.params) and later.env_steps == run.env_steps
+    later.close()
     again = run_of(recipe, name, on=replay_timing(run.log_dir), **options)
     with pytest.raises(RecordEnded):
         step_until(again, lambda: False, pause=0.0)
@@ -33,14 +36,18 @@ CASES = {
 
 
 @pytest.mark.faults
+@pytest.mark.usefixtures("without_curves")
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_on_ray_is_replayed_in_one_process(name, on_ray, same, tmp_path):
     options = CASES[name] | ({"ahead": 1} if name == "da2cs" else {})
-    run = step(run_of(CARTPOLE_PPO, name, tmp_path, on=record_timing(on_ray()), **options), 40)
+    run = step(run_of(CARTPOLE_PPO, name, tmp_path, on=record_timing(on_ray()), **options), 20)
+    run.save()
+    step(run, 20)
     assert len(read_timing(tmp_path).steps) == 40
     is_replayed(run, CARTPOLE_PPO, name, same, **options)
 
 
+@pytest.mark.usefixtures("without_curves")
 @pytest.mark.parametrize(
     "name",
     [
@@ -58,6 +65,8 @@ def test_a_run_with_kills_is_replayed_without_any(name, on_ray, same, tmp_path):
         os.kill(min(pids(tmp_path)), signal.SIGKILL)
         step_until(run, partial(is_back, run, tmp_path, restarts))
         step_until(run, partial(has_steps, run, run.env_steps + 96))
+        run.save()
+    step_until(run, partial(has_steps, run, run.env_steps + 96))
     is_replayed(run, recipe, name, same)
 
 
