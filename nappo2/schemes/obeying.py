@@ -94,7 +94,11 @@ class Obeyed:
         return list(self._next(Event.BEGAN)) if due else []
 
     def wait(self, refs: list, num: int) -> list:
-        """The calls that were ready."""
+        """The calls that were ready.
+
+        Raises:
+            OtherRun: if fewer are pending than were in the run that was noted.
+        """
         places = self._next(Event.READY)
         if any(place >= len(refs) for place in places):
             raise OtherRun(f"{len(refs)} calls are pending, and the record has more: {OTHER}")
