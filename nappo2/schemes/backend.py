@@ -30,7 +30,8 @@ class Backend(NamedTuple):
         ask: ``(worker, fn, seconds=None) -> result``, where ``fn: (pipeline, state) ->
             (pipeline, state, result)``; waits for it no longer than that, or as for a step.
         preempt: ``(refs, share)``: has these calls stop collecting with that share of a rollout.
-        wait: ``(refs, num) -> refs``, the first ``num`` to be ready, in order of their calls.
+        wait: ``(refs, num) -> refs``, the first ``num`` to be ready, in order of their calls; of each
+            worker its earliest ones.
         get: ``refs -> results``, each what a step gave, or ``Lost``.
         regroup: ``(workers, fns) -> results``: has workers meet again, and then asks each its
             ``fn``; each result is what that gave, or ``Lost``.

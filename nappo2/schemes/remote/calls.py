@@ -5,6 +5,7 @@ Ray waits in C++, where no signal is heard: so these functions wait a tenth of a
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
@@ -71,7 +72,22 @@ def wait_until(refs: list[RemoteCall], num: int, deadline: float) -> list[Remote
             first = [ref for ref in refs if ref.object in ready] + [
                 ref for ref in refs if ref.object in chosen and ref.object not in ready
             ]
-            return [ref for ref in refs if ref in first[:num]]
+            return earliest(refs, first[:num])
+
+
+def earliest(refs: Sequence[RemoteCall], chosen: Sequence[RemoteCall]) -> list[RemoteCall]:
+    """The first calls of each actor, as many as are ``chosen`` of it.
+
+    An actor takes its calls in order, but of two that are ready Ray may name the second. Results that
+    are taken in order can be computed again in order.
+    """
+    left = Counter(ref.actor for ref in chosen)
+    calls = []
+    for ref in refs:
+        if left[ref.actor]:
+            left[ref.actor] -= 1
+            calls.append(ref)
+    return calls
 
 
 def waits(actor: Any) -> bool:
