@@ -11,6 +11,8 @@ from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic
 from nappo2.recipes.agents import soft_perceptrons, soft_torsos
+from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.normalizing import with_normalized_observations
@@ -50,7 +52,9 @@ class SAC:
             uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
         num_critics: K, of whose values the minimum is used.
         hidden: sizes of the hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         normalize: whether observations are normalised.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -67,7 +71,9 @@ class SAC:
     discrete_entropy_share: float = 0.4
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    orthogonal: bool = True
     normalize: bool = False
+    anneal_updates: int = 0
     jit: bool = False
 
 
@@ -110,7 +116,8 @@ PRESETS = {
             gamma=0.98,
             target_step_size=0.02,
         ),
-        "rl-zoo3, without its state-dependent exploration; HalfCheetah measured here",
+        "rl-zoo3, without its state-dependent exploration and wider layers; HalfCheetah "
+        "measured here",
     ),
     "atari": Preset(
         ATARI,
@@ -164,7 +171,9 @@ def sac(
     discrete, masks = actions.kind == "discrete", masking_of(env)
     dist = actions.distribution if discrete else tanh_normal()
     make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
-    agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
+    agent = agent or first_weights(
+        make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics), c
+    )
     check_agent("sac", COMPATIBLE, agent)
     check_temperature("sac", agent)
     agent = masks.agent(agent)
@@ -192,6 +201,7 @@ def sac(
         optimizer=optim.adam(),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
+        after=falling_rate(c, env),
     )
     return with_normalized_observations(made) if c.normalize else made
 

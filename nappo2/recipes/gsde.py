@@ -1,6 +1,6 @@
 """PPO and SAC with state-dependent exploration (gSDE; Raffin et al., https://arxiv.org/abs/2005.05719)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -19,14 +19,16 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
+from nappo2.networks.network import tanh
 from nappo2.policies import gsde
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.agents import critic_of
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.torsos import perceiving, torso_of, vector_view
+from nappo2.recipes.torsos import GAIN, Activation, perceiving, torso_of, vector_view
 from nappo2.stages import Compatibility, Recipe
 
 NOISE = {
@@ -65,6 +67,8 @@ class GsdePPO(PPO):
     clip_eps: float = 0.4
     value_coef: float = 1.0
     hidden: tuple[int, ...] = (256, 256)
+    relu: bool = True
+    orthogonal: bool = False
     initial_log_std: float = -2.0
     resample_every: int = 4
 
@@ -88,11 +92,15 @@ class GsdeSAC(SAC):
     gamma: float = 0.98
     target_step_size: float = 0.02
     hidden: tuple[int, ...] = (400, 300)
+    orthogonal: bool = False
     initial_log_std: float = -3.0
     resample_every: int = 8
     mean_limit: float = 2.0
     learn_features: bool = True
 
+
+FALLING_CLIP = GsdePPO(anneal_updates=312_500, annealed=("clip_eps",))
+"""Of 2,000,000 steps of 16 environments, as well as of 1,000,000 of 8: 20 x 64 updates per rollout."""
 
 PPO_PRESETS = {
     "pendulum": Preset(
@@ -107,18 +115,30 @@ PPO_PRESETS = {
             lambda_=0.95,
             clip_eps=0.2,
             hidden=(64, 64),
+            relu=False,
+            orthogonal=True,
             normalize=False,
             initial_log_std=0.0,
         ),
         "rl-zoo3",
     ),
     "ant": Preset("AntBulletEnv-v0", 16, 2_000_000, GsdePPO(initial_log_std=-1.0), "rl-zoo3"),
-    "bullet": Preset(
-        "*BulletEnv-v0",
+    "reacher": Preset(
+        "ReacherBulletEnv-v0",
+        8,
+        1_000_000,
+        replace(FALLING_CLIP, initial_log_std=-2.7),
+        "rl-zoo3; not measured here",
+    ),
+    "hopper": Preset(
+        "HopperBulletEnv-v0 Walker2DBulletEnv-v0",
         16,
         2_000_000,
-        GsdePPO(),
-        "rl-zoo3 for HalfCheetah; for Hopper and Walker2D without its falling clip_eps",
+        FALLING_CLIP,
+        "rl-zoo3; not measured here",
+    ),
+    "bullet": Preset(
+        "*BulletEnv-v0", 16, 2_000_000, GsdePPO(), "rl-zoo3 for HalfCheetah; not measured here"
     ),
     "default": Preset("*", 16, 2_000_000, GsdePPO(), "rl-zoo3 for PyBullet"),
 }
@@ -126,23 +146,26 @@ PPO_PRESETS = {
 
 @recipe(PPO_COMPATIBLE, PPO_PRESETS)
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
-    """``ppo`` with gSDE: its ReLU actor explores by a random matrix of its last features.
+    """``ppo`` with gSDE: its actor explores by a random matrix of its last features.
 
     Raises:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
     c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
 
+    activation = torch.relu if c.relu else tanh
+
     def critic(inputs):
-        return mlp(inputs, *c.hidden, 1, activation=torch.relu)
+        return mlp(inputs, *c.hidden, 1, activation=activation)
 
     actor = state_dependent_actor(
-        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
+        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden, activation, GAIN), activation),
         num_features,
         size,
         initial=c.initial_log_std,
     )
-    agent = actor_critic(actor, perceiving(env, c.hidden, critic))
+    agent = actor_critic(actor, perceiving(env, c.hidden, critic, activation))
+    agent = first_weights(agent, c)
     if c.normalize:
         agent = normalized_parts(agent, env.observation_spec.statistics)
     dist = state_dependent(normal(), num_features)
@@ -160,17 +183,24 @@ SAC_PRESETS = {
             start_steps=1_000,
             learning_rate=1e-3,
             hidden=(64, 64),
+            orthogonal=True,
             learn_features=False,  # as it was measured
         ),
         "measured here on one seed",
+    ),
+    "hopper": Preset(
+        "HopperBulletEnv-v0 Walker2DBulletEnv-v0",
+        1,
+        1_000_000,
+        GsdeSAC(anneal_updates=990_000),  # of 1,000,000 steps but the first 10,000
+        "rl-zoo3; not measured here",
     ),
     "bullet": Preset(
         "*BulletEnv-v0",
         1,
         1_000_000,
         GsdeSAC(),
-        "rl-zoo3 for HalfCheetah and Ant; for Hopper and Walker2D without its falling "
-        "learning rate",
+        "rl-zoo3 for HalfCheetah and Ant; not measured here",
     ),
     "default": Preset("*", 1, 1_000_000, GsdeSAC(), "rl-zoo3 for PyBullet"),
 }
@@ -194,7 +224,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
         mean_limit=c.mean_limit,
         learn_features=c.learn_features,
     )
-    agent = _with_critics(env, c, actor)
+    agent = first_weights(_with_critics(env, c, actor), c)
     agent = with_temperature(agent, c.initial_alpha)
     dist = state_dependent(tanh_normal(), num_features)
     policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
@@ -226,5 +256,7 @@ def _shape(
     return hidden[-1], env.action_spec.size
 
 
-def _torso(inputs: int, hidden: tuple[int, ...]) -> Network:
-    return sequential(mlp(inputs, *hidden, activation=torch.relu), torch.relu)
+def _torso(
+    inputs: int, hidden: tuple[int, ...], activation: Activation = torch.relu, gain: float = 1.0
+) -> Network:
+    return sequential(mlp(inputs, *hidden, activation=activation, final_gain=gain), activation)
