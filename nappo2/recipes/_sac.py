@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
@@ -19,6 +19,7 @@ from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.soft_agents import soft_optimizer
 from nappo2.recipes.torsos import has_torso
 from nappo2.recipes.values import critic_value, expected_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
@@ -47,6 +48,7 @@ class SAC:
         gamma: discount per step.
         target_step_size: Polyak step of the targets towards the critics, per update.
         initial_alpha: first temperature.
+        learn_alpha: whether the temperature is learnt, rather than staying the first one.
         target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
         discrete_entropy_share: target entropy of n discrete actions, as a share of log n. Only
             uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
@@ -67,6 +69,7 @@ class SAC:
     gamma: float = 0.99
     target_step_size: float = 0.005
     initial_alpha: float = 1.0
+    learn_alpha: bool = True
     target_entropy_share: float = 1.0
     discrete_entropy_share: float = 0.4
     num_critics: int = 2
@@ -198,7 +201,7 @@ def sac(
         greedy=most_probable,
         value=expected_value(agent) if discrete else critic_value(agent, most_probable),
         loss=loss(agent, target_entropy=target_entropy),
-        optimizer=optim.adam(),
+        optimizer=soft_optimizer(agent, c.learn_alpha),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
         after=falling_rate(c, env),

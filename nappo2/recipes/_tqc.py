@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
@@ -20,7 +20,7 @@ from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.soft_agents import soft_agent
+from nappo2.recipes.soft_agents import soft_agent, soft_optimizer
 from nappo2.recipes.values import critic_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -40,6 +40,7 @@ class TQC:
         gamma: discount per step.
         target_step_size: Polyak step of the targets towards the critics, per update.
         initial_alpha: first temperature.
+        learn_alpha: whether the temperature is learnt, rather than staying the first one.
         target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
         num_critics: K, whose quantiles are pooled.
         num_quantiles: M of each critic.
@@ -61,6 +62,7 @@ class TQC:
     gamma: float = 0.99
     target_step_size: float = 0.005
     initial_alpha: float = 1.0
+    learn_alpha: bool = True
     target_entropy_share: float = 1.0
     num_critics: int = 2
     num_quantiles: int = 25
@@ -202,7 +204,7 @@ def tqc(
         loss=losses.tqc(
             agent, target_entropy=-c.target_entropy_share * size, num_dropped=c.num_dropped
         ),
-        optimizer=optim.adam(),
+        optimizer=soft_optimizer(agent, c.learn_alpha),
         noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
         after=falling_rate(c, env),

@@ -101,7 +101,16 @@ def perceptrons(
 
 
 def with_spread(agent: Agent, actions: ActionSpec, initial: float = 0.0) -> Agent:
-    """Adds the log standard deviations that continuous actions need, with first values."""
+    """Adds the log standard deviations that continuous actions need.
+
+    Args:
+        agent: whose actor gives means.
+        actions: of which it has standard deviations, or not.
+        initial: first log standard deviations.
+
+    Returns:
+        The agent.
+    """
     return with_log_std(agent, actions.log_stds, initial) if actions.log_stds else agent
 
 

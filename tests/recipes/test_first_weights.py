@@ -6,7 +6,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nappo2 import A2C, DQN, PPO, SAC, TD3, TQC, a2c, dqn, envs, ppo, recurrent_ppo, sac, td3, tqc
+from nappo2 import (
+    A2C,
+    DQN,
+    PPO,
+    SAC,
+    TD3,
+    TQC,
+    a2c,
+    dqn,
+    envs,
+    optim,
+    ppo,
+    recurrent_ppo,
+    sac,
+    td3,
+    tqc,
+)
 from nappo2.recipes import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.schemes import scheme
 from tests.makers.stepping import train
@@ -86,3 +102,20 @@ def test_learning_rates_fall_to_zero_and_weights_stay_from_then_on(name):
     assert params["version"] >= 16 and params["hyper", "learning_rate"] == 0
     later, _ = train(scheme("3cs", s), params, 2)
     assert (later["weights"] == params["weights"]).all()
+
+
+@pytest.mark.parametrize("name", ["sac", "sac_gsde", "tqc"])
+def test_a_temperature_that_is_not_learnt_stays_while_all_else_is(name):
+    """All other weights are those of an Adam for each branch; moments are of each weight alone."""
+    s = made(name, initial_alpha=0.1, learn_alpha=False)
+    before = s.init(0)["weights"]
+    after = train(scheme("3cs", s), s.init(0), 4)[0]["weights"]
+    torch.testing.assert_close(after["log_alpha"].exp(), torch.tensor(0.1))
+    for branch in ("actor", "critics"):
+        assert not (before[branch] == after[branch]).all()
+
+
+def test_nothing_is_moved_by_updates_that_are_set_to_zero():
+    transformation, grads = optim.set_to_zero(), torch.tensor([1.0, -2.0])
+    updates, state = transformation.update(grads, transformation.init(grads), {}, grads)
+    assert updates.tolist() == [0, 0] and state == ()
