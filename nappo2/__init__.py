@@ -109,6 +109,7 @@ from nappo2.stages import (
     vtrace,
 )
 from nappo2.trained import TrainedAgent, env_again, load
+from nappo2.zoo import FromZoo, from_zoo
 
 __version__ = version("nappo2")
 
@@ -126,6 +127,7 @@ __all__ = [
     "TQC",
     "VPG",
     "Evaluation",
+    "FromZoo",
     "GsdePPO",
     "GsdeSAC",
     "Impala",
@@ -168,6 +170,7 @@ __all__ = [
     "first",
     "fold_in",
     "from_module",
+    "from_zoo",
     "frozen",
     "gae",
     "generator",
