@@ -1,7 +1,9 @@
 """Entries of rl-zoo3 as presets: all of its facts map, or say what does not."""
 
 import inspect
+import re
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import yaml
@@ -140,6 +142,18 @@ def test_no_key_that_may_be_in_an_entry_is_ignored(algorithm):
     read = {key for rule in rules for key in rule.keys}
     of_envs = {"env_wrapper", "vec_env_wrapper", "frame_stack", "env_kwargs", "n_envs"}
     assert set(DEFAULTS[algorithm]) | set(OF_ZOO) <= read | of_envs | of_gsde
+
+
+def test_the_table_of_the_docs_has_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "from_zoo.md").read_text()
+    rows = page.partition("## What each key becomes")[2].splitlines()
+    keys = {
+        key
+        for row in rows
+        if row.startswith("| `")
+        for key in re.findall(r"`([\w.]+)`", row.split("|")[1])
+    }
+    assert keys == {"n_timesteps", *OF_ZOO, *chain(*DEFAULTS.values())}
 
 
 SIZES = {
