@@ -27,6 +27,8 @@ ON_POLICY: dict[str, Any] = POLICY | {
     "gamma": 0.99,
     "use_sde": False,
     "sde_sample_freq": -1,
+    "rollout_buffer_class": None,
+    "rollout_buffer_kwargs": None,
     "policy_kwargs.activation_fn": "nn.Tanh",
     "policy_kwargs.ortho_init": True,
     "policy_kwargs.log_std_init": 0.0,

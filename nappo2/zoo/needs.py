@@ -5,6 +5,7 @@ from nappo2.zoo.environments import CHECKS as OF_ENVIRONMENTS
 from nappo2.zoo.networks import COMMON, needs_relu, optimizer_named
 
 TORCHS = "the RMSProp here is torch's, which adds eps outside the root"
+ROLLOUTS = "other rollouts are recipe.replace(prepare=...) here"
 SHARED = "policy_kwargs.share_features_extractor"
 NOISE = (only("policy_kwargs.use_expln", False, reason="deviations are exponentials here"),)
 ON_POLICY_CHECKS = (
@@ -13,6 +14,8 @@ ON_POLICY_CHECKS = (
     *NOISE,
     only("policy_kwargs.full_std", True, reason="each feature has deviations of its own here"),
     only("policy_kwargs.squash_output", False, reason="actions are clipped and not squashed here"),
+    only("rollout_buffer_class", None, reason=ROLLOUTS),
+    only("rollout_buffer_kwargs", None, reason=ROLLOUTS),
     only(SHARED, True, reason="actor and critic share convolutions, and nothing else, here"),
 )
 ADAM = optimizer_named("Adam", "another optimiser is recipe.replace(optimizer=...) here")
