@@ -42,6 +42,11 @@ def _world(env: Any) -> dict[str, Any]:
 def load_worlds(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
     """Moves environments to the states that ``save_worlds`` returned.
 
+    Args:
+        trust_worlds: whether worlds may be of another user: Bullet reads them as they are.
+        envs: that are moved.
+        saved: what ``save_worlds`` returned.
+
     Raises:
         ValueError: if these were of other environments, or their worlds are not of this user.
     """
