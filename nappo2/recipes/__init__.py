@@ -1,6 +1,7 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
@@ -11,6 +12,7 @@ from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
@@ -39,13 +41,16 @@ __all__ = [
     "TD3",
     "TQC",
     "VPG",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Preset",
     "Rainbow",
     "Returns",
     "a2c",
+    "a2c_gsde",
     "categorical_returns",
     "convolutional",
     "default_agent",
@@ -73,5 +78,6 @@ __all__ = [
     "sac_gsde",
     "td3",
     "tqc",
+    "tqc_gsde",
     "vpg",
 ]

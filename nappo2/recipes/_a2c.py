@@ -7,6 +7,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.networks import Agent
+from nappo2.policies import Policy
 from nappo2.recipes.agents import default_agent
 from nappo2.recipes.annealing import annealing
 from nappo2.recipes.first_weights import agent_of
@@ -83,6 +84,7 @@ def a2c(
     *,
     agent: Agent | None = None,
     dist: Distribution | None = None,
+    policy: Policy | None = None,
 ) -> Recipe:
     """Advantage actor-critic (Mnih et al., https://arxiv.org/abs/1602.01783); with the scheme 2daca, A3C.
 
@@ -91,6 +93,7 @@ def a2c(
         config: the hyper-parameters.
         agent: None for ``default_agent``.
         dist: None for ``default_distribution``.
+        policy: how the collectors act; None for a policy that samples from ``dist``.
 
     Returns:
         The recipe.
@@ -115,6 +118,7 @@ def a2c(
             optim.clip_by_global_norm(c.max_grad_norm), optim.rmsprop(eps=c.rmsprop_eps)
         ),
         after=annealing(c, ("learning_rate",), 1),
+        policy=policy,
         jit=c.jit,
     )
 

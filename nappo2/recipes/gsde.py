@@ -2,51 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.distributions import normal, state_dependent, tanh_normal
-from nappo2.networks import (
-    ActorCritics,
-    Network,
-    actor_critic,
-    actor_critics,
-    actor_critics_with_torso,
-    mlp,
-    normalized_parts,
-    sequential,
-    with_temperature,
-)
-from nappo2.networks import state_dependent as state_dependent_actor
-from nappo2.networks.network import tanh
-from nappo2.policies import gsde
+from nappo2.networks import single_valued
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
-from nappo2.recipes.agents import critic_of
-from nappo2.recipes.first_weights import first_weights
-from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
+from nappo2.recipes.gsde_agents import (
+    ON_POLICY_GSDE,
+    SOFT_GSDE,
+    exploring_actor_critic,
+    exploring_actor_critics,
+)
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.torsos import GAIN, Activation, perceiving, torso_of, vector_view
-from nappo2.stages import Compatibility, Recipe
-
-NOISE = {
-    "actions": "it explores with continuous noise",
-    "observations": "its networks are perceptrons, behind torsos only of parts",
-}
-SQUASHED = {"actions": "it explores with continuous noise, squashed into bounds"}
-PPO_COMPATIBLE = ON_POLICY._replace(
-    actions=("continuous", "unbounded"),
-    observations=("vectors", "goals", "dictionaries"),
-    agent=("ActorCritic",),
-    reasons={**ON_POLICY.reasons, **NOISE},
-)
-SAC_COMPATIBLE = OFF_POLICY._replace(
-    actions=("continuous",),
-    observations=("vectors", "goals", "dictionaries"),
-    reasons={**OFF_POLICY.reasons, **NOISE, **SQUASHED},
-)
+from nappo2.stages import Recipe
 
 
 @checked
@@ -144,33 +113,15 @@ PPO_PRESETS = {
 }
 
 
-@recipe(PPO_COMPATIBLE, PPO_PRESETS)
+@recipe(ON_POLICY_GSDE, PPO_PRESETS)
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     """``ppo`` with gSDE: its actor explores by a random matrix of its last features.
 
     Raises:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
-    c, (num_features, size) = config, _shape(env, "ppo_gsde", PPO_COMPATIBLE, config.hidden)
-
-    activation = torch.relu if c.relu else tanh
-
-    def critic(inputs):
-        return mlp(inputs, *c.hidden, 1, activation=activation)
-
-    actor = state_dependent_actor(
-        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden, activation, GAIN), activation),
-        num_features,
-        size,
-        initial=c.initial_log_std,
-    )
-    agent = actor_critic(actor, perceiving(env, c.hidden, critic, activation))
-    agent = first_weights(agent, c)
-    if c.normalize:
-        agent = normalized_parts(agent, env.observation_spec.statistics)
-    dist = state_dependent(normal(), num_features)
-    policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
-    return ppo(env, c, agent=agent, dist=dist, policy=policy).replace(name="ppo_gsde")
+    pieces = exploring_actor_critic(env, "ppo_gsde", ON_POLICY_GSDE, config)
+    return ppo(env, config, **pieces._asdict()).replace(name="ppo_gsde")
 
 
 SAC_PRESETS = {
@@ -206,7 +157,7 @@ SAC_PRESETS = {
 }
 
 
-@recipe(SAC_COMPATIBLE, SAC_PRESETS)
+@recipe(SOFT_GSDE, SAC_PRESETS)
 def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     """``sac`` with gSDE: its actor explores by a random matrix of its last features.
 
@@ -215,48 +166,7 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     Raises:
         ValueError: if actions are not continuous.
     """
-    c, (num_features, size) = config, _shape(env, "sac_gsde", SAC_COMPATIBLE, config.hidden)
-    actor = state_dependent_actor(
-        perceiving(env, c.hidden, lambda n: _torso(n, c.hidden)),
-        num_features,
-        size,
-        initial=c.initial_log_std,
-        mean_limit=c.mean_limit,
-        learn_features=c.learn_features,
+    agent, policy = exploring_actor_critics(
+        env, "sac_gsde", config, critic_hidden=config.hidden, num_quantiles=1
     )
-    agent = first_weights(_with_critics(env, c, actor), c)
-    agent = with_temperature(agent, c.initial_alpha)
-    dist = state_dependent(tanh_normal(), num_features)
-    policy = gsde(agent.actor, dist, (num_features, size), every=c.resample_every)
-    without_features = agent._replace(
-        actor=lambda params, x: agent.actor(params, x)[..., : 2 * size]
-    )
-    return sac(env, c, agent=without_features, policy=policy).replace(name="sac_gsde")
-
-
-def _with_critics(env: Env, c: GsdeSAC, actor: Network) -> ActorCritics:
-    """An agent of an actor of observations, and K critics that see them as rows, or parts by torsos."""
-    size = env.action_spec.size
-    if env.observation_spec.kind == "dictionaries":
-        torso, sizes = torso_of(env, c.hidden)
-        return actor_critics_with_torso(actor, torso, critic_of(sizes, size), c.num_critics)
-    critic, view = critic_of((env.observation_spec.size, *c.hidden), size), vector_view(env)
-    agent = actor_critics(actor, critic, c.num_critics, view)
-    return agent._replace(actor=lambda params, x: actor.apply(params["weights"]["actor"], x))
-
-
-def _shape(
-    env: Env, name: str, compatible: Compatibility, hidden: tuple[int, ...]
-) -> tuple[int, int]:
-    check_env(name, compatible, env)
-    if not hidden:
-        raise ValueError(
-            f"{name} needs a hidden layer, of whose features it makes noise; hidden is ()"
-        )
-    return hidden[-1], env.action_spec.size
-
-
-def _torso(
-    inputs: int, hidden: tuple[int, ...], activation: Activation = torch.relu, gain: float = 1.0
-) -> Network:
-    return sequential(mlp(inputs, *hidden, activation=activation, final_gain=gain), activation)
+    return sac(env, config, agent=single_valued(agent), policy=policy).replace(name="sac_gsde")

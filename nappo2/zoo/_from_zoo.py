@@ -19,7 +19,7 @@ from nappo2.zoo.needs import NEEDS
 
 ALGORITHMS = tuple(DEFAULTS)
 """The names of rl-zoo3's files whose entries are read."""
-WITH_GSDE = {"ppo": "ppo_gsde", "sac": "sac_gsde"}
+WITH_GSDE = {name: f"{name}_gsde" for name in ("ppo", "a2c", "sac", "tqc")}
 """The recipes of ``use_sde: True``."""
 STEPS = "n_timesteps"
 
@@ -113,13 +113,14 @@ def preset_of(
     if STEPS not in given:
         unknown.append(Misfit(STEPS, "it is the number of env steps of a run, and is missing"))
     entry = Entry(env_id, {STEPS: 1} | OF_ZOO | DEFAULTS[algorithm] | given)
-    recipe = WITH_GSDE.get(algorithm, algorithm) if entry.values.get("use_sde") else algorithm
+    has_gsde = entry.values.get("use_sde") is True
+    recipe = WITH_GSDE.get(algorithm, algorithm) if has_gsde else algorithm
     rules = FIELDS[recipe] | {
         "total_steps": Rule((STEPS,), lambda e: count_in(e, STEPS)),
         "num_envs": Rule(("n_envs",), lambda e: count_in(e, "n_envs")),
         "env_arguments": ARGUMENTS,
     }
-    needs = {f"need {i}": need for i, need in enumerate((_gsde(algorithm), *NEEDS[algorithm]))}
+    needs = {f"need {i}": need for i, need in enumerate(NEEDS[algorithm])}
     made, misfits = _values(entry, rules | needs)
     if misfits := {x.key: x for x in reversed([*unknown, *misfits])}:
         raise ValueError(_sentence(list(reversed(misfits.values()))))
@@ -142,16 +143,6 @@ def _algorithm(path: str | Path, algorithm: str | None) -> str:
             f"algorithm={name!r} is none of those whose entries are read: {', '.join(DEFAULTS)}"
         )
     return name
-
-
-def _gsde(algorithm: str) -> Rule:
-    """A check that there is a recipe with gSDE, where an entry asks for it."""
-
-    def value(entry: Entry) -> None:
-        if entry.values.get("use_sde") and algorithm not in WITH_GSDE:
-            raise Misfit("use_sde", f"there is no gSDE for {algorithm} here")
-
-    return Rule(("use_sde",), value)
 
 
 def _values(entry: Entry, rules: Mapping[str, Rule]) -> tuple[dict[str, Any], list[Misfit]]:

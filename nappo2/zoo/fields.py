@@ -171,10 +171,22 @@ SOFT = (
         "normalize": normalizes(on_policy=False),
     }
 )
+SOFT_GSDE = {
+    "resample_every": _resample_every("train_freq"),
+    "initial_log_std": number(LOG_STD),
+    "mean_limit": number("policy_kwargs.clip_mean"),
+}
+TQC = SOFT | {
+    "num_quantiles": count("policy_kwargs.n_quantiles"),
+    "num_dropped": count("top_quantiles_to_drop_per_net"),
+    "hidden": layers("qf", (256, 256), (256, 256), "pi"),
+    "critic_hidden": layers("qf", (256, 256), (256, 256), "qf"),
+}
 FIELDS = {
     "ppo": PPO,
     "ppo_gsde": PPO | {"resample_every": _resample_every("n_steps")},
     "a2c": A2C,
+    "a2c_gsde": A2C | {"resample_every": _resample_every("n_steps")},
     "dqn": REPLAY
     | {
         "learning_rate": number("learning_rate"),
@@ -189,12 +201,7 @@ FIELDS = {
         "hidden": layers("pi", (64, 64), ()),
     },
     "sac": SOFT,
-    "sac_gsde": SOFT
-    | {
-        "resample_every": _resample_every("train_freq"),
-        "initial_log_std": number(LOG_STD),
-        "mean_limit": number("policy_kwargs.clip_mean"),
-    },
+    "sac_gsde": SOFT | SOFT_GSDE,
     "td3": REPLAY
     | FALLING
     | {
@@ -207,12 +214,7 @@ FIELDS = {
         "hidden": layers("qf", (400, 300), (256, 256)),
         "normalize": normalizes(on_policy=False),
     },
-    "tqc": SOFT
-    | {
-        "num_quantiles": count("policy_kwargs.n_quantiles"),
-        "num_dropped": count("top_quantiles_to_drop_per_net"),
-        "hidden": layers("qf", (256, 256), (256, 256), "pi"),
-        "critic_hidden": layers("qf", (256, 256), (256, 256), "qf"),
-    },
+    "tqc": TQC,
+    "tqc_gsde": TQC | SOFT_GSDE,
 }
 """By recipe and field of its configuration."""

@@ -7,7 +7,10 @@ from nappo2.zoo.networks import COMMON, needs_relu, optimizer_named
 TORCHS = "the RMSProp here is torch's, which adds eps outside the root"
 ROLLOUTS = "other rollouts are recipe.replace(prepare=...) here"
 SHARED = "policy_kwargs.share_features_extractor"
-NOISE = (only("policy_kwargs.use_expln", False, reason="deviations are exponentials here"),)
+NOISE = (
+    flag("use_sde"),
+    only("policy_kwargs.use_expln", False, reason="deviations are exponentials here"),
+)
 ON_POLICY_CHECKS = (
     *COMMON,
     *OF_ENVIRONMENTS,

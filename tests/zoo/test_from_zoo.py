@@ -21,14 +21,12 @@ from tests.zoo.facts import FACTS, lin
 
 THEIRS = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC, "td3": TD3, "tqc": TQC}
 ENTRIES = [(algorithm, name) for algorithm, facts in FACTS.items() for name in facts]
-NO_GSDE = ("a2c", "tqc")
 MISFITS = {
     ("ppo", "CarRacing-v3"): ["policy_kwargs.activation_fn", "env_wrapper"],
     ("a2c", "atari"): ["policy_kwargs.optimizer_class"],
     ("td3", "MountainCarContinuous-v0"): ["noise_type"],
     ("sac", "FetchReach-v1"): ["normalize", "replay_buffer_class", "replay_buffer_kwargs"],
     **{("ppo", name): ["env_wrapper"] for name in FACTS["ppo"] if name.startswith("MiniGrid")},
-    **{(k, name): ["use_sde"] for k in NO_GSDE for name, x in FACTS[k].items() if "use_sde" in x},
 }
 """Keys of entries that do not fit."""
 
@@ -50,7 +48,7 @@ def env_of(name):
 
 
 def has_gsde(algorithm, name):
-    return algorithm not in NO_GSDE and "use_sde" in FACTS[algorithm][name]
+    return "use_sde" in FACTS[algorithm][name]
 
 
 @pytest.mark.parametrize(("algorithm", "name"), ENTRIES)
@@ -79,6 +77,12 @@ def test_every_entry_maps_or_says_what_does_not(zoo, algorithm, name):
         ("ppo", "AntBulletEnv-v0", "ppo_gsde", "ant"),
         ("ppo", "ReacherBulletEnv-v0", "ppo_gsde", "reacher"),
         ("ppo", "HopperBulletEnv-v0", "ppo_gsde", "hopper"),
+        ("a2c", "AntBulletEnv-v0", "a2c_gsde", "bullet"),
+        ("a2c", "ReacherBulletEnv-v0", "a2c_gsde", "reacher"),
+        ("tqc", "HopperBulletEnv-v0", "tqc_gsde", "hopper"),
+        ("tqc", "Walker2DBulletEnv-v0", "tqc_gsde", "walker2d"),
+        ("tqc", "HumanoidBulletEnv-v0", "tqc_gsde", "humanoid"),
+        ("tqc", "AntBulletEnv-v0", "tqc_gsde", "bullet"),
         ("dqn", "CartPole-v1", "dqn", "cartpole"),
         ("dqn", "atari", "dqn", "atari"),
         ("sac", "HalfCheetahBulletEnv-v0", "sac_gsde", "bullet"),
@@ -158,10 +162,10 @@ def test_the_table_of_the_docs_has_every_key():
 
 SIZES = {
     "ppo": ("Hopper-v4", "HalfCheetahBulletEnv-v0", "Pendulum-v1", "MountainCarContinuous-v0"),
-    "a2c": ("Ant-v4",),
+    "a2c": ("Ant-v4", "Pendulum-v1"),
     "sac": ("Pendulum-v1", "HopperBulletEnv-v0", "LunarLanderContinuous-v3"),
     "td3": ("HalfCheetahBulletEnv-v0",),
-    "tqc": ("Hopper-v4", "LunarLanderContinuous-v3"),
+    "tqc": ("Hopper-v4", "HopperBulletEnv-v0", "LunarLanderContinuous-v3"),
     "dqn": ("CartPole-v1", "LunarLander-v3"),
 }
 
