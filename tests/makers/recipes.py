@@ -180,7 +180,7 @@ def combinations():
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
-        if name.startswith("da") and recipe in ("a2c", "vpg"):
+        if name not in a.RECIPES[recipe].compatible.scheme:
             continue
         yield recipe, env, ring, name
 
