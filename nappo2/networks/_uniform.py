@@ -8,9 +8,13 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.checks import checked
+from nappo2.networks._actor_critic import ActorCritic
+from nappo2.networks._actor_critics import ActorCritics
+from nappo2.networks.network import Network
+from nappo2.networks.recurrent import RecurrentActorCritic
 from nappo2.seeds import generator, split
 
-A = TypeVar("A", bound=tuple)
+A = TypeVar("A", Network, ActorCritic, ActorCritics, RecurrentActorCritic)
 
 
 @checked
@@ -22,10 +26,10 @@ def with_uniform_weights(network: A) -> A:
         weight, bias ~ U(-1 / sqrt(n), 1 / sqrt(n))
 
     This is what Stable-Baselines3 means by ``ortho_init=False``, and what its off-policy algorithms
-    begin with. All other weights, such as log standard deviations, stay as they are.
+    begin with. All other weights, such as log standard deviations and those of cells, stay as they are.
 
     Args:
-        network: a ``Network`` or an agent, with ``init``.
+        network: a ``Network`` or an agent.
 
     Returns:
         The same network or agent with other first weights.
