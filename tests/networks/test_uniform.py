@@ -12,12 +12,13 @@ from nappo2.recipes import perceptrons
 
 
 def test_layers_begin_within_the_bounds_of_torchs_and_fill_them():
-    """400 numbers in a layer of 100 inputs: within 1/10, and beyond 0.099; torch's as well."""
+    """400 numbers in a layer of 100 inputs: within 1/10, and beyond 0.099; torch's,
+    which no seed draws, beyond 0.095, as all but one in 10^9."""
     weights = with_uniform_weights(mlp(100, 100, 4)).init(0)
     theirs = nn.Sequential(nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 4))
     for name, place in (("0", 0), ("1", 2)):
         ours = weights[name]["weight"]
-        assert 0.099 < ours.abs().max() <= 0.1 and 0.099 < theirs[place].weight.abs().max() <= 0.1
+        assert 0.099 < ours.abs().max() <= 0.1 and 0.095 < theirs[place].weight.abs().max() <= 0.1
         assert weights[name]["bias"].any() and weights[name]["bias"].abs().max() <= 0.1
         torch.testing.assert_close(ours.std(), torch.tensor(0.1 / math.sqrt(3)), rtol=0.1, atol=0)
 
