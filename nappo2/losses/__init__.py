@@ -1,8 +1,11 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
+from nappo2.losses._clone import clone
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
+from nappo2.losses._iql import iql
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
+from nappo2.losses._td3_bc import td3_bc
 from nappo2.losses._tqc import tqc
 from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
 from nappo2.losses.dropout import with_dropout
@@ -23,11 +26,13 @@ __all__ = [
     "ValueLoss",
     "a2c",
     "clipped_value_loss",
+    "clone",
     "discrete_sac",
     "double_dqn",
     "double_dqn_error",
     "dqn",
     "dqn_error",
+    "iql",
     "least",
     "least_chosen",
     "mean_value",
@@ -37,6 +42,7 @@ __all__ = [
     "recurrent_double_dqn",
     "sac",
     "td3",
+    "td3_bc",
     "tqc",
     "with_dropout",
     "with_normalized_observations",

@@ -1,24 +1,29 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
+from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
-from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
+from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
     "A2C",
     "DQN",
+    "FOR_RECORDED",
+    "IQL",
     "PPO",
     "PRESETS",
     "R2D2",
@@ -26,19 +31,23 @@ __all__ = [
     "REDQ",
     "SAC",
     "TD3",
+    "TD3BC",
     "TQC",
     "VPG",
+    "Clone",
     "GsdePPO",
     "GsdeSAC",
     "Impala",
     "Preset",
     "a2c",
+    "clone",
     "convolutional",
     "default_agent",
     "default_distribution",
     "double_dqn",
     "dqn",
     "impala",
+    "iql",
     "perceptrons",
     "ppo",
     "ppo_gsde",
@@ -52,6 +61,7 @@ __all__ = [
     "sac",
     "sac_gsde",
     "td3",
+    "td3_bc",
     "tqc",
     "vpg",
 ]

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
+from nappo2.recipes._clone import clone
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
+from nappo2.recipes._iql import iql
 from nappo2.recipes._ppo import ppo
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._redq import redq
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
+from nappo2.recipes._td3_bc import td3_bc
 from nappo2.recipes._tqc import tqc
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset, preset_matching
@@ -35,6 +38,9 @@ RECIPES: dict[str, RecipeMaker] = {
     "r2d2": r2d2,
 }
 """The recipes by name: ``(env, config) -> Recipe``."""
+
+FOR_RECORDED: dict[str, RecipeMaker] = {"clone": clone, "iql": iql, "td3_bc": td3_bc}
+"""Recipes that are meant for recorded data, by name; a run of them is made in Python."""
 
 TABLE = {name: maker.compatible for name, maker in RECIPES.items()}
 """What each recipe supports, by its name."""

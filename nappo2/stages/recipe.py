@@ -54,6 +54,7 @@ class Recipe(NamedTuple):
         non_finite: ``fail``, ``mask`` or ``clamp(limit)`` observations and rewards that are not finite.
         jit: whether learning is compiled, and collecting in environments in torch.
         compatible: the action spaces, observations, agents, storages and schemes that fit.
+        source: of items in place of ``collect``, such as ``recorded(dataset)``; None to collect.
         value: ``(params, observation [B, ...], memory) -> [B]``, the expected return as the critics
             see it, for who looks; None if nothing in the recipe knows it.
         made: the call that made it; None if no decorated function did.
@@ -78,6 +79,7 @@ class Recipe(NamedTuple):
     jit: bool = False
     compatible: Compatibility = Compatibility()
     value: Callable[[Mapping, Any, Any], Tensor] | None = None
+    source: Pipeline | None = None
     made: Call | None = None
 
     def replace(self, **pieces: Any) -> "Recipe":
@@ -124,7 +126,9 @@ class Recipe(NamedTuple):
 @remembering
 @checked
 def collect_of(recipe: Recipe) -> Pipeline:
-    """The pipeline that collects a recipe's rollouts [T, B]."""
+    """The pipeline that collects a recipe's rollouts [T, B], or its ``source``."""
+    if recipe.source is not None:
+        return recipe.source | recipe.rollouts
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     source = collect(recipe.env, recipe.policy, recipe.num_steps, recipe.non_finite, jit)
     return source | recipe.rollouts

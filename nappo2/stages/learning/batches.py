@@ -15,9 +15,12 @@ from nappo2 import trees
 from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import join
+from nappo2.stages.recording.sampling import is_recorded
 
 View = Callable[[Mapping, Any], Mapping]
 """``(data, x) -> batch``, such as the entries of the data at the indices x."""
+
+NUM_RECORDED = 100  # batches of recorded data in one item
 
 VIEWS = (trees.index, partial(trees.index, dim=1))
 """By dimension; constants, as compiled programs are found again by the functions in them."""
@@ -126,13 +129,21 @@ def all_due() -> Transform:
     """All batches that a rollout makes due in a replay as one item, for ``learn``.
 
     Right of a replay and of stages that change its batches. These must not depend on params, which
-    change between the batches.
+    change between the batches. Of recorded data there are 100 batches in an item,
+    or the first one alone, if the moments of the dataset come with it.
     """
 
     def transform(source):
+        def is_last(reports):
+            if not reports:
+                return False
+            if is_recorded(source):  # with moments, what follows is normalised in another way
+                return len(reports) == NUM_RECORDED or len(reports[-1].moments) > 0
+            return "env_steps" in reports[-1].sums
+
         def step(params, state):
             batches, reports = [], []
-            while not reports or "env_steps" not in reports[-1].sums:
+            while not is_last(reports):
                 state, batch, report = source.step(params, state)
                 batches.append(batch)
                 reports.append(report)
