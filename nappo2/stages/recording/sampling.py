@@ -34,6 +34,15 @@ def of_version(params: Params, dataset: TensorDict) -> TensorDict:
 
 
 def sampled(dataset: TensorDict, batch_size: int, seed: int) -> TensorDict:
-    """A batch [batch_size] of a dataset [N], drawn with replacement."""
+    """Draws a batch of a dataset, with replacement.
+
+    Args:
+        dataset: transitions [N].
+        batch_size: of the batch.
+        seed: of the draw.
+
+    Returns:
+        A batch [batch_size].
+    """
     index = torch.randint(len(dataset), (batch_size,), generator=generator(seed))
     return take(dataset, index)
