@@ -39,22 +39,23 @@ class Masked(gymnasium.Wrapper):
 def with_masks() -> envs.Env:
     """CartPole in torch with masks that allow both actions."""
     bare = envs.cartpole(NUM_ENVS)
-    start, step, observe, limit, _ = bare.physics
+    physics = bare.physics
 
-    def see(physics):
-        x = observe(physics)
+    def see(state):
+        x = physics.observe(state)
         return {"observation": x, "action_mask": torch.ones(len(x), 2, dtype=torch.bool)}
 
     space = Dict({"observation": bare.observation_space, "action_mask": MultiBinary(2)})
+    start, step, limit = physics.start, physics.step, physics.time_limit
     return envs.physics_env("masked", NUM_ENVS, start, step, see, limit, space, Discrete(2))
 
 
 def seconds(recipe: Recipe) -> Iterator[float]:
-    """The seconds of ten steps of a run."""
+    """The seconds of three steps of a run."""
     run = Learner(scheme("3cs", recipe), recipe.init(0), 0, 10**9, progress=False)
     while True:
         start = perf_counter()
-        for _ in range(10):
+        for _ in range(3):
             run.step()
         yield perf_counter() - start
 
@@ -68,7 +69,9 @@ PAIRS = {
 }
 RECIPES = {
     "PPO": lambda env: ppo(env, PPO(num_steps=128, num_minibatches=4, num_epochs=4)),
-    "recurrent PPO": lambda env: recurrent_ppo(env, PPO(num_steps=128, num_minibatches=4)),
+    "recurrent PPO": lambda env: recurrent_ppo(
+        env, PPO(num_steps=32, num_minibatches=4, num_epochs=4)
+    ),
     "DQN": lambda env: dqn(env, DQN(start_steps=100)),
 }
 

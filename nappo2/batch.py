@@ -96,7 +96,13 @@ KEYS = {
     ),
     "state_value": Key("[T, B]", "float32", _ADVANTAGE, "PPO's loss", "of the observation"),
     "advantage": Key("[T, B]", "float32", _ADVANTAGE, "losses of policies", "of the action"),
-    "value_target": Key("[T, B]", "float32", _ADVANTAGE, "losses of policies", "of the critic"),
+    "value_target": Key(
+        "[T, B]",
+        "float32",
+        f"{_ADVANTAGE}, lambda_returns(agent)",
+        "losses of policies, PQN's loss",
+        "of the critic",
+    ),
     "learnt": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps of a sequence that count"),
     "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the rollout"),
     "importance": Key(

@@ -47,6 +47,8 @@ EXAMPLES = {
     networks.Agent: AGENT,
     networks.ActorCritic: AGENT,
     networks.ActorCritics: networks.actor_critics(NETWORK, NETWORK),
+    networks.NoisyNetwork: networks.noisy_mlp(4, 2),
+    nappo2.losses.DistributionalQ: nappo2.losses.DistributionalQ(print, print),
     networks.RecurrentActorCritic: networks.recurrent_actor_critic(TORSO, mlp(3, 2), mlp(3, 1)),
     networks.Cell: TORSO,
     distributions.Distribution: distributions.categorical(),

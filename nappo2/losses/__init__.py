@@ -1,13 +1,32 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
 from nappo2.losses._clone import clone
+from nappo2.losses._distributional import (
+    categorical_dqn,
+    categorical_dqn_error,
+    drawn_tau,
+    expected_dqn,
+    expected_dqn_error,
+    quantile_dqn,
+    quantile_dqn_error,
+    with_network_noise,
+)
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._iql import iql
+from nappo2.losses._munchausen import munchausen_dqn
+from nappo2.losses._pqn import pqn
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
 from nappo2.losses._td3_bc import td3_bc
 from nappo2.losses._tqc import tqc
 from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
+from nappo2.losses.distributional_q import (
+    DistributionalQ,
+    Following,
+    best_of_online,
+    best_of_target,
+    means_of,
+)
 from nappo2.losses.dropout import with_dropout
 from nappo2.losses.loss import Loss
 from nappo2.losses.normalized import with_normalized_observations
@@ -22,9 +41,15 @@ from nappo2.losses.recurrent_dqn import raw_observation, recurrent_double_dqn
 
 __all__ = [
     "CriticReduction",
+    "DistributionalQ",
+    "Following",
     "Loss",
     "ValueLoss",
     "a2c",
+    "best_of_online",
+    "best_of_target",
+    "categorical_dqn",
+    "categorical_dqn_error",
     "clipped_value_loss",
     "clone",
     "discrete_sac",
@@ -32,12 +57,20 @@ __all__ = [
     "double_dqn_error",
     "dqn",
     "dqn_error",
+    "drawn_tau",
+    "expected_dqn",
+    "expected_dqn_error",
     "iql",
     "least",
     "least_chosen",
     "mean_value",
+    "means_of",
+    "munchausen_dqn",
     "plain_value_loss",
     "ppo",
+    "pqn",
+    "quantile_dqn",
+    "quantile_dqn_error",
     "raw_observation",
     "recurrent_double_dqn",
     "sac",
@@ -45,5 +78,6 @@ __all__ = [
     "td3_bc",
     "tqc",
     "with_dropout",
+    "with_network_noise",
     "with_normalized_observations",
 ]

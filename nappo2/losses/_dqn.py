@@ -30,7 +30,7 @@ def dqn(q: Q) -> Loss:
     Args:
         q: ``(weights, observation) -> values`` of all n actions, [N, n].
     """
-    return _loss(_values_and_targets(q, _highest(q)))
+    return q_loss(values_and_targets(q, _highest(q)))
 
 
 @checked
@@ -40,19 +40,19 @@ def double_dqn(q: Q) -> Loss:
     ``dqn`` with ``y = r + gamma q_target(s', argmax_b q(s', b))``: the online network chooses the next
     action, the target network values it. ``q`` is ``(weights, observation) -> values`` [N, n].
     """
-    return _loss(_values_and_targets(q, _chosen(q)))
+    return q_loss(values_and_targets(q, _chosen(q)))
 
 
 @checked
 def dqn_error(q: Q) -> Error:
     """The TD errors of ``dqn``, as priorities for ``prioritized_replay``."""
-    return _error(_values_and_targets(q, _highest(q)))
+    return q_error(values_and_targets(q, _highest(q)))
 
 
 @checked
 def double_dqn_error(q: Q) -> Error:
     """The TD errors of ``double_dqn``, as priorities for ``prioritized_replay``."""
-    return _error(_values_and_targets(q, _chosen(q)))
+    return q_error(values_and_targets(q, _chosen(q)))
 
 
 def _highest(q: Q) -> Callable[[Mapping, Tensor], Tensor]:
@@ -67,19 +67,21 @@ def _chosen(q: Q) -> Callable[[Mapping, Tensor], Tensor]:
     return next_value
 
 
-def _values_and_targets(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Callable:
+def values_and_targets(q: Q, next_value: Callable[[Mapping, Tensor], Tensor]) -> Callable:
     """``(params, batch) -> (values, targets)`` of a batch's actions, each [N]."""
 
-    def values_and_targets(params, batch):
+    def of_batch(params, batch):
         after = batch["next"]
         with torch.no_grad():
             y = target(params, after, next_value(params, after["observation"]))
         return of_action(q(params["weights"], batch["observation"]), batch["action"]), y
 
-    return values_and_targets
+    return of_batch
 
 
-def _error(values_and_targets: Callable) -> Error:
+def q_error(values_and_targets: Callable) -> Error:
+    """The TD errors of ``(params, batch) -> (values [N], targets [N])``."""
+
     def error(params, batch):
         value, y = values_and_targets(params, batch)
         return value - y
@@ -87,7 +89,9 @@ def _error(values_and_targets: Callable) -> Error:
     return error
 
 
-def _loss(values_and_targets: Callable) -> Loss:
+def q_loss(values_and_targets: Callable) -> Loss:
+    """The loss that is the mean Huber error of ``(params, batch) -> (values [N], targets [N])``."""
+
     def loss(params, batch):
         value, y = values_and_targets(params, batch)
         error = smooth_l1_loss(value, y, reduction="none")

@@ -1,6 +1,7 @@
 """Soft actor-critic for continuous and for discrete actions."""
 
 import torch
+from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.losses.critics import CriticReduction, critic_loss, least
@@ -63,7 +64,7 @@ def sac(
         value = policy_value(agent.critics(critics, observation, action), batch)
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
-        return critic + actor + temperature, _means(
+        return critic + actor + temperature, soft_means(
             critic, actor, temperature, alpha, values[0], -log_prob
         )
 
@@ -114,14 +115,34 @@ def discrete_sac(
         entropy = discrete_entropy(log_probs.detach())
         aim = target_entropy * entropy_share(observation)
         temperature = (weights["log_alpha"] * (entropy - aim)).mean()
-        return critic + actor + temperature, _means(
+        return critic + actor + temperature, soft_means(
             critic, actor, temperature, alpha, values[0], entropy
         )
 
     return loss
 
 
-def _means(critic, actor, temperature, alpha, value, entropy):
+def soft_means(
+    critic: Tensor,
+    actor: Tensor,
+    temperature: Tensor,
+    alpha: Tensor,
+    value: Tensor,
+    entropy: Tensor,
+) -> dict[str, Tensor]:
+    """The means that losses with a temperature report, by name.
+
+    Args:
+        critic: loss of the critics, [].
+        actor: loss of the actor, [].
+        temperature: loss of the temperature, [].
+        alpha: the temperature, [].
+        value: of the batch, of any shape.
+        entropy: of the policy at each observation, [N].
+
+    Returns:
+        Means [] by name.
+    """
     return {
         "critic_loss": critic,
         "actor_loss": actor,

@@ -3,10 +3,11 @@
 import torch
 
 from nappo2.checks import checked
+from nappo2.losses._sac import soft_means
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
+from nappo2.maths.distributional import midpoints, quantile_huber, truncated
 from nappo2.maths.distributions import squash
-from nappo2.maths.quantiles import quantile_huber, truncated
 from nappo2.maths.surrogates import weighted_mean
 from nappo2.maths.values import soft_value
 from nappo2.networks import ActorCritics
@@ -53,21 +54,17 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
         with torch.no_grad():
             y = target(params, batch, alpha)
         quantiles = agent.critics(weights["critics"], observation, batch["action"])
-        error = quantile_huber(quantiles, y.mT).mean(0)
+        size = quantiles.shape[-1]
+        tau = midpoints(size).to(quantiles.device)
+        error = quantile_huber(quantiles, y.mT, tau).mean(0) / size
         critic = weighted_mean(error, batch.get("importance", None))
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
         critics = stop_gradient(weights["critics"])
         value = agent.critics(critics, observation, action).mean((0, -1))
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
-        means = {
-            "critic_loss": critic,
-            "actor_loss": actor,
-            "alpha_loss": temperature,
-            "alpha": alpha,
-            "value": quantiles.mean(),
-            "entropy": -log_prob.mean(),
-        }
-        return critic + actor + temperature, means
+        return critic + actor + temperature, soft_means(
+            critic, actor, temperature, alpha, quantiles, -log_prob
+        )
 
     return loss

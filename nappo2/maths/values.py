@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from nappo2.maths.masks import FORBIDDEN
+
 
 def td_target(
     reward: Tensor, next_value: Tensor, terminated: Tensor, gamma: Tensor | float
@@ -82,3 +84,23 @@ def smoothed(action: Tensor, noise: Tensor, std: float, limit: float) -> Tensor:
         Actions, [N, A].
     """
     return (action + (std * noise).clamp(-limit, limit)).clamp(-1, 1)
+
+
+def epsilon_greedy_log_probs(values: Tensor, epsilon: Tensor | float) -> Tensor:
+    """The log-probabilities of the policy that is greedy with probability ``1 - epsilon``.
+
+    ``p(a) = epsilon / n + (1 - epsilon) [a = argmax Q]``, where n counts the actions that are allowed.
+    Those of probability 0 have ``FORBIDDEN`` for its logarithm.
+
+    Args:
+        values: Q(s, a) of each action, [..., n]; ``FORBIDDEN`` where an action is.
+        epsilon: probability of a uniform action, [].
+
+    Returns:
+        Log-probabilities, [..., n].
+    """
+    allowed = (values > FORBIDDEN).to(values.dtype)
+    actions = torch.arange(values.shape[-1], device=values.device)
+    greedy = (actions == values.argmax(-1, keepdim=True)).to(values.dtype)
+    probs = epsilon * allowed / allowed.sum(-1, keepdim=True) + (1 - epsilon) * greedy
+    return torch.where(probs > 0, probs.log(), FORBIDDEN)

@@ -13,10 +13,12 @@ from nappo2.networks._actor_critics import (
     single_valued,
     with_temperature,
 )
-from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images
+from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_norm_cnn
 from nappo2.networks._dropout import dropout_mlp, with_kept
+from nappo2.networks._dueling import dueling, noisy_dueling
+from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
 from nappo2.networks._joined import joined
-from nappo2.networks._mlp import flattening, linear, mlp, orthogonal
+from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._simba import simba
 from nappo2.networks._state_dependent import state_dependent
 from nappo2.networks.agent import (
@@ -30,6 +32,13 @@ from nappo2.networks.cell import Cell, side_by_side, unroll, with_torso
 from nappo2.networks.gated import gru, lstm
 from nappo2.networks.module import from_module
 from nappo2.networks.network import Network, layer_norm, sequential, with_view
+from nappo2.networks.noisy import (
+    NoisyNetwork,
+    implicit_quantiles,
+    noisy_linear,
+    noisy_mlp,
+    noisy_sequential,
+)
 from nappo2.networks.recurrent import (
     RecurrentActorCritic,
     recurrent_actor_critic,
@@ -46,6 +55,7 @@ __all__ = [
     "Agent",
     "Cell",
     "Network",
+    "NoisyNetwork",
     "RecurrentActorCritic",
     "RecurrentQ",
     "actor_critic",
@@ -55,6 +65,8 @@ __all__ = [
     "convolution",
     "discrete_actor_critics",
     "dropout_mlp",
+    "dueling",
+    "epsilon_greedy_agent",
     "fixup_cnn",
     "flattened",
     "flattening",
@@ -62,11 +74,18 @@ __all__ = [
     "gru",
     "images",
     "impala_cnn",
+    "implicit_quantiles",
     "joined",
     "layer_norm",
+    "layer_norm_cnn",
+    "layer_norm_mlp",
     "linear",
     "lstm",
     "mlp",
+    "noisy_dueling",
+    "noisy_linear",
+    "noisy_mlp",
+    "noisy_sequential",
     "normalized",
     "normalized_parts",
     "orthogonal",

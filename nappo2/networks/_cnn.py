@@ -1,7 +1,7 @@
 """Convolutional networks of images [..., C, H, W], in floats or in bytes, which they scale to [0, 1]."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from tensordict import TensorDict
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from nappo2.checks import checked
 from nappo2.networks._mlp import linear, orthogonal
-from nappo2.networks.network import Network, sequential
+from nappo2.networks.network import Network, layer_norm, sequential
 from nappo2.pipeline import positive
 
 MNIH = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
@@ -40,20 +40,73 @@ def cnn(
     Raises:
         ValueError: if ``shape`` is not an image's, or too small for the kernels.
     """
+    return _convolutions(shape, features, layers, _no_layers, _no_layers)
+
+
+@checked
+def layer_norm_cnn(
+    shape: tuple[int, ...], features: int = 512, layers: Sequence[tuple[int, int, int]] = MNIH
+) -> Network:
+    """``cnn`` with layer normalisation before each ReLU, as in PQN (https://arxiv.org/abs/2407.04811).
+
+    Behind convolutions it is over the channels of each pixel.
+
+    Args:
+        shape: of an image: (channels, height, width).
+        features: size of the output.
+        layers: channels, kernel and stride of each convolution.
+
+    Returns:
+        A network of images [..., C, H, W], uint8 or float32, to [..., features] float32.
+
+    Raises:
+        ValueError: if ``shape`` is not an image's, or too small for the kernels.
+    """
+    return _convolutions(shape, features, layers, _channel_norm, _layer_norm)
+
+
+Layer = Network | Callable[[Tensor], Tensor]
+
+
+def _convolutions(
+    shape: tuple[int, ...],
+    features: int,
+    layers: Sequence[tuple[int, int, int]],
+    after_convolution: Callable[[int], list[Layer]],
+    after_linear: Callable[[int], list[Layer]],
+) -> Network:
+    """Convolutions and a linear layer, each followed by layers made for its size, and a ReLU."""
     channels, *size = check_image(shape)
-    body = []
+    body: list[Layer] = []
     for out, kernel, stride in layers:
         positive(channels=out, kernel=kernel, stride=stride, features=features)
-        body += [convolution(channels, out, kernel, stride), torch.relu]
+        body += [convolution(channels, out, kernel, stride), *after_convolution(out), torch.relu]
         channels, size = out, [(side - kernel) // stride + 1 for side in size]
         if min(size) < 1:
             raise ValueError(
                 f"images of {shape[1]} x {shape[2]} are too small for a kernel of {kernel}"
             )
-    inputs = channels * size[0] * size[1]
-    return images(
-        sequential(*body, flat, linear(inputs, features, 2**0.5), torch.relu), tuple(shape)
-    )
+    head = linear(channels * size[0] * size[1], features, 2**0.5)
+    body += [flat, head, *after_linear(features), torch.relu]
+    return images(sequential(*body), tuple(shape))
+
+
+def _no_layers(size: int) -> list[Layer]:
+    return []
+
+
+def _layer_norm(size: int) -> list[Layer]:
+    return [layer_norm(size)]
+
+
+def _channel_norm(channels: int) -> list[Layer]:
+    """Layer normalisation over the channels of each pixel, of images [N, C, H, W]."""
+    norm = layer_norm(channels)
+
+    def apply(weights, x):
+        return norm.apply(weights, x.movedim(1, -1)).movedim(-1, 1)
+
+    return [Network(norm.init, apply)]
 
 
 @checked

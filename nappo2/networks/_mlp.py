@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import torch
 from tensordict import TensorDict
@@ -12,7 +13,7 @@ from nappo2.checks import checked, explained
 from nappo2.envs.observations import flattened
 from nappo2.machine.threads import torch_threads
 from nappo2.maths.traced import is_compiled
-from nappo2.networks.network import Network, tanh, with_view
+from nappo2.networks.network import Network, layer_norm, sequential, tanh, with_view
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
@@ -82,9 +83,7 @@ def mlp(
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
     """
-    if len(sizes) < 2:
-        raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
-    positive(**{f"size {i}": size for i, size in enumerate(sizes)})
+    _check_sizes(sizes)
     gains = [gain] * (len(sizes) - 2) + [final_gain]
     layers = {str(i): linear(sizes[i], sizes[i + 1], gains[i]) for i in range(len(gains))}
 
@@ -99,6 +98,38 @@ def mlp(
         return x
 
     return Network(init, apply)
+
+
+@checked
+def layer_norm_mlp(
+    *sizes: int, activation: Callable[[Tensor], Tensor] = torch.relu, gain: float = 2**0.5
+) -> Network:
+    """A perceptron with layer normalisation before each activation, as PQN's (https://arxiv.org/abs/2407.04811).
+
+    Weights are orthogonal, biases 0; the last layer is linear, with a gain of 1.
+
+    Args:
+        *sizes: of the input, the hidden layers and the output.
+        activation: of the hidden layers.
+        gain: of the hidden layers' weights.
+
+    Returns:
+        A network of ``x`` [..., sizes[0]] to [..., sizes[-1]], float32.
+
+    Raises:
+        ValueError: if there are fewer than two sizes, or one is not at least 1.
+    """
+    _check_sizes(sizes)
+    layers: list[Network | Callable[[Tensor], Tensor]] = []
+    for inputs, outputs in pairwise(sizes[:-1]):
+        layers += [linear(inputs, outputs, gain), layer_norm(outputs), activation]
+    return sequential(*layers, linear(*sizes[-2:]))
+
+
+def _check_sizes(sizes: tuple[int, ...]) -> None:
+    if len(sizes) < 2:
+        raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
+    positive(**{f"size {i}": size for i, size in enumerate(sizes)})
 
 
 @checked

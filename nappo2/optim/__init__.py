@@ -1,6 +1,7 @@
 """Optimisers: pairs of functions on the vector of weights, after optax."""
 
 from nappo2.optim._from_torch import from_torch
+from nappo2.optim._radam import radam
 from nappo2.optim.finite import apply_if_finite
 from nappo2.optim.partition import partition
 from nappo2.optim.schedules import Schedule, constant, cosine, linear, warm_up
@@ -31,6 +32,7 @@ __all__ = [
     "from_torch",
     "linear",
     "partition",
+    "radam",
     "rmsprop",
     "sgd",
     "warm_up",

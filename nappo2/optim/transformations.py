@@ -69,6 +69,12 @@ class AdamState(NamedTuple):
     nu: Tensor
 
 
+def adam_state(vector: Tensor) -> AdamState:
+    """The state of Adam before the first gradient of a vector [P]."""
+    zeros = torch.zeros_like(vector)
+    return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
+
+
 @checked
 def adam(
     b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, rate: str = "learning_rate"
@@ -87,10 +93,6 @@ def adam(
     Returns:
         A transformation of gradients to updates, which are added to the weights.
     """
-
-    def init(vector):
-        zeros = torch.zeros_like(vector)
-        return AdamState(torch.zeros((), device=vector.device), zeros, zeros.clone())
 
     def update(grads, state, hyper, weights=None):
         if is_traced(grads):  # where a formula is fused with what is around it
@@ -111,7 +113,7 @@ def adam(
         updates = -hyper[rate] / first * mu / ((nu / second).sqrt() + eps)
         return updates, AdamState(count, mu, nu)
 
-    return GradientTransformation(init, update)
+    return GradientTransformation(adam_state, update)
 
 
 def once(x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from nappo2.policies.exploration import (
     masked_epsilon_greedy,
     masked_warmup_uniform,
     warmup_uniform,
+    with_network_noise,
     with_noise,
 )
 from nappo2.policies.policy import (
@@ -49,6 +50,7 @@ __all__ = [
     "stochastic_with_log_prob",
     "warmup_uniform",
     "with_memory",
+    "with_network_noise",
     "with_noise",
     "with_view",
 ]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.checks import checked
+from nappo2.maths.drawn import beside_noise
 from nappo2.maths.masks import MASK, any_allowed
 from nappo2.maths.values import of_action
 from nappo2.optim import Schedule
@@ -205,6 +206,43 @@ def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> 
 
     from_noise = FromNoise(drawn, decide, acting) if fixed else None
     return policy._replace(act=acting, from_noise=from_noise)
+
+
+@checked
+def with_network_noise(
+    policy: Policy, draw_noise: Callable[[Sequence[int], torch.Generator], Tensor]
+) -> Policy:
+    """Gives the networks of a policy noise in each step (Fortunato et al., https://arxiv.org/abs/1706.10295).
+
+    Args:
+        policy: without a memory, of ``beside_noise(observation, noise)``; a function of noise itself, as
+            ``epsilon_greedy`` is.
+        draw_noise: ``(shape, generator) -> noise`` [*shape, size], as ``NoisyNetwork.draw``.
+
+    Returns:
+        A policy of observations, whose log-probabilities are those of the network without noise.
+
+    Raises:
+        ValueError: if the policy is no function of noise.
+    """
+    fixed = from_noise_of(policy)
+    if fixed is None:
+        raise ValueError("a network's noise is for a policy that is a function of noise itself")
+
+    def act(params, observation, memory, generator):
+        num = trees.leaves(observation)[0].shape[0]
+        noisy = beside_noise(observation, draw_noise((num,), generator))
+        return policy.act(params, noisy, memory, generator)
+
+    def draw(params, num_envs, size, generator):
+        noise = draw_noise((num_envs,), generator)
+        return noise, fixed.draw(params, num_envs, size, generator)
+
+    def decide(params, observation, memory, noise):
+        of_network, rest = noise
+        return fixed.decide(params, beside_noise(observation, of_network), memory, rest)
+
+    return Policy(memoryless, act, policy.log_prob, from_noise=FromNoise(draw, decide, act))
 
 
 def _certain(params, rollout):

@@ -6,7 +6,9 @@ from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
+from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
+from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
@@ -17,6 +19,14 @@ from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
 from nappo2.recipes.recurrent import recurrent_impala, recurrent_perceptrons, recurrent_ppo
+from nappo2.recipes.returns import (
+    Returns,
+    categorical_returns,
+    expected,
+    munchausen,
+    quantiles,
+    random_quantiles,
+)
 from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
@@ -25,6 +35,7 @@ __all__ = [
     "FOR_RECORDED",
     "IQL",
     "PPO",
+    "PQN",
     "PRESETS",
     "R2D2",
     "RECIPES",
@@ -39,21 +50,30 @@ __all__ = [
     "GsdeSAC",
     "Impala",
     "Preset",
+    "Rainbow",
+    "Returns",
     "a2c",
+    "categorical_returns",
     "clone",
     "convolutional",
     "default_agent",
     "default_distribution",
     "double_dqn",
     "dqn",
+    "expected",
     "impala",
     "iql",
+    "munchausen",
     "perceptrons",
     "ppo",
     "ppo_gsde",
+    "pqn",
     "preset",
     "preset_for",
+    "quantiles",
     "r2d2",
+    "rainbow",
+    "random_quantiles",
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",

@@ -1,30 +1,17 @@
 """Deep Q-learning (DQN) and double DQN."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-from tensordict import TensorDict
-
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.networks import Network, mlp
-from nappo2.policies import greedy_q
-from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
-from nappo2.recipes.masks import masking_of
-from nappo2.recipes.off_policy import Replay, first_params, off_policy
-from nappo2.recipes.presets import Preset
+from nappo2.networks import Network, NoisyNetwork
+from nappo2.recipes.off_policy import Replay
+from nappo2.recipes.presets import ATARI, Preset
+from nappo2.recipes.q_learning import COMPATIBLE, default_q, q_learning
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.torsos import has_torso, torso_network, with_vector_view
-from nappo2.recipes.values import greatest_value
+from nappo2.recipes.returns import Returns, expected
 from nappo2.stages import Recipe, replay
-
-COMPATIBLE = OFF_POLICY._replace(
-    actions=("discrete",),
-    agent=("Network",),
-    reasons={**OFF_POLICY.reasons, "actions": "it has a value for each of n actions"},
-)
 
 
 @checked
@@ -40,10 +27,12 @@ class DQN:
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam.
         gamma: discount per step.
-        target_step_size: Polyak step of the target towards the online network, per update.
+        target_step_size: step of the target towards the online network; 1 for a copy.
+        target_delay: updates per such step.
         epsilon: final probability of a uniform action.
         exploration_updates: updates in which that probability falls from 1 to ``epsilon``.
         max_grad_norm: bound on the global norm of gradients.
+        adam_eps: epsilon of Adam.
         hidden: sizes of the hidden layers.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
@@ -56,16 +45,65 @@ class DQN:
     learning_rate: float = 3e-4
     gamma: float = 0.99
     target_step_size: float = 0.01
+    target_delay: int = 1
     epsilon: float = 0.05
     exploration_updates: int = 3_000
     max_grad_norm: float = 10.0
+    adam_eps: float = 1e-8
     hidden: tuple[int, ...] = (128, 128)
     jit: bool = False
 
 
-DQN_PRESETS = {"default": Preset("*", 4, 50_000, DQN(), "not measured here")}
+def updates_until(share: float, total_steps: int, start_steps: int, update_ratio: float) -> int:
+    """Updates until a share of a run is collected, for schedules of presets that count env steps.
+
+    Args:
+        share: of the run's env steps.
+        total_steps: of the run.
+        start_steps: env steps before the first update.
+        update_ratio: updates per env step.
+
+    Returns:
+        The number of updates.
+    """
+    return round((share * total_steps - start_steps) * update_ratio)
+
+
+ZOO_CARTPOLE = DQN(
+    num_steps=256,
+    batch_size=64,
+    learning_rate=2.3e-3,
+    target_step_size=1.0,
+    target_delay=128,  # SB3 copies in every tenth step of a rollout, between whose ends nothing is learnt
+    epsilon=0.04,
+    exploration_updates=updates_until(0.16, 50_000, 1_000, 0.5),
+    hidden=(256, 256),
+)
+ZOO_ATARI = DQN(
+    num_steps=4,
+    batch_size=32,
+    update_ratio=0.25,
+    start_steps=100_000,
+    learning_rate=1e-4,
+    target_step_size=1.0,
+    target_delay=250,  # in 1,000 env steps
+    epsilon=0.01,
+    exploration_updates=updates_until(0.1, 10_000_000, 100_000, 0.25),
+    hidden=(512,),
+)
+DQN_PRESETS = {
+    "cartpole": Preset("*CartPole-v1", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3; not measured here"),
+    "atari": Preset(ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3; not measured here"),
+    "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
+}
 DOUBLE_DQN_PRESETS = {
     "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "measured here"),
+    "cartpole_zoo": Preset(
+        "", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3's numbers for DQN; not measured here"
+    ),
+    "atari": Preset(
+        ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3's numbers for DQN; not measured here"
+    ),
     "cliff_walking": Preset(
         "CliffWalking*",
         8,
@@ -87,16 +125,23 @@ DOUBLE_DQN_PRESETS = {
 
 @recipe(COMPATIBLE, DQN_PRESETS)
 def dqn(
-    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+    env: Env,
+    config: DQN = DQN(),
+    *,
+    q: Network | NoisyNetwork | None = None,
+    returns: Returns = expected(),
+    replay: Replay = replay,
 ) -> Recipe:
     """Deep Q-learning (Mnih et al., 2015, https://www.nature.com/articles/nature14236).
 
     Args:
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
-        q: of observations to the values [..., n] of all actions; of goal environments it takes
-            observation and goal side by side. None for a ReLU perceptron, or for images
-            convolutions.
+        q: of observations to the values [..., n] of all actions, or to K numbers of each, [..., n * K];
+            of goal environments it takes observation and goal side by side. None for a ReLU
+            perceptron, or for images convolutions.
+        returns: what the network's outputs say of returns: their mean, or with K numbers
+            ``quantiles(K)``, ``categorical_returns(K, ...)`` and others of ``recipes.returns``.
         replay: ``replay``, or prioritised.
 
     Returns:
@@ -105,12 +150,26 @@ def dqn(
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
-    return _q_learning("dqn", losses.dqn, env, config, q, replay)
+    return q_learning(
+        "dqn",
+        env,
+        config,
+        following=losses.best_of_target,
+        q=q,
+        returns=returns,
+        replay=lambda error: replay,
+        make_q=default_q,
+    )
 
 
 @recipe(COMPATIBLE, DOUBLE_DQN_PRESETS)
 def double_dqn(
-    env: Env, config: DQN = DQN(), *, q: Network | None = None, replay: Replay = replay
+    env: Env,
+    config: DQN = DQN(),
+    *,
+    q: Network | NoisyNetwork | None = None,
+    returns: Returns = expected(),
+    replay: Replay = replay,
 ) -> Recipe:
     """Double Q-learning (van Hasselt et al., https://arxiv.org/abs/1509.06461).
 
@@ -118,6 +177,7 @@ def double_dqn(
         env: where the collectors act, with discrete actions.
         config: the hyper-parameters.
         q: as for ``dqn``.
+        returns: as for ``dqn``.
         replay: ``replay``, or prioritised.
 
     Returns:
@@ -126,47 +186,13 @@ def double_dqn(
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
     """
-    return _q_learning("double_dqn", losses.double_dqn, env, config, q, replay)
-
-
-def _q_learning(
-    name: str, loss: Callable, env: Env, c: DQN, q: Network | None, replay: Replay
-) -> Recipe:
-    check_env(name, COMPATIBLE, env)
-    masks, actions = masking_of(env), env.action_spec
-    if q is None:
-        q = _default_q(masks.env, c.hidden)
-    elif masks.env.observation_spec.kind == "goals":
-        q = with_vector_view(q, masks.env)
-    check_agent(name, COMPATIBLE, q)
-
-    values = masks.values(lambda weights, x: q.apply(weights["q"], x))
-
-    def online(params, x):
-        return values(params["weights"], x)
-
-    init = first_params(lambda seed: TensorDict(q=q.init(seed)), c, "q")
-    check_fit(name, env, init(0), {"network q": (online, (actions.size,))})
-    epsilon = optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))
-    return off_policy(
+    return q_learning(
+        "double_dqn",
         env,
-        c,
-        name=name,
-        compatible=COMPATIBLE,
-        init=init,
-        policy=masks.warmup_uniform(masks.epsilon_greedy(online, epsilon)),
-        greedy=greedy_q(online),
-        value=greatest_value(online),
-        loss=loss(values),
-        optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
-        replay=replay,
-    )
-
-
-def _default_q(env: Env, hidden: tuple[int, ...]) -> Network:
-    observations, num_actions = env.observation_spec, env.action_spec.size
-    if has_torso(env):
-        return torso_network(env, hidden, num_actions)
-    return with_vector_view(
-        mlp(observations.size, *hidden, num_actions, activation=torch.relu), env
+        config,
+        following=losses.best_of_online,
+        q=q,
+        returns=returns,
+        replay=lambda error: replay,
+        make_q=default_q,
     )

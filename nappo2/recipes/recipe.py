@@ -102,7 +102,7 @@ def on_policy(
     """
     feed, greedy = feed_of(agent), agent.greedy(dist)
     feed.sizes(TensorDict(batch_size=(pieces["num_steps"], env.num_envs)), num_minibatches)
-    check_outputs(name, env, agent, dist)
+    check_outputs(name, env, agent, dist, pieces["init"](0))
     made = Recipe(
         name=name,
         env=env,
@@ -117,14 +117,15 @@ def on_policy(
     return fitting(made)
 
 
-def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution) -> None:
+def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution, params: Params) -> None:
     """Refuses an agent whose outputs or values do not have an environment's sizes.
 
     Args:
         name: of the recipe.
         env: where the agent is to act.
-        agent: to be checked, with first params.
+        agent: to be checked.
         dist: of the actor's outputs.
+        params: of the agent.
 
     Raises:
         ValueError: if outputs for two observations have other shapes, or the agent raises.
@@ -140,7 +141,7 @@ def check_outputs(name: str, env: Env, agent: Agent, dist: Distribution) -> None
         "actor": (lambda params, x: first(params, x)[0], (num_outputs,)),
         "critic": (lambda params, x: first(params, x)[1], ()),
     }
-    check_fit(name, env, make_params(agent.init(0), normalizer=agent.normalizer()), heads)
+    check_fit(name, env, params, heads)
 
 
 def acting_policy(env: Env, agent: Agent, dist: Distribution) -> Policy:

@@ -9,7 +9,9 @@ from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
 from nappo2.recipes._iql import iql
 from nappo2.recipes._ppo import ppo
+from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
+from nappo2.recipes._rainbow import rainbow
 from nappo2.recipes._redq import redq
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
@@ -25,12 +27,14 @@ RECIPES: dict[str, RecipeMaker] = {
     "impala": impala,
     "a2c": a2c,
     "vpg": vpg,
+    "pqn": pqn,
     "sac": sac,
     "td3": td3,
     "tqc": tqc,
     "redq": redq,
     "dqn": dqn,
     "double_dqn": double_dqn,
+    "rainbow": rainbow,
     "ppo_gsde": ppo_gsde,
     "sac_gsde": sac_gsde,
     "recurrent_ppo": recurrent_ppo,

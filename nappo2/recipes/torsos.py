@@ -122,8 +122,18 @@ def torso_network(env: Env, hidden: tuple[int, ...], outputs: int, gain: float =
     return sequential(torso, mlp(*sizes, outputs, activation=torch.relu, final_gain=gain))
 
 
-def image_torso(shape: tuple[int, ...], hidden: tuple[int, ...]) -> Network:
+def image_torso(
+    shape: tuple[int, ...], hidden: tuple[int, ...], make_network: Callable[..., Network] = cnn
+) -> Network:
     """Convolutions for images of a shape, and the first hidden layer, of size ``hidden[0]``.
+
+    Args:
+        shape: of an image: (channels, height, width).
+        hidden: sizes of the hidden layers.
+        make_network: ``(shape, features, layers) -> network``, such as ``cnn``.
+
+    Returns:
+        A network of images to [..., hidden[0]].
 
     Raises:
         ValueError: if there is no hidden layer.
@@ -133,7 +143,7 @@ def image_torso(shape: tuple[int, ...], hidden: tuple[int, ...]) -> Network:
             "convolutions need a hidden layer behind them, such as (512,); hidden is ()"
         )
     layers = next(layers for side, layers in CONVOLUTIONS if min(shape[1:]) >= side)
-    return cnn(shape, hidden[0], layers)
+    return make_network(shape, hidden[0], layers)
 
 
 def parts_torso(env: Env, hidden: tuple[int, ...], activation: Activation) -> tuple[Network, int]:

@@ -140,7 +140,7 @@ def arguments_of(env: Env) -> dict[str, Any]:
 
 
 def in_a_file(name: str, value: Any) -> bool:
-    """Whether a preset on disk can have an argument of an environment."""
+    """Tests whether a preset on disk can have an argument of an environment."""
     try:
         json.dumps(value)
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """Stages: the transforms of which pipelines are made, and ``collect``, their source."""
 
-from nappo2.stages.advantages import discounted, gae, standardized, vtrace
+from nappo2.stages.advantages import discounted, gae, lambda_returns, standardized, vtrace
 from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.interaction import CollectState
 from nappo2.stages.collecting.non_finite import clamp, fail, guard, mask
@@ -30,7 +30,7 @@ from nappo2.stages.recording.datasets import dataset
 from nappo2.stages.recording.minari import from_minari
 from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
-from nappo2.stages.replaying.n_step import n_step
+from nappo2.stages.replaying.n_step import n_step, rolling_n_step
 from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, normal_noise
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
@@ -69,6 +69,7 @@ __all__ = [
     "hindsight",
     "kept_units",
     "kl_exceeds",
+    "lambda_returns",
     "learn",
     "learn_of",
     "mask",
@@ -81,6 +82,7 @@ __all__ = [
     "recorded",
     "replay",
     "replay_with",
+    "rolling_n_step",
     "scheduled",
     "sequences",
     "standardized",

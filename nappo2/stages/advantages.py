@@ -1,6 +1,7 @@
 """Advantage estimation, as transforms of rollouts [T, B].
 
-Each adds ``state_value``, ``advantage`` and ``value_target``, [T, B] float32. Values are computed with
+Each adds ``state_value``, ``advantage`` and ``value_target``, [T, B] float32, or of these the target
+alone. Values are computed with
 the params of the stage that runs it, which on a learner are newer than those that collected. A
 recurrent agent is unrolled from the memory recorded at t=0. The formulas are in ``maths.returns``.
 """
@@ -93,6 +94,31 @@ def discounted(agent: Agent) -> Transform:
         return with_estimates(rollout, value, target - value, target)
 
     return map_rollouts("discounted", fn)
+
+
+@stage
+def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
+    """Adds lambda-returns as value targets: of a Q-function, those of Peng's Q(lambda).
+
+    ``G[t] = r[t] + gamma ((1 - lambda) V(s[t + 1]) + lambda G[t + 1])`` (Gallici et al.,
+    https://arxiv.org/abs/2407.04811, eq. 4), where V is the agent's value, such as ``max_a Q(s, a)``.
+    Values are those of the params of the stage, once per rollout.
+
+    Raises:
+        ValueError: if ``lambda_`` is not within 0 and 1.
+    """
+    if not 0 <= lambda_ <= 1:
+        raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
+
+    @torch.no_grad()
+    def fn(params, rollout):
+        columns = returns_inputs(agent, params, rollout)
+        del columns["value"]
+        gamma = params["hyper", "gamma"]
+        target = returns.lambda_return(**columns, gamma=gamma, lambda_=lambda_)
+        return rollout.copy().update({"value_target": target})
+
+    return map_rollouts("lambda_returns", fn)
 
 
 @stage

@@ -21,7 +21,7 @@ def kernel_env():
     """An environment by which the processes of a kernel are known; none of them is left afterwards."""
     mark = uuid4().hex
     yield environ_with(mark)
-    check_all_gone(mark, seconds=30)
+    check_all_gone(mark)
 
 
 EARLY = """
@@ -38,7 +38,7 @@ def test_a_notebook_runs_from_a_clean_kernel(path, kernel_env):
     notebook = nbformat.read(path, 4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(EARLY))
     resources = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=120, resources=resources).execute(env=kernel_env)
+    NotebookClient(notebook, timeout=240, resources=resources).execute(env=kernel_env)
 
 
 @of_each_notebook

@@ -21,12 +21,16 @@ CONFIGS = {
     "a2c": a.A2C(**ON | {"num_steps": 8}, learning_rate=3e-3),
     "vpg": a.VPG(**ON),
     "impala": a.Impala(**ON),
+    "pqn": a.PQN(**ON, learning_rate=1e-3, gamma=0.9),
     "recurrent_ppo": a.PPO(
-        **ON, num_minibatches=4, num_epochs=4, learning_rate=1e-3, normalize=False
+        **ON, num_minibatches=4, num_epochs=4, learning_rate=1e-3, gamma=0.9, normalize=False
     ),
-    "recurrent_impala": a.Impala(**ON),
+    "recurrent_impala": a.Impala(**ON, gamma=0.9),
     "dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
     "double_dqn": a.DQN(**OFF, update_ratio=0.125, exploration_updates=1_000),
+    "rainbow": a.Rainbow(
+        **OFF, update_ratio=0.125, gamma=0.9, lowest=0.0, highest=10.0, beta_updates=5_000
+    ),
     "sac": a.SAC(**OFF, update_ratio=0.125, gamma=0.9, discrete_entropy_share=0.2),
     "r2d2": a.R2D2(num_steps=16, length=8, period=8, burn_in=0, hidden=(32, 32), gamma=0.9),
 }

@@ -9,7 +9,6 @@ from gymnasium.spaces import Box
 from torch import nn
 
 from nappo2 import losses
-from nappo2.maths.quantiles import quantile_huber, truncated
 from nappo2.networks import from_module, quantile_actor_critics, with_temperature
 from nappo2.params import make_params, ravel
 from nappo2.stages.learning.gradients import functional_gradient
@@ -17,37 +16,6 @@ from tests.losses.test_off_policy_losses import ALPHA, GAMMA, INPUTS, NEAR, SIZE
 from tests.losses.test_off_policy_losses import continuous as uniform
 
 K, M, DROPPED = 3, 7, 2
-
-
-def test_the_largest_quantiles_of_all_critics_are_dropped():
-    """Of (1, 5, 9) and (2, 8, 7) two are dropped, 9 and 8, which are of both critics."""
-    quantiles = torch.tensor([[[1.0, 5.0, 9.0]], [[2.0, 8.0, 7.0]]])
-    assert truncated(quantiles, 1).tolist() == [[1], [2], [5], [7]]
-    assert sorted(truncated(quantiles, 0).flatten().tolist()) == [1, 2, 5, 7, 8, 9]
-    with pytest.raises(ValueError, match="of 3 quantiles 0 to 2 can be dropped, not 3"):
-        truncated(quantiles, 3)
-
-
-def test_quantile_huber_by_hand():
-    """Quantiles 0 and 4 at 1/4 and 3/4, samples -1/2 and 3.
-
-    Errors of the first are -1/2 and 3, of weights 3/4 and 1/4: 3/4 1/8 + 1/4 5/2. Those of the second
-    are -9/2 and -1, of weight 1/4: (4 + 1/2) / 4. The mean of four.
-    """
-    error = quantile_huber(torch.tensor([[0.0, 4.0]]), torch.tensor([[-0.5, 3.0]]))
-    assert error.tolist() == [(3 / 4 / 8 + 5 / 8 + 4.5 / 4) / 4]
-
-
-def test_quantiles_of_samples_have_the_least_error():
-    """Those of 1,000 uniform numbers are near the midpoints, within Huber's rounding of them."""
-    samples = torch.linspace(0, 100, 1000)[None]
-    quantiles = torch.zeros(1, 4, requires_grad=True)
-    optimizer = torch.optim.Adam([quantiles], 1.0)
-    for _ in range(300):
-        optimizer.zero_grad()
-        quantile_huber(quantiles, samples).sum().backward()
-        optimizer.step()
-    assert quantiles[0].tolist() == pytest.approx([12.5, 37.5, 62.5, 87.5], abs=1)
 
 
 class Heads(nn.Module):
@@ -146,9 +114,3 @@ def test_tqc_and_its_gradient_are_sb3_contribs(monkeypatch):
         "alpha": "ent_coef",
     }.items():
         assert means[ours].item() == pytest.approx(logged[name], rel=1e-5, abs=1e-5), ours
-
-
-def test_without_dropping_one_quantile_of_one_critic_is_what_a_value_is():
-    """Of one quantile, whose midpoint is 1/2, the error is half of Huber's."""
-    values, y = torch.tensor([[[1.0], [5.0]]]), torch.tensor([[1.5], [2.0]])
-    assert quantile_huber(values, y)[0].tolist() == [1 / 16, 5 / 4]

@@ -131,10 +131,12 @@ CONFIGS = {
     "a2c": a.A2C(**ON),
     "vpg": a.VPG(**ON),
     "impala": a.Impala(**ON, normalize=True),
+    "pqn": a.PQN(**ON, num_minibatches=2, num_epochs=2, exploration_updates=60),
     "recurrent_ppo": a.PPO(**ON, num_minibatches=2, num_epochs=2),
     "recurrent_impala": a.Impala(**ON),
     "dqn": a.DQN(**OFF, exploration_updates=60),
     "double_dqn": a.DQN(**OFF, exploration_updates=60),
+    "rainbow": a.Rainbow(**OFF, num_atoms=11, lowest=0.0, highest=20.0),
     "sac": a.SAC(**OFF),
     "r2d2": a.R2D2(
         num_steps=16, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=500, capacity=400

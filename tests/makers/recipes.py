@@ -77,6 +77,7 @@ CONFIGS = {
     "impala": a.Impala(**ON, normalize=True),
     "a2c": a.A2C(**ON),
     "vpg": a.VPG(**ON),
+    "pqn": a.PQN(**ON, **PASSES, normalize=True, exploration_updates=50),
     "ppo_gsde": a.GsdePPO(**ON, **PASSES, resample_every=3),
     "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
@@ -88,6 +89,7 @@ CONFIGS = {
     ),
     "dqn": a.DQN(**OFF),
     "double_dqn": a.DQN(**OFF),
+    "rainbow": a.Rainbow(**OFF, num_atoms=5),
     "sac_gsde": a.GsdeSAC(**OFF),
     "r2d2": a.R2D2(
         num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6

@@ -16,6 +16,7 @@ from nappo2.networks import (
     fixup_cnn,
     impala_cnn,
     layer_norm,
+    layer_norm_cnn,
     linear,
     mlp,
     sequential,
@@ -26,6 +27,7 @@ from nappo2.trees import walk
 ATARI = (4, 84, 84)
 SMALL = {
     "cnn": cnn((2, 10, 9), 8, YOUNG),
+    "layer_norm_cnn": layer_norm_cnn((2, 10, 9), 8, YOUNG),
     "impala_cnn": impala_cnn((2, 10, 9), 8, (4, 4)),
     "fixup_cnn": fixup_cnn((2, 10, 9), 8, (4, 4)),
 }

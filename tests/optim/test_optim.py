@@ -19,6 +19,7 @@ from nappo2.optim import (
     from_torch,
     linear,
     partition,
+    radam,
     rmsprop,
     sgd,
     warm_up,
@@ -35,6 +36,11 @@ HYPER = {"learning_rate": torch.tensor(0.01)}
         (
             adam(0.8, 0.99, 1e-3),
             lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99), eps=1e-3),
+        ),
+        (radam(), lambda p: torch.optim.RAdam(p, lr=0.01)),
+        (
+            radam(0.8, 0.99, 1e-3),
+            lambda p: torch.optim.RAdam(p, lr=0.01, betas=(0.8, 0.99), eps=1e-3),
         ),
         (sgd(), lambda p: torch.optim.SGD(p, lr=0.01)),
         (sgd(0.9), lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
@@ -83,7 +89,7 @@ def test_momentum_by_hand():
     assert (first.item(), second.item()) == (-2, -3)
 
 
-@pytest.mark.parametrize("make", [adam, sgd, rmsprop])
+@pytest.mark.parametrize("make", [adam, radam, sgd, rmsprop])
 def test_an_update_changes_no_argument(make):
     """The same arguments give the same updates once more."""
     optimizer, grads = make(), randn(5)

@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from nappo2 import envs, hindsight, n_step, optim, population
+from nappo2 import dqn, envs, hindsight, n_step, optim, population, rolling_n_step
 from nappo2 import recipes as a
+from nappo2.networks import noisy_mlp
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
 from nappo2.saving.packing import Packed
@@ -55,7 +56,7 @@ def check(make, name, folder, exact, steps=9, k=6):
 
 
 ALL = [combination for combination in combinations() if fits(*combination[:3])]
-"""What fits, of 15 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
+"""What fits, of 17 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
 
 
 def pairs(recipe, env, ring, name):
@@ -93,6 +94,12 @@ def test_every_state_is_saved_and_goes_on(tmp_path):
 
 SPECIAL = {
     "n-step": lambda: recipe_in("sac", "numbers, continuous", "uniform").replace(prepare=n_step(2)),
+    "n-step over rollouts": lambda: recipe_in("dqn", "numbers, discrete", "uniform").replace(
+        rollouts=rolling_n_step(3)
+    ),
+    "members with noisy networks": lambda: population(
+        dqn(envs.cartpole(2, time_limit=9), CONFIGS["dqn"], q=noisy_mlp(4, 8, 2)), 2
+    ),
     "hindsight": lambda: recipe_in("double_dqn", "goals", "prioritized").replace(
         prepare=hindsight(envs.bits_reward, terminated=envs.bits_reached)
     ),
@@ -115,6 +122,7 @@ SPECIAL = {
     "members with sequences": lambda: population(
         recipe_in("r2d2", "numbers, discrete", "uniform"), 2
     ),
+    "members with values": lambda: population(recipe_in("pqn", "images", "uniform"), 2),
     "members with memory": lambda: population(recipe_in("recurrent_ppo", "in part", "uniform"), 2),
 }
 

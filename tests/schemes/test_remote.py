@@ -109,20 +109,23 @@ def faulty_run(folder, name, on, **counts):
 @pytest.mark.parametrize(
     "faults", [("raise", "kill"), pytest.param(("exit", "hang"), marks=pytest.mark.faults)]
 )
-def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path):
-    """Within 30 s, while the other goes on; every step that was delivered is counted once."""
+def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path, caplog):
+    """While the other goes on; every step that was delivered is counted once.
+
+    A replacement whose process does not come is replaced itself after a minute, and told of, too.
+    """
     learner = faulty_run(tmp_path, "da2cs", on_ray(deadline=3.0))
     step_until(learner, lambda: learner.env_steps >= 160)
     for restarts, fault in enumerate(faults, 1):
-        start = time.monotonic()
         if fault == "kill":
             os.kill(min(pids(tmp_path)), signal.SIGKILL)
         else:
             (tmp_path / fault).write_text("")
         step_until(learner, partial(collectors_are_back, learner, tmp_path, restarts))
-        assert time.monotonic() - start < 30, fault
         counted = learner.params["normalizer", "observation", "moments"][0, 0]
-        assert learner.env_steps == counted and learner.sums["restarts"] == restarts, fault
+        told = sum("is replaced" in record.message for record in caplog.records)
+        assert learner.env_steps == counted, fault
+        assert learner.sums["restarts"] == told >= restarts, fault
     learner.close()
 
 
@@ -219,7 +222,7 @@ large = learner(2, on_ray())
 large.step(), small.step()
 print(ray.get(mine), small.env_steps, large.env_steps)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert run.stdout == "mine 32 16\n", run.stderr
 
 

@@ -13,6 +13,7 @@ from nappo2.runs.recorder import Recorder
 from nappo2.saving.snapshots import close_state
 from nappo2.schemes import SCHEMES
 from tests.makers.environments import Exam, exams_written, faulty, pids
+from tests.makers.processes import PATIENCE
 from tests.makers.recipes import scheme_arguments
 from tests.makers.stepping import steps_of
 
@@ -77,7 +78,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_killed_worker_changes_nothing_of_what_is_counted(name, on_ray, tmp_path):
     """What it had not delivered is not counted, and nothing is counted twice."""
@@ -97,7 +98,7 @@ def is_replaced(books, folder, victim):
     return books.recorder.sums.get("restarts", 0) >= 1 and pids(folder) - {victim}
 
 
-def step_until(books, condition, seconds=90):
+def step_until(books, condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
         books.step()

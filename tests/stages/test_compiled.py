@@ -8,7 +8,7 @@ import torch
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_flatten
 
-from nappo2 import PPO, collect, envs, fold_in, population, ppo, ravel, scheme
+from nappo2 import PPO, PQN, collect, envs, fold_in, population, ppo, pqn, ravel, scheme
 from nappo2.machine.compiling import compiled
 from nappo2.networks.network import tanh
 from nappo2.populations._population import member
@@ -50,6 +50,17 @@ def test_compiled_replayed_learning_is_learning(name, strict):
         s = REPLAYED[name](jit=jit)
         params, _ = train(fused(s), s.init(0), 3)
         found.append(ravel({name: params[name].to_dict() for name in ("weights", "target")})[0])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+
+
+@LONG
+def test_compiled_rollouts_of_values_are_rollouts(strict):
+    """Of PQN, with epsilon: the actions are the same, and weights within 1e-5 after two rollouts."""
+    found = []
+    for jit in (False, True):
+        s = pqn(envs.cartpole(4), PQN(num_steps=16, hidden=(8,), exploration_updates=16, jit=jit))
+        params, _ = train(fused(s), s.init(0), 2)
+        found.append(ravel(params["weights"])[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
 

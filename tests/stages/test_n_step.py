@@ -6,13 +6,22 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import actor_critic, collect, envs, mlp, stochastic
+from nappo2 import actor_critic, collect, envs, mlp, stochastic, workers
 from nappo2.losses.critics import target
 from nappo2.maths.distributions import categorical
 from nappo2.params import make_params
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
-from nappo2.stages import discounted, gae, hindsight, n_step, replay, vtrace, windows
+from nappo2.stages import (
+    discounted,
+    gae,
+    hindsight,
+    n_step,
+    replay,
+    rolling_n_step,
+    vtrace,
+    windows,
+)
 from nappo2.stages.replaying.n_step import summed
 
 PARAMS = make_params(TensorDict(w=torch.zeros(1)), gamma=0.5)
@@ -64,6 +73,7 @@ def test_what_follows_is_discounted_once_per_step():
 AGENT = actor_critic(mlp(4, 4, 2), mlp(4, 4, 1))
 REMAKERS = {
     "n_step": lambda: n_step(2),
+    "rolling_n_step": lambda: rolling_n_step(2),
     "hindsight": lambda: hindsight(lambda achieved, desired: -1.0),
     "windows": lambda: windows(4, 2),
 }
@@ -105,3 +115,49 @@ def test_rollouts_that_are_shorter_than_the_steps_to_sum_are_refused(length):
         yielding(short)
     cut = short.copy().update({"mask": torch.ones(length, 1, dtype=torch.bool)})
     assert yielding(cut)["next", "steps"][:, 0].tolist() == [*range(length, 0, -1)]
+
+
+def rolled(lengths, num=3):
+    """What is handed on of six steps, of which the third ends an episode, in rollouts of such lengths."""
+    whole = rollout([1.0, 2.0, 4.0, 8.0, 16.0, 32.0], [False, False, True, False, False, False])
+    parts = iter(whole.split(lengths))
+    source = Pipeline(lambda params, seed: {}, lambda params, s: (s, next(parts), Report()))
+    pipe, items = source | rolling_n_step(num), []
+    state = pipe.init(PARAMS, 0)
+    while sum(map(len, items)) < 7 - num:
+        state, item, _ = pipe.step(PARAMS, state)
+        items.append(item)
+    assert len(state["rolling_n_step"].waiting) == num - 1
+    return items, torch.cat(items)["next"]
+
+
+@pytest.mark.parametrize("lengths", [[1] * 6, [6], [2, 1, 3], [4, 2]])
+def test_three_steps_over_the_borders_of_rollouts_by_hand(lengths):
+    """Discount 1/2: 1 + 2/2 + 4/4, then 4 twice, where the episode ended, and 8 + 16/2 + 32/4."""
+    _, found = rolled(lengths)
+    assert found["reward"][:, 0].tolist() == [3, 4, 4, 24]
+    assert found["steps"][:, 0].tolist() == [3, 2, 1, 3]
+    assert found["observation"][:, 0].tolist() == [3, 3, 3, 6]
+    assert found["terminated"][:, 0].tolist() == [True, True, True, False]
+
+
+def test_a_transition_is_handed_on_with_the_rollout_that_completes_it():
+    items, _ = rolled([2, 1, 3])
+    assert [len(item) for item in items] == [1, 3]
+
+
+def test_steps_that_do_not_count_are_joined_to_those_that_do():
+    """A rollout that was cut short has a mask, and one before it had none."""
+    first, then = rollout([1.0, 2.0], [False, False]), rollout([4.0], [False])
+    then["mask"] = torch.ones(1, 1, dtype=torch.bool)
+    parts = iter([first, then])
+    source = Pipeline(lambda params, seed: {}, lambda params, s: (s, next(parts), Report()))
+    pipe = source | rolling_n_step(3)
+    _, item, _ = pipe.step(PARAMS, pipe.init(PARAMS, 0))
+    assert item["next", "reward"].tolist() == [[3]] and item["mask"].tolist() == [[True]]
+
+
+def test_rollouts_of_several_workers_are_not_joined():
+    source = collect(envs.cartpole(2), stochastic(AGENT.actor, categorical()), 8)
+    with pytest.raises(ValueError, match=r"rolling_n_step does not stand right of workers, .* env"):
+        source | workers(2) | rolling_n_step(2)

@@ -1,12 +1,16 @@
 """n-step returns, for off-policy learning."""
 
+from typing import NamedTuple
+
 import torch
 from tensordict import TensorDict
 
 from nappo2.batch import valid
+from nappo2.machine.stop import current_stop
 from nappo2.params import Params
-from nappo2.pipeline import Transform, described, positive, stage
-from nappo2.stages.rollouts import map_rollouts
+from nappo2.pipeline import Pipeline, Transform, described, positive, stage
+from nappo2.reports import join
+from nappo2.stages.rollouts import check_left, check_rollout, map_rollouts
 
 
 @stage
@@ -28,11 +32,88 @@ def n_step(num: int) -> Transform:
         if len(rollout) < num and valid(rollout) is None:  # one that was cut short has a mask
             raise ValueError(
                 f"n_step({num}) sums {num} steps of one rollout, and these have {len(rollout)}; "
-                f"collect with num_steps of at least {num}"
+                f"collect with num_steps of at least {num}, or take rolling_n_step({num})"
             )
         return summed(params, rollout, num)
 
     return described(map_rollouts("n_step", fn), regroups=True)
+
+
+class RollingState(NamedTuple):
+    """The steps whose ``num`` steps are not complete yet."""
+
+    waiting: TensorDict | None  # [less than num, B]; None at first
+
+    def episodes_begun(self) -> "RollingState":
+        """The state for environments that begin new episodes: without steps of those before."""
+        return RollingState(None)
+
+
+@stage
+def rolling_n_step(num: int) -> Transform:
+    """``n_step`` over the borders of rollouts, which may have any number of steps, such as 1.
+
+    A transition is handed on with the rollout that completes its ``num`` steps; only the end of an
+    episode makes them fewer. It stands right of ``collect`` and left of any cut, where the columns of
+    a rollout are the same environments from step to step.
+
+    Raises:
+        ValueError: if ``num`` is not at least 1, or ``hindsight``, ``windows`` or a cut stands left of it.
+    """
+    positive(num=num)
+
+    def transform(source):
+        check_left("rolling_n_step", source)
+        check_uncut("rolling_n_step", source)
+
+        def init(params, seed):
+            return source.init(params, seed) | {"rolling_n_step": RollingState(None)}
+
+        def step(params, state):
+            waiting, reports, ready = state["rolling_n_step"].waiting, [], 0
+            while not ready:
+                state, rollout, report = source.step(params, state)
+                check_rollout("rolling_n_step", rollout)
+                reports.append(report)
+                waiting = rollout if waiting is None else joined(waiting, rollout)
+                ready = max(0, len(waiting) - (num - 1))
+                if not ready and current_stop().each_rollout:
+                    state = state | {"rolling_n_step": RollingState(waiting)}
+                    return state, TensorDict(batch_size=[0]), join(reports)
+            item, rest = summed(params, waiting, num)[:ready], waiting[ready:].clone()
+            return state | {"rolling_n_step": RollingState(rest)}, item, join(reports)
+
+        return Pipeline(init, step)
+
+    return described(transform, regroups=True)
+
+
+def check_uncut(name: str, source: Pipeline) -> None:
+    """Refuses a source that merges the rollouts of workers, left of the stage called ``name``.
+
+    Raises:
+        ValueError: names both.
+    """
+    for left in source.stages:
+        if left.cut is not None:
+            raise ValueError(
+                f"{name} does not stand right of {left.name}, which merge the rollouts of several "
+                f"environments; it is a piece of collectors: recipe.replace(rollouts={name}(...))"
+            )
+
+
+def joined(first: TensorDict, then: TensorDict) -> TensorDict:
+    """Two rollouts [T, B] of the same environments as one; with a mask, if one of them has one."""
+    if valid(first) is None and valid(then) is None:
+        return torch.cat([first, then])
+    return torch.cat([with_mask(first), with_mask(then)])
+
+
+def with_mask(rollout: TensorDict) -> TensorDict:
+    """The rollout [T, B] with a mask, in which all steps count if it had none."""
+    if valid(rollout) is not None:
+        return rollout
+    return rollout.copy().update({"mask": torch.ones(rollout.batch_size, dtype=torch.bool)})
 
 
 def summed(params: Params, rollout: TensorDict, num: int) -> TensorDict:

@@ -78,7 +78,9 @@ def chosen_critics(
         ValueError: if more critics are to be chosen than there are.
     """
     if num_chosen > num_critics:
-        raise ValueError(f"cannot choose {num_chosen} of {num_critics} critics")
+        raise ValueError(
+            f"num_chosen is at most num_critics, which is {num_critics}, not {num_chosen}"
+        )
 
     def draw_noise(batch, rng):
         order = torch.randperm(num_critics, generator=rng)

@@ -1,0 +1,214 @@
+"""Q-learning of whole distributions of returns: quantiles (QR-DQN, IQN) and categorical (C51)."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from nappo2.checks import checked, explained
+from nappo2.losses._dqn import Error, q_error, q_loss, values_and_targets
+from nappo2.losses.distributional_q import DistributionalQ, Following, best_of_target, means_of
+from nappo2.losses.loss import Loss
+from nappo2.maths.distributional import (
+    categorical_projection,
+    cross_entropy,
+    midpoints,
+    of_action,
+    quantile_huber,
+)
+from nappo2.maths.drawn import beside_noise
+from nappo2.maths.surrogates import weighted_mean
+
+
+@checked
+def expected_dqn(q: DistributionalQ, *, following: Following = best_of_target) -> Loss:
+    """``dqn``, or ``double_dqn``, of a Q-function with one output for each action, its expected return.
+
+    Args:
+        q: whose outputs are values [N, n, 1].
+        following: the value of the next action, by the target network.
+
+    Returns:
+        The loss, with the mean ``value``.
+    """
+    return q_loss(_means_and_targets(q, following))
+
+
+@checked
+def expected_dqn_error(q: DistributionalQ, *, following: Following = best_of_target) -> Error:
+    """The TD errors of ``expected_dqn``, as priorities for ``prioritized_replay``.
+
+    Args:
+        q: as for ``expected_dqn``.
+        following: as there.
+
+    Returns:
+        ``(params, batch) -> errors`` [N].
+    """
+    return q_error(_means_and_targets(q, following))
+
+
+@checked
+def quantile_dqn(
+    q: DistributionalQ,
+    *,
+    following: Following = best_of_target,
+    tau: Callable[[Mapping, Tensor], Tensor] | None = None,
+) -> Loss:
+    """QR-DQN (Dabney et al., https://arxiv.org/abs/1710.10044): the mean quantile Huber error.
+
+    Each of the quantiles ``r + gamma z_j(s', a*)`` of the target is one for those of ``z(s, a)``. Reads
+    the keys of ``dqn``.
+
+    Args:
+        q: whose outputs are K quantiles.
+        following: the quantiles of the next action, by the target network.
+        tau: ``(batch, quantiles [N, K]) -> fractions`` [K] or [N, K]; None for midpoints. IQN's are those
+            that the network was given, ``drawn_tau``.
+
+    Returns:
+        The loss, with the mean ``value``.
+    """
+    return _loss(q, _quantile_errors(q, following, tau or _midpoints))
+
+
+@checked
+def quantile_dqn_error(
+    q: DistributionalQ,
+    *,
+    following: Following = best_of_target,
+    tau: Callable[[Mapping, Tensor], Tensor] | None = None,
+) -> Error:
+    """The errors of ``quantile_dqn``, as priorities for ``prioritized_replay``.
+
+    Args:
+        q: as for ``quantile_dqn``.
+        following: as there.
+        tau: as there.
+
+    Returns:
+        ``(params, batch) -> errors`` [N].
+    """
+    return _error(_quantile_errors(q, following, tau or _midpoints))
+
+
+@checked
+def categorical_dqn(
+    q: DistributionalQ, support: Tensor, *, following: Following = best_of_target
+) -> Loss:
+    """C51 (Bellemare et al., https://arxiv.org/abs/1707.06887): the mean cross-entropy of two distributions.
+
+    The target is that of ``r + gamma z(s', a*)``, projected onto the support. Reads the keys of ``dqn``.
+
+    Args:
+        q: whose outputs are logits of K atoms.
+        support: their places, at equal distances, [K].
+        following: the logits of the next action, by the target network.
+
+    Returns:
+        The loss, with the mean ``value``.
+    """
+    return _loss(q, _categorical_errors(q, support, following))
+
+
+@checked
+def categorical_dqn_error(
+    q: DistributionalQ, support: Tensor, *, following: Following = best_of_target
+) -> Error:
+    """The cross-entropies of ``categorical_dqn``, as Rainbow's priorities for ``prioritized_replay``.
+
+    Args:
+        q: as for ``categorical_dqn``.
+        support: as there.
+        following: as there.
+
+    Returns:
+        ``(params, batch) -> errors`` [N].
+    """
+    return _error(_categorical_errors(q, support, following))
+
+
+@explained
+def drawn_tau(batch: Mapping, quantiles: Tensor) -> Tensor:
+    """The fractions that were drawn for an implicit quantile network: ``noise`` [N, K] of the batch."""
+    return batch["noise"]
+
+
+@checked
+def with_network_noise(loss: Loss) -> Loss:
+    """A loss whose networks also take the noise that was drawn for a batch, without a change of the loss.
+
+    Networks get ``beside_noise(observation, noise)``: of ``noise`` [N, size] for observations, and of
+    ``next_noise`` [N, size] for next ones.
+    """
+
+    def with_noise(params, batch):
+        after = batch["next"]
+        following = beside_noise(after["observation"], batch["next_noise"])
+        observation = beside_noise(batch["observation"], batch["noise"])
+        noisy = {"observation": observation, "next": {**after, "observation": following}}
+        return loss(params, {**batch, **noisy})
+
+    return with_noise
+
+
+def _means_and_targets(q: DistributionalQ, following: Following) -> Callable:
+    return values_and_targets(means_of(q), lambda params, x: following(q, params, x).squeeze(-1))
+
+
+def _midpoints(batch: Mapping, quantiles: Tensor) -> Tensor:
+    return midpoints(quantiles.shape[-1]).to(quantiles.device)
+
+
+def _quantile_errors(q: DistributionalQ, following: Following, tau: Callable) -> Callable:
+    def errors(params, batch, quantiles, sums):
+        reward, discount = sums
+        target = reward + discount * following(q, params, batch["next"]["observation"])
+        return lambda: quantile_huber(quantiles, target, tau(batch, quantiles))
+
+    return _errors(q, errors)
+
+
+def _categorical_errors(q: DistributionalQ, support: Tensor, following: Following) -> Callable:
+    def errors(params, batch, logits, sums):
+        reward, discount = sums
+        places = support.to(logits.device)
+        probs = following(q, params, batch["next"]["observation"]).softmax(-1)
+        target = categorical_projection(places, reward + discount * places, probs)
+        return lambda: cross_entropy(target, logits)
+
+    return _errors(q, errors)
+
+
+def _errors(q: DistributionalQ, errors_of: Callable) -> Callable:
+    """``(params, batch) -> (errors [N], values of the actions [N])``; targets have no gradient."""
+
+    def errors(params, batch):
+        action, after = batch["action"], batch["next"]
+        outputs = q.outputs(params["weights"], batch["observation"])
+        chosen = of_action(outputs, action)
+        with torch.no_grad():
+            reward, discount = after["reward"].unsqueeze(-1), discount_of(params, after)
+            error = errors_of(params, batch, chosen, (reward, discount.unsqueeze(-1)))
+            values = q.values(outputs, batch["observation"])
+        return error(), values.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    return errors
+
+
+def discount_of(params: Mapping, after: Mapping) -> Tensor:
+    """The discount [N] of what follows, ``gamma^steps``, and 0 where an episode terminated."""
+    gamma, steps = params["hyper"]["gamma"], after.get("steps", None)
+    return (gamma if steps is None else gamma**steps) * ~after["terminated"]
+
+
+def _error(errors: Callable) -> Error:
+    return lambda params, batch: errors(params, batch)[0]
+
+
+def _loss(q: DistributionalQ, errors: Callable) -> Loss:
+    def loss(params, batch):
+        error, value = errors(params, batch)
+        return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
+
+    return loss

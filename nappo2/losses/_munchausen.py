@@ -1,0 +1,45 @@
+"""Munchausen DQN: rewards plus the scaled log-probability of the action."""
+
+import torch
+
+from nappo2.checks import checked
+from nappo2.losses._dqn import Q, q_loss
+from nappo2.losses.critics import target
+from nappo2.losses.loss import Loss
+from nappo2.maths.values import expected_soft_value, of_action
+
+
+@checked
+def munchausen_dqn(
+    q: Q, *, alpha: float = 0.9, temperature: float = 0.03, lowest: float = -1.0
+) -> Loss:
+    """Munchausen DQN (Vieillard et al., https://arxiv.org/abs/2007.14430).
+
+    ``dqn`` with another target, where pi is the softmax of ``q_target / temperature``::
+
+        y = r + alpha clip(temperature log pi(a | s), lowest, 0)
+              + gamma sum_b pi(b | s') (q_target(s', b) - temperature log pi(b | s'))
+
+    Args:
+        q: ``(weights, observation) -> values`` of all n actions, [N, n].
+        alpha: weight of the log-probability; 0 is soft Q-learning.
+        temperature: of the softmax.
+        lowest: bound on the scaled log-probability.
+
+    Returns:
+        The loss, with the mean ``value``.
+    """
+
+    def values_and_targets(params, batch):
+        after = batch["next"]
+        with torch.no_grad():
+            before = q(params["target"], batch["observation"])
+            values = q(params["target"], after["observation"])
+            log_prob = of_action((before / temperature).log_softmax(-1), batch["action"])
+            log_probs = (values / temperature).log_softmax(-1)
+            next_value = expected_soft_value(values, log_probs, temperature)
+            bonus = alpha * (temperature * log_prob).clamp(lowest, 0)
+            y = bonus + target(params, after, next_value)
+        return of_action(q(params["weights"], batch["observation"]), batch["action"]), y
+
+    return q_loss(values_and_targets)

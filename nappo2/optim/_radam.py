@@ -1,0 +1,47 @@
+"""RAdam: Adam whose first steps do not trust a variance of few gradients."""
+
+import math
+
+import torch
+
+from nappo2.checks import checked
+from nappo2.optim.transformations import AdamState, GradientTransformation, adam_state
+
+LEAST_RHO = 5.0  # below which the variance has no finite correction, as in torch
+
+
+@checked
+def radam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8, rate: str = "learning_rate"
+) -> GradientTransformation:
+    """Rectified Adam (Liu et al., https://arxiv.org/abs/1908.03265), as in torch.
+
+    With ``rho = 2 / (1 - b2) - 1 - 2 t b2^t / (1 - b2^t)``, the length of the running mean, updates are
+    ``-rate * mu / (1 - b1^t)``, and where ``rho > 5`` this times
+    ``r(rho) sqrt(1 - b2^t) / (sqrt(nu) + eps)``.
+
+    Args:
+        b1: decay of the mean gradient.
+        b2: decay of the mean squared gradient.
+        eps: added to the root of the latter.
+        rate: name of the hyper-parameter that is the learning rate.
+
+    Returns:
+        A transformation of gradients to updates, which are added to the weights.
+    """
+    longest = 2 / (1 - b2) - 1
+
+    def update(grads, state, hyper, weights=None):
+        count = state.count + 1
+        mu = state.mu.lerp(grads, 1 - b1)
+        nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
+        first, second = (
+            -torch.expm1(count.double() * math.log(b)) for b in (b1, b2)
+        )  # 1 - b^count
+        rho = longest - 2 * count * (1 - second) / second
+        shrink = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
+        scale = (shrink.clamp(min=0) * second).sqrt().float() / (nu.sqrt() + eps)
+        updates = -hyper[rate] * mu / first.float() * torch.where(rho > LEAST_RHO, scale, 1.0)
+        return updates, AdamState(count, mu, nu)
+
+    return GradientTransformation(adam_state, update)
