@@ -45,7 +45,7 @@ class Clone:
     jit: bool = False
 
 
-PRESETS = {"default": Preset("*", 1, 100_000, Clone(), "chosen here, and measured on CartPole")}
+PRESETS = {"default": Preset("*", 1, 100_000, Clone(), "chosen here; not measured here")}
 
 
 @recipe(COMPATIBLE, PRESETS)
@@ -78,12 +78,12 @@ def clone(
     agent = agent or default_agent(env, c.hidden, c.normalize)
     check_agent("clone", COMPATIBLE, agent)
     agent = masking_of(env).agent(agent)
-    check_outputs("clone", env, agent, dist)
 
     def init(seed):
         normalizer = agent.normalizer().exclude("return")  # no reward is read
         return make_params(agent.init(seed), normalizer=normalizer, learning_rate=c.learning_rate)
 
+    check_outputs("clone", env, agent, dist, init(0))
     batches = compose(replay(100_000, c.batch_size), to_device())
     made = Recipe(
         name="clone",
