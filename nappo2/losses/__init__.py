@@ -12,7 +12,7 @@ from nappo2.losses._distributional import (
     with_network_noise,
 )
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
-from nappo2.losses._iql import iql
+from nappo2.losses._iql import discrete_iql, iql
 from nappo2.losses._munchausen import munchausen_dqn
 from nappo2.losses._pqn import pqn
 from nappo2.losses._sac import discrete_sac, sac
@@ -52,6 +52,7 @@ __all__ = [
     "categorical_dqn_error",
     "clipped_value_loss",
     "clone",
+    "discrete_iql",
     "discrete_sac",
     "double_dqn",
     "double_dqn_error",

@@ -7,6 +7,8 @@ from nappo2.losses.loss import Loss
 from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
 
+SMALLEST = 1e-8  # mean value by which values are divided, which all are 0 at first in some networks
+
 
 @checked
 def td3_bc(
@@ -44,7 +46,8 @@ def td3_bc(
         critics = stop_gradient(params["weights"]["critics"])
         value = agent.critics(critics, observation, action)[0]
         cloning = (action - batch["action"]).square().mean()
-        actor = -alpha * value.mean() / value.abs().mean().detach() + cloning
+        scale = value.abs().mean().detach().clamp(min=SMALLEST)
+        actor = -alpha * value.mean() / scale + cloning
         means = {"critic_loss": critic, "actor_loss": actor, "cloning_loss": cloning}
         return critic + actor, means | {"value": values[0].mean()}
 

@@ -14,7 +14,6 @@ from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import check_outputs, default_distribution, recipe
-from nappo2.recipes.values import agent_value
 from nappo2.stages import Recipe, all_due, replay, to_device
 from nappo2.stages.recipe import fitting
 
@@ -92,7 +91,6 @@ def clone(
         env=env,
         policy=agent.policy(dist),
         greedy=agent.greedy(dist),
-        value=agent_value(agent, agent.greedy(dist)),
         num_steps=16,
         loss=losses.clone(agent, dist, entropy_coef=c.entropy_coef),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),

@@ -17,21 +17,20 @@ from nappo2.stages import Recipe, replay
 @checked
 @dataclass(frozen=True)
 class TD3BC(TD3):
-    """Hyper-parameters of Fujimoto and Gu (https://arxiv.org/abs/2106.06860): those of TD3, and two.
+    """Hyper-parameters of Fujimoto and Gu (https://arxiv.org/abs/2106.06860): those of TD3, but for three.
 
     Attributes:
         alpha: weight of the value, relative to that of cloning.
+        target_delay: updates of the critics per step of the targets, which move with the actor.
         normalize: whether observations are normalised, of recorded data by the moments of all of them.
     """
 
     alpha: float = 2.5
+    target_delay: int = 2
     normalize: bool = True
 
 
 PRESETS = {
-    "paper": Preset(
-        "", 1, 1_000_000, TD3BC(target_delay=2), "Fujimoto and Gu 2021; not measured here"
-    ),
     "default": Preset("*", 1, 1_000_000, TD3BC(), "Fujimoto and Gu 2021; not measured here"),
 }
 

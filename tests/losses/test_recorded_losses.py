@@ -157,9 +157,7 @@ def test_iql_of_discrete_actions_by_hand():
     one = torch.ones(1, 1)
     after = {"observation": one, "reward": torch.ones(1), "terminated": torch.tensor([False])}
     batch = {"observation": one, "action": torch.tensor([1]), "next": after}
-    loss = losses.iql(
-        agent, lambda w, x: w["v"] * x[:, 0], distributions.categorical(), discrete=True
-    )
+    loss = losses.discrete_iql(agent, lambda w, x: w["v"] * x[:, 0], distributions.categorical())
     _, means = loss(params, batch)
     assert means["value_loss"].item() == pytest.approx(6.3)
     assert means["critic_loss"].item() == pytest.approx(2.5**2)
