@@ -6,32 +6,26 @@ import os
 import shutil
 import threading
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import torch
 from tensordict import TensorDict
-from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.params import Params, non_finite
 from nappo2.saving.archive import (
     Damaged,
-    check_sizes,
     clear_leftovers,
     damaged,
     read_archive,
-    read_array,
     sync,
     write_archive,
 )
 from nappo2.saving.log_dir import earlier
-from nappo2.saving.packing import AS_INTEGERS, Packed
+from nappo2.saving.packing import Packed
+from nappo2.saving.plain import read_tree, write_tree
 from nappo2.saving.unpacking import unpack
-from nappo2.trees import nested, walk
 
 log = logging.getLogger("nappo2")
 KEPT = 3  # the newest checkpoints, beside the best
@@ -50,13 +44,7 @@ def save_params(params: Params, path: str | Path) -> Path:
     path, name = Path(path), non_finite(params)
     if name is not None and path.exists():
         raise ValueError(f"{name} is not finite, and {path} stays as it was")
-    arrays = {member_name(names): _array(leaf) for names, leaf in walk(params)}
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    write_tree(params, path)
     return path
 
 
@@ -68,42 +56,8 @@ def load_params(path: str | Path) -> Params:
         ValueError: if it is no such file, or it is damaged.
         FileNotFoundError: if there is none.
     """
-    with damaged(path, "holds no params of nappo2, or is damaged"), zipfile.ZipFile(path) as file:
-        check_sizes(file, path)
-        names = [name.removesuffix(".npy") for name in file.namelist()]
-        leaves = [_leaf(read_array(file, f"{name}.npy")) for name in names]
-        tree = nested(tuple(map(names_of, names)), leaves)
-        missing = {"weights", "version", "hyper"} - set(tree)
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
-
-
-def member_name(names: tuple[str, ...]) -> str:
-    """The name of a leaf in an archive; a slash within a name is no step (as in JSON pointers)."""
-    return "/".join(name.replace("~", "~0").replace("/", "~1") for name in names)
-
-
-def names_of(member: str) -> tuple[str, ...]:
-    """The inverse of ``member_name``."""
-    return tuple(name.replace("~1", "/").replace("~0", "~") for name in member.split("/"))
-
-
-def _array(leaf: Tensor) -> np.ndarray:
-    """A leaf as an array; of a dtype that numpy lacks its bits, in a field that names the dtype."""
-    leaf = leaf.detach().cpu()
-    if leaf.dtype not in AS_INTEGERS:
-        return leaf.numpy()
-    bits = leaf.contiguous().view(AS_INTEGERS[leaf.dtype]).numpy()
-    return bits.view([(str(leaf.dtype).removeprefix("torch."), bits.dtype)])
-
-
-def _leaf(array: np.ndarray) -> Tensor:
-    if array.dtype.names is None:
-        return torch.from_numpy(array)
-    (name,) = array.dtype.names
-    dtype = next(dtype for dtype in AS_INTEGERS if str(dtype) == f"torch.{name}")
-    return torch.from_numpy(array[name].copy()).view(dtype)
+    tree = read_tree(path, "params", ("weights", "version", "hyper"))
+    return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
 
 
 class Checkpoints:
