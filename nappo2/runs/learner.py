@@ -15,7 +15,7 @@ from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
-from nappo2.pipeline import Pipeline, adopt, is_empty, positive
+from nappo2.pipeline import Pipeline, adopt, is_empty, is_recorded, positive
 from nappo2.reports import RESERVED, count
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
@@ -27,7 +27,6 @@ from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
 from nappo2.runs.stopping import Until, any_of, never_seen, until
 from nappo2.runs.targets import (
-    UPDATES_PER_ROW,
     Target,
     check_first_target,
     check_target,
@@ -40,7 +39,7 @@ from nappo2.saving.saved_learner import SavedLearner, check_counters, check_para
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.saving.unpacking import unpack
 from nappo2.seeds import check_seed
-from nappo2.stages.recording.sampling import is_recorded
+from nappo2.stages.recording.sampling import AT_ONCE
 
 log = logging.getLogger("nappo2")
 MOST_STEPS = 100_000  # of a pipeline, from one row to the next
@@ -209,7 +208,7 @@ class Learner:
     def _row_of_updates(self) -> bool:
         """Tests whether a row is due of a run on recorded data: of 100 updates, or of its last ones."""
         updates = self.recorder.updates_without_row
-        return updates >= UPDATES_PER_ROW or (updates > 0 and self.done())
+        return updates >= AT_ONCE or (updates > 0 and self.done())
 
     def _check_source(self) -> None:
         """Refuses to run for ever with a pipeline that counts neither env steps nor updates.

@@ -13,6 +13,8 @@ from nappo2.saving.snapshots import close_state
 from nappo2.stages.recording.datasets import of_rollouts
 from nappo2.stages.rollouts import check_rollout
 
+LONGEST = 100_000  # steps of an environment without the end of an episode
+
 
 @checked
 def record(
@@ -42,7 +44,7 @@ def record(
 
     Raises:
         ValueError: unless one of ``num_steps`` and ``episodes`` is given and at least 1; for items that
-            are no rollouts.
+            are no rollouts, and where no episode ends within 100,000 steps.
 
     Example:
         >>> from nappo2 import collect_of, envs, ppo
@@ -60,6 +62,7 @@ def record(
             state, rollout, _ = source.step(params, state)
             check_rollout("record", rollout)
             rollouts.append(rollout.clone())
+            _check_ends(rollouts, episodes)
     finally:
         close_state(source, state)
     whole = torch.cat(rollouts)
@@ -73,6 +76,22 @@ def _enough(rollouts: list[TensorDict], num_steps: int | None, episodes: int | N
     if episodes is None:
         return sum(rollout.numel() for rollout in rollouts) >= num_steps
     return sum(int(rollout["next", "done"].sum()) for rollout in rollouts) >= episodes
+
+
+def _check_ends(rollouts: list[TensorDict], episodes: int | None) -> None:
+    """Refuses to record for ever where episodes have no end.
+
+    Raises:
+        ValueError: after 100,000 steps of each environment without one.
+    """
+    steps = sum(len(rollout) for rollout in rollouts)
+    if episodes is None or steps < LONGEST:
+        return
+    if not any(rollout["next", "done"].any() for rollout in rollouts):
+        raise ValueError(
+            f"no episode ended in {steps} steps of each environment; record(..., num_steps=...) records "
+            "parts of episodes"
+        )
 
 
 def first_episodes(rollout: TensorDict, num: int) -> TensorDict:

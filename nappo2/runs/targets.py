@@ -2,11 +2,8 @@
 
 from typing import NamedTuple
 
-from nappo2.pipeline import Pipeline
+from nappo2.pipeline import Pipeline, is_recorded
 from nappo2.runs.recorder import Recorder
-from nappo2.stages.recording.sampling import is_recorded
-
-UPDATES_PER_ROW = 100  # from recorded data
 
 
 class Target(NamedTuple):

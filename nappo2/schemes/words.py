@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nappo2.checks import checked
-from nappo2.pipeline import Pipeline, Transform, positive
+from nappo2.pipeline import Pipeline, Transform, is_recorded, positive
 from nappo2.populations import Population
 from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
@@ -39,7 +39,6 @@ from nappo2.stages.recipe import (
     learn_of,
     update_of,
 )
-from nappo2.stages.recording.sampling import is_recorded
 
 TAKES = {name: parse(name).arguments for name in SCHEMES}
 """The arguments of each scheme."""

@@ -27,6 +27,7 @@ from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import learn
 from nappo2.stages.learning.loops import EarlyStop, Target
 from nappo2.stages.learning.update import polyak, update
+from nappo2.stages.recording.checking import check_spaces
 
 
 @checked
@@ -90,8 +91,8 @@ class Recipe(NamedTuple):
         is None, so that these are learnt from one by one.
 
         Raises:
-            ValueError: if there is no piece of that name (names those there are), or batches that do
-                not fit the recipe.
+            ValueError: if there is no piece of that name (names those there are), or batches or recorded
+                data that do not fit the recipe.
         """
         for name in pieces:
             if name not in self._fields:
@@ -172,12 +173,16 @@ def learn_of(recipe: Recipe) -> Transform:
 
 
 def fitting(recipe: Recipe) -> Recipe:
-    """Returns the recipe unchanged, if its batches fit it.
+    """Returns the recipe unchanged, if its batches fit it, and recorded data its environment.
 
     Raises:
-        ValueError: names the storages that fit.
+        ValueError: names the storages that fit, or the spaces that differ.
     """
-    for stage in batches_of(recipe).stages:
+    batches = batches_of(recipe).stages
+    for stage in (*(recipe.source.stages if recipe.source else ()), *batches):
+        if stage.dataset is not None:
+            check_spaces(stage.dataset, recipe.env)
+    for stage in batches:
         if stage.batches is not None:
             check_compatible(recipe.name, recipe.compatible, storage=stage.batches)
     return recipe

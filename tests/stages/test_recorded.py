@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from tensordict import TensorDict
 
 from nappo2 import (
@@ -26,6 +26,7 @@ from nappo2 import (
     replay_with,
     sac,
     save_dataset,
+    trees,
     with_recorded,
 )
 from nappo2.envs.actions import action_spec
@@ -65,20 +66,67 @@ def test_episodes_end_with_their_last_step_which_is_truncated_unless_it_terminat
     assert data["next", "done"].tolist() == [False, True, True]
 
 
-def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence():
-    good = chain(3)
-    with pytest.raises(ValueError, match="have the column 'reward', which is missing"):
-        dataset({key: x for key, x in good.items() if key != "reward"})
-    with pytest.raises(ValueError, match="have one length, not"):
-        dataset(good | {"reward": torch.ones(2)})
-    with pytest.raises(
-        ValueError, match="next/reward of the dataset has numbers that are not finite"
-    ):
-        dataset(good | {"reward": torch.tensor([1, torch.nan, 1])})
-    with pytest.raises(ValueError, match="one more, that after the last step"):
-        dataset([{"observation": [[0.0], [1]], "action": [0, 1], "reward": [1, 1]}])
-    with pytest.raises(ValueError, match="at least one episode"):
-        dataset([])
+EPISODE = {"observation": [[0.0], [1.0], [2.0]], "action": [0, 1], "reward": [1.0, 1.0]}
+WRONG = {
+    "have the column 'observation', which is missing": {},
+    "have no column 'truncations', which nothing reads": chain(3) | {"truncations": [0, 0, 1]},
+    "have one length, not": chain(3) | {"reward": torch.ones(2)},
+    "next/reward of the dataset has numbers that are not finite": chain(3)
+    | {"reward": torch.tensor([1, torch.nan, 1])},
+    r"next/reward of a dataset is float32 \[N\], not float32 \[N, 1\]": chain(3)
+    | {"reward": torch.ones(3, 1)},
+    r"next/terminated of a dataset is bool \[N\], not bool \[N, 1\]": chain(3)
+    | {"terminated": torch.ones(3, 1)},
+    "terminated is True or False in each row": chain(3) | {"terminated": [0.0, np.nan, 1.0]},
+    r"observations of a dataset are float32 \[N, 1\], and the next ones float32 \[N, 2\]": chain(3)
+    | {"next_observation": torch.ones(3, 2)},
+    "the rows of the column 'observation' have different shapes": chain(3)
+    | {"observation": [[0.0], [1.0, 2.0], [3.0]]},
+    "the column 'reward' is an array of rows of numbers, not 1.0": chain(3) | {"reward": 1.0},
+    "a column of texts needs env": chain(3) | {"observation": ["a", "b", "c"]},
+    "a dataset is transitions .N., at least one": {key: x[:0] for key, x in chain(3).items()},
+    "at least one episode": [],
+    "of episode 0, there are 2 rewards and 2 observations": [
+        EPISODE | {"observation": [[0.0], [1.0]]}
+    ],
+    "of episode 1, there is no step": [
+        EPISODE,
+        {"observation": [[0.0]], "action": [], "reward": []},
+    ],
+    "of episode 0, terminated is set at step 0, and there are 2": [
+        EPISODE | {"terminated": [True, False]}
+    ],
+    r"of episode 1, observation is float32 \[N, 2\], and that of the first float32 \[N, 1\]": [
+        EPISODE,
+        EPISODE | {"observation": [[0.0, 1.0]] * 3},
+    ],
+    r"of episode 1, action is float32 \[N\], and that of the first int64 \[N\]": [
+        EPISODE,
+        EPISODE | {"action": [0.0, 1.0]},
+    ],
+}
+"""What makes no dataset, by what is said of it."""
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence(text):
+    with pytest.raises(ValueError, match=text):
+        dataset(WRONG[text])
+
+
+def test_a_tensordict_is_of_no_simulator():
+    with pytest.raises(ValueError, match="env is for arrays of a simulator"):
+        dataset(dataset(chain()), envs.cartpole(1))
+
+
+def test_masked_transitions_are_left_out_and_end_what_was_before_them():
+    """Of a chain of four the third is masked: the second is cut off, as its next one is not there."""
+    data = dataset(chain(4))
+    data["mask"] = torch.tensor([True, True, False, True])
+    again = dataset(data)
+    assert again["observation"].flatten().tolist() == [0, 1, 3]
+    assert again["next", "truncated"].tolist() == [False, True, False]
+    assert again["next", "done"].tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -89,14 +137,46 @@ def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence():
         Box(np.array([-np.inf, 0], np.float32), np.array([np.inf, 1], np.float32)),
         MultiDiscrete([2, 3]),
         MultiBinary(3),
+        Tuple([Discrete(2), MultiDiscrete([2, 3])]),
+        Dict(b=Box(-2, 6, (2,)), a=Box(0, 1, (1,))),
+        Dict(way=Discrete(2), far=Tuple([Box(0, 9, (1,)), Discrete(3, start=1)])),
     ],
     ids=str,
 )
 def test_actions_of_a_space_are_those_that_a_policy_gave(space):
     spec = action_spec(space)
     actions = spec.uniform(5, generator(0))
-    again = actions_from(space, np.asarray(spec.to_env(actions)))
-    assert again.dtype == spec.dtype and torch.allclose(again, actions, atol=1e-6)
+    again = actions_from(space, columns_of(space, spec.to_env(actions)))
+    assert spec.fits(again, 5)
+    for ours, theirs in zip(trees.leaves(again), trees.leaves(actions), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def columns_of(space, actions):
+    """Actions of a space, one for each environment, as columns by name."""
+    if isinstance(space, Tuple):
+        parts = enumerate(space.spaces)
+        return {str(i): columns_of(part, [x[i] for x in actions]) for i, part in parts}
+    if isinstance(space, Dict):
+        return {key: columns_of(x, [a[key] for a in actions]) for key, x in space.spaces.items()}
+    return np.asarray(actions)
+
+
+@pytest.mark.parametrize(
+    ("space", "actions", "text"),
+    [
+        (Discrete(3), [0, 3], "a recorded action is 3, which is not in Discrete"),
+        (Discrete(3), [0, 0.5], "a recorded action is 0.5, which is not in"),
+        (Discrete(3), [[0], [1]], r"are \[N\], not \[2, 1\]"),
+        (MultiDiscrete([2, 3]), [[1, 3]], "a recorded action is 3"),
+        (Box(-1, 1, (2,)), [[0.0], [1.0]], r"are \[N, 2\], not \[2, 1\]"),
+        (Box(-1, 1, (1,)), [[0.0], [1.5]], "within 0 and 1.5, which is not in Box"),
+        (Dict(a=Discrete(2)), {"b": [0]}, "have the parts a, by name"),
+    ],
+)
+def test_actions_that_are_not_of_the_space_are_refused(space, actions, text):
+    with pytest.raises(ValueError, match=text):
+        actions_from(space, actions)
 
 
 def test_observations_of_a_simulator_are_batched_as_its_environment_does():
@@ -211,3 +291,22 @@ def test_keys_that_a_dataset_lacks_are_named():
     pipe = collect_of(recipe) | n_step(2) | replay(8, 2) | with_recorded(data, 2)
     with pytest.raises(ValueError, match="have the key 'next/steps', which the dataset lacks"):
         pipe.step(params, pipe.init(params, 0))
+
+
+def test_transitions_of_another_kind_are_refused_beside_those_of_a_replay():
+    """Actions of numbers, where those of the replay are choices."""
+    recipe = ppo(envs.cartpole(2), SMALL_PPO)
+    params = recipe.init(0)
+    data = record(collect_of(recipe), params, 4)
+    data["action"] = data["action"].float()
+    pipe = collect_of(recipe) | replay(32, 2) | with_recorded(data, 2)
+    text = r"action of the replay's batches is int64 \[N\], and of the dataset float32 \[N\]"
+    with pytest.raises(ValueError, match=text):
+        pipe.step(params, pipe.init(params, 0))
+
+
+def test_episodes_without_an_end_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr("nappo2.runs.record.LONGEST", 32)
+    recipe = ppo(envs.pendulum(2, time_limit=10**9), SMALL_PPO)
+    with pytest.raises(ValueError, match="no episode ended in 32 steps of each environment"):
+        record(collect_of(recipe), recipe.init(0), episodes=1)

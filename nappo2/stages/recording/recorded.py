@@ -14,7 +14,7 @@ from nappo2.params import Params
 from nappo2.pipeline import Pipeline, Transform, compose, described, is_empty, positive, stage
 from nappo2.reports import Report
 from nappo2.seeds import fold_in, split
-from nappo2.stages.recording.datasets import check_dataset
+from nappo2.stages.recording.checking import check_dataset, kind
 from nappo2.stages.recording.sampling import of_version, sampled
 from nappo2.stages.replaying.replay import replay
 
@@ -41,7 +41,7 @@ def recorded(dataset: TensorDict) -> Pipeline:
         told = {} if state["recorded"] else _moments(params, dataset)
         return {"recorded": True}, of_version(params, dataset), Report(moments=told)
 
-    return described(Pipeline(init, step), recorded=True)
+    return described(Pipeline(init, step), dataset=dataset)
 
 
 @stage
@@ -52,7 +52,7 @@ def with_recorded(dataset: TensorDict, batch_size: int) -> Transform:
 
     Raises:
         ValueError: if it is no dataset, or ``batch_size`` is not at least 1; in a step, if the batches
-            have keys that the dataset lacks.
+            have keys that the dataset lacks, or has of another shape or dtype.
     """
     check_dataset(dataset)
     positive(batch_size=batch_size)
@@ -71,7 +71,7 @@ def with_recorded(dataset: TensorDict, batch_size: int) -> Transform:
 
         return Pipeline(init, step)
 
-    return transform
+    return described(transform, dataset=dataset)
 
 
 @checked
@@ -110,15 +110,20 @@ def joined(batch: TensorDict, other: TensorDict) -> TensorDict:
     """Joins two batches [N] and [M] to [N + M].
 
     Raises:
-        ValueError: names the first key that the other batch lacks.
+        ValueError: names the first key that the other batch lacks, or has of another shape or dtype.
     """
     batch = batch.exclude(*NOT_NEEDED)
     for key in batch.keys(True, True):
+        name = "/".join(key) if isinstance(key, tuple) else key
         if key not in other.keys(True, True):
-            name = "/".join(key) if isinstance(key, tuple) else key
             raise ValueError(
                 f"the replay's batches have the key {name!r}, which the dataset lacks: it is recorded "
                 "of an environment of the same spaces, without n_step and priorities"
+            )
+        if kind(batch[key]) != kind(other[key]):
+            raise ValueError(
+                f"{name} of the replay's batches is {kind(batch[key])}, and of the dataset "
+                f"{kind(other[key])}"
             )
     return torch.cat([batch, other.select(*batch.keys(True, True)).to(batch.device)], -1)
 

@@ -5,13 +5,11 @@ from tensordict import TensorDict
 
 from nappo2.batch import take
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline
+from nappo2.pipeline import Pipeline, is_recorded
 from nappo2.seeds import generator
 
-
-def is_recorded(source: Pipeline) -> bool:
-    """Tests whether a pipeline begins with recorded data, of which nothing is collected."""
-    return any(stage.recorded for stage in source.stages)
+AT_ONCE = 100
+"""Batches of a dataset in one item of the fused line, and updates of a row of metrics."""
 
 
 def check_collected(name: str, source: Pipeline) -> None:

@@ -12,10 +12,18 @@ from tensordict import TensorDict
 from nappo2.batch import valid_transitions
 from nappo2.machine.stop import current_stop
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
+from nappo2.pipeline import (
+    Pipeline,
+    Transform,
+    described,
+    is_empty,
+    is_recorded,
+    positive,
+    stage,
+)
 from nappo2.reports import Report, counting, held_back, join
 from nappo2.seeds import draw_each, fold_in_each, num_members, split, split_each
-from nappo2.stages.recording.sampling import is_recorded, sampled
+from nappo2.stages.recording.sampling import sampled
 from nappo2.stages.replaying.ring import ReplayState, empty, extended, read, resized
 
 LONGEST = 100_000  # env steps without a transition to store
