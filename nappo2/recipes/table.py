@@ -58,7 +58,7 @@ def preset(algorithm: str, name: str) -> Preset:
     """The named preset of a recipe.
 
     Raises:
-        ValueError: if there is no such recipe or preset.
+        ValueError: if there is no such recipe or preset, or the recipe is for recorded data.
     """
     presets = _presets_of(algorithm)
     if name not in presets:
@@ -73,12 +73,17 @@ def preset_for(algorithm: str, env_id: str) -> Preset:
     """The first preset of a recipe for environments of this id, or else its default.
 
     Raises:
-        ValueError: if there is no such recipe.
+        ValueError: if there is no such recipe, or it is for recorded data.
     """
     return preset_matching(_presets_of(algorithm), env_id)
 
 
 def _presets_of(algorithm: str) -> Mapping[str, Preset]:
+    if algorithm in FOR_RECORDED:
+        raise ValueError(
+            f"{algorithm} learns from recorded data, and a run of it is made in Python: "
+            f"{algorithm}(env).replace(source=recorded(dataset)); its presets are {algorithm}.presets"
+        )
     if algorithm not in PRESETS:
         raise ValueError(
             f"no recipe is called {algorithm!r}; there is {suggestion(algorithm, PRESETS)}"

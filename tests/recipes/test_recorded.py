@@ -9,7 +9,7 @@ import torch
 from nappo2 import DQN, Learner, collect_of, dataset, dqn, envs, record, recorded, replay_with
 from nappo2 import recipes as a
 from nappo2.params import ravel
-from nappo2.recipes import FOR_RECORDED, RECIPES
+from nappo2.recipes import FOR_RECORDED, RECIPES, preset_for
 from tests.makers.environments import ACTIONS, Echo
 from tests.makers.masks import mines
 from tests.makers.recipes import ENVS, recipe_in
@@ -141,3 +141,10 @@ def test_critics_of_zeros_do_not_spoil_td3_bc():
         },
     }
     assert recipe.loss(params.to_dict(), batch)[0].isfinite()
+
+
+@pytest.mark.parametrize("name", FOR_RECORDED)
+def test_a_command_line_says_that_runs_on_recorded_data_are_made_in_python(name):
+    with pytest.raises(ValueError, match=f"a run of it is made in Python: {name}"):
+        preset_for(name, "CartPole-v1")
+    assert FOR_RECORDED[name].presets["default"].config == type(CONFIGS[name])()
