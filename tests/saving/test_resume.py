@@ -50,6 +50,7 @@ def test_a_simulator_of_mujoco_goes_on(tmp_path):
     check_resume(lambda: ppo(envs.make("HalfCheetah-v5", 2), ANNEALED), "3cs", 2, tmp_path)
 
 
+@pytest.mark.faults
 def test_workers_in_processes_of_their_own_are_asked_for_their_states(on_ray, tmp_path):
     check_resume(RESUMED["ppo"], "2dacs", 5, tmp_path, on=on_ray())
 

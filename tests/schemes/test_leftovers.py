@@ -41,9 +41,8 @@ def test_a_run_leaves_no_process(tmp_path):
     check_all_gone(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "ending", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.faults)]
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_who_ends_a_run_ends_its_workers(tmp_path, ending):
     """Ctrl-C, with what was learnt; a driver that is killed takes its workers along."""
     with start(
@@ -113,6 +112,7 @@ time.sleep(600)
 ENDS = ("", "raise ValueError", "sys.exit(3)", "raise KeyboardInterrupt")
 
 
+@pytest.mark.faults
 def test_nothing_is_said_of_a_driver_that_ends_in_order():
     """Four drivers, one after the other: forks of a process that has imported what they need."""
     code = f"""

@@ -42,7 +42,7 @@ def train(name, num_updates=24, **options):
     return train_until(scheme(name, CARTPOLE_PPO, **options), CARTPOLE_PPO.init(0), num_updates)
 
 
-@pytest.mark.parametrize("name", ["2dacs", "3ds", *NESTED])
+@pytest.mark.parametrize("name", [pytest.param("2dacs", marks=pytest.mark.faults), "3ds", *NESTED])
 def test_ray_computes_what_one_process_computes(name, on_ray, same):
     """Bit for bit, with two workers."""
     params, reports = train(name, on=on_ray())
@@ -51,7 +51,8 @@ def test_ray_computes_what_one_process_computes(name, on_ray, same):
     assert join(reports).sums["env_steps"] == join(their_reports).sums["env_steps"]
 
 
-@pytest.mark.parametrize("name", ["2dacs", pytest.param("3ds", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
 def test_a_learner_looks_at_each_rollout_there_too(name, on_ray, same):
     """Before a replay owes a batch: row by row as in one process, and the same params afterwards."""
     config = SAC(hidden=(8,), batch_size=8, capacity=200, start_steps=16)
@@ -136,10 +137,8 @@ def collectors_are_back(learner, folder, restarts):
     return replaced and all(member.failures == 0 for member in members)
 
 
-REGROUPING = [pytest.param(name, marks=pytest.mark.faults) for name in ("dadacs", "ds2ds", "da2ds")]
-
-
-@pytest.mark.parametrize("name", ["2dacs", *REGROUPING])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "dadacs", "ds2ds", "da2ds"])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     """Versions only grow. In 3ds, where the others regroup, two are lost at once: see below."""
     learner = faulty_run(tmp_path, name, on_ray())
@@ -244,6 +243,7 @@ def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
     learner.close()
 
 
+@pytest.mark.faults
 def test_a_crash_loop_ends_with_its_cause(on_ray, tmp_path):
     learner = faulty_run(tmp_path, "2dacs", on_ray(max_restarts=1), learners=1)
     step_until(learner, lambda: learner.env_steps >= 64)
@@ -320,7 +320,8 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     assert "after 0.5 s 1 of 1 workers still wait" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["2dacs", pytest.param("3ds", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
 def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(name, on_ray):
     """One of two learners sleeps 20 ms a step; with half its rollout it is let go."""
 

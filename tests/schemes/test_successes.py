@@ -70,16 +70,8 @@ def test_success_rates_are_those_of_a_hand_count_in_every_scheme(name, tmp_path)
         assert Counter(returns) == Counter(written)
 
 
-QUICK_ON_RAY = "da2cs"
-FAULTS = [
-    name if name == QUICK_ON_RAY else pytest.param(name, marks=pytest.mark.faults)
-    for name in SCHEMES
-    if name != "3cs"  # which has no workers
-]
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.faults
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])  # it has no workers
 def test_a_killed_worker_changes_nothing_of_what_is_counted(name, on_ray, tmp_path):
     """What it had not delivered is not counted, and nothing is counted twice."""
     env = faulty(tmp_path, env=exams(tmp_path))
