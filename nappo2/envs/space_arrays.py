@@ -15,7 +15,7 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.envs.actions import action_spec
-from nappo2.envs.dictionaries import by_name, exact
+from nappo2.envs.dictionaries import by_name, exact, numpy_dtype
 from nappo2.envs.observations import ObservationSpec
 from nappo2.envs.scales import box_scale
 
@@ -42,7 +42,7 @@ def observations_from(spec: ObservationSpec, arrays: Any) -> Any:
         if array.shape[1:] != spec.packed_shape:
             shape = ", ".join(map(str, ("N", *spec.packed_shape)))
             raise ValueError(f"recorded observations are [{shape}], not {list(array.shape)}")
-        return spec.unpack(torch.from_numpy(exact(array, spec.dtype).copy()))
+        return spec.unpack(torch.from_numpy(exact(array, numpy_dtype(spec)).copy()))
     if spec.parts:
         arrays = {key: np.asarray(x) if not _is_tree(x) else x for key, x in _named(spec, arrays)}
     size = len(trees.leaves(arrays)[0])

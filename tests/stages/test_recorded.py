@@ -33,6 +33,7 @@ from nappo2.envs.actions import action_spec
 from nappo2.envs.space_arrays import actions_from, observations_from
 from nappo2.params import make_params
 from nappo2.stages import n_step
+from tests.makers.environments import Rooms
 from tests.makers.recorded import chain
 
 SMALL_PPO = PPO(num_steps=16, num_minibatches=2, hidden=(8,))
@@ -184,6 +185,18 @@ def test_observations_of_a_simulator_are_batched_as_its_environment_does():
     env = envs.make("FrozenLake-v1", 2)
     _, observation = env.reset(0)
     assert torch.equal(observations_from(env.observation_spec, np.zeros(2, int)), observation)
+
+
+def test_observations_of_several_parts_are_columns_by_name():
+    """Of a space with images, switches and choices, as its environment batches them row by row."""
+    env = envs.from_gym(Rooms, 1)
+    rows = [env.observation_space.sample() for _ in range(3)]
+    batch = observations_from(env.observation_spec, columns_of(env.observation_space, rows))
+    spec = env.observation_spec
+    for i, row in enumerate(rows):
+        alone = spec.unpack(torch.from_numpy(spec.pack(row).copy())[None])
+        for x, y in zip(trees.leaves(batch), trees.leaves(alone), strict=True):
+            assert torch.equal(x[i], y[0])
 
 
 class Episode:
