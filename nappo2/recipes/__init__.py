@@ -2,8 +2,10 @@
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
+from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
+from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
@@ -11,6 +13,7 @@ from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
@@ -26,11 +29,13 @@ from nappo2.recipes.returns import (
     quantiles,
     random_quantiles,
 )
-from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
+from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
     "A2C",
     "DQN",
+    "FOR_RECORDED",
+    "IQL",
     "PPO",
     "PQN",
     "PRESETS",
@@ -39,8 +44,10 @@ __all__ = [
     "REDQ",
     "SAC",
     "TD3",
+    "TD3BC",
     "TQC",
     "VPG",
+    "Clone",
     "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
@@ -52,6 +59,7 @@ __all__ = [
     "a2c",
     "a2c_gsde",
     "categorical_returns",
+    "clone",
     "convolutional",
     "default_agent",
     "default_distribution",
@@ -59,6 +67,7 @@ __all__ = [
     "dqn",
     "expected",
     "impala",
+    "iql",
     "munchausen",
     "perceptrons",
     "ppo",
@@ -77,6 +86,7 @@ __all__ = [
     "sac",
     "sac_gsde",
     "td3",
+    "td3_bc",
     "tqc",
     "tqc_gsde",
     "vpg",
