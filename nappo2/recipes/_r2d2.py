@@ -11,6 +11,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.masks import beside_mask, unmasked
 from nappo2.maths.moments import no_moments, normalize_parts
+from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import greedy_q, with_memory
@@ -97,10 +98,12 @@ def r2d2(
     cell: Callable[[int, int], Cell] = lstm,
     q: RecurrentQ | None = None,
     replay: Replay = replay,
+    rescaling: Rescaling = unscaled(),
 ) -> Recipe:
     """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
 
-    Stored memory and burn-in are as in the paper; replay is uniform, and values are not rescaled.
+    Stored memory, burn-in and overlapping sequences are as in the paper, and with
+    ``rescaling=hyperbolic()`` values too; replay is uniform.
 
     Args:
         env: where the collectors act, with discrete actions.
@@ -108,6 +111,7 @@ def r2d2(
         cell: ``lstm``, ``gru``, or another ``(inputs, size) -> Cell``.
         q: None for ReLU layers, a cell, and a linear layer.
         replay: ``replay``, or prioritised.
+        rescaling: of the returns that ``q`` learns: ``unscaled()``, or ``hyperbolic()`` for large ones.
 
     Returns:
         The recipe.
@@ -137,7 +141,7 @@ def r2d2(
 
     def value(params, observation, memory):
         memory = step(params, memory, observation)
-        return online(params, beside_mask(memory, observation)).amax(-1)
+        return rescaling.invert(online(params, beside_mask(memory, observation)).amax(-1))
 
     size = q.cell.memory_size
     check_fit("r2d2", env, init(0), {"network q": (first_values, (actions.size,))})
@@ -151,7 +155,9 @@ def r2d2(
         policy=masks.warmup_uniform(with_memory(masks.epsilon_greedy(online, epsilon), step, size)),
         greedy=with_memory(greedy_q(online), step, size),
         value=value,
-        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
+        loss=losses.recurrent_double_dqn(
+            q, burn_in=c.burn_in, lambda_=c.lambda_, view=view, rescaling=rescaling
+        ),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
         prepare=windows(c.length, c.period, c.burn_in),

@@ -7,9 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
+from torch.nn.functional import smooth_l1_loss
 
 from nappo2 import Pipeline, Report, envs, evaluate, losses, mlp
 from nappo2.losses import recurrent_double_dqn
+from nappo2.losses.recurrent_dqn import in_time
+from nappo2.maths.rescaling import hyperbolic, unscaled
 from nappo2.maths.returns import discounted, lambda_return
 from nappo2.networks import RecurrentQ, gru, lstm
 from nappo2.params import make_params
@@ -160,6 +163,28 @@ def test_of_one_step_it_is_double_dqn_of_memories():
     flat = {"observation": seen[:, :1], "action": batch["action"][:, 0], "next": reached}
     expected, _ = losses.double_dqn(values)(params, flat)
     torch.testing.assert_close(found, expected)
+
+
+def test_with_a_rescaling_targets_are_rescaled_returns_of_inverse_values():
+    """Of one step, ``h(r + 0.9 h^-1(Q'))``, as in the paper; the mean value is not rescaled."""
+    batch, params, h = sequences(16, 1), params_of(Q), hyperbolic()
+    params["target"] = params["weights"]  # so that the best value is the largest
+    weights, x = params["weights"]["q"], in_time(batch)
+    memory = Q.step(weights, x["memory"][0], x["observation"][0])
+    value = Q.values(weights, memory).gather(-1, x["action"][0][:, None]).squeeze(-1)
+    following = Q.values(weights, Q.step(weights, memory, x["next"]["observation"][0])).amax(-1)
+    y = x["next"]["reward"][0] + 0.9 * h.invert(following) * ~x["next"]["terminated"][0]
+    found, means = recurrent_double_dqn(Q, burn_in=0, rescaling=h)(params, batch)
+    torch.testing.assert_close(found, smooth_l1_loss(value, h.apply(y)))
+    torch.testing.assert_close(means["value"], h.invert(value).mean())
+
+
+def test_the_expected_return_is_not_rescaled():
+    plain, rescaled = (r2d2(ENV, CONFIG, rescaling=x) for x in (unscaled(), hyperbolic()))
+    args = PARAMS.to_dict(), torch.randn(3, 2), torch.zeros(3, 16)
+    torch.testing.assert_close(
+        rescaled.value(*args), hyperbolic().invert(plain.value(*args)), atol=1e-6, rtol=1e-5
+    )
 
 
 def test_burn_in_replaces_the_memory_and_lets_no_gradient_through():
