@@ -33,7 +33,7 @@ def recurrent_double_dqn(
 ) -> Loss:
     """Double Q-learning from sequences (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
 
-    Reads, of a batch [N] of tensors [N, L, ...] made by ``windows``, ``observation``, ``action``,
+    Reads, of a batch [N] of tensors [N, L, ...] made by ``rolling_windows``, ``observation``, ``action``,
     ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
     ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
     without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
@@ -43,7 +43,7 @@ def recurrent_double_dqn(
 
     Args:
         q: a Q-function with a memory.
-        burn_in: as given to ``windows``.
+        burn_in: as given to ``rolling_windows``.
         lambda_: of the targets; 0 for one step.
         view: ``(params, observation) -> observation`` without a mask, such as a normalisation.
         rescaling: of the returns that the network learns.

@@ -21,7 +21,7 @@ from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.torsos import perceiving
-from nappo2.stages import Recipe, replay, windows
+from nappo2.stages import Recipe, replay, rolling_windows
 
 COMPATIBLE = OFF_POLICY._replace(
     actions=("discrete",),
@@ -39,9 +39,10 @@ class R2D2:
     """Hyper-parameters of recurrent Q-learning for small problems.
 
     Attributes:
-        num_steps: of each environment per rollout; all are learnt from if period <= length - burn_in.
+        num_steps: of each environment per rollout; sequences go over their borders.
         length: steps of a sequence, with its burn-in.
-        period: steps from the beginning of a sequence to that of the next.
+        period: steps from the beginning of a sequence to that of the next; with ``length - burn_in``
+            each step is learnt from once.
         burn_in: first steps of a sequence, which only bring the memory up to date.
         capacity: sequences in the replay.
         batch_size: sequences in a batch.
@@ -85,7 +86,7 @@ PRESETS = {
         8,
         100_000,
         R2D2(),
-        "CartPole without velocities, measured here on one seed",
+        "CartPole without velocities, measured here on one seed, with sequences within rollouts",
     )
 }
 
@@ -160,7 +161,7 @@ def r2d2(
         ),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
-        prepare=windows(c.length, c.period, c.burn_in),
+        rollouts=rolling_windows(c.length, c.period, c.burn_in),
     )
 
 

@@ -32,7 +32,7 @@ from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, nor
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
 from nappo2.stages.replaying.ring import ReplayState
-from nappo2.stages.replaying.windows import windows
+from nappo2.stages.replaying.windows import rolling_windows, windows
 from nappo2.stages.rollouts import to_device
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "prioritized_replay",
     "replay",
     "rolling_n_step",
+    "rolling_windows",
     "scheduled",
     "sequences",
     "standardized",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 from torch.nn.functional import smooth_l1_loss
 
-from nappo2 import Pipeline, Report, envs, evaluate, losses, mlp
+from nappo2 import Pipeline, Report, compose, envs, evaluate, losses, mlp
 from nappo2.losses import recurrent_double_dqn
 from nappo2.losses.recurrent_dqn import in_time
 from nappo2.maths.rescaling import hyperbolic, unscaled
@@ -18,7 +18,7 @@ from nappo2.networks import RecurrentQ, gru, lstm
 from nappo2.params import make_params
 from nappo2.recipes import R2D2, r2d2
 from nappo2.schemes import SCHEMES, scheme, workers
-from nappo2.stages import prioritized_replay, windows
+from nappo2.stages import prioritized_replay, rolling_windows, windows
 from nappo2.stages.recipe import collect_of, gradients_of, update_of
 from tests.makers.recipes import scheme_arguments
 from tests.makers.stepping import items_of, train_until
@@ -32,7 +32,10 @@ RECIPE = r2d2(ENV, CONFIG)
 PARAMS = RECIPE.init(0)
 
 
-def rollout(num=2, source=collect_of(RECIPE)):
+SINGLE_STEPS = collect_of(RECIPE.replace(rollouts=compose()))
+
+
+def rollout(num=2, source=SINGLE_STEPS):
     return items_of(source, PARAMS, num)[-1]
 
 
@@ -74,6 +77,87 @@ def test_each_step_is_learnt_from(num_steps, burn_in, rest, period):
     assert sorted(set(learnt)) == expected and (period < rest or len(learnt) == len(expected))
 
 
+def rolled(lengths, length, period, burn_in):
+    """What is handed on of rollouts of such lengths, of two environments that count their steps."""
+    total = sum(lengths)
+    step = torch.arange(total)[:, None].expand(-1, 2) + torch.tensor([0, 1000])
+    whole = TensorDict(step=step, batch_size=(total, 2))
+    parts = iter(whole.split(lengths))
+    source = Pipeline(lambda params, seed: {}, lambda params, s: (s, next(parts), Report()))
+    pipe, items = source | rolling_windows(length, period, burn_in), []
+    state = pipe.init(PARAMS, 0)
+    for _ in lengths:
+        state, item, _ = pipe.step(PARAMS, state)
+        items.append(item)
+    return items
+
+
+def complete(items):
+    """All sequences of those items that have any."""
+    return torch.cat([item for item in items if len(item)] or items[:1])
+
+
+def test_sequences_go_over_the_borders_of_rollouts_by_hand():
+    """Of 4 steps every 2, of which 2 burn in: -2, and 0 of the first rollout; of the second 2 and 4."""
+    first, second = rolled([4, 4], 4, 2, 2)
+    assert [x["step"][::2].tolist() for x in (first, second)] == [
+        [[0, 0, 0, 1], [0, 1, 2, 3]],
+        [[2, 3, 4, 5], [4, 5, 6, 7]],
+    ]
+    assert first["padding"][0].tolist() == [True, True, False, False]
+    assert not first["padding"][2:].any() and not second["padding"].any()
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=8),
+    burn_in=st.integers(0, 9), rest=st.integers(1, 12),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_each_step_is_learnt_from_once_whatever_the_lengths_of_rollouts(lengths, burn_in, rest):
+    """As soon as it is behind the end of a sequence; and its burn-in has the steps before it."""
+    items = rolled(lengths, burn_in + rest, rest, burn_in)
+    found = complete(items)
+    num = sum(lengths) // rest * rest
+    for env, first in enumerate((0, 1000)):
+        part = found[env::2]
+        learnt = part["step"][part["learnt"]] if len(part) else torch.empty(0)
+        assert learnt.tolist() == list(range(first, first + num))
+        for row in part:
+            made = row["step"][~row["padding"]]
+            assert (made.diff() == 1).all()
+
+
+@pytest.mark.parametrize("period", [1, 5, 9])
+def test_sequences_begin_every_period_over_the_borders_too(period):
+    """Also where they overlap further than the burn-in, or leave steps out."""
+    found = complete(rolled([3, 7, 2, 20], 6, period, 2))[::2]
+    first = found["step"][:, 2].tolist()  # of those that are learnt from
+    assert first == list(range(0, 32 - 3, period))
+    assert [[*map(int, row)] for row in found["learnt"]] == [[0, 0, 1, 1, 1, 1]] * len(first)
+
+
+def test_a_sequence_has_the_memory_that_acted_on_either_side_of_a_border():
+    """The third rollout's first sequence begins in the second, with what was remembered there."""
+    whole = torch.cat(items_of(SINGLE_STEPS, PARAMS, 3))
+    sequences = torch.cat(items_of(collect_of(RECIPE), PARAMS, 3))
+    assert torch.equal(sequences["observation"][-4:], whole["observation"][44:56].transpose(0, 1))
+    assert torch.equal(sequences["memory"][-4:], whole["memory"][44:56].transpose(0, 1))
+    assert len(sequences) == 4 * 7  # 60 steps of 4 environments, of which 56 are complete
+
+
+def test_the_next_episodes_begin_with_padding():
+    pipe, state = collect_of(RECIPE), collect_of(RECIPE).init(PARAMS, 0)
+    state, _, _ = pipe.step(PARAMS, state)
+    state["rolling_windows"] = state["rolling_windows"].episodes_begun()
+    _, item, _ = pipe.step(PARAMS, state)
+    assert item["padding"][:4, :4].all()
+
+
+def test_rollouts_of_several_workers_are_not_joined():
+    with pytest.raises(ValueError, match="rolling_windows does not stand right of workers"):
+        SINGLE_STEPS | workers(2) | rolling_windows(4, 2)
+
+
 def test_a_window_that_begins_with_its_rollout_begins_with_the_recorded_memory():
     """Its loss is that of what is behind the padding, whatever stands there."""
     params, whole = params_of(Q), sequences(4, 10)
@@ -93,7 +177,7 @@ def test_what_is_beyond_a_rollout_or_masked_is_not_learnt():
     """Windows of 16 from -4, 4 and 12 learn 12, 12 and 4 of 20 steps. The preempted worker stops
     at 10: its windows of 12 learn 8, 2 and none of these."""
     assert cut(rollout(), 16, 8, 4)["learnt"].sum(1).tolist() == [12] * 8 + [4] * 4
-    preempted = rollout(1, collect_of(RECIPE) | workers(2, wait_for=1, preempt=0.5))
+    preempted = rollout(1, SINGLE_STEPS | workers(2, wait_for=1, preempt=0.5))
     learnt = cut(preempted, 12, 8, 4)["learnt"].sum(1).tolist()
     assert learnt == [8] * 8 + [8] * 4 + [2] * 4 + [4] * 4 + [0] * 4
 
@@ -264,7 +348,7 @@ def test_sequences_can_be_replayed_in_proportion_to_surprise():
     replay = prioritized_replay(
         100, 8, lambda params, batch: batch["next"]["reward"].abs().mean(1), 0.05, 100
     )
-    pipe = collect_of(s) | s.prepare | replay | gradients_of(s) | update_of(s)
+    pipe = collect_of(s) | replay | gradients_of(s) | update_of(s)
     assert train(pipe)[0]["version"] == 8
 
 
