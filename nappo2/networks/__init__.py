@@ -17,6 +17,7 @@ from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_no
 from nappo2.networks._dropout import dropout_mlp, with_kept
 from nappo2.networks._dueling import dueling, noisy_dueling
 from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
+from nappo2.networks._gtrxl import gtrxl
 from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._simba import simba
@@ -72,6 +73,7 @@ __all__ = [
     "flattening",
     "from_module",
     "gru",
+    "gtrxl",
     "images",
     "impala_cnn",
     "implicit_quantiles",
