@@ -1,5 +1,6 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
+from nappo2.losses._crossq import crossq, statistics_step
 from nappo2.losses._distributional import (
     categorical_dqn,
     categorical_dqn_error,
@@ -48,6 +49,7 @@ __all__ = [
     "categorical_dqn",
     "categorical_dqn_error",
     "clipped_value_loss",
+    "crossq",
     "discrete_sac",
     "double_dqn",
     "double_dqn_error",
@@ -69,6 +71,7 @@ __all__ = [
     "raw_observation",
     "recurrent_double_dqn",
     "sac",
+    "statistics_step",
     "td3",
     "tqc",
     "with_dropout",

@@ -13,6 +13,7 @@ from nappo2.optim.transformations import (
     chain,
     clip_by_global_norm,
     every,
+    gradient_descent,
     rmsprop,
     sgd,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "cosine",
     "every",
     "from_torch",
+    "gradient_descent",
     "linear",
     "partition",
     "radam",

@@ -1,6 +1,7 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
@@ -39,6 +40,7 @@ __all__ = [
     "TD3",
     "TQC",
     "VPG",
+    "CrossQ",
     "GsdePPO",
     "GsdeSAC",
     "Impala",
@@ -48,6 +50,7 @@ __all__ = [
     "a2c",
     "categorical_returns",
     "convolutional",
+    "crossq",
     "default_agent",
     "default_distribution",
     "double_dqn",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
+from nappo2.recipes._crossq import crossq
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
 from nappo2.recipes._ppo import ppo
@@ -29,6 +30,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "td3": td3,
     "tqc": tqc,
     "redq": redq,
+    "crossq": crossq,
     "dqn": dqn,
     "double_dqn": double_dqn,
     "rainbow": rainbow,
