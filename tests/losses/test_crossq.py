@@ -179,3 +179,24 @@ def test_in_one_worker_and_on_average_statistics_are_learnt_too(same):
     again, _ = train_until(scheme("3ds", recipe, learners=2), recipe.init(0), 4)
     count = params["weights", "critics", "0", "0", "statistics", "count"]
     assert count == params["version"] and same(params, again)
+
+
+@pytest.mark.learning  # as compiling takes long
+def test_loss_and_gradient_compile_in_one_graph():
+    """As the tracer sees them; numbers are those of eager code. Statistics are renormalised."""
+    agent, batch = an_agent(warm_up=1), dict(a_batch(uniform))
+    weights = agent.init(0)
+    for name, x in walk(weights):
+        if name[-1] == "count":
+            x += 2
+    params, loss = (
+        make_params(weights, gamma=GAMMA).to_dict(),
+        losses.crossq(agent, target_entropy=-2),
+    )
+    vector, unravel = ravel(params["weights"])
+
+    def gradient(vector, batch):
+        return functional_gradient(loss, params, unravel, vector, batch)[0]
+
+    compiled = torch.compile(gradient, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(vector, batch), gradient(vector, batch), **NEAR)
