@@ -37,9 +37,10 @@ def recurrent_double_dqn(
     ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
     ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
     without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
-    padding, the rest begins with the memory recorded there. Of next actions, those that an
-    ``action_mask`` forbids do not count. With ``rescaling=hyperbolic()`` the network learns rescaled
-    returns, as in the paper; unlike there, targets are lambda-returns rather than returns of five steps.
+    padding, the rest begins with the memory recorded there: ``memory`` [N, 2, memory_size] has both.
+    Of next actions, those that an ``action_mask`` forbids do not count. With ``rescaling=hyperbolic()``
+    the network learns rescaled returns, as in the paper; unlike there, targets are lambda-returns rather
+    than returns of five steps.
 
     Args:
         q: a Q-function with a memory.
@@ -59,7 +60,7 @@ def recurrent_double_dqn(
         batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
-        part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
+        part = {name: batch[name][burn_in:] for name in ("action", "learnt")}
         after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
             next_memories = q.step(weights, memories, after["observation"])
@@ -119,7 +120,7 @@ def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> T
             memory = q.unroll(weights, memory, first, is_init[:burn_in])[-1]
         if "padding" in batch:
             padded = batch["padding"][0].unsqueeze(-1)
-            memory = torch.where(padded, batch["memory"][burn_in], memory)
+            memory = torch.where(padded, batch["memory"][-1], memory)
     rest = trees.map(lambda leaf: leaf[burn_in:], x)
     return q.unroll(weights, memory, rest, is_init[burn_in:])
 

@@ -38,8 +38,8 @@ def gtrxl(
 
     A memory is the last layer's output, which is ``y`` of the cell, [..., size], the number of steps in
     the window, and the window of each layer, [..., num_layers * window * size]. So a window has all that
-    L layers see of ``L * window`` steps. A replay of sequences stores the memory of each step: keep the
-    window short there.
+    L layers see of ``L * window`` steps. A rollout has the memory of each step, and a replay of sequences
+    two of each sequence.
 
     Args:
         inputs: size of the input.

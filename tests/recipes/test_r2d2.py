@@ -54,11 +54,13 @@ def test_windows_overlap_and_begin_with_what_was_remembered_there():
     assert found.batch_size == (12,) and found["observation"].shape == (12, 12, 2)
     for i, (start, first, last) in enumerate([(-4, 4, 12), (4, 0, 12), (12, 0, 8)]):
         part = found[4 * i : 4 * i + 4]
-        for key in ("observation", "memory", "is_init", ("next", "reward")):
+        for key in ("observation", "is_init", ("next", "reward")):
             expected = whole[key][start + first : start + last]
             assert torch.equal(part[key].transpose(0, 1)[first:last], expected)
         assert part["padding"].all(0).tolist() == [True] * first + [False] * (12 - first)
         assert part["learnt"].all(0).tolist() == [4 <= t < last for t in range(12)]
+        begins = torch.stack([whole["memory"][max(start, 0)], whole["memory"][start + 4]], 1)
+        assert torch.equal(part["memory"], begins)
     assert found["memory"][4:, 0].any()
 
 
@@ -141,7 +143,7 @@ def test_a_sequence_has_the_memory_that_acted_on_either_side_of_a_border():
     whole = torch.cat(items_of(SINGLE_STEPS, PARAMS, 3))
     sequences = torch.cat(items_of(collect_of(RECIPE), PARAMS, 3))
     assert torch.equal(sequences["observation"][-4:], whole["observation"][44:56].transpose(0, 1))
-    assert torch.equal(sequences["memory"][-4:], whole["memory"][44:56].transpose(0, 1))
+    assert torch.equal(sequences["memory"][-4:], whole["memory"][[44, 48]].transpose(0, 1))
     assert len(sequences) == 4 * 7  # 60 steps of 4 environments, of which 56 are complete
 
 
@@ -165,7 +167,7 @@ def test_a_window_that_begins_with_its_rollout_begins_with_the_recorded_memory()
     whole["learnt"][:, :4] = False
     found, _ = recurrent_double_dqn(Q, burn_in=4, lambda_=0.5)(params, whole)
     rest = TensorDict(
-        {k: x[:, 4:] for k, x in whole.items() if k != "next"}
+        {k: x[:, 1 if k == "memory" else 4 :] for k, x in whole.items() if k != "next"}
         | {"next": {k: x[:, 4:] for k, x in whole["next"].items()}},
         batch_size=[4],
     )
@@ -218,7 +220,7 @@ def sequences(batch, length, seed=0):
     return TensorDict(
         observation=torch.randn(*shape, 2, generator=rng),
         action=torch.randint(2, shape, generator=rng),
-        memory=torch.randn(*shape, 10, generator=rng), is_init=is_init,
+        memory=torch.randn(batch, 2, 10, generator=rng), is_init=is_init,
         learnt=torch.ones(shape, dtype=bool), next=reached, batch_size=[batch],
     )  # fmt: skip
 
@@ -284,11 +286,11 @@ def test_burn_in_replaces_the_memory_and_lets_no_gradient_through():
             params["weights"]["q"], first["memory"][0], first["observation"], first["is_init"]
         )[-1]
     rest = TensorDict(
-        {k: x[:, burn_in:] for k, x in whole.items() if k != "next"}
+        {k: x[:, burn_in:] for k, x in whole.items() if k not in ("next", "memory")}
         | {"next": {k: x[:, burn_in:] for k, x in whole["next"].items()}},
         batch_size=[4],
     )
-    rest["memory"][:, 0] = memory
+    rest["memory"] = memory[:, None]
     expected, _ = recurrent_double_dqn(Q, burn_in=0, lambda_=0.5)(params, rest)
     torch.testing.assert_close(found, expected)
     for ours, theirs in zip(

@@ -16,11 +16,12 @@ def windows(length: int, period: int, burn_in: int = 0) -> Transform:
     """Cuts each rollout [T, B] into overlapping sequences, items [N] of tensors [N, length, ...].
 
     As R2D2 (Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX): a sequence begins
-    every ``period`` steps, with the ``memory`` that was recorded there, and its first ``burn_in`` steps
+    every ``period`` steps, with the memory that was recorded there, and its first ``burn_in`` steps
     only restore the memory. The first sequence of a rollout has ``padding`` [N, length] bool in place
     of them, so that with a ``period`` of up to ``length - burn_in`` each step is learnt from.
     ``learnt`` [N, length] bool marks the steps of losses: those behind ``burn_in`` that are not masked
-    and not beyond the end of the rollout. A replay right of it counts sequences, not transitions.
+    and not beyond the end of the rollout. ``memory`` [N, 2, memory_size] is that of the first step, and
+    of the one behind ``burn_in``. A replay right of it counts sequences, not transitions.
 
     Args:
         length: steps of a sequence.
@@ -156,10 +157,14 @@ def window(rollout: TensorDict, start: int, length: int, burn_in: int) -> Tensor
         Sequences [B] of tensors [B, length, ...].
     """
     steps = torch.arange(start, start + length)
-    part = rollout[steps.clamp(0, len(rollout) - 1)].transpose(0, 1)
+    nearest = steps.clamp(0, len(rollout) - 1)
+    part = rollout.exclude("memory")[nearest].transpose(0, 1)
     learnt = ((steps < len(rollout)) & (steps >= start + burn_in)).expand(part.shape)
     if (which := valid(part)) is not None:
         learnt = learnt & which
     padding = (steps < 0).expand(part.shape)
     part = part.exclude("mask").update({"learnt": learnt, "padding": padding})
-    return TensorDict(part.to_dict(), batch_size=part.shape[:1])
+    sequences = TensorDict(part.to_dict(), batch_size=part.shape[:1])
+    if "memory" in rollout.keys():
+        sequences["memory"] = rollout["memory"][nearest[[0, burn_in]]].transpose(0, 1)
+    return sequences
