@@ -26,6 +26,9 @@ from nappo2.stages.recipe import (
     learn_of,
     update_of,
 )
+from nappo2.stages.recording.datasets import dataset
+from nappo2.stages.recording.minari import from_minari
+from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step, rolling_n_step
 from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, normal_noise
@@ -52,10 +55,12 @@ __all__ = [
     "clamp",
     "collect",
     "collect_of",
+    "dataset",
     "discounted",
     "episode",
     "fail",
     "final",
+    "from_minari",
     "future",
     "gae",
     "gradients",
@@ -74,7 +79,9 @@ __all__ = [
     "normal_noise",
     "polyak",
     "prioritized_replay",
+    "recorded",
     "replay",
+    "replay_with",
     "rolling_n_step",
     "rolling_windows",
     "scheduled",
@@ -85,4 +92,5 @@ __all__ = [
     "update_of",
     "vtrace",
     "windows",
+    "with_recorded",
 ]
