@@ -31,11 +31,14 @@ from nappo2.recipes import (
     VPG,
     Clone,
     CrossQ,
+    GsdeA2C,
     GsdePPO,
     GsdeSAC,
+    GsdeTQC,
     Impala,
     Rainbow,
     a2c,
+    a2c_gsde,
     clone,
     crossq,
     double_dqn,
@@ -56,6 +59,7 @@ from nappo2.recipes import (
     td3,
     td3_bc,
     tqc,
+    tqc_gsde,
     vpg,
 )
 from nappo2.reports import Report, join
@@ -124,6 +128,7 @@ from nappo2.stages import (
     with_recorded,
 )
 from nappo2.trained import TrainedAgent, env_again, load
+from nappo2.zoo import FromZoo, from_zoo
 
 __version__ = version("nappo2")
 
@@ -145,8 +150,11 @@ __all__ = [
     "Clone",
     "CrossQ",
     "Evaluation",
+    "FromZoo",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Learner",
     "Params",
@@ -161,6 +169,7 @@ __all__ = [
     "TrainedAgent",
     "Transform",
     "a2c",
+    "a2c_gsde",
     "actor_critic",
     "adopt",
     "all_due",
@@ -191,6 +200,7 @@ __all__ = [
     "fold_in",
     "from_minari",
     "from_module",
+    "from_zoo",
     "frozen",
     "gae",
     "generator",
@@ -266,6 +276,7 @@ __all__ = [
     "td3_bc",
     "to_torchrl",
     "tqc",
+    "tqc_gsde",
     "until",
     "update",
     "update_of",

@@ -15,6 +15,7 @@ from nappo2.optim.transformations import (
     every,
     gradient_descent,
     rmsprop,
+    set_to_zero,
     sgd,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "partition",
     "radam",
     "rmsprop",
+    "set_to_zero",
     "sgd",
     "warm_up",
 ]

@@ -1,6 +1,7 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
@@ -15,6 +16,7 @@ from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
@@ -48,13 +50,16 @@ __all__ = [
     "VPG",
     "Clone",
     "CrossQ",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Preset",
     "Rainbow",
     "Returns",
     "a2c",
+    "a2c_gsde",
     "categorical_returns",
     "clone",
     "convolutional",
@@ -86,5 +91,6 @@ __all__ = [
     "td3",
     "td3_bc",
     "tqc",
+    "tqc_gsde",
     "vpg",
 ]
