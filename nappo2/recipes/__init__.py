@@ -3,6 +3,7 @@
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._clone import Clone, clone
+from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._iql import IQL, iql
@@ -48,6 +49,7 @@ __all__ = [
     "TQC",
     "VPG",
     "Clone",
+    "CrossQ",
     "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
@@ -61,6 +63,7 @@ __all__ = [
     "categorical_returns",
     "clone",
     "convolutional",
+    "crossq",
     "default_agent",
     "default_distribution",
     "double_dqn",
