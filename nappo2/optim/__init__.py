@@ -13,7 +13,9 @@ from nappo2.optim.transformations import (
     chain,
     clip_by_global_norm,
     every,
+    gradient_descent,
     rmsprop,
+    set_to_zero,
     sgd,
 )
 
@@ -30,10 +32,12 @@ __all__ = [
     "cosine",
     "every",
     "from_torch",
+    "gradient_descent",
     "linear",
     "partition",
     "radam",
     "rmsprop",
+    "set_to_zero",
     "sgd",
     "warm_up",
 ]

@@ -168,6 +168,19 @@ def sgd(momentum: float = 0.0, rate: str = "learning_rate") -> GradientTransform
 
 
 @checked
+def gradient_descent() -> GradientTransformation:
+    """Subtracts gradients as they are, for running statistics whose gradient is their step.
+
+    See ``losses.statistics_step``.
+    """
+
+    def update(grads, state, hyper, weights=None):
+        return -grads, state
+
+    return GradientTransformation(lambda vector: (), update)
+
+
+@checked
 def rmsprop(
     decay: float = 0.99, eps: float = 1e-8, rate: str = "learning_rate"
 ) -> GradientTransformation:
@@ -187,6 +200,16 @@ def rmsprop(
         return -hyper[rate] * grads / (nu.sqrt() + eps), nu
 
     return GradientTransformation(torch.zeros_like, update)
+
+
+@checked
+def set_to_zero() -> GradientTransformation:
+    """Moves nothing, whatever the gradient: for weights that stay, in a ``partition``."""
+
+    def update(grads, state, hyper, weights=None):
+        return torch.zeros_like(grads), state
+
+    return GradientTransformation(lambda vector: (), update)
 
 
 class EveryState(NamedTuple):

@@ -1,8 +1,12 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
+from nappo2.recipes._clone import Clone, clone
+from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._impala import Impala, impala
+from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
@@ -10,7 +14,9 @@ from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
@@ -24,11 +30,13 @@ from nappo2.recipes.returns import (
     quantiles,
     random_quantiles,
 )
-from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
+from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
     "A2C",
     "DQN",
+    "FOR_RECORDED",
+    "IQL",
     "PPO",
     "PQN",
     "PRESETS",
@@ -37,23 +45,32 @@ __all__ = [
     "REDQ",
     "SAC",
     "TD3",
+    "TD3BC",
     "TQC",
     "VPG",
+    "Clone",
+    "CrossQ",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Preset",
     "Rainbow",
     "Returns",
     "a2c",
+    "a2c_gsde",
     "categorical_returns",
+    "clone",
     "convolutional",
+    "crossq",
     "default_agent",
     "default_distribution",
     "double_dqn",
     "dqn",
     "expected",
     "impala",
+    "iql",
     "munchausen",
     "perceptrons",
     "ppo",
@@ -72,6 +89,8 @@ __all__ = [
     "sac",
     "sac_gsde",
     "td3",
+    "td3_bc",
     "tqc",
+    "tqc_gsde",
     "vpg",
 ]

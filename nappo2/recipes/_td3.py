@@ -1,13 +1,19 @@
 """Twin delayed deep deterministic policy gradients (TD3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.losses import Loss
 from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.agents import deterministic_perceptrons
+from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
@@ -44,7 +50,9 @@ class TD3:
         policy_delay: updates of the critics per update of the actor.
         num_critics: K, of whose target values the minimum is used.
         hidden: sizes of the hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         normalize: whether observations are normalised.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -63,7 +71,9 @@ class TD3:
     policy_delay: int = 2
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    orthogonal: bool = True
     normalize: bool = False
+    anneal_updates: int = 0
     jit: bool = False
 
 
@@ -92,6 +102,7 @@ PRESETS = {
             gamma=0.98,
             target_delay=2,
             hidden=(400, 300),
+            orthogonal=False,
         ),
         "rl-zoo3; not measured here",
     ),
@@ -99,14 +110,14 @@ PRESETS = {
         "Swimmer-v[2-5]",
         1,
         1_000_000,
-        TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300)),
+        TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300), orthogonal=False),
         "rl-zoo3; not measured here",
     ),
     "mujoco": Preset(
         MUJOCO,
         1,
         1_000_000,
-        TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300)),
+        TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300), orthogonal=False),
         "rl-zoo3; not measured here",
     ),
     "paper": Preset(
@@ -142,30 +153,60 @@ def td3(
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             there is no agent for images.
     """
-    check_env("td3", COMPATIBLE, env)
+    c = config
+    loss = partial(losses.td3, noise_std=c.noise_std, noise_limit=c.noise_limit)
+    return deterministic_recipe("td3", env, c, agent, replay, loss)
+
+
+def deterministic_recipe(
+    name: str,
+    env: Env,
+    config: Any,
+    agent: ActorCritics | None,
+    replay: Replay,
+    make_loss: Callable[[ActorCritics], Loss],
+) -> Recipe:
+    """A recipe of TD3's actor, critics and optimiser, with another loss.
+
+    Args:
+        name: of the recipe.
+        env: where the collectors act, with continuous actions.
+        config: with the fields of ``TD3``.
+        agent: an actor of actions in [-1, 1] and K critics; None for ReLU perceptrons.
+        replay: ``replay``, or prioritised.
+        make_loss: ``agent -> loss``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the actions are not continuous, or the agent does not fit the environment.
+    """
+    check_env(name, COMPATIBLE, env)
     c, size = config, env.action_spec.size
-    agent = agent or deterministic_perceptrons(env, c.hidden, c.num_critics)
-    check_agent("td3", COMPATIBLE, agent)
+    agent = agent or first_weights(deterministic_perceptrons(env, c.hidden, c.num_critics), c)
+    check_agent(name, COMPATIBLE, agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     greedy = deterministic(agent.actor)
-    check_fit("td3", env, init(0), heads)
+    check_fit(name, env, init(0), heads)
     made = off_policy(
         env,
         c,
-        name="td3",
+        name=name,
         compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(with_noise(agent.actor, c.exploration_std), env.action_spec.uniform),
         greedy=greedy,
         value=critic_value(agent, greedy),
-        loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
+        loss=make_loss(agent),
         optimizer=optim.partition(
             agent.init(0),
             {"actor": optim.every(c.policy_delay, optim.adam()), "critics": optim.adam()},
         ),
         noise=noise(normal_noise("next_noise", size=size)),
         replay=replay,
+        after=falling_rate(c, env),
         target_delay=c.target_delay,
     )
     return with_normalized_observations(made) if c.normalize else made

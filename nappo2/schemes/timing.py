@@ -28,8 +28,8 @@ class Kind(IntEnum):
         1  # version and digest of the params after it, and the notes of the steps of the last cut
     )
     SET = 2  # names and values of hyper-parameters
-    SAVED = 3  # env steps of a checkpoint
-    RESUMED = 4  # env steps of the checkpoint from which the run goes on
+    SAVED = 3  # position of a checkpoint, by which its file is called
+    RESUMED = 4  # position of the checkpoint from which the run goes on
     BROKEN = 5  # a step was broken off, or the pipeline was changed
 
 
@@ -55,7 +55,7 @@ class Record(NamedTuple):
     Attributes:
         seed: of the run.
         steps: of the Learner.
-        saved: how many steps were taken before each checkpoint, by its env steps.
+        saved: how many steps were taken before each checkpoint, by its position.
         broken: whether it went on after the last of them, by steps that cannot be taken again.
     """
 

@@ -26,13 +26,16 @@ from nappo2.stages.recipe import (
     learn_of,
     update_of,
 )
+from nappo2.stages.recording.datasets import dataset
+from nappo2.stages.recording.minari import from_minari
+from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step, rolling_n_step
 from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, normal_noise
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
 from nappo2.stages.replaying.ring import ReplayState
-from nappo2.stages.replaying.windows import windows
+from nappo2.stages.replaying.windows import rolling_windows, windows
 from nappo2.stages.rollouts import to_device
 
 __all__ = [
@@ -52,10 +55,12 @@ __all__ = [
     "clamp",
     "collect",
     "collect_of",
+    "dataset",
     "discounted",
     "episode",
     "fail",
     "final",
+    "from_minari",
     "future",
     "gae",
     "gradients",
@@ -74,8 +79,11 @@ __all__ = [
     "normal_noise",
     "polyak",
     "prioritized_replay",
+    "recorded",
     "replay",
+    "replay_with",
     "rolling_n_step",
+    "rolling_windows",
     "scheduled",
     "sequences",
     "standardized",
@@ -84,4 +92,5 @@ __all__ = [
     "update_of",
     "vtrace",
     "windows",
+    "with_recorded",
 ]

@@ -54,6 +54,10 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
         envs.pendulum(2),
         a.REDQ(update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, **REPLAY, **c),
     ),
+    "crossq": lambda **c: a.crossq(
+        envs.pendulum(2),
+        a.CrossQ(critic_hidden=(8,), policy_delay=2, warm_up=2, update_ratio=0.5, **REPLAY, **c),
+    ),
     "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
 }
@@ -84,6 +88,7 @@ CONFIGS = {
     "sac": a.SAC(**OFF),
     "td3": a.TD3(**OFF),
     "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,), normalize=True),
+    "crossq": a.CrossQ(**OFF, critic_hidden=(8,), policy_delay=2, warm_up=1),
     "redq": a.REDQ(
         **OFF, update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, normalize_layers=True
     ),
@@ -91,6 +96,8 @@ CONFIGS = {
     "double_dqn": a.DQN(**OFF),
     "rainbow": a.Rainbow(**OFF, num_atoms=5),
     "sac_gsde": a.GsdeSAC(**OFF),
+    "a2c_gsde": a.GsdeA2C(**ON, resample_every=3),
+    "tqc_gsde": a.GsdeTQC(**OFF, num_quantiles=5, critic_hidden=(8,)),
     "r2d2": a.R2D2(
         num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
     ),
@@ -178,7 +185,7 @@ def combinations():
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
-        if name.startswith("da") and recipe in ("a2c", "vpg"):
+        if name not in a.RECIPES[recipe].compatible.scheme:
             continue
         yield recipe, env, ring, name
 
