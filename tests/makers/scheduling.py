@@ -24,11 +24,11 @@ class DrawnCall(SerialCall):
             return super().__call__()
 
 
-def drawn(seed: int, loss: float = 0.0) -> Backend:
+def drawn(seed: int, loss: float = 0.0, finished: float = 0.5) -> Backend:
     """A backend whose decisions are drawn.
 
-    A call is lost with probability ``loss``: before it was taken, or after; of a group, others may have
-    finished or not.
+    A call is lost with probability ``loss``: before it was taken, or after; of a group, with probability
+    ``finished`` after all had met, so that the others deliver.
     """
     draw = Random(seed)
 
@@ -63,7 +63,7 @@ def drawn(seed: int, loss: float = 0.0) -> Backend:
         dead = [draw.random() < loss for _ in calls]
         if not any(dead):
             return in_turns(calls)
-        if draw.random() < 0.5 and not all(dead):  # these finished before
+        if draw.random() < finished and not all(dead):
             results = in_turns(calls)
         else:
             results = [Lost(Parted("drawn"), died=False)] * len(calls)

@@ -80,3 +80,17 @@ def test_preempted_rollouts_are_replayed_to_the_last_bit(name, same):
     rows = is_replayed(name, drawn(7), same, num=12, wait_for=1, preempt=0.25)
     complete = 12 * 4 * 16 if name == "ds2cs" else 12 // 4 * 3 * 16  # 4 updates per rollout
     assert sum(steps for _, steps, _ in rows) < complete
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", CUT)
+def test_runs_of_many_timings_are_replayed_to_the_last_bit(name, seed, same, monkeypatch):
+    """Two rollouts ahead where a scheme takes that, one call in five lost, stragglers stopped.
+
+    A learner that has met the others and is then lost takes the notes of its own collectors with it.
+    """
+    monkeypatch.setattr("nappo2.schemes.cut_step.LONGEST_PAUSE", 0.0)
+    preempted = {"wait_for": 1, "preempt": 0.25} if name in ("ds2cs", "2dacs") else {}
+    finished = 0.0 if name in ("ds2ds", "da2ds") else 0.5
+    is_replayed(name, drawn(seed, 0.2, finished), same, num=30, ahead=2, **preempted)
