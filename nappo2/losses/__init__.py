@@ -25,7 +25,8 @@ from nappo2.losses.distributional_q import (
     means_of,
 )
 from nappo2.losses.dropout import with_dropout
-from nappo2.losses.loss import Loss
+from nappo2.losses.intrinsic import intrinsic_value
+from nappo2.losses.loss import Loss, summed
 from nappo2.losses.normalized import with_normalized_observations
 from nappo2.losses.policy_gradient import (
     ValueLoss,
@@ -56,6 +57,7 @@ __all__ = [
     "drawn_tau",
     "expected_dqn",
     "expected_dqn_error",
+    "intrinsic_value",
     "least",
     "least_chosen",
     "mean_value",
@@ -69,6 +71,7 @@ __all__ = [
     "raw_observation",
     "recurrent_double_dqn",
     "sac",
+    "summed",
     "td3",
     "tqc",
     "with_dropout",
