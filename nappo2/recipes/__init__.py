@@ -1,17 +1,21 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._counts import Counts, with_counts
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
+from nappo2.recipes._icm import ICM, with_icm
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._redq import REDQ, redq
+from nappo2.recipes._rnd import RND, RndPPO, ppo_rnd, with_rnd
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
+from nappo2.recipes.exploration import Exploration, explored
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
@@ -29,22 +33,27 @@ from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
 __all__ = [
     "A2C",
     "DQN",
+    "ICM",
     "PPO",
     "PQN",
     "PRESETS",
     "R2D2",
     "RECIPES",
     "REDQ",
+    "RND",
     "SAC",
     "TD3",
     "TQC",
     "VPG",
+    "Counts",
+    "Exploration",
     "GsdePPO",
     "GsdeSAC",
     "Impala",
     "Preset",
     "Rainbow",
     "Returns",
+    "RndPPO",
     "a2c",
     "categorical_returns",
     "convolutional",
@@ -53,11 +62,13 @@ __all__ = [
     "double_dqn",
     "dqn",
     "expected",
+    "explored",
     "impala",
     "munchausen",
     "perceptrons",
     "ppo",
     "ppo_gsde",
+    "ppo_rnd",
     "pqn",
     "preset",
     "preset_for",
@@ -74,4 +85,7 @@ __all__ = [
     "td3",
     "tqc",
     "vpg",
+    "with_counts",
+    "with_icm",
+    "with_rnd",
 ]
