@@ -95,7 +95,8 @@ def action_row(actions: ActionSpec) -> Callable[[Any], Tensor]:
 
     def row(action):
         columns = action.unsqueeze(-1) if actions.shape == () else action
-        each = zip(columns.unbind(-1), sizes, strict=True)
-        return torch.cat([torch.nn.functional.one_hot(x, n).float() for x, n in each], -1)
+        choices = [torch.arange(n, device=columns.device) for n in sizes]
+        each = zip(columns.split(1, -1), choices, strict=True)
+        return torch.cat([(x == choice).float() for x, choice in each], -1)
 
     return row
