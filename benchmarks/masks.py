@@ -1,11 +1,13 @@
 """What masks cost: a step of a run with masks that allow everything, beside the same run without.
 
 CartPole in torch and of Gymnasium; on-policy, with replay and with memory. Both runs take the same
-actions with the same networks, so that all that differs is the mask.
+actions with the same networks, in simulators that do the same, so that all that differs is that the
+mask is read.
 """
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -24,16 +26,20 @@ from nappo2.stages import Recipe
 NUM_ENVS = 8
 
 
-class Masked(gymnasium.Wrapper):
-    """Tells a mask that allows both actions in its info."""
+class Telling(gymnasium.Wrapper):
+    """Tells in its info that both actions are allowed, under a key that is read as a mask, or another."""
+
+    def __init__(self, env: gymnasium.Env, key: str):
+        super().__init__(env)
+        self.key = key
 
     def reset(self, **options: Any) -> tuple:
         observation, info = self.env.reset(**options)
-        return observation, {**info, "action_mask": np.ones(2, np.int8)}
+        return observation, {**info, self.key: np.ones(2, np.int8)}
 
     def step(self, action: Any) -> tuple:
         *result, info = self.env.step(action)
-        return *result, {**info, "action_mask": np.ones(2, np.int8)}
+        return *result, {**info, self.key: np.ones(2, np.int8)}
 
 
 def with_masks() -> envs.Env:
@@ -63,8 +69,8 @@ def seconds(recipe: Recipe) -> Iterator[float]:
 PAIRS = {
     "torch": lambda: (with_masks(), envs.cartpole(NUM_ENVS)),
     "Gymnasium": lambda: (
-        envs.from_gym("CartPole-v1", NUM_ENVS, wrappers=[Masked]),
-        envs.from_gym("CartPole-v1", NUM_ENVS),
+        envs.from_gym("CartPole-v1", NUM_ENVS, wrappers=[partial(Telling, key="action_mask")]),
+        envs.from_gym("CartPole-v1", NUM_ENVS, wrappers=[partial(Telling, key="unread")]),
     ),
 }
 RECIPES = {

@@ -39,7 +39,7 @@ FRACTION, POSITIVE, NOT_NEGATIVE = Range(0, 1), Range(0, above=True), Range(0)
 RANGES = {
     **dict.fromkeys(("gamma", "lambda_", "epsilon", "discrete_entropy_share"), FRACTION),
     **dict.fromkeys(("b1", "b2", "decay", "momentum"), FRACTION),
-    **dict.fromkeys(("alpha", "beta", "eps"), NOT_NEGATIVE),
+    **dict.fromkeys(("alpha", "beta", "eps", "temperature"), NOT_NEGATIVE),
     **dict.fromkeys(
         ("learning_rate", "clip_eps", "update_ratio", "initial_alpha", "target_kl"), POSITIVE
     ),

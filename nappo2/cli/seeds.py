@@ -144,8 +144,9 @@ def finished(run: Process) -> dict[str, Any]:
 def one_bar(options: Train) -> Iterator[Callable[[Sequence[Path]], None]]:
     """A bar of the env steps of all seeds, and the function that moves it."""
     from nappo2.runs.progress import progress_bar
+    from nappo2.runs.targets import Target
 
-    with progress_bar(options.seeds * options.total_steps, 0, True) as bar:
+    with progress_bar(Target(options.seeds * options.total_steps, 0, "step"), True) as bar:
 
         def show(folders):
             rows = [row for folder in folders if (row := last_row(folder))]

@@ -1,18 +1,14 @@
 """The locomotion and manipulation environments of PyBullet, in the port to Gymnasium."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from nappo2.checks import checked, installs, is_installed
 from nappo2.envs.env import Env
-from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.gym import NO_ARGUMENTS, vector_of
-from nappo2.envs.saving import layers, load_layers, save_layer, save_transparent
-from nappo2.envs.signature import is_signed, sign
 from nappo2.envs.simulators import Place
+from nappo2.envs.worlds import load_worlds, save_worlds
 from nappo2.machine.silence import silent
 from nappo2.saving.calls import remembering
 
@@ -69,11 +65,10 @@ def pybullet(
             f"{env_id} is simulated by PyBullet, which is not installed: {installs('pybullet')} (from "
             "Python 3.12 on that compiles it, for five minutes, with g++; Python 3.11 has a wheel)"
         )
-    load_worlds = partial(_load, trust_worlds)
     with silent(*QUIET):
         name = f"pybullet_envs_gymnasium:{env_id}"
         arguments, place = {**env_kwargs, **kwargs}, Place(processes, deadline, QUIET)
-        functions = _save, load_worlds
+        functions = save_worlds, partial(load_worlds, trust_worlds)
         env = vector_of(name, num_envs, wrappers, info_keywords, arguments, *functions, place)
 
     def quietly(fn):
@@ -87,55 +82,3 @@ def pybullet(
 
 
 QUIET = (1, 2)  # descriptors to which Bullet writes its build and its arguments
-HANDLES = ("physicsClientId", "ownsPhysicsClient", "stateId")  # of this process's engine
-
-
-def _save(envs: list[Any], unchanged: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The attributes of all layers, and the worlds with their contacts, as Bullet writes them."""
-    saving = Saving(unchanged)
-    saving.add_layers(layer for env in envs for layer in _layers(env))
-    roots = [_save_layers(env, saving) for env in envs]
-    worlds = [_world(env) for env in envs]
-    return {"nodes": saving.nodes, "roots": roots, "worlds": worlds}
-
-
-def _save_layers(env: Any, saving: Saving) -> list:
-    *wrappers, inner, robot = _layers(env)
-    data = [save_transparent(x, saving, *HANDLES) for x in (inner, robot)]
-    return [save_layer(layer, saving) for layer in wrappers] + data
-
-
-def _layers(env: Any) -> list[Any]:
-    """The wrappers of an environment, itself, and its robot."""
-    return [*layers(env), env.unwrapped.robot]
-
-
-def _world(env: Any) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "world.bullet"
-        env.unwrapped._p.saveBullet(str(path))
-        data = path.read_bytes()
-    return {"data": data, "signature": sign(data)}
-
-
-def _load(trust_worlds: bool, envs: list[Any], saved: dict[str, Any]) -> None:
-    """Moves environments to the states that ``_save`` returned.
-
-    Raises:
-        ValueError: if these were of other environments, or their worlds are not of this user.
-    """
-    if len(envs) != len(saved["roots"]):
-        raise ValueError(f"{len(saved['roots'])} environments were saved, and here are {len(envs)}")
-    if not trust_worlds and not all(is_signed(**world) for world in saved["worlds"]):
-        raise ValueError(
-            "Bullet's worlds were saved by another user or machine; if you trust the file, "
-            "envs.make(..., trust_worlds=True) loads them"
-        )
-    loading = Loading(saved["nodes"])
-    loading.add_layers(layer for env in envs for layer in _layers(env))
-    for env, roots, world in zip(envs, saved["roots"], saved["worlds"], strict=True):
-        load_layers(_layers(env), roots, loading)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "world.bullet"
-            path.write_bytes(world["data"])
-            env.unwrapped._p.restoreState(fileName=str(path))

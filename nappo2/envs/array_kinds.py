@@ -1,19 +1,20 @@
 """Arrays, tensors, random generators and the data of MuJoCo, as parts of a simulator that is saved.
 
 Arrays that are views are saved as views, so that two names of one memory stay that. Large arrays
-that no simulator has changed since it was made are saved as a digest.
+that no simulator has changed since it was made are saved as a digest. Torch is not imported: a
+process of simulators without it has no tensors.
 """
 
 import random
+import sys
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from nappo2.envs.kinds import MISSING, Kind, Opaque, exactly, stateful
-from nappo2.saving.unpacking import numpy_generator
+from nappo2.saving.generators import numpy_generator
 
 LARGE = 1 << 16  # bytes from which an array that has not changed is not saved
 SCRATCH = ("efc_", "efm_", "island", "map_")  # of MuJoCo: written in each step before they are read
@@ -93,20 +94,36 @@ def _load_object_array(data: dict, current: Any, loading: Any, path: str, index:
     return array.reshape(data["shape"])
 
 
-def _save_tensor(x: Tensor, saving: Any, path: str) -> Tensor:
+def _of_torch(name: str) -> Callable[[Any], bool]:
+    """A test whether a value is of this class of torch, and of no subclass."""
+    return lambda x: type(x) is getattr(sys.modules.get("torch"), name, MISSING)
+
+
+_is_tensor = _of_torch("Tensor")
+
+
+def _save_tensor(x: Any, saving: Any, path: str) -> Any:
     memory = x.untyped_storage().data_ptr()
-    others = (y for _, y in saving.index_and_value.values() if type(y) is Tensor and y is not x)
+    others = (y for _, y in saving.index_and_value.values() if _is_tensor(y) and y is not x)
     if memory and any(y.untyped_storage().data_ptr() == memory for y in others):
         raise Opaque(f"{path} shares its memory with another tensor")
     return x.detach().clone()
 
 
-def _load_tensor(data: Tensor, current: Any, loading: Any, path: str, index: int) -> Tensor:
-    fits = type(current) is Tensor and _form(current) == _form(data)
-    if fits and loading.claim(current, Tensor):
+def _load_tensor(data: Any, current: Any, loading: Any, path: str, index: int) -> Any:
+    fits = type(current) is type(data) and _form(current) == _form(data)
+    if fits and loading.claim(current, type(data)):
         current.detach().copy_(data)
         return current
     return data
+
+
+def _load_torch_generator(data: Any, current: Any, loading: Any, path: str, index: int) -> Any:
+    import torch
+
+    x = current if loading.claim(current, torch.Generator) else torch.Generator()
+    x.set_state(data)
+    return x
 
 
 def _save_generator(x: np.random.Generator, saving: Any, path: str) -> dict[str, Any]:
@@ -168,7 +185,7 @@ ARRAYS: dict[str, Kind] = {
     "scalar": Kind(
         lambda x: isinstance(x, np.generic), lambda x, *_: np.asarray(x), lambda data, *_: data[()]
     ),
-    "tensor": Kind(exactly(Tensor), _save_tensor, _load_tensor),
+    "tensor": Kind(_is_tensor, _save_tensor, _load_tensor),
     "generator": Kind(exactly(np.random.Generator), _save_generator, _load_generator),
     "legacy generator": stateful(
         np.random.RandomState,
@@ -176,8 +193,8 @@ ARRAYS: dict[str, Kind] = {
         lambda x, state: x.set_state(state),
     ),
     "random": stateful(random.Random, random.Random.getstate, random.Random.setstate),
-    "torch generator": stateful(
-        torch.Generator, torch.Generator.get_state, torch.Generator.set_state
+    "torch generator": Kind(
+        _of_torch("Generator"), lambda x, *_: x.get_state(), _load_torch_generator
     ),
     "mujoco": Kind(_is_mujoco, _save_mujoco, _load_mujoco),
 }

@@ -169,6 +169,8 @@ def pack_switches(text: str, shape: Shape, observation: Any) -> np.ndarray:
     Raises:
         ValueError: if there are other numbers, or another shape.
     """
+    if getattr(observation, "dtype", None) == np.bool_ and observation.shape == shape:
+        return observation
     array = whole_numbers(text, shape, observation)
     switches = array.astype(np.bool_)
     if array.dtype != np.bool_ and (array != switches).any():

@@ -67,7 +67,7 @@ def parts_spec(space: Space, spaces: Mapping[str, Space]) -> ObservationSpec:
         dtype=torch.uint8,
         row=partial(joined_row, parts),
         packed_shape=(sum(num_bytes(part) for part in parts.values()),),
-        pack=partial(pack_parts, parts),
+        pack=partial(pack_parts, parts, {key: numpy_dtype(part) for key, part in parts.items()}),
         unpack=partial(unpack_parts, parts),
         warning=next((part.warning for part in parts.values() if part.warning), ""),
         parts=parts,
@@ -99,11 +99,17 @@ def num_bytes(spec: ObservationSpec) -> int:
     return math.prod(spec.packed_shape) * spec.dtype.itemsize
 
 
-def pack_parts(parts: Parts, observation: Any) -> np.ndarray:
+def numpy_dtype(spec: ObservationSpec) -> np.dtype:
+    """The dtype of a packed observation."""
+    return torch.empty(0, dtype=spec.dtype).numpy().dtype
+
+
+def pack_parts(parts: Parts, dtypes: Mapping[str, np.dtype], observation: Any) -> np.ndarray:
     """The bytes of all parts of an observation, in one row.
 
     Args:
         parts: the spec of each part.
+        dtypes: of each part, packed.
         observation: of a simulator: a dictionary, or a tuple.
 
     Returns:
@@ -113,7 +119,8 @@ def pack_parts(parts: Parts, observation: Any) -> np.ndarray:
         ValueError: if there are other parts, or one is none of its space.
     """
     values = by_name(parts, observation)
-    return np.concatenate([pack_part(key, spec, values[key]) for key, spec in parts.items()])
+    data = [part_bytes(key, spec, dtypes[key], values[key]) for key, spec in parts.items()]
+    return np.frombuffer(b"".join(data), np.uint8)
 
 
 def by_name(parts: Mapping[str, Any], observation: Any) -> Mapping[str, Any]:
@@ -132,16 +139,17 @@ def by_name(parts: Mapping[str, Any], observation: Any) -> Mapping[str, Any]:
     return observation
 
 
-def pack_part(key: str, spec: ObservationSpec, value: Any) -> np.ndarray:
+def part_bytes(key: str, spec: ObservationSpec, dtype: np.dtype, value: Any) -> bytes:
     """The bytes of one part of an observation.
 
     Args:
         key: the name of the part.
         spec: of the part.
+        dtype: of the part, packed.
         value: of a simulator.
 
     Returns:
-        An array [n] uint8.
+        The bytes.
 
     Raises:
         ValueError: if it is none of its space; names the part.
@@ -150,29 +158,26 @@ def pack_part(key: str, spec: ObservationSpec, value: Any) -> np.ndarray:
         array = np.asarray(spec.pack(value))
         if array.shape != spec.packed_shape:
             raise ValueError(f"gave shape {array.shape}, and not {spec.packed_shape}")
-        return exact(array, spec.dtype).reshape(-1).view(np.uint8)
+        return (array if array.dtype == dtype else exact(array, dtype)).tobytes()
     except (TypeError, ValueError) as error:
         text = str(error) if str(error).startswith("gave ") else f"gave {described(value)}"
         joint = " of" if ", as '" in text else ", as"
         raise ValueError(f"{text}{joint} {key!r}") from error
 
 
-def exact(array: np.ndarray, dtype: torch.dtype) -> np.ndarray:
-    """An array [...] with a dtype of torch, contiguous.
+def exact(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """An array [...] with another dtype.
 
     Raises:
         ValueError: if it holds something else than numbers, or numbers that the dtype has not.
     """
-    target = torch.empty(0, dtype=dtype).numpy().dtype
-    if array.dtype == target:
-        return np.ascontiguousarray(array)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"gave values of {array.dtype}, which are no numbers")
     with np.errstate(over="ignore", invalid="ignore"):
-        converted = array.astype(target)
-    if target.kind != "f" and not np.array_equal(converted, array):
-        raise ValueError(f"gave numbers of {array.dtype} that are not of {target}")
-    return np.ascontiguousarray(converted)
+        converted = array.astype(dtype)
+    if dtype.kind != "f" and not np.array_equal(converted, array):
+        raise ValueError(f"gave numbers of {array.dtype} that are not of {dtype}")
+    return converted
 
 
 def unpack_parts(parts: Parts, rows: Tensor) -> dict[str, Any]:

@@ -187,14 +187,16 @@ def vector_of(
             if terminated or truncated:
                 ended.append(i)
                 infos.append(checks.info_numbers(i, info, keys))
+        reached = after = unpack(torch.from_numpy(rows))
         next_rows = rows.copy() if ended else rows
         for i in ended:
             checks.write(next_rows, i, checks.first_observation(i, state.envs.first(i)))
+        if ended:
+            after = unpack(torch.from_numpy(next_rows))
         numbers = map(torch.from_numpy, (rewards, terminations, truncations))
         columns = as_columns(num_envs, ended, infos) if ended else {}
-        transition = Transition(unpack(torch.from_numpy(rows)), *numbers, info=columns)
-        state = state._replace(rows=next_rows)
-        return state, unpack(torch.from_numpy(next_rows)), transition
+        transition = Transition(reached, *numbers, info=columns)
+        return state._replace(rows=next_rows), after, transition
 
     def close(state):
         state.envs.close()

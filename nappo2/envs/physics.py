@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs.env import Env, Physics, Transition
+from nappo2.envs.starts import Start, drawn, first
 from nappo2.pipeline import positive
 from nappo2.saving.calls import remembering
-from nappo2.seeds import generator, split
 
 
 class PhysicsState(NamedTuple):
@@ -19,7 +19,7 @@ class PhysicsState(NamedTuple):
 
     physics: Tensor  # [B, ...], float64 as in Gymnasium
     time: Tensor  # [B], steps of each episode so far
-    seed: Any  # an int, or one for each of many
+    starts: Any  # Starts of the next episodes, or a tuple with those of each of many
 
 
 @remembering
@@ -27,7 +27,7 @@ class PhysicsState(NamedTuple):
 def physics_env(
     name: str,
     num_envs: int,
-    start: Callable[[int, torch.Generator], Tensor],
+    start: Start,
     step: Callable[[Tensor, Any], tuple[Tensor, Tensor, Tensor]],
     observe: Callable[[Tensor], Tensor],
     time_limit: int,
@@ -41,7 +41,8 @@ def physics_env(
     Args:
         name: in messages.
         num_envs: B.
-        start: ``(num_envs, generator) -> physics`` [num_envs, ...], of new episodes.
+        start: ``(number, generator) -> physics`` [number, ...], of new episodes; they are drawn for
+            many resets at once.
         step: ``(physics, action) -> (physics, reward [B], terminated [B] bool)``; hybrid actions are a
             dictionary.
         observe: ``physics -> observation`` [B, ...].
@@ -58,50 +59,44 @@ def physics_env(
     positive(num_envs=num_envs, time_limit=time_limit)
 
     def reset(seed):
-        (seed,), physics = start_each((seed,))
-        return PhysicsState(physics, torch.zeros(num_envs), seed), observe(physics)
+        starts, physics = first(start, num_envs, drawn(start, num_envs, seed))
+        return PhysicsState(physics, torch.zeros(num_envs), starts), observe(physics)
 
     def step_one(state, action):
-        state, observation, transition = step_many(state._replace(seed=(state.seed,)), action)
-        return state._replace(seed=state.seed[0]), observation, transition
-
-    def start_each(seeds):
-        """New episodes of ``num_envs`` for each seed, and the seeds after them."""
-        pairs = [split(seed) for seed in seeds]
-        starts = [start(num_envs, generator(key)) for _, key in pairs]
-        physics = torch.cat(starts) if len(starts) > 1 else starts[0]
-        return tuple(seed for seed, _ in pairs), physics
+        state, observation, transition = step_many(state._replace(starts=(state.starts,)), action)
+        return state._replace(starts=state.starts[0]), observation, transition
 
     def step_many(state, action):
-        """A step of as many times ``num_envs`` as there are seeds."""
+        """A step of as many times ``num_envs`` as there are starts."""
         physics, reward, terminated = step(state.physics, action)
-        time, seeds = state.time + 1, state.seed
+        time, starts = state.time + 1, state.starts
         truncated = (time >= time_limit) & ~terminated
         observation, done = observe(physics), terminated | truncated
         transition = Transition(observation, reward, terminated, truncated)
         if done.any():
             if info is not None:
                 transition = transition._replace(info=told(info(physics), done))
-            seeds, physics = restart_done(seeds, physics, done)
+            starts, physics = restart_done(starts, physics, done)
             observation = observe(physics)
-        return PhysicsState(physics, time * ~done, seeds), observation, transition
+        return PhysicsState(physics, time * ~done, starts), observation, transition
 
-    def restart_done(seeds, physics, done):
-        """Starts new episodes where one is over; only seeds of groups where one is are used."""
-        groups = done.view(len(seeds), num_envs).any(1).nonzero().flatten().tolist()
-        next_seeds, starts = start_each([seeds[i] for i in groups])
-        seeds, physics = list(seeds), physics.clone()
-        for k, i in enumerate(groups):
-            rows, seeds[i] = slice(i * num_envs, (i + 1) * num_envs), next_seeds[k]
+    def restart_done(starts, physics, done):
+        """Begins new episodes where one is over; only starts of groups where one is are taken."""
+        groups = done.view(len(starts), num_envs).any(1).nonzero().flatten().tolist()
+        starts, physics = list(starts), physics.clone()
+        for i in groups:
+            rows = slice(i * num_envs, (i + 1) * num_envs)
+            starts[i], states = first(start, num_envs, starts[i])
             mask = done[rows].view(-1, *[1] * (physics.ndim - 1))
-            start_rows = starts[k * num_envs : (k + 1) * num_envs].to(physics.device)
-            physics[rows] = torch.where(mask, start_rows, physics[rows])
-        return tuple(seeds), physics
+            physics[rows] = torch.where(mask, states.to(physics.device), physics[rows])
+        return tuple(starts), physics
 
     def many(n):
         def reset(seeds):
-            seeds, physics = start_each(tuple(seeds))
-            return PhysicsState(physics, torch.zeros(len(physics)), seeds), observe(physics)
+            draws = [first(start, num_envs, drawn(start, num_envs, seed)) for seed in seeds]
+            starts, states = zip(*draws, strict=True)
+            physics = torch.cat(states)
+            return PhysicsState(physics, torch.zeros(len(physics)), starts), observe(physics)
 
         physics = env.physics._replace(env_step=step_many)
         return env._replace(

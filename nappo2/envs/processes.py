@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nappo2.machine.children import cores
 from nappo2.machine.servers import Server, ServerLost, sendable
 from nappo2.seeds import fold_in, split
 
 LIGHT = ("nappo2", "nappo2.envs", "nappo2.checks")  # packages whose import takes seconds
 MAX_RESTARTS = 10  # of a process in a row
+PATIENCE = 2e-3  # seconds, longer than a policy takes for its next actions
 START_SECONDS = (
     120.0  # in which a process begins and makes its simulators, whatever the deadline of a step
 )
@@ -150,7 +152,8 @@ class Processes:
         return max(self.deadline, START_SECONDS)
 
     def _start(self) -> Server:
-        return Server(self.make, self.memory_bytes, LIGHT, self.deadline)
+        patience = PATIENCE * (len(self.shares) <= cores())  # not on the cores of others
+        return Server(self.make, self.memory_bytes, LIGHT, self.deadline, patience)
 
     def _new_seeds(self, share: slice) -> list[int]:
         """Seeds for the simulators of a share, which nobody had before."""

@@ -1,5 +1,6 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
+from nappo2.losses._clone import clone
 from nappo2.losses._distributional import (
     categorical_dqn,
     categorical_dqn_error,
@@ -11,10 +12,12 @@ from nappo2.losses._distributional import (
     with_network_noise,
 )
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
+from nappo2.losses._iql import discrete_iql, iql
 from nappo2.losses._munchausen import munchausen_dqn
 from nappo2.losses._pqn import pqn
 from nappo2.losses._sac import discrete_sac, sac
 from nappo2.losses._td3 import td3
+from nappo2.losses._td3_bc import td3_bc
 from nappo2.losses._tqc import tqc
 from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
 from nappo2.losses.distributional_q import (
@@ -49,6 +52,8 @@ __all__ = [
     "categorical_dqn",
     "categorical_dqn_error",
     "clipped_value_loss",
+    "clone",
+    "discrete_iql",
     "discrete_sac",
     "double_dqn",
     "double_dqn_error",
@@ -58,6 +63,7 @@ __all__ = [
     "expected_dqn",
     "expected_dqn_error",
     "intrinsic_value",
+    "iql",
     "least",
     "least_chosen",
     "mean_value",
@@ -73,6 +79,7 @@ __all__ = [
     "sac",
     "summed",
     "td3",
+    "td3_bc",
     "tqc",
     "with_dropout",
     "with_network_noise",

@@ -1,6 +1,9 @@
 """Twin delayed deep deterministic policy gradients (TD3)."""
 
+from collections.abc import Callable, Mapping
+
 import torch
+from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.losses.critics import CriticReduction, critic_loss, least
@@ -39,17 +42,33 @@ def td3(
         The loss, with the means ``critic_loss``, ``actor_loss`` and ``value``.
     """
 
+    critic_of = twin_critics(agent, noise_std, noise_limit, next_value)
+
     def loss(params, batch):
-        weights, observation = params["weights"], batch["observation"]
-        with torch.no_grad():
-            y = target(params, batch)
-        values = agent.critics(weights["critics"], observation, batch["action"])
-        critic = critic_loss(values, y, batch)
-        critics = stop_gradient(weights["critics"])
+        critic, values = critic_of(params, batch)
+        observation, critics = batch["observation"], stop_gradient(params["weights"]["critics"])
         policy_value = agent.critics(critics, observation, agent.actor(params, observation))[0]
         actor = -policy_value.mean()
         means = {"critic_loss": critic, "actor_loss": actor, "value": values[0].mean()}
         return critic + actor, means
+
+    return loss
+
+
+def twin_critics(
+    agent: ActorCritics, noise_std: float, noise_limit: float, next_value: CriticReduction
+) -> Callable[[Mapping, Mapping], tuple[Tensor, Tensor]]:
+    """The loss of TD3's critics, with targets of smoothed actions of the target actor.
+
+    Args:
+        agent: an actor of actions in [-1, 1], [N, A], and critics of (observation, action).
+        noise_std: standard deviation of the noise on the target's action.
+        noise_limit: bound on that noise.
+        next_value: ``(values [K, N], batch) -> [N]``, the target critics' value.
+
+    Returns:
+        ``(params, batch) -> (loss [], values [K, N])``.
+    """
 
     def target(params, batch):
         after, target_params = batch["next"], {**params, "weights": params["target"]}
@@ -58,4 +77,11 @@ def td3(
         values = agent.critics(params["target"]["critics"], after["observation"], action)
         return target_of(params, after, next_value(values, batch))
 
-    return loss
+    def critic_of(params, batch):
+        with torch.no_grad():
+            y = target(params, batch)
+        critics = params["weights"]["critics"]
+        values = agent.critics(critics, batch["observation"], batch["action"])
+        return critic_loss(values, y, batch), values
+
+    return critic_of

@@ -36,7 +36,14 @@ class Server:
         pid: of the process.
     """
 
-    def __init__(self, make: bytes, memory_bytes: int, light: Sequence[str], deadline: float):
+    def __init__(
+        self,
+        make: bytes,
+        memory_bytes: int,
+        light: Sequence[str],
+        deadline: float,
+        patience: float = 0.0,
+    ):
         """Starts the process; the object is made by its first call.
 
         Args:
@@ -44,6 +51,7 @@ class Server:
             memory_bytes: of the memory in which arrays are shared.
             light: packages whose own code runs in the process only if it is needed.
             deadline: seconds after which a call that gave no answer is given up.
+            patience: seconds in which the process looks for the next call before it sleeps.
         """
         size = max(memory_bytes, MIN_MEMORY)
         shared, (read, write) = _memory(size), os.pipe()
@@ -65,7 +73,7 @@ class Server:
         self._channel, self._number = served.Channel(ours), 0
         self._end = weakref.finalize(self, _end, self._process, ours, write)
         first = {"path": sys.path, "folder": os.getcwd(), "light": list(light), "make": make}
-        self._send(pickle.dumps(first))
+        self._send(pickle.dumps(first | {"patience": patience}))
 
     def send(self, method: str, *args: Any, shared: bool = False) -> None:
         """Sends a call, whose answer is that of the next ``receive``.

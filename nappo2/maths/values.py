@@ -55,6 +55,15 @@ def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float
     return (probs * soft_value(values, log_probs, alpha)).sum(-1)
 
 
+def expectile_error(error: Tensor, expectile: float) -> Tensor:
+    """``|tau - 1(u < 0)| u^2`` of errors u [...], whose minimum is at their expectile tau.
+
+    As TorchRL's (Kostrikov et al., https://arxiv.org/abs/2110.06169, eq. 4).
+    """
+    weight = torch.where(error > 0, expectile, 1 - expectile)
+    return weight * error.square()
+
+
 def of_action(values: Tensor, action: Tensor) -> Tensor:
     """The value [...] of each ``action`` [...] int64, where ``values`` are [..., n]."""
     return values.gather(-1, action.unsqueeze(-1)).squeeze(-1)

@@ -17,6 +17,7 @@ from nappo2.pipeline.types import (
     Transform,
     compose,
     is_pipeline,
+    is_recorded,
     updates_per_transition,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "described",
     "is_empty",
     "is_pipeline",
+    "is_recorded",
     "map_items",
     "positive",
     "repeat",

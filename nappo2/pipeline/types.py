@@ -61,6 +61,7 @@ class Stage(NamedTuple):
         updates: whether its items are params.
         schedules: hyper-parameters that it sets, as functions of the version of params.
         is_source: whether it begins a pipeline.
+        dataset: recorded transitions [N] that it yields, or adds to batches; None for none.
         live: how a state that is more than data is saved, loaded and closed.
         with_non_finite: makes the same source with another treatment of numbers that are not finite.
     """
@@ -78,6 +79,7 @@ class Stage(NamedTuple):
     updates: bool = False
     schedules: Mapping[str, Callable[..., Any]] = {}
     is_source: bool = False
+    dataset: TensorDict | None = None
     live: LiveState | None = None
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
 
@@ -240,15 +242,21 @@ def is_pipeline(x: Any) -> bool:
 
 
 @explained
+def is_recorded(pipeline: Pipeline) -> bool:
+    """Tests whether a pipeline begins with recorded data, so that no env steps are counted."""
+    return any(stage.is_source and stage.dataset is not None for stage in pipeline.stages)
+
+
+@explained
 def updates_per_transition(pipeline: Pipeline) -> float | None:
-    """Number of updates for each collected transition; None without a replay or an update.
+    """Number of updates for each collected transition; None without a replay, or of recorded data.
 
     It is the replay's ``update_ratio``, divided by the number of results that each cut behind the
     replay merges, as their mean is one gradient.
     """
     stages = pipeline.stages
     ratios = [(i, x.update_ratio) for i, x in enumerate(stages) if x.update_ratio is not None]
-    if not ratios or not any(stage.updates for stage in stages):
+    if not ratios or not any(stage.updates for stage in stages) or is_recorded(pipeline):
         return None
     first, ratio = ratios[0]
     merged = [stage.cut.num_merged for stage in stages[first:] if stage.cut is not None]

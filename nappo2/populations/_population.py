@@ -142,6 +142,10 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
             f"members of a population learn from all batches of a rollout at once, and this {recipe.name} "
             "does not: it has no all_batches, as with prioritised replay"
         )
+    if recipe.source is not None:
+        raise ValueError(
+            f"members of a population collect, and this {recipe.name} has a source in place of collect"
+        )
     schedules_of(recipe.after.stages, hyper)
     if recipe.non_finite is mask:
         raise ValueError(

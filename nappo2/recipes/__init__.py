@@ -1,10 +1,12 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._counts import Counts, with_counts
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._icm import ICM, with_icm
 from nappo2.recipes._impala import Impala, impala
+from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
@@ -13,6 +15,7 @@ from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._rnd import RND, RndPPO, ppo_rnd, with_rnd
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
+from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.exploration import Exploration, explored
@@ -28,12 +31,14 @@ from nappo2.recipes.returns import (
     quantiles,
     random_quantiles,
 )
-from nappo2.recipes.table import PRESETS, RECIPES, preset, preset_for
+from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_for
 
 __all__ = [
     "A2C",
     "DQN",
+    "FOR_RECORDED",
     "ICM",
+    "IQL",
     "PPO",
     "PQN",
     "PRESETS",
@@ -43,8 +48,10 @@ __all__ = [
     "RND",
     "SAC",
     "TD3",
+    "TD3BC",
     "TQC",
     "VPG",
+    "Clone",
     "Counts",
     "Exploration",
     "GsdePPO",
@@ -56,6 +63,7 @@ __all__ = [
     "RndPPO",
     "a2c",
     "categorical_returns",
+    "clone",
     "convolutional",
     "default_agent",
     "default_distribution",
@@ -64,6 +72,7 @@ __all__ = [
     "expected",
     "explored",
     "impala",
+    "iql",
     "munchausen",
     "perceptrons",
     "ppo",
@@ -83,6 +92,7 @@ __all__ = [
     "sac",
     "sac_gsde",
     "td3",
+    "td3_bc",
     "tqc",
     "vpg",
     "with_counts",

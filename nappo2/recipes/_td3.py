@@ -1,10 +1,14 @@
 """Twin delayed deep deterministic policy gradients (TD3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.losses import Loss
 from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.agents import deterministic_perceptrons
@@ -142,24 +146,53 @@ def td3(
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             there is no agent for images.
     """
-    check_env("td3", COMPATIBLE, env)
+    c = config
+    loss = partial(losses.td3, noise_std=c.noise_std, noise_limit=c.noise_limit)
+    return deterministic_recipe("td3", env, c, agent, replay, loss)
+
+
+def deterministic_recipe(
+    name: str,
+    env: Env,
+    config: Any,
+    agent: ActorCritics | None,
+    replay: Replay,
+    make_loss: Callable[[ActorCritics], Loss],
+) -> Recipe:
+    """A recipe of TD3's actor, critics and optimiser, with another loss.
+
+    Args:
+        name: of the recipe.
+        env: where the collectors act, with continuous actions.
+        config: with the fields of ``TD3``.
+        agent: an actor of actions in [-1, 1] and K critics; None for ReLU perceptrons.
+        replay: ``replay``, or prioritised.
+        make_loss: ``agent -> loss``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the actions are not continuous, or the agent does not fit the environment.
+    """
+    check_env(name, COMPATIBLE, env)
     c, size = config, env.action_spec.size
     agent = agent or deterministic_perceptrons(env, c.hidden, c.num_critics)
-    check_agent("td3", COMPATIBLE, agent)
+    check_agent(name, COMPATIBLE, agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
     greedy = deterministic(agent.actor)
-    check_fit("td3", env, init(0), heads)
+    check_fit(name, env, init(0), heads)
     made = off_policy(
         env,
         c,
-        name="td3",
+        name=name,
         compatible=COMPATIBLE,
         init=init,
         policy=warmup_uniform(with_noise(agent.actor, c.exploration_std), env.action_spec.uniform),
         greedy=greedy,
         value=critic_value(agent, greedy),
-        loss=losses.td3(agent, noise_std=c.noise_std, noise_limit=c.noise_limit),
+        loss=make_loss(agent),
         optimizer=optim.partition(
             agent.init(0),
             {"actor": optim.every(c.policy_delay, optim.adam()), "critics": optim.adam()},

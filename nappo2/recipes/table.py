@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
+from nappo2.recipes._clone import clone
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
+from nappo2.recipes._iql import iql
 from nappo2.recipes._ppo import ppo
 from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
@@ -14,6 +16,7 @@ from nappo2.recipes._redq import redq
 from nappo2.recipes._rnd import ppo_rnd
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
+from nappo2.recipes._td3_bc import td3_bc
 from nappo2.recipes._tqc import tqc
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset, preset_matching
@@ -42,6 +45,9 @@ RECIPES: dict[str, RecipeMaker] = {
 }
 """The recipes by name: ``(env, config) -> Recipe``."""
 
+FOR_RECORDED: dict[str, RecipeMaker] = {"clone": clone, "iql": iql, "td3_bc": td3_bc}
+"""Recipes that are meant for recorded data, by name; a run of them is made in Python."""
+
 TABLE = {name: maker.compatible for name, maker in RECIPES.items()}
 """What each recipe supports, by its name."""
 
@@ -54,7 +60,7 @@ def preset(algorithm: str, name: str) -> Preset:
     """The named preset of a recipe.
 
     Raises:
-        ValueError: if there is no such recipe or preset.
+        ValueError: if there is no such recipe or preset, or the recipe is for recorded data.
     """
     presets = _presets_of(algorithm)
     if name not in presets:
@@ -69,12 +75,17 @@ def preset_for(algorithm: str, env_id: str) -> Preset:
     """The first preset of a recipe for environments of this id, or else its default.
 
     Raises:
-        ValueError: if there is no such recipe.
+        ValueError: if there is no such recipe, or it is for recorded data.
     """
     return preset_matching(_presets_of(algorithm), env_id)
 
 
 def _presets_of(algorithm: str) -> Mapping[str, Preset]:
+    if algorithm in FOR_RECORDED:
+        raise ValueError(
+            f"{algorithm} learns from recorded data, and a run of it is made in Python: "
+            f"{algorithm}(env).replace(source=recorded(dataset)); its presets are {algorithm}.presets"
+        )
     if algorithm not in PRESETS:
         raise ValueError(
             f"no recipe is called {algorithm!r}; there is {suggestion(algorithm, PRESETS)}"

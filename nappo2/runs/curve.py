@@ -8,6 +8,7 @@ import numpy as np
 
 from nappo2.runs.intervals import interval
 from nappo2.runs.members import member_rows, rows_per_member
+from nappo2.runs.metrics import position
 
 MOST_EVENTS = 10  # with a text in a picture
 POINTS = 200  # at which several curves are interpolated
@@ -25,27 +26,29 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         title: above the curve.
 
     Returns:
-        The path; None if no episode has ended, as there is nothing to draw.
+        The path; None if no episode has ended in training or an evaluation, as there is nothing to draw.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
 
     curves, rows = [_curve(each) for each in member_rows(rows)], rows_per_member(rows)
     trained = [
-        (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
+        (position(row), row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
     tested = evaluated(rows)
-    if not trained:
+    if not trained and not tested:
         return None
-    has_rates = any(_has(row, "success_rate") for row in rows)
+    xlabel = "updates" if not rows[-1]["env_steps"] else "env steps"
+    rate = "success_rate" if trained else "evaluation_success_rate"
+    has_rates = any(_has(row, rate) for row in rows)
     figure = Figure(figsize=(7, 5.5 if has_rates else 4), layout="constrained")
     FigureCanvasAgg(figure)
     ratios = (2, 1) if has_rates else (1,)
     axes, *below = figure.subplots(len(ratios), height_ratios=ratios, squeeze=False).flatten()
-    axes.set(title=literal(title), xlabel="env steps", ylabel="episode return")
+    axes.set(title=literal(title), xlabel=xlabel, ylabel="episode return")
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
-    else:
+    elif trained:
         label = "training, mean of the last 100 episodes"
         axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
     if tested:
@@ -54,7 +57,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     axes.legend(frameon=False, loc="best")
     for rates in below:
         draw_successes(rates, rows, ORANGE)
-        rates.set(xlabel="env steps", ylabel="success rate", xlim=axes.get_xlim())
+        rates.set(xlabel=xlabel, ylabel="success rate", xlim=axes.get_xlim())
     for each in (axes, *below):
         each.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         each.grid(alpha=0.3)
@@ -68,7 +71,7 @@ def evaluated(
 ) -> list[tuple[float, float]]:
     """Env steps and mean return of each evaluation; of one beside the run, those of its params."""
     return [
-        (row.get("evaluation_env_steps", row["env_steps"]), row[column])
+        (row.get("evaluation_env_steps", position(row)), row[column])
         for row in rows
         if _has(row, column)
     ]
@@ -82,8 +85,9 @@ def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> No
         rows: metrics.
         colour: of evaluations.
     """
-    trained = [(row["env_steps"], row["success_rate"]) for row in rows if _has(row, "success_rate")]
-    axes.plot(*zip(*trained, strict=True), color=BLUE)
+    trained = [(position(row), row["success_rate"]) for row in rows if _has(row, "success_rate")]
+    if trained:
+        axes.plot(*zip(*trained, strict=True), color=BLUE)
     if tested := evaluated(rows, "evaluation_success_rate"):
         axes.plot(*zip(*tested, strict=True), "o", color=colour)
     axes.set_ylim(-0.02, 1.02)
@@ -119,7 +123,7 @@ def _curve(rows: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
 
 def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     """Draws thin vertical lines at events, the first ten with their texts."""
-    events = [(row["env_steps"], row["event"]) for row in rows if _has(row, "event")]
+    events = [(position(row), row["event"]) for row in rows if _has(row, "event")]
     for i, (step, event) in enumerate(events):
         axes.axvline(step, color="#808890", linewidth=0.6, zorder=0)
         if i < MOST_EVENTS:

@@ -17,7 +17,7 @@ from nappo2.runs.beside import Beside, Place
 from nappo2.runs.beside_process import Process, Result, Task
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.files import RunFiles
-from nappo2.runs.metrics import Row
+from nappo2.runs.metrics import Row, counters_of, position
 from nappo2.runs.recorder import Recorder
 from nappo2.saving.checkpoint import save_params
 from nappo2.saving.packing import pack
@@ -77,7 +77,7 @@ class Evaluations:
             params: the latest.
             before: env steps at the row before.
         """
-        now = self._recorder.env_steps
+        now = self._recorder.position
         if isinstance(evaluate, Beside):
             intervals = enumerate(x or every for x in evaluate.every)
             due = frozenset(i for i, interval in intervals if is_due(interval, before, now))
@@ -97,7 +97,7 @@ class Evaluations:
         if not self._done:
             return False
         result = self._done.popleft()
-        return self._add(row, result) and result.env_steps == row["env_steps"]
+        return self._add(row, result) and result.env_steps == position(row)
 
     def finish(self, wait: bool) -> None:
         """Adds results that come after the last row to the last rows without one.
@@ -110,7 +110,7 @@ class Evaluations:
         rows = [row for row in self._recorder.metrics if "evaluation_return" not in row]
         for row, result in zip(reversed(rows), reversed(self._done), strict=False):
             self._add(row, result)
-            changed = {"env_steps": row["env_steps"], **result.columns}
+            changed = {**counters_of(row), **result.columns}
             self._files.write_again(self._recorder.metrics, changed)
         self._done.clear()
 

@@ -15,24 +15,31 @@ from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
-from nappo2.pipeline import Pipeline, adopt, is_empty, positive
-from nappo2.reports import RESERVED
+from nappo2.pipeline import Pipeline, adopt, is_empty, is_recorded, positive
+from nappo2.reports import RESERVED, count
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
-from nappo2.runs.metrics import Metrics, Row
+from nappo2.runs.metrics import RECORDED, Metrics, Row, counters_of
 from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
 from nappo2.runs.stopping import Until, any_of, never_seen, until
-from nappo2.saving.checkpoint import read_checkpoint, save_params, set_aside_after
+from nappo2.runs.targets import (
+    Target,
+    check_first_target,
+    check_target,
+    target_of,
+)
+from nappo2.saving.checkpoint import position_of, read_checkpoint, save_params, set_aside_after
 from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.saving.unpacking import unpack
 from nappo2.seeds import check_seed
+from nappo2.stages.recording.sampling import AT_ONCE
 
 log = logging.getLogger("nappo2")
 MOST_STEPS = 100_000  # of a pipeline, from one row to the next
@@ -41,7 +48,8 @@ MOST_STEPS = 100_000  # of a pipeline, from one row to the next
 class Learner:
     """Takes the steps of a pipeline whose items are params, and records metrics of them.
 
-    ``for metrics in learner: ...`` yields each new row of metrics until ``target_steps``. SIGINT or
+    ``for metrics in learner: ...`` yields each new row of metrics until ``target_steps``; of a
+    pipeline of recorded data one per 100 updates, until ``target_updates``. SIGINT or
     SIGTERM ends the loop after the current step, and the params stay; a second one aborts. The same
     line, in the next cell, goes on from there; ``resume`` goes on from a checkpoint.
 
@@ -69,6 +77,7 @@ class Learner:
         target_steps: int = 100_000,
         log_dir: str | Path | None = None,
         *,
+        target_updates: int | None = None,
         evaluate: Callable[[Params], Evaluation] | Beside | None = None,
         evaluate_every: int = 10_000,
         checkpoint_every: int | None = None,
@@ -84,10 +93,13 @@ class Learner:
             pipeline: whose items are params.
             params: before the first step.
             seed: from which all randomness derives.
-            target_steps: env steps after which the run is done.
+            target_steps: env steps after which the run is done, while it collects.
             log_dir: folder for metrics.csv, params.npz, curve.png and the run card, run.json; None
                 writes nothing. Files of an earlier run are set aside. It belongs to the latest
                 Learner of a process.
+            target_updates: updates after which it is done while it learns from ``recorded`` data, of
+                which no env steps are counted; None for a run that only collects. Intervals in env
+                steps are then in updates.
             evaluate: ``params -> Evaluation``, with environments and seeds of its own, which is
                 called in the loop; or ``beside(...)`` of such functions, for a process of their own.
                 The best params are written to best.npz in the log_dir.
@@ -103,19 +115,22 @@ class Learner:
             settings: further entries of the run card, as data for JSON.
 
         Raises:
-            ValueError: for counts that are not at least 1, a pipeline that is none, a log_dir that is
-                a file or to which a run of another process writes, a logger that is none, and
-                ``checkpoint_every`` without a log_dir.
+            ValueError: for counts that are not at least 1, a pipeline that is none, a target that
+                does not fit it, a log_dir that is a file or to which a run of another process writes,
+                a logger that is none, and ``checkpoint_every`` without a log_dir.
             ImportError: if the package of a logger is missing.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
+        positive(target_updates=1 if target_updates is None else target_updates)
+        check_first_target(pipeline, target_updates)
         if checkpoint_every and log_dir is None:
             raise ValueError("checkpoints need a log_dir to be written to")
         self.pipeline, self.params, self.seed = pipeline, params, check_seed(seed)
         self.files, self.recorder = RunFiles(log_dir, loggers), Recorder()
         self.state = pipeline.init(params, seed)
-        self.target_steps, self.interrupted, self.stopped = target_steps, 0, ""
+        self.target_steps, self.target_updates = target_steps, target_updates
+        self.interrupted, self.stopped = 0, ""
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
         self.evaluations, self._until = Evaluations(self.files, self.recorder), until
         self.checkpoint_every = checkpoint_every
@@ -177,18 +192,26 @@ class Learner:
                 f"a Learner's pipeline ends with update or learn, whose items are params; this one "
                 f"is {self.pipeline!r}"
             )
+        if is_recorded(self.pipeline):
+            new = int(params["version"]) - int(self.params["version"])
+            report = count(report, **{RECORDED: new})
         self.params = params
         self.recorder.add(report, perf_counter() - start)
         self._whole = True
-        if report.sums.get("env_steps"):
+        if report.sums.get("env_steps") or self._row_of_updates():
             self._steps_without_row = 0
             self._log()
         else:
             self._check_source()
         return self.metrics[-1] if self.metrics else {}
 
+    def _row_of_updates(self) -> bool:
+        """Tests whether a row is due of a run on recorded data: of 100 updates, or of its last ones."""
+        updates = self.recorder.updates_without_row
+        return updates >= AT_ONCE or (updates > 0 and self.done())
+
     def _check_source(self) -> None:
-        """Refuses to run for ever with a pipeline that counts no env steps.
+        """Refuses to run for ever with a pipeline that counts neither env steps nor updates.
 
         Raises:
             ValueError: after 100,000 steps without any.
@@ -201,8 +224,12 @@ class Learner:
             )
 
     def done(self) -> bool:
-        """Tests whether ``target_steps`` env steps were collected."""
-        return self.env_steps >= self.target_steps
+        """Tests whether there are ``target_steps`` env steps, or ``target_updates`` from recorded data."""
+        target = self._target()
+        return target.now >= target.total
+
+    def _target(self) -> Target:
+        return target_of(self.pipeline, self.recorder, self.target_steps, self.target_updates)
 
     def __iter__(self) -> Iterator[Row]:
         return self._loop(any_of([self._until] if self._until else []))
@@ -235,18 +262,18 @@ class Learner:
     def _loop(self, until: Until) -> Iterator[Row]:
         """Steps until the target, an interrupt, or a condition; then saves."""
         self.interrupted, self.stopped, state = 0, "", until.init()
-        shown = partial(progress_bar, self.target_steps, self.env_steps, self.progress)
+        shown = partial(progress_bar, self._target(), self.progress)
         with interruptible() as signals, shown() as bar:
             save = self.save
             stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
             try:
                 while not self.done() and not signals.number and not self.stopped:
-                    before = self.env_steps
+                    before = self.recorder.position
                     with stopped_by(stop):
                         row = self.step()
-                    bar.update(self.env_steps - before)
+                    bar.update(self.recorder.position - before)
                     bar.set_postfix_str(shown_return(row), refresh=False)
-                    if self.env_steps > before:
+                    if self.recorder.position > before:
                         yield row
                         state, self.stopped = until.step(state, row)
                 for text in never_seen(until, self.metrics) if self.done() else ():
@@ -276,8 +303,9 @@ class Learner:
         are ended, or started. Steps that are under way are dropped, and not counted.
 
         Raises:
-            ValueError: if it is no pipeline.
+            ValueError: if it is no pipeline, or one of recorded data, and there is no ``target_updates``.
         """
+        check_target(pipeline, self.target_updates)
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
         if self.files.is_open:
@@ -344,7 +372,7 @@ class Learner:
             self.files.attempt("a checkpoint", self.checkpoint)
         self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
         if curve.exists():
-            self.files.show(curve, self.env_steps)
+            self.files.show(curve, self.recorder.position)
 
     def _save_params(self) -> None:
         if self.log_dir is not None:
@@ -364,7 +392,7 @@ class Learner:
         if (name := non_finite(self.params)) is not None:
             raise ValueError(f"{name} is not finite, and good checkpoints stay")
         self.begin()
-        self.files.checkpoints.begin(self._packed(), self.env_steps, best)
+        self.files.checkpoints.begin(self._packed(), self.recorder.position, best)
 
     @checked
     def resume(self, path: str | Path) -> None:
@@ -386,7 +414,7 @@ class Learner:
         self.begin(aside=not inside)
         if inside:
             version = int(saved.params["version"])
-            set_aside_after(self.log_dir, saved.counters["env_steps"], version)
+            set_aside_after(self.log_dir, position_of(saved.counters), version)
         self.params = in_one_vector(saved.params.to(self.params["version"].device))
         self.state, notes = restored(self.pipeline, self.state, saved.state)
         for note in notes:
@@ -428,6 +456,7 @@ class Learner:
         settings = {
             "seed": self.seed,
             "total_steps": self.target_steps,
+            **({"total_updates": self.target_updates} if self.target_updates else {}),
             "log_dir": self.log_dir,
             "device": str(device_of(self.params)),
             "threads": self._threads,
@@ -455,14 +484,14 @@ class Learner:
     def _log(self) -> None:
         """Makes a row of the reports since the last row, and writes all files that are due."""
         self.begin()
-        before = self.env_steps
+        before = self.recorder.position
         row = self.recorder.row(self.params)
         with torch_threads(self._threads):
             self.evaluations.begin(self.evaluate, self.evaluate_every, self.params, before)
         is_best = self.evaluations.add_to(row)
         self.files.write(self.metrics)
         every = self.checkpoint_every
-        if every and (is_best or is_due(every, before, self.env_steps)):
+        if every and (is_best or is_due(every, before, self.recorder.position)):
             self.files.attempt("a checkpoint", partial(self.checkpoint, is_best))
 
     def _tell_last(self, event: str) -> None:
@@ -470,7 +499,7 @@ class Learner:
         self.recorder.tell_last(event)
         if self.metrics:
             row = self.metrics[-1]
-            changed = {"env_steps": row["env_steps"], "event": row["event"]}
+            changed = {**counters_of(row), "event": row["event"]}
             self.files.write_again(self.metrics, changed)
 
     def _info(self) -> str:

@@ -11,6 +11,18 @@ from typing import Any
 from nappo2.checks import installs
 
 Row = dict[str, Any]
+RECORDED = "recorded_updates"
+"""The column of updates from recorded data; rows of runs without any have none."""
+
+
+def counters_of(row: Row) -> Row:
+    """The columns of a row by which a logger knows it."""
+    return {name: row[name] for name in ("env_steps", RECORDED) if name in row}
+
+
+def position(row: Row) -> float:
+    """How far a run was at a row: env steps, and updates from recorded data."""
+    return row["env_steps"] + row.get(RECORDED, 0)
 
 
 class Metrics(list):

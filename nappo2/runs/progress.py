@@ -5,26 +5,18 @@ import warnings
 from typing import Any
 
 from nappo2.runs.metrics import Row
+from nappo2.runs.targets import Target
 
 
-def progress_bar(total: int, initial: int, progress: bool | None) -> Any:
-    """A bar of tqdm that counts env steps.
-
-    Args:
-        total: env steps of the run.
-        initial: env steps so far.
-        progress: whether to show it; None shows it on a terminal and in a notebook.
-
-    Returns:
-        The bar, a context manager.
-    """
+def progress_bar(target: Target, progress: bool | None) -> Any:
+    """A bar of tqdm that counts env steps, or updates; None shows it on a terminal and in a notebook."""
     with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
     return tqdm(
-        total=total,
-        initial=initial,
-        unit="step",
+        total=target.total,
+        initial=target.now,
+        unit=target.unit,
         disable=None if progress is None else not progress,  # None, to tqdm: on a terminal
         mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a file would fill up
     )

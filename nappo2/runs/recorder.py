@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nappo2.params import Params
 from nappo2.reports import Report, averages, count, episode_column, join, totals
-from nappo2.runs.metrics import Metrics, Row
+from nappo2.runs.metrics import RECORDED, Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
 Numbers = dict[str, float]  # of an episode: return, length, and what is told of it
@@ -21,6 +21,7 @@ class Recorder:
 
     Attributes:
         env_steps: transitions collected.
+        recorded_updates: updates from recorded data.
         seconds: spent in steps.
         sums: of all reports so far, by name.
         metrics: the rows.
@@ -34,6 +35,21 @@ class Recorder:
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
         self._numbers: Row = {}  # likewise
+
+    @property
+    def recorded_updates(self) -> int:
+        """Updates from recorded data, which no env steps count."""
+        return int(self.sums.get(RECORDED, 0))
+
+    @property
+    def updates_without_row(self) -> int:
+        """Updates from recorded data since the last row."""
+        return int(sum(report.sums.get(RECORDED, 0) for report in self._reports))
+
+    @property
+    def position(self) -> int:
+        """How far the run is: env steps, and updates from recorded data."""
+        return self.env_steps + self.recorded_updates
 
     def add(self, report: Report, seconds: float) -> None:
         """Adds the report of a step that took so many seconds."""
@@ -59,7 +75,7 @@ class Recorder:
     def row(self, params: Params) -> Row:
         """Adds a row of all reports since the last row, and returns it."""
         report, self._reports = join(self._reports), []
-        steps = int(report.sums["env_steps"])
+        steps = int(report.sums.get("env_steps", 0))
         self.env_steps += steps
         self._episodes.extend(each_episode(report.episodes))
         numbers = totals(report)
@@ -68,8 +84,12 @@ class Recorder:
         numbers = averages(report) | numbers
         rate = steps / numbers.pop("seconds")
         row = {"env_steps": self.env_steps, "updates": int(params["version"])}
+        if self.recorded_updates:
+            row[RECORDED] = self.recorded_updates
         row |= {"seconds": self.seconds, "steps_per_second": rate, **self._returns()}
-        row |= {name: value for name, value in numbers.items() if name != "env_steps"}
+        row |= {
+            name: value for name, value in numbers.items() if name not in ("env_steps", RECORDED)
+        }
         hyper = params["hyper"].items()
         row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
         row |= self._numbers

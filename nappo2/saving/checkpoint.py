@@ -6,32 +6,26 @@ import os
 import shutil
 import threading
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
-import torch
 from tensordict import TensorDict
-from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.params import Params, non_finite
 from nappo2.saving.archive import (
     Damaged,
-    check_sizes,
     clear_leftovers,
     damaged,
     read_archive,
-    read_array,
     sync,
     write_archive,
 )
 from nappo2.saving.log_dir import earlier
-from nappo2.saving.packing import AS_INTEGERS, Packed
+from nappo2.saving.packing import Packed
+from nappo2.saving.plain import read_tree, write_tree
 from nappo2.saving.unpacking import unpack
-from nappo2.trees import nested, walk
 
 log = logging.getLogger("nappo2")
 KEPT = 3  # the newest checkpoints, beside the best
@@ -50,13 +44,7 @@ def save_params(params: Params, path: str | Path) -> Path:
     path, name = Path(path), non_finite(params)
     if name is not None and path.exists():
         raise ValueError(f"{name} is not finite, and {path} stays as it was")
-    arrays = {_member(names): _array(leaf) for names, leaf in walk(params)}
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    write_tree(params, path)
     return path
 
 
@@ -68,41 +56,8 @@ def load_params(path: str | Path) -> Params:
         ValueError: if it is no such file, or it is damaged.
         FileNotFoundError: if there is none.
     """
-    with damaged(path, "holds no params of nappo2, or is damaged"), zipfile.ZipFile(path) as file:
-        check_sizes(file, path)
-        names = [name.removesuffix(".npy") for name in file.namelist()]
-        leaves = [_leaf(read_array(file, f"{name}.npy")) for name in names]
-        tree = nested(tuple(map(_names, names)), leaves)
-        missing = {"weights", "version", "hyper"} - set(tree)
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
-
-
-def _member(names: tuple[str, ...]) -> str:
-    """The name of a leaf in an archive; a slash within a name is no step (as in JSON pointers)."""
-    return "/".join(name.replace("~", "~0").replace("/", "~1") for name in names)
-
-
-def _names(member: str) -> tuple[str, ...]:
-    return tuple(name.replace("~1", "/").replace("~0", "~") for name in member.split("/"))
-
-
-def _array(leaf: Tensor) -> np.ndarray:
-    """A leaf as an array; of a dtype that numpy lacks its bits, in a field that names the dtype."""
-    leaf = leaf.detach().cpu()
-    if leaf.dtype not in AS_INTEGERS:
-        return leaf.numpy()
-    bits = leaf.contiguous().view(AS_INTEGERS[leaf.dtype]).numpy()
-    return bits.view([(str(leaf.dtype).removeprefix("torch."), bits.dtype)])
-
-
-def _leaf(array: np.ndarray) -> Tensor:
-    if array.dtype.names is None:
-        return torch.from_numpy(array)
-    (name,) = array.dtype.names
-    dtype = next(dtype for dtype in AS_INTEGERS if str(dtype) == f"torch.{name}")
-    return torch.from_numpy(array[name].copy()).view(dtype)
+    tree = read_tree(path, "params", ("weights", "version", "hyper"))
+    return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})
 
 
 class Checkpoints:
@@ -115,16 +70,17 @@ class Checkpoints:
     def __init__(self, folder: Path):
         self.folder, self._thread, self._error = folder, None, None
 
-    def begin(self, packed: Packed, env_steps: int, best: bool) -> None:
+    def begin(self, packed: Packed, position: int, best: bool) -> None:
         """Begins to write a checkpoint, when the one before it is done.
 
         Args:
             packed: the run, as plain data.
-            env_steps: of the run so far, for the name of the file.
+            position: how far the run is, for the name of the file: env steps, and updates from
+                recorded data.
             best: whether it becomes the best one, too.
         """
         self.finish()
-        self._thread = threading.Thread(target=self._write, args=(packed, env_steps, best))
+        self._thread = threading.Thread(target=self._write, args=(packed, position, best))
         self._thread.start()
 
     def finish(self) -> None:
@@ -136,12 +92,12 @@ class Checkpoints:
             error, self._error = self._error, None
             warnings.warn(f"no checkpoint was written, and the run goes on: {error}", stacklevel=3)
 
-    def _write(self, packed: Packed, env_steps: int, best: bool) -> None:
+    def _write(self, packed: Packed, position: int, best: bool) -> None:
         try:
             if not self.folder.exists():
                 self.folder.mkdir()
             clear_leftovers(self.folder)
-            path = self.folder / f"steps-{env_steps:012d}.npz"
+            path = self.folder / f"steps-{position:012d}.npz"
             write_archive(packed, path)
             if best:
                 _link(path, self.folder / "best.npz")
@@ -169,7 +125,12 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("steps-*.npz"), reverse=True)
 
 
-def set_aside_after(log_dir: Path, env_steps: int, version: int) -> None:
+def position_of(counters: Mapping[str, Any]) -> int:
+    """How far a run was, by the counters in a checkpoint: env steps, and updates from recorded data."""
+    return counters["env_steps"] + int(counters["sums"].get("recorded_updates", 0))
+
+
+def set_aside_after(log_dir: Path, position: int, version: int) -> None:
     """Sets checkpoints and the best params aside that are later than where a run goes on.
 
     Otherwise the newest by name would be of another branch than the run. Files of that branch which
@@ -177,13 +138,13 @@ def set_aside_after(log_dir: Path, env_steps: int, version: int) -> None:
 
     Args:
         log_dir: of the run.
-        env_steps: of the checkpoint from which it goes on.
+        position: of the checkpoint from which it goes on.
         version: of its params.
     """
     folder = log_dir / "checkpoints"
-    newer = [path for path in checkpoints_in(folder) if _env_steps(path) > env_steps]
+    newer = [path for path in checkpoints_in(folder) if _position(path) > position]
     best = folder / "best.npz"
-    if best.exists() and _env_steps_inside(best) > env_steps:
+    if best.exists() and _position_inside(best) > position:
         newer.append(best)
     if _version_inside(log_dir / "best.npz") > version:
         newer.append(log_dir / "best.npz")
@@ -197,17 +158,17 @@ def set_aside_after(log_dir: Path, env_steps: int, version: int) -> None:
             os.replace(path, aside / path.relative_to(log_dir))
 
 
-def _env_steps(path: Path) -> float:
-    """Env steps of a checkpoint, by its name."""
+def _position(path: Path) -> float:
+    """How far the run of a checkpoint was, by its name."""
     digits = path.stem.removeprefix("steps-")
     return int(digits) if digits.isdecimal() else math.inf
 
 
-def _env_steps_inside(path: Path) -> float:
-    """Env steps of a checkpoint, by its content; infinite if it cannot be read."""
+def _position_inside(path: Path) -> float:
+    """How far the run of a checkpoint was, by its content; infinite if it cannot be read."""
     try:
-        return unpack(dict(read_archive(path).items())["learner"])["env_steps"]
-    except (ValueError, KeyError, TypeError, OSError):
+        return position_of(unpack(dict(read_archive(path).items())["learner"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
         return math.inf
 
 

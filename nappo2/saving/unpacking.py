@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.machine.memory import available_memory
+from nappo2.saving.generators import numpy_generator
 from nappo2.saving.packing import Packed
 
 Kinds = Mapping[str, type]
@@ -141,22 +142,6 @@ def _dtype(name: str) -> torch.dtype:
     if not isinstance(dtype, torch.dtype):
         raise ValueError(f"{name!r} is no dtype of torch")
     return dtype
-
-
-BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # of numpy
-
-
-def numpy_generator(name: str, state: Any) -> np.random.Generator:
-    """A generator of numpy in a state of its bit generator.
-
-    Raises:
-        ValueError: if numpy has no bit generator of this name, or it has other states.
-    """
-    if name not in BIT_GENERATORS:
-        raise ValueError(f"numpy has no bit generator {name!r}; it has {', '.join(BIT_GENERATORS)}")
-    bits = getattr(np.random, name)()
-    bits.state = state
-    return np.random.Generator(bits)
 
 
 def _lengthened(rows: Tensor | TensorDict, length: int) -> Tensor | TensorDict:

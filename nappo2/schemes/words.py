@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nappo2.checks import checked
-from nappo2.pipeline import Pipeline, Transform, positive
+from nappo2.pipeline import Pipeline, Transform, is_recorded, positive
 from nappo2.populations import Population
 from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
@@ -127,6 +127,7 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
     """
     word = parse(name)
     check_compatible(recipe.name, recipe.compatible, scheme=name)
+    check_source(word, recipe)
     if isinstance(recipe, Population) or not word.arguments:
         return recipe.central
     source = collect_of(recipe)
@@ -138,6 +139,21 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
     if word.replicas:
         return line | all_reduce() | update_of(recipe) | _learners(word, cuts)
     return line | _learners(word, cuts) | update_of(recipe)
+
+
+def check_source(word: Word, recipe: Recipe | Population) -> None:
+    """Refuses a scheme that distributes the collection of a recipe that does not collect.
+
+    Raises:
+        ValueError: names the schemes that fit.
+    """
+    source = None if isinstance(recipe, Population) else recipe.source
+    if word.collectors and source is not None and is_recorded(source):
+        fitting = ", ".join(name for name in SCHEMES if not parse(name).collectors)
+        raise ValueError(
+            f"{word.name} distributes collection, and recorded data are not collected; fitting schemes: "
+            f"{fitting}"
+        )
 
 
 def _collectors(word: Word, cuts: Cuts) -> Transform:

@@ -35,6 +35,9 @@ from nappo2.stages.recipe import (
     learn_of,
     update_of,
 )
+from nappo2.stages.recording.datasets import dataset
+from nappo2.stages.recording.minari import from_minari
+from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step, rolling_n_step
 from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, normal_noise
@@ -65,10 +68,12 @@ __all__ = [
     "collect",
     "collect_of",
     "curiosity",
+    "dataset",
     "discounted",
     "episode",
     "fail",
     "final",
+    "from_minari",
     "future",
     "gae",
     "gradients",
@@ -91,7 +96,9 @@ __all__ = [
     "polyak",
     "prioritized_replay",
     "random_distillation",
+    "recorded",
     "replay",
+    "replay_with",
     "rolling_n_step",
     "scheduled",
     "sequences",
@@ -102,4 +109,5 @@ __all__ = [
     "visit_counts",
     "vtrace",
     "windows",
+    "with_recorded",
 ]

@@ -27,6 +27,7 @@ from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import learn
 from nappo2.stages.learning.loops import EarlyStop, Target
 from nappo2.stages.learning.update import polyak, update
+from nappo2.stages.recording.checking import check_spaces
 
 
 @checked
@@ -54,6 +55,7 @@ class Recipe(NamedTuple):
         non_finite: ``fail``, ``mask`` or ``clamp(limit)`` observations and rewards that are not finite.
         jit: whether learning is compiled, and collecting in environments in torch.
         compatible: the action spaces, observations, agents, storages and schemes that fit.
+        source: of items in place of ``collect``, such as ``recorded(dataset)``; None to collect.
         value: ``(params, observation [B, ...], memory) -> [B]``, the expected return as the critics
             see it, for who looks; None if nothing in the recipe knows it.
         made: the call that made it; None if no decorated function did.
@@ -78,6 +80,7 @@ class Recipe(NamedTuple):
     jit: bool = False
     compatible: Compatibility = Compatibility()
     value: Callable[[Mapping, Any, Any], Tensor] | None = None
+    source: Pipeline | None = None
     made: Call | None = None
 
     def replace(self, **pieces: Any) -> "Recipe":
@@ -88,8 +91,8 @@ class Recipe(NamedTuple):
         is None, so that these are learnt from one by one.
 
         Raises:
-            ValueError: if there is no piece of that name (names those there are), or batches that do
-                not fit the recipe.
+            ValueError: if there is no piece of that name (names those there are), or batches or recorded
+                data that do not fit the recipe.
         """
         for name in pieces:
             if name not in self._fields:
@@ -124,7 +127,9 @@ class Recipe(NamedTuple):
 @remembering
 @checked
 def collect_of(recipe: Recipe) -> Pipeline:
-    """The pipeline that collects a recipe's rollouts [T, B]."""
+    """The pipeline that collects a recipe's rollouts [T, B], or its ``source``."""
+    if recipe.source is not None:
+        return recipe.source | recipe.rollouts
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     source = collect(recipe.env, recipe.policy, recipe.num_steps, recipe.non_finite, jit)
     return source | recipe.rollouts
@@ -168,12 +173,16 @@ def learn_of(recipe: Recipe) -> Transform:
 
 
 def fitting(recipe: Recipe) -> Recipe:
-    """Returns the recipe unchanged, if its batches fit it.
+    """Returns the recipe unchanged, if its batches fit it, and recorded data its environment.
 
     Raises:
-        ValueError: names the storages that fit.
+        ValueError: names the storages that fit, or the spaces that differ.
     """
-    for stage in batches_of(recipe).stages:
+    batches = batches_of(recipe).stages
+    for stage in (*(recipe.source.stages if recipe.source else ()), *batches):
+        if stage.dataset is not None:
+            check_spaces(stage.dataset, recipe.env)
+    for stage in batches:
         if stage.batches is not None:
             check_compatible(recipe.name, recipe.compatible, storage=stage.batches)
     return recipe

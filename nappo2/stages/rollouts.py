@@ -6,6 +6,7 @@ from tensordict import TensorDict
 
 from nappo2.params import Params, beside_params
 from nappo2.pipeline import Pipeline, Transform, stage, stateless
+from nappo2.stages.recording.sampling import check_collected
 
 
 @stage
@@ -36,11 +37,12 @@ def map_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> T
 
 
 def check_left(name: str, source: Pipeline) -> None:
-    """Refuses a source that regroups the steps of rollouts, left of the stage called ``name``.
+    """Refuses a source that regroups the steps of rollouts, or has none, left of the stage ``name``.
 
     Raises:
         ValueError: names both.
     """
+    check_collected(name, source)
     for left in source.stages:
         if left.regroups:
             raise ValueError(

@@ -9,7 +9,7 @@ from nappo2.envs import make
 from nappo2.params import Params
 from nappo2.populations import Population
 from nappo2.populations import member as of_population
-from nappo2.recipes import RECIPES, preset
+from nappo2.recipes import FOR_RECORDED, RECIPES
 from nappo2.runs.learner import Learner
 from nappo2.saving.calls import path_of
 from nappo2.saving.checkpoint import load_params
@@ -23,6 +23,7 @@ from nappo2.trained.environments import stand_in
 
 ACTING = ("init", "env", "policy", "greedy")
 """Pieces of a recipe of which an agent is made."""
+MAKERS = RECIPES | FOR_RECORDED
 
 
 @checked
@@ -124,16 +125,16 @@ def recipe_again(card: Mapping[str, Any], where: str) -> Recipe:
     remedy = f"load({where!r}, recipe=...) takes it"
     if not card:
         raise ValueError(f"{where} has no run.json, so that its recipe is not known here; {remedy}")
-    if algorithm not in RECIPES or data.get("call", "") not in ("", path_of(RECIPES[algorithm])):
+    if algorithm not in MAKERS or data.get("call", "") not in ("", path_of(MAKERS[algorithm])):
         raise ValueError(f"the recipe of {where}, {algorithm}, is none of nappo2's; {remedy}")
     own = [*data.get("arguments", {}), *(x for x in data.get("replaced", ()) if x in ACTING)]
     if own:
         raise ValueError(f"the recipe of {where} was given {', '.join(own)} of its own; {remedy}")
     env = stand_in(card) if "action_space" in card else make(card["env"], card.get("num_envs", 1))
-    return RECIPES[algorithm](env, config_again(algorithm, card))
+    return MAKERS[algorithm](env, config_again(algorithm, card))
 
 
 def config_again(algorithm: str, card: Mapping[str, Any]) -> Any:
     """The configuration of a recipe, as a card has it."""
-    kind = type(preset(algorithm, "default").config)
+    kind = type(MAKERS[algorithm].presets["default"].config)
     return kind(**settings(kind, card.get("config", {})))

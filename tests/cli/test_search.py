@@ -92,7 +92,7 @@ def test_one_signal_ends_a_search_in_order_and_the_same_command_goes_on(tmp_path
         until(lambda: len(list(tmp_path.glob("trials/*/rows.csv"))) == 2, 120)
         children = subprocess.check_output(["pgrep", "-P", str(process.pid)], text=True).split()
         process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=120)
+        printed, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors.decode()
     assert json.loads(printed.decode().splitlines()[-1])["interrupted"]
     assert len(children) == 2

@@ -63,7 +63,7 @@ def test_one_signal_ends_all_seeds_in_order(tmp_path):
         until(lambda: all(last_row(folder) for folder in folders), 120)
         children = subprocess.check_output(["pgrep", "-P", str(run.pid)], text=True).split()
         run.send_signal(signal.SIGINT)
-        printed, _ = run.communicate(timeout=120)
+        printed, _ = run.communicate(timeout=240)
     assert run.returncode == 130 and json.loads(printed)["interrupted"]
     assert all((folder / "params.npz").exists() for folder in folders)
     assert len(children) == 2 and not any(os.path.exists(f"/proc/{pid}") for pid in children)

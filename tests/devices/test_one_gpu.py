@@ -91,8 +91,9 @@ ALL = [c for c in combinations() if c[3] in SCHEMES and fits(*c[:3])]
 
 
 def pairs(recipe, env, ring, name):
-    """Each recipe, environment and replay in each of the schemes."""
-    yield recipe, name
+    """Each recipe, each environment with each replay, and those in each of the schemes."""
+    yield (recipe,)
+    yield env, ring
     yield env, name
     yield ring, name
 

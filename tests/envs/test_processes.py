@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from itertools import chain
 
 import gymnasium
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from gymnasium.wrappers import TimeLimit
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.envs import Env
@@ -217,14 +219,16 @@ def test_an_environment_that_cannot_begin_is_an_error():
         envs.make(leaving, 1, processes=1).reset(0)
 
 
-def test_a_process_of_simulators_begins_without_torch():
-    """Its import would take seconds."""
-
-    env = envs.make(TellsTorch, 1, processes=1, info_keywords=["torch"], frame_stack=2)
+@pytest.mark.parametrize("make", ["CartPole-v1", "HopperBulletEnv-v0"])
+def test_a_process_of_simulators_begins_and_is_saved_without_torch(make):
+    """Its import would take seconds, and 200 MB."""
+    wrappers, keys = [partial(TimeLimit, max_episode_steps=2), TellsTorch], ["torch"]
+    env = envs.make(make, 1, processes=1, wrappers=wrappers, info_keywords=keys)
     state, _ = env.reset(0)
-    for _ in range(7):
+    state = env.load(state, env.save(state))
+    for _ in range(2):
         state, _, transition = env.step(state, zero_action(env))
-    assert transition.info["torch"].tolist() == [0]
+    assert transition.truncated and transition.info["torch"].tolist() == [0]
     env.close(state)
 
 

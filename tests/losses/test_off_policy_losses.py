@@ -148,8 +148,8 @@ def our_gradient(loss, weights, target, batch):
     return functional_gradient(loss, params.to_dict(), unravel, vector, batch)
 
 
-def their_gradient(theirs, total):
-    """The same of their parameters, in our order: the actor, critic by critic, the temperature."""
+def their_gradient(theirs, total, last="log_alpha"):
+    """The same of their parameters, in our order: the actor, critic by critic, the temperature or another."""
     named = dict(theirs.named_parameters())
     grads = dict(zip(named, torch.autograd.grad(total, list(named.values())), strict=True))
 
@@ -157,7 +157,7 @@ def their_gradient(theirs, total):
         return [grad for name, grad in grads.items() if name.startswith(start)]
 
     critics = [grad[i] for i in range(2) for grad in of("qvalue_network_params")]
-    parts = [*of("actor_network_params"), *critics, *of("log_alpha")]
+    parts = [*of("actor_network_params"), *critics, *of(last)]
     return torch.cat([part.flatten() for part in parts])
 
 

@@ -13,6 +13,7 @@ from gymnasium.spaces.utils import flatten
 from torch import Tensor
 
 from nappo2 import envs
+from tests.makers.processes import birth
 
 
 class Ramp(gymnasium.Env):
@@ -257,7 +258,7 @@ def faulty(folder: Path, num_envs: int = 2, env: envs.Env | None = None) -> envs
     env, folder = env or envs.cartpole(num_envs), Path(folder)
 
     def reset(seed):
-        (folder / f"pid-{os.getpid()}").write_text("")
+        (folder / f"pid-{os.getpid()}").write_text(birth(os.getpid()))
         return env.reset(seed)
 
     def step(state, action):
@@ -288,5 +289,5 @@ def _fail(name: str) -> None:
 
 def pids(folder: Path) -> set[int]:
     """The processes in which environments were reset, and that are alive."""
-    written = {int(path.name.removeprefix("pid-")) for path in Path(folder).glob("pid-*")}
-    return {pid for pid in written if Path(f"/proc/{pid}").exists()}
+    began = {int(path.name[4:]): path.read_text() for path in Path(folder).glob("pid-*")}
+    return {pid for pid, ticks in began.items() if birth(pid) == ticks}

@@ -12,7 +12,11 @@ MARK = "NAPPO2_TEST_MARK"
 """The variable of the environment by which the processes of a run are known."""
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+PATIENCE = 200.0
+"""Seconds in which what is waited for comes on a machine that does much else; a test may take 300."""
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Waits for a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -37,7 +41,20 @@ def _mark(process: psutil.Process) -> str | None:
         return None
 
 
-def check_all_gone(mark: object, seconds: float = 60) -> None:
+def birth(pid: int) -> str | None:
+    """When a process began, in ticks since the machine did; None if it ended.
+
+    Linux gives the number of one that ended to others, also to a thread, which began later.
+    """
+    try:
+        _, _, fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return None
+    state, began = fields.split()[0], fields.split()[19]
+    return None if state in "ZX" else began
+
+
+def check_all_gone(mark: object, seconds: float = PATIENCE) -> None:
     """Waits until nobody carries the mark; whoever still does is killed, and an error."""
     try:
         until(lambda: not marked(mark), seconds)

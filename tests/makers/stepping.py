@@ -7,6 +7,7 @@ from itertools import islice
 from nappo2 import Pipeline, Report
 from nappo2.params import Params
 from nappo2.runs.learner import Learner
+from tests.makers.processes import PATIENCE
 
 
 def steps_of(pipe: Pipeline, params: Params, seed: int = 1) -> Iterator[tuple]:
@@ -52,10 +53,19 @@ def step(run: Learner, num: int) -> Learner:
     return run
 
 
-def step_until(run: Learner, condition: Callable[[], bool], seconds: float = 60) -> None:
+def step_until(run: Learner, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Steps until something holds, and leaves the cores to processes that start meanwhile."""
     end = time.monotonic() + seconds
     while not condition():
         run.step()
         time.sleep(0.05)
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, f"it never came: {workers_of(run)}"
+
+
+def workers_of(run: Learner) -> dict[str, list[str]]:
+    """The life and the failures of each worker, to be read where something never came."""
+    cuts = {name: x.members for name, x in run.state.items() if hasattr(x, "members")}
+    return {
+        name: [f"life {x.lives}, {x.failures} failures, {x.worker}" for x in members]
+        for name, members in cuts.items()
+    }

@@ -47,7 +47,7 @@ class Walk(gymnasium.Env):
         return np.full((4, 6, 3), self.t, np.uint8)
 
 
-class TellsTorch(Walk):
+class TellsTorch(gymnasium.Wrapper):
     """Tells whether its process has imported torch."""
 
     def step(self, action):

@@ -286,7 +286,7 @@ def test_a_full_disk_ends_no_run_and_no_checkpoint(tmp_path):
     """No file may grow beyond 1,000 bytes: each refusal is said once, and the first checkpoint stays."""
     found = subprocess.run(
         [sys.executable, "-W", "error::ResourceWarning", "-c", FULL, tmp_path / "run", "1000"],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=240, check=True,
     )  # fmt: skip
     steps, rows, _, *kinds = found.stdout.strip().split("|")
     assert int(rows) > 10 and int(steps) == 4 * int(rows)

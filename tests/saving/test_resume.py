@@ -50,6 +50,7 @@ def test_a_simulator_of_mujoco_goes_on(tmp_path):
     check_resume(lambda: ppo(envs.make("HalfCheetah-v5", 2), ANNEALED), "3cs", 2, tmp_path)
 
 
+@pytest.mark.faults
 def test_workers_in_processes_of_their_own_are_asked_for_their_states(on_ray, tmp_path):
     check_resume(RESUMED["ppo"], "2dacs", 5, tmp_path, on=on_ray())
 
@@ -132,7 +133,6 @@ def test_a_resumed_run_keeps_its_files(tmp_path):
     assert names == ["steps-000000000096.npz", "steps-000000000160.npz"]
 
 
-@pytest.mark.timeout(180)
 def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch, capsys):
     """SIGTERM: a checkpoint, and exit code 143; then the line that a whole run would have ended with."""
     command = [*NAPPO2, "train", *SHORT, "--seed", "3", "--log-dir", "x"]
@@ -140,7 +140,7 @@ def test_a_preempted_run_is_resumed_from_the_command_line(tmp_path, monkeypatch,
     with subprocess.Popen(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as run:
         until(lambda: rows_written(tmp_path / "x") >= 3)
         run.send_signal(signal.SIGTERM)
-        printed, errors = run.communicate(timeout=60)
+        printed, errors = run.communicate(timeout=240)
     assert run.returncode == 143, errors
     steps = json.loads(printed.splitlines()[-1])["env_steps"]
     more = ["--total-steps", str(steps + 640)]

@@ -42,7 +42,7 @@ def train(name, num_updates=24, **options):
     return train_until(scheme(name, CARTPOLE_PPO, **options), CARTPOLE_PPO.init(0), num_updates)
 
 
-@pytest.mark.parametrize("name", ["2dacs", "3ds", *NESTED])
+@pytest.mark.parametrize("name", [pytest.param("2dacs", marks=pytest.mark.faults), "3ds", *NESTED])
 def test_ray_computes_what_one_process_computes(name, on_ray, same):
     """Bit for bit, with two workers."""
     params, reports = train(name, on=on_ray())
@@ -51,7 +51,8 @@ def test_ray_computes_what_one_process_computes(name, on_ray, same):
     assert join(reports).sums["env_steps"] == join(their_reports).sums["env_steps"]
 
 
-@pytest.mark.parametrize("name", ["2dacs", pytest.param("3ds", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
 def test_a_learner_looks_at_each_rollout_there_too(name, on_ray, same):
     """Before a replay owes a batch: row by row as in one process, and the same params afterwards."""
     config = SAC(hidden=(8,), batch_size=8, capacity=200, start_steps=16)
@@ -109,20 +110,23 @@ def faulty_run(folder, name, on, **counts):
 @pytest.mark.parametrize(
     "faults", [("raise", "kill"), pytest.param(("exit", "hang"), marks=pytest.mark.faults)]
 )
-def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path):
-    """Within 30 s, while the other goes on; every step that was delivered is counted once."""
+def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path, caplog):
+    """While the other goes on; every step that was delivered is counted once.
+
+    A replacement whose process does not come is replaced itself after a minute, and told of, too.
+    """
     learner = faulty_run(tmp_path, "da2cs", on_ray(deadline=3.0))
     step_until(learner, lambda: learner.env_steps >= 160)
     for restarts, fault in enumerate(faults, 1):
-        start = time.monotonic()
         if fault == "kill":
             os.kill(min(pids(tmp_path)), signal.SIGKILL)
         else:
             (tmp_path / fault).write_text("")
         step_until(learner, partial(collectors_are_back, learner, tmp_path, restarts))
-        assert time.monotonic() - start < 30, fault
         counted = learner.params["normalizer", "observation", "moments"][0, 0]
-        assert learner.env_steps == counted and learner.sums["restarts"] == restarts, fault
+        told = sum("is replaced" in record.message for record in caplog.records)
+        assert learner.env_steps == counted, fault
+        assert learner.sums["restarts"] == told >= restarts, fault
     learner.close()
 
 
@@ -133,10 +137,8 @@ def collectors_are_back(learner, folder, restarts):
     return replaced and all(member.failures == 0 for member in members)
 
 
-REGROUPING = [pytest.param(name, marks=pytest.mark.faults) for name in ("dadacs", "ds2ds", "da2ds")]
-
-
-@pytest.mark.parametrize("name", ["2dacs", *REGROUPING])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "dadacs", "ds2ds", "da2ds"])
 def test_a_learner_that_is_lost_is_replaced(name, on_ray, tmp_path):
     """Versions only grow. In 3ds, where the others regroup, two are lost at once: see below."""
     learner = faulty_run(tmp_path, name, on_ray())
@@ -219,7 +221,7 @@ large = learner(2, on_ray())
 large.step(), small.step()
 print(ray.get(mine), small.env_steps, large.env_steps)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert run.stdout == "mine 32 16\n", run.stderr
 
 
@@ -241,6 +243,7 @@ def test_what_never_worked_is_raised_at_once(on_ray, tmp_path):
     learner.close()
 
 
+@pytest.mark.faults
 def test_a_crash_loop_ends_with_its_cause(on_ray, tmp_path):
     learner = faulty_run(tmp_path, "2dacs", on_ray(max_restarts=1), learners=1)
     step_until(learner, lambda: learner.env_steps >= 64)
@@ -317,7 +320,8 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     assert "after 0.5 s 1 of 1 workers still wait" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["2dacs", pytest.param("3ds", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["2dacs", "3ds"])
 def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(name, on_ray):
     """One of two learners sleeps 20 ms a step; with half its rollout it is let go."""
 

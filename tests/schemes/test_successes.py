@@ -13,6 +13,7 @@ from nappo2.runs.recorder import Recorder
 from nappo2.saving.snapshots import close_state
 from nappo2.schemes import SCHEMES
 from tests.makers.environments import Exam, exams_written, faulty, pids
+from tests.makers.processes import PATIENCE
 from tests.makers.recipes import scheme_arguments
 from tests.makers.stepping import steps_of
 
@@ -69,16 +70,8 @@ def test_success_rates_are_those_of_a_hand_count_in_every_scheme(name, tmp_path)
         assert Counter(returns) == Counter(written)
 
 
-QUICK_ON_RAY = "da2cs"
-FAULTS = [
-    name if name == QUICK_ON_RAY else pytest.param(name, marks=pytest.mark.faults)
-    for name in SCHEMES
-    if name != "3cs"  # which has no workers
-]
-
-
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.faults
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "3cs"])  # it has no workers
 def test_a_killed_worker_changes_nothing_of_what_is_counted(name, on_ray, tmp_path):
     """What it had not delivered is not counted, and nothing is counted twice."""
     env = faulty(tmp_path, env=exams(tmp_path))
@@ -97,7 +90,7 @@ def is_replaced(books, folder, victim):
     return books.recorder.sums.get("restarts", 0) >= 1 and pids(folder) - {victim}
 
 
-def step_until(books, condition, seconds=90):
+def step_until(books, condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while not condition():
         books.step()

@@ -202,7 +202,6 @@ def die_after(rows):
     RunFiles.write = last
 
 
-@pytest.mark.timeout(240)
 def test_processes_side_by_side_find_what_one_finds(tmp_path):
     """Where the sampler is random still, trials are the same; a function of this test is sent by value."""
     rate = 0.5

@@ -169,6 +169,7 @@ def test_a_decentralised_update_of_sequences_is_a_central_one(same):
     assert same(updated("3ds"), updated("2dacs"))
 
 
+@pytest.mark.faults
 def test_on_ray_memory_is_where_its_worker_is(same, on_ray):
     """To the last bit, as on serial."""
     pipe, params = scheme("2dacs", RECIPE, on=on_ray(num_cpus=0.1)), RECIPE.init(0)

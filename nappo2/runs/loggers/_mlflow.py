@@ -5,6 +5,7 @@ from typing import Any
 
 from nappo2.checks import checked
 from nappo2.runs.loggers.logger import PROJECT, LoggerMaker, Run, Service, check_installed
+from nappo2.runs.metrics import position
 
 MAX_TEXT = 6_000  # characters of a param
 
@@ -36,7 +37,7 @@ def mlflow(experiment: str = PROJECT, tracking_uri: str | None = None, **tags: s
         mlflow.log_params({name: str(x)[:MAX_TEXT] for name, x in flat(run.settings)})
 
         def log(row):
-            step, texts = row["env_steps"], {k: x for k, x in row.items() if isinstance(x, str)}
+            step, texts = position(row), {k: x for k, x in row.items() if isinstance(x, str)}
             board.log_metrics({k: x for k, x in row.items() if k not in texts}, step=step)
             mlflow.set_tags({f"{name}.{step}": text for name, text in texts.items()})
 

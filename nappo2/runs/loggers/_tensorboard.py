@@ -7,6 +7,7 @@ from typing import Any
 
 from nappo2.checks import checked
 from nappo2.runs.loggers.logger import LoggerMaker, Run, Service, check_installed
+from nappo2.runs.metrics import position
 
 MAX_FRAMES = 100  # of a GIF, which takes fifty times the space of a film
 
@@ -32,7 +33,7 @@ def tensorboard(folder: str | Path | None = None) -> LoggerMaker:
         def log(row):
             for name, value in row.items():
                 add = writer.add_text if isinstance(value, str) else writer.add_scalar
-                add(name, value, row["env_steps"])
+                add(name, value, position(row))
             writer.flush()
 
         return Service(log, lambda *file: add_picture(writer, *file), writer.close)

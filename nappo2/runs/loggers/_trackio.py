@@ -4,6 +4,7 @@ from typing import Any
 
 from nappo2.checks import checked
 from nappo2.runs.loggers.logger import PROJECT, LoggerMaker, Run, Service, check_installed, key_of
+from nappo2.runs.metrics import position
 
 
 @checked
@@ -32,7 +33,7 @@ def trackio(project: str = PROJECT, **options: Any) -> LoggerMaker:
         experiment = TrackioLogger(project=project, **given).experiment
 
         def log(row):
-            experiment.log(row, step=row["env_steps"])
+            experiment.log(row, step=position(row))
 
         def file(path, env_steps):
             picture = trackio.Image(path) if path.suffix == ".png" else trackio.Video(path)

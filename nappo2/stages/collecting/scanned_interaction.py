@@ -9,12 +9,12 @@ from nappo2 import trees
 from nappo2.checks import explained
 from nappo2.envs import Env, Physics, PhysicsState, physics_of
 from nappo2.envs.physics import told
+from nappo2.envs.starts import after, ahead
 from nappo2.machine.compiling import compiled
 from nappo2.machine.stop import current_stop
 from nappo2.maths.distributions import Distribution
 from nappo2.params import Plain
 from nappo2.policies import Apply, Policy, sampler_of
-from nappo2.seeds import generator, split
 from nappo2.stages.collecting.interaction import (
     TRANSITION,
     CollectState,
@@ -59,21 +59,22 @@ def scan_interact(
     """
     physics, sampler, simulated = physics_of(env), policy.sampler, state.env
     many = isinstance(seed, tuple)
-    keys, seeds = (seed, simulated.seed) if many else ((seed,), (simulated.seed,))
+    keys, starts = (seed, simulated.starts) if many else ((seed,), (simulated.starts,))
     num_envs = env.num_envs // len(keys)
     noise = trees.stack(acting(env, policy, num_steps, params, generators(seed))[1])
     noise = trees.map(lambda x: x.flatten(1, 2), noise) if many else noise
-    episodes = (first_states(physics, num_envs, num_steps, s) for s in seeds)
-    seeds_after, starts = zip(*episodes, strict=True)
+    draws, states = zip(
+        *(ahead(physics.start, num_envs, num_steps, x) for x in starts), strict=True
+    )
     constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})
     carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
     (physics_state, time, observation, ends), columns = program(
-        constants, carry, noise, torch.stack(starts, 1)
+        constants, carry, noise, torch.stack(states, 1)
     )
     current_stop().arrived()
-    seeds = tuple(row[end] for row, end in zip(seeds_after, ends.tolist(), strict=True))
-    simulated = PhysicsState(physics_state, time, seeds if many else seeds[0])
+    left = tuple(map(after, draws, ends.tolist()))
+    simulated = PhysicsState(physics_state, time, left if many else left[0])
     *columns, infos = columns
     info = {"info": infos} if infos else {}
     rollout = rollout_of(dict(zip(KEYS, columns, strict=True)) | info)
@@ -83,28 +84,6 @@ def scan_interact(
 def copied(x: Tensor) -> Tensor:
     """A copy [...]: weights are views of one vector, and a scan takes no two tensors that share memory."""
     return x.clone(memory_format=torch.contiguous_format)
-
-
-def first_states(
-    physics: Physics, num_envs: int, num_steps: int, seed: int
-) -> tuple[list[int], Tensor]:
-    """Draws first states of episodes for each step at which some may end.
-
-    Args:
-        physics: of the environments.
-        num_envs: B.
-        num_steps: T.
-        seed: of the environments.
-
-    Returns:
-        The seed after each number of draws, T + 1 of them, and first states [T, B, ...].
-    """
-    seeds, starts = [seed], []
-    for _ in range(num_steps):
-        seed, key = split(seed)
-        seeds.append(seed)
-        starts.append(physics.start(num_envs, generator(key)))
-    return seeds, torch.stack(starts)
 
 
 @lru_cache(64)

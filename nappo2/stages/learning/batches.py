@@ -13,8 +13,9 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.batch import age, loss_inputs, num_samples
-from nappo2.pipeline import Pipeline, Transform, is_empty, stage
-from nappo2.reports import join
+from nappo2.pipeline import Pipeline, Transform, is_empty, is_recorded, stage
+from nappo2.reports import Report, join
+from nappo2.stages.recording.sampling import AT_ONCE
 
 View = Callable[[Mapping, Any], Mapping]
 """``(data, x) -> batch``, such as the entries of the data at the indices x."""
@@ -126,13 +127,16 @@ def all_due() -> Transform:
     """All batches that a rollout makes due in a replay as one item, for ``learn``.
 
     Right of a replay and of stages that change its batches. These must not depend on params, which
-    change between the batches.
+    change between the batches. Of recorded data there are 100 batches in an item, or the first one
+    alone, if the moments of the dataset come with it.
     """
 
     def transform(source):
+        is_last = _is_last_recorded if is_recorded(source) else _is_last_due
+
         def step(params, state):
             batches, reports = [], []
-            while not reports or "env_steps" not in reports[-1].sums:
+            while not reports or not is_last(reports):
                 state, batch, report = source.step(params, state)
                 batches.append(batch)
                 reports.append(report)
@@ -145,3 +149,13 @@ def all_due() -> Transform:
         return Pipeline(source.init, step)
 
     return transform
+
+
+def _is_last_due(reports: list[Report]) -> bool:
+    """Tests whether a replay has no further batch of a rollout, which tells its env steps then."""
+    return "env_steps" in reports[-1].sums
+
+
+def _is_last_recorded(reports: list[Report]) -> bool:
+    """Tests for enough batches; with moments, what follows is normalised in another way."""
+    return len(reports) == AT_ONCE or len(reports[-1].moments) > 0

@@ -20,6 +20,7 @@ from nappo2.pipeline import Pipeline, Transform, described, positive, stage
 from nappo2.reports import Report, counting, held_back
 from nappo2.seeds import Seeds, draw_each, fold_in_each, num_members, split, split_each
 from nappo2.stages.learning.batches import Passes
+from nappo2.stages.recording.sampling import check_collected
 
 
 class MinibatchState(NamedTuple):
@@ -96,6 +97,8 @@ def _one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Tran
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
 
     def transform(source):
+        check_collected(slicing.name, source)
+
         def step(params, state):
             waiting, report, seed = state[slicing.name]
             if not waiting:
@@ -121,6 +124,8 @@ def _at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfo
     positive(num_epochs=num_epochs, num_minibatches=num_minibatches)
 
     def transform(source):
+        check_collected(slicing.name, source)
+
         def step(params, state):
             inner, rollout, report = source.step(params, state)
             seed, key = split_each(state[slicing.name].seed)

@@ -11,6 +11,7 @@ from nappo2.optim import Schedule
 from nappo2.params import Plain, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.recording.sampling import check_collected
 from nappo2.stages.replaying.replay import check_replay, filled, spent, waiting
 from nappo2.stages.replaying.ring import ReplayState, empty, latest_rows, read, resized
 
@@ -71,6 +72,8 @@ def prioritized_replay(
             raise ValueError(f"{what} is within 0 and 1, not {value}")
 
     def transform(source):
+        check_collected("prioritized_replay", source)
+
         def init(params, seed):
             first = {"replay": empty(fold_in(seed, "replay")), "priorities": None}
             return source.init(params, seed) | first

@@ -12,9 +12,18 @@ from tensordict import TensorDict
 from nappo2.batch import valid_transitions
 from nappo2.machine.stop import current_stop
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage
+from nappo2.pipeline import (
+    Pipeline,
+    Transform,
+    described,
+    is_empty,
+    is_recorded,
+    positive,
+    stage,
+)
 from nappo2.reports import Report, counting, held_back, join
-from nappo2.seeds import draw_each, fold_in_each, num_members, split_each
+from nappo2.seeds import draw_each, fold_in_each, num_members, split, split_each
+from nappo2.stages.recording.sampling import sampled
 from nappo2.stages.replaying.ring import ReplayState, empty, extended, read, resized
 
 LONGEST = 100_000  # env steps without a transition to store
@@ -28,7 +37,9 @@ def replay(
 
     A step collects until a batch is due. A Learner's step collects one rollout at most: while no batch
     is due, as before ``start_steps``, the item is an empty batch [0], from which nothing is learnt.
-    Images of bytes, [C, H, W], are stored once per frame, however many transitions share it.
+    Images of bytes, [C, H, W], are stored once per frame, however many transitions share it. Right of
+    ``recorded``, the dataset itself is the ring: each step samples a batch of it, and capacity, ratio
+    and ``start_steps`` mean nothing.
 
     Args:
         capacity: transitions in the ring; older ones are overwritten.
@@ -49,6 +60,12 @@ def replay(
         def init(params, seed):
             return source.init(params, seed) | {"replay": empty(fold_in_each(seed, "replay"))}
 
+        def sample(params, state):
+            inner, data, report = source.step(params, state)
+            seed, key = split(state["replay"].seed)
+            replay_state = state["replay"]._replace(seed=seed)
+            return inner | {"replay": replay_state}, sampled(data, batch_size, key), report
+
         def step(params, state):
             state, replay_state = filled(
                 source, params, state, state["replay"], capacity, update_ratio, start_steps
@@ -62,7 +79,7 @@ def replay(
             replay_state, report = spent(replay_state._replace(seed=seed))
             return state | {"replay": replay_state}, read(replay_state, index), report
 
-        return Pipeline(init, step)
+        return Pipeline(init, sample if is_recorded(source) else step)
 
     return described(transform, batches="replay", update_ratio=update_ratio)
 

@@ -1,0 +1,110 @@
+"""What a dataset is: transitions [N] with the keys of a rollout, and of an environment's spaces."""
+
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.envs import Env
+from nappo2.envs.actions import ActionSpec
+from nappo2.envs.masks import restricted
+from nappo2.maths.masks import FORBIDDEN, mask_of
+from nappo2.trees import walk
+
+OF_NEXT = {
+    "reward": "float32 [N]",
+    "terminated": "bool [N]",
+    "truncated": "bool [N]",
+    "done": "bool [N]",
+}
+"""What is under ``next`` of a dataset, beside the observation."""
+
+
+def check_dataset(data: TensorDict) -> None:
+    """Refuses what is no dataset.
+
+    Raises:
+        ValueError: if it is empty, not [N], lacks a key, has one of another shape or dtype, or numbers
+            that are not finite; names the first.
+    """
+    if data.ndim != 1 or not len(data):
+        raise ValueError(
+            f"a dataset is transitions [N], at least one, not {list(data.batch_size)}; "
+            "dataset(...) makes one of arrays, episodes and rollouts"
+        )
+    names = [("observation",), ("action",), *(("next", key) for key in ("observation", *OF_NEXT))]
+    for name in names:
+        if name not in {path[: len(name)] for path, _ in walk(data)}:
+            raise ValueError(
+                f"a dataset has the key {'/'.join(name)!r}; dataset(...) makes all of them"
+            )
+    after = data["next"]
+    for name, right in OF_NEXT.items():
+        if (given := kind(after[name])) != right:
+            raise ValueError(f"next/{name} of a dataset is {right}, not {given}")
+    if (now := kind(data["observation"])) != (later := kind(after["observation"])):
+        raise ValueError(f"observations of a dataset are {now}, and the next ones {later}")
+    for path, x in walk(data):
+        if x.is_floating_point() and path != ("action_log_prob",) and not x.isfinite().all():
+            raise ValueError(f"{'/'.join(path)} of the dataset has numbers that are not finite")
+
+
+def check_spaces(data: TensorDict, env: Env) -> None:
+    """Refuses a dataset whose observations or actions are not those of an environment.
+
+    Raises:
+        ValueError: says which of them the dataset has, and which the environment.
+    """
+    spec = env.action_spec
+    kinds = {
+        "observations": (data["observation"], env.observation_spec.zeros(1)),
+        "actions": (data["action"], spec.zeros(1)),
+    }
+    for name, (given, right) in kinds.items():
+        if kind(given) != kind(right):
+            raise ValueError(
+                f"{name} of the dataset are {kind(given)}, and those of {env.name} {kind(right)}; "
+                "dataset(arrays, env) makes them of arrays of its simulator"
+            )
+    _check_choices(spec, data["action"], env.name)
+    _check_allowed(spec, data, env.name)
+
+
+def kind(batch: Any) -> str:
+    """The dtypes and shapes of a batch [N, ...] in words, such as ``float32 [N, 4]``."""
+    parts = sorted(walk({"": batch}))
+    return ", ".join(f"{'.'.join(path[1:])} {kind_of_tensor(x)}".strip() for path, x in parts)
+
+
+def kind_of_tensor(x: torch.Tensor) -> str:
+    """The dtype and shape of a tensor [N, ...] in words."""
+    shape = ", ".join(map(str, ("N", *x.shape[1:])))
+    return f"{str(x.dtype).removeprefix('torch.')} [{shape}]"
+
+
+def _check_choices(spec: ActionSpec, action: Any, name: str) -> None:
+    if spec.is_tree:
+        for key, part in spec.parts.items():
+            _check_choices(part, action[key], name)
+    elif spec.sizes:
+        most = torch.tensor(spec.sizes).reshape(spec.shape) - 1
+        wrong = action[(action < 0) | (action > most)]
+        if len(wrong):
+            raise ValueError(
+                f"an action of the dataset is {int(wrong[0])}, and those of {name} are within 0 and "
+                f"{most.tolist()}"
+            )
+
+
+def _check_allowed(spec: ActionSpec, data: TensorDict, name: str) -> None:
+    mask = mask_of(data["observation"])
+    if mask is None:
+        return
+    outputs = torch.zeros(len(data), spec.distribution.num_outputs(spec.size))
+    log_prob = spec.distribution.log_prob(restricted(spec)(outputs, mask), data["action"])
+    num = int((log_prob < FORBIDDEN / 2).sum())
+    if num:
+        raise ValueError(
+            f"{num} actions of the dataset are forbidden by the masks of {name}, so that no policy of it "
+            "takes them"
+        )

@@ -1,0 +1,88 @@
+"""Datasets: recorded transitions [N] as a TensorDict, made of plain arrays.
+
+Their keys are those of a rollout that ``collect`` writes: ``observation``, ``action`` and, under ``next``,
+``observation``, ``reward``, ``terminated``, ``truncated`` and ``done``. The transitions of an episode
+follow one another, and ``done`` ends it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.stages.recording.checking import check_dataset
+from nappo2.stages.recording.columns import of_columns, of_episodes
+
+OF_ROLLOUTS = ("observation", "action", "action_log_prob", "mask", "next")
+
+
+@checked
+def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = None) -> TensorDict:
+    """A dataset of plain arrays: of transitions, or of episodes.
+
+    Transitions are a mapping of arrays [N, ...]: ``observation``, ``action``, ``reward``,
+    ``terminated``, ``next_observation``, and ``truncated`` where an episode was cut off; or a TensorDict
+    of rollouts, as ``collect`` yields them. Episodes are a sequence of mappings without
+    ``next_observation``: their observations are [T + 1, ...], of all that was seen, and each ends with
+    its last transition.
+
+    Args:
+        data: arrays, tensors or lists of numbers, of several parts nested mappings.
+        env: whose simulator gave observations and took actions, which are batched and scaled as it
+            does; None for data as ``collect`` records them, whose continuous actions are in [-1, 1].
+
+    Returns:
+        Transitions [N], on the CPU.
+
+    Raises:
+        ValueError: if a column is missing or unknown, columns have different lengths, numbers are not
+            finite, or arrays are not of the spaces of ``env``.
+        NotImplementedError: for actions of a simulator of spaces that no recipe takes.
+
+    Example:
+        >>> data = dataset([{"observation": [[0.0], [1.0], [2.0]], "action": [0, 1], "reward": [1, 1]}])
+        >>> data["next", "observation"].flatten().tolist(), data["next", "truncated"].tolist()
+        ([1.0, 2.0], [False, True])
+    """
+    if isinstance(data, TensorDictBase):
+        if env is not None:
+            raise ValueError(
+                "a TensorDict holds rollouts as collect records them, and env is for arrays of a simulator"
+            )
+        return of_rollouts(data)
+    return of_columns(data, env) if isinstance(data, Mapping) else of_episodes(data, env)
+
+
+@checked
+def of_rollouts(rollouts: TensorDict) -> TensorDict:
+    """The dataset of a rollout [T, B], or transitions [N], whose episodes follow one another in time.
+
+    Masked transitions are left out. An episode that goes on behind the last step, or before one that
+    is masked, is truncated there.
+
+    Raises:
+        ValueError: if a key of a rollout is missing.
+    """
+    for key in ("observation", "action", "next"):
+        if key not in rollouts.keys():
+            raise ValueError(f"rollouts have the key {key!r}, as collect writes it; it is missing")
+    data = rollouts.select(*OF_ROLLOUTS, strict=False).cpu().clone()
+    mask = data.get("mask", None)
+    data["next"] = _ended(data["next"], mask)
+    if data.ndim == 2:
+        data = data.transpose(0, 1).reshape(-1)
+    if mask is not None:
+        data = data[data["mask"]].exclude("mask")
+    check_dataset(data)
+    return data
+
+
+def _ended(after: TensorDict, mask: Tensor | None) -> TensorDict:
+    """``next`` of a rollout [T, ...], truncated where the next step is none of the same episode."""
+    last = torch.ones(after.batch_size, dtype=torch.bool)
+    last[:-1] = False if mask is None else ~mask[1:]
+    truncated = (after["truncated"] | last) & ~after["terminated"]
+    return after.copy().update({"truncated": truncated, "done": after["terminated"] | truncated})

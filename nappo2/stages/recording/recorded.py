@@ -1,0 +1,135 @@
+"""Recorded data in a pipeline: a source in place of ``collect``, and transitions beside a replay's.
+
+A dataset is a TensorDict [N] of transitions, as ``dataset`` makes it. The source yields all of it, and
+counts no env steps; the ``replay`` right of it samples batches of the dataset itself, which is its ring.
+"""
+
+import torch
+from tensordict import TensorDict
+
+from nappo2.checks import checked
+from nappo2.maths.masks import unmasked
+from nappo2.maths.moments import moments, named
+from nappo2.params import Params
+from nappo2.pipeline import Pipeline, Transform, compose, described, is_empty, positive, stage
+from nappo2.reports import Report
+from nappo2.seeds import fold_in, split
+from nappo2.stages.recording.checking import check_dataset, kind
+from nappo2.stages.recording.sampling import of_version, sampled
+from nappo2.stages.replaying.replay import replay
+
+NOT_NEEDED = ("action_log_prob",)  # keys of a replay that no off-policy loss reads
+
+
+@stage
+def recorded(dataset: TensorDict) -> Pipeline:
+    """Yields the transitions [N] of a dataset at each step: a source that acts nowhere.
+
+    ``replay`` right of it samples batches of the dataset. The first report has the moments of all
+    observations for which ``params["normalizer"]`` has entries, and none counts env steps: a Learner
+    of such a pipeline has ``target_updates``.
+
+    Raises:
+        ValueError: if it is no dataset, as ``dataset`` or ``record`` make one; names what it lacks.
+    """
+    check_dataset(dataset)
+
+    def init(params, seed):
+        return {"recorded": False}
+
+    def step(params, state):
+        told = {} if state["recorded"] else _moments(params, dataset)
+        return {"recorded": True}, of_version(params, dataset), Report(moments=told)
+
+    return described(Pipeline(init, step), dataset=dataset)
+
+
+@stage
+def with_recorded(dataset: TensorDict, batch_size: int) -> Transform:
+    """Adds ``batch_size`` transitions of a dataset to each batch [N] of a replay, [N + batch_size].
+
+    Half of each batch are then demonstrations in RLPD (Ball et al., https://arxiv.org/abs/2302.02948).
+
+    Raises:
+        ValueError: if it is no dataset, or ``batch_size`` is not at least 1; in a step, if the batches
+            have keys that the dataset lacks, or has of another shape or dtype.
+    """
+    check_dataset(dataset)
+    positive(batch_size=batch_size)
+
+    def transform(source):
+        def init(params, seed):
+            return source.init(params, seed) | {"with_recorded": fold_in(seed, "with_recorded")}
+
+        def step(params, state):
+            inner, batch, report = source.step(params, state)
+            if is_empty(batch):
+                return inner | {"with_recorded": state["with_recorded"]}, batch, report
+            seed, key = split(state["with_recorded"])
+            other = sampled(of_version(params, dataset), batch_size, key)
+            return inner | {"with_recorded": seed}, joined(batch, other), report
+
+        return Pipeline(init, step)
+
+    return described(transform, dataset=dataset)
+
+
+@checked
+def replay_with(
+    dataset: TensorDict,
+    capacity: int,
+    batch_size: int,
+    update_ratio: float = 1.0,
+    start_steps: int = 0,
+) -> Transform:
+    """A ``replay`` half of whose batches are of a dataset.
+
+    ``partial(replay_with, dataset)`` is an argument ``replay`` of off-policy recipes.
+
+    Args:
+        dataset: transitions [N].
+        capacity: transitions in the ring.
+        batch_size: transitions in a batch, of both; of an odd number the replay has one more.
+        update_ratio: batches per env step.
+        start_steps: env steps before the first batch.
+
+    Returns:
+        A transform from rollouts to batches.
+
+    Raises:
+        ValueError: for a ``batch_size`` below 2, and as ``replay`` and ``with_recorded`` do.
+    """
+    if batch_size < 2:
+        raise ValueError(f"a batch of both has at least 2 transitions, not {batch_size}")
+    half = batch_size // 2
+    ring = replay(capacity, batch_size - half, update_ratio, start_steps)
+    return compose(ring, with_recorded(dataset, half))
+
+
+def joined(batch: TensorDict, other: TensorDict) -> TensorDict:
+    """Joins two batches [N] and [M] to [N + M].
+
+    Raises:
+        ValueError: names the first key that the other batch lacks, or has of another shape or dtype.
+    """
+    batch = batch.exclude(*NOT_NEEDED)
+    for key in batch.keys(True, True):
+        name = "/".join(key) if isinstance(key, tuple) else key
+        if key not in other.keys(True, True):
+            raise ValueError(
+                f"the replay's batches have the key {name!r}, which the dataset lacks: it is recorded "
+                "of an environment of the same spaces, without n_step and priorities"
+            )
+        if kind(batch[key]) != kind(other[key]):
+            raise ValueError(
+                f"{name} of the replay's batches is {kind(batch[key])}, and of the dataset "
+                f"{kind(other[key])}"
+            )
+    return torch.cat([batch, other.select(*batch.keys(True, True)).to(batch.device)], -1)
+
+
+def _moments(params: Params, dataset: TensorDict) -> dict[str, torch.Tensor]:
+    """The moments of those parts of observations that the normalizer counts."""
+    counted = {name for name, x in params["normalizer"].items() if "moments" in x.keys()}
+    parts = named(unmasked(dataset["observation"])).items()
+    return {name: moments(x[None]) for name, x in parts if name in counted}

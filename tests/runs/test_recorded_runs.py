@@ -1,0 +1,153 @@
+"""Runs on recorded data: targets in updates, rows, schemes, exact resume, and going on by collecting."""
+
+import pytest
+import torch
+
+from nappo2 import PPO, Learner, envs, evaluate, load, population, ppo, scheme
+from nappo2.params import ravel, replaced
+from nappo2.recipes import SAC, sac
+from tests.makers.recorded import MADE, data_of, offline
+
+
+def weights_of(learner):
+    return ravel(learner.params["weights"])[0]
+
+
+def run_of(recipe, updates=30, name="3cs", **options):
+    options = {"target_updates": updates, "progress": False} | options
+    return Learner(scheme(name, recipe), recipe.init(0), 1, **options)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_recipe_learns_from_its_dataset_alone(name):
+    """The line takes one update a step, and so ends exactly at its target."""
+    recipe = offline(name)
+    learner = Learner(recipe.line, recipe.init(0), 1, target_updates=7, progress=False).run()
+    assert learner.metrics[-1]["updates"] == 7 == learner.metrics[-1]["recorded_updates"]
+    assert learner.env_steps == 0 and weights_of(learner).isfinite().all()
+    assert not torch.equal(weights_of(learner), ravel(recipe.init(0)["weights"])[0])
+
+
+def test_rows_are_of_100_updates_and_the_last_of_the_rest():
+    recipe = offline("clone")
+    learner = Learner(recipe.line, recipe.init(0), target_updates=250, progress=False).run()
+    assert [row["updates"] for row in learner.metrics] == [100, 200, 250]
+    assert learner.done() and learner.metrics[-1]["env_steps"] == 0
+
+
+@pytest.mark.parametrize("name", ["clone", "iql", "td3_bc"])
+def test_fused_learning_is_the_line(name):
+    """A fused step is 100 updates, the first one 1 where statistics come; both draw the same batches."""
+    recipe = offline(name)
+    fused = run_of(recipe, 100).run()
+    updates = fused.metrics[-1]["updates"]
+    assert updates == (100 if name == "clone" else 101)
+    line = Learner(recipe.line, recipe.init(0), 1, target_updates=updates, progress=False).run()
+    assert torch.allclose(weights_of(fused), weights_of(line), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["3ds", "2dacs", "2daca"])
+def test_recorded_data_go_with_schemes_that_distribute_gradients(name):
+    recipe = offline("iql")
+    learner = run_of(recipe, 6, name, threads=1)
+    assert learner.run().metrics[-1]["updates"] >= 6
+    again = run_of(recipe, 6, name)
+    assert torch.equal(weights_of(again.run()), weights_of(learner))
+
+
+def test_schemes_that_distribute_collection_are_refused():
+    with pytest.raises(ValueError, match="ds2cs distributes collection, and recorded data are not"):
+        scheme("ds2cs", offline("iql"))
+
+
+def test_a_target_that_does_not_fit_is_refused_in_one_sentence():
+    recipe = offline("clone")
+    with pytest.raises(ValueError, match="a Learner of it has target_updates"):
+        Learner(recipe.line, recipe.init(0), target_steps=1_000)
+    online = MADE["clone"]()
+    with pytest.raises(ValueError, match="collects: a Learner of it has"):
+        Learner(online.line, online.init(0), target_updates=10)
+    with pytest.raises(ValueError, match="a Learner of it has target_updates"):
+        Learner(online.line, online.init(0)).adopt(recipe.line)
+
+
+@pytest.mark.parametrize("name", ["td3_bc", "iql, discrete"])
+def test_a_run_on_recorded_data_resumes_to_the_last_bit(name, tmp_path):
+    recipe = offline(name)
+    options = {"progress": False, "checkpoint_every": 10**9}
+    whole = Learner(recipe.line, recipe.init(0), 1, target_updates=40, progress=False).run()
+    first = Learner(recipe.line, recipe.init(0), 1, 1, tmp_path, target_updates=17, **options).run()
+    first.close()
+    second = Learner(recipe.line, recipe.init(0), 9, 1, tmp_path, target_updates=40, **options)
+    second.resume(tmp_path)
+    assert second.metrics[-1]["updates"] == 17
+    assert torch.equal(weights_of(second.run()), weights_of(whole))
+    second.close()
+
+
+def test_evaluations_and_checkpoints_come_every_so_many_updates(tmp_path):
+    recipe = offline("clone")
+    env = envs.cartpole(2)
+
+    def test(params):
+        return evaluate(env, recipe.greedy, params, 2)
+
+    options = {"evaluate": test, "evaluate_every": 200, "checkpoint_every": 200}
+    learner = Learner(
+        recipe.line, recipe.init(0), 0, 1, tmp_path, target_updates=500, progress=False, **options
+    ).run()
+    rows = [row["updates"] for row in learner.metrics if "evaluation_return" in row]
+    assert rows == [200, 400]
+    names = sorted(path.name for path in (tmp_path / "checkpoints").glob("steps-*.npz"))
+    assert names[-1] == "steps-000000000500.npz" and len(names) == 3
+    assert (tmp_path / "curve.png").exists()
+    learner.close()
+
+
+def test_the_agent_of_a_run_on_recorded_data_is_loaded(tmp_path):
+    recipe = offline("iql")
+    learner = Learner(
+        scheme("3cs", recipe), recipe.init(0), 0, 1, tmp_path, target_updates=100, progress=False
+    ).run()
+    learner.close()
+    assert load(tmp_path).act(torch.zeros(3).numpy()).shape == (1,)
+
+
+def test_a_run_goes_on_by_collecting():
+    """Offline, then online: params, optimiser and seeds stay, and the ring begins empty."""
+    recipe = offline("iql")
+    learner = run_of(recipe, 100).run()
+    before = weights_of(learner).clone()
+    learner.adopt(scheme("3cs", MADE["iql"]()))
+    assert torch.equal(weights_of(learner), before)
+    learner.target_steps = 12
+    learner.run()
+    assert learner.env_steps == 12 and learner.metrics[-1]["recorded_updates"] == 101
+    assert learner.metrics[-1]["updates"] == 113  # a batch per transition
+    assert learner.state["replay"].count == 12
+
+
+def test_a_clone_goes_on_as_ppo():
+    clone = offline("clone")
+    learner = run_of(clone, 100).run()
+    online = ppo(
+        envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, hidden=(8,), normalize=False)
+    )
+    first = replaced(online.init(0), weights=learner.params["weights"])
+    run = Learner(scheme("3cs", online), first, target_steps=16, progress=False).run()
+    assert run.env_steps == 16
+
+
+def test_the_normaliser_has_the_moments_of_the_dataset():
+    recipe, data = offline("iql"), data_of("iql")
+    learner = Learner(recipe.line, recipe.init(0), target_updates=3, progress=False).run()
+    statistics = learner.params["normalizer", "observation"]
+    observation = data["observation"]
+    assert torch.allclose(statistics["mean"], observation.mean(0), atol=1e-5)
+    assert statistics["moments"][0].unique().item() == len(data)
+
+
+def test_a_population_collects():
+    with pytest.raises(ValueError, match="members of a population collect"):
+        population(offline("sac"), 2)
+    assert sac(envs.pendulum(2), SAC()).source is None

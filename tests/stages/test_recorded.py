@@ -1,0 +1,325 @@
+"""Recorded data: datasets of arrays, the source ``recorded``, and batches of a dataset beside a replay."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from tensordict import TensorDict
+
+from nappo2 import (
+    PPO,
+    SAC,
+    collect_of,
+    dataset,
+    envs,
+    from_minari,
+    generator,
+    load_dataset,
+    map_items,
+    ppo,
+    prioritized_replay,
+    record,
+    recorded,
+    replay,
+    replay_with,
+    sac,
+    save_dataset,
+    trees,
+    with_recorded,
+)
+from nappo2.envs.actions import action_spec
+from nappo2.envs.space_arrays import actions_from, observations_from
+from nappo2.params import make_params
+from nappo2.stages import n_step
+from tests.makers.environments import Rooms
+from tests.makers.recorded import chain
+
+SMALL_PPO = PPO(num_steps=16, num_minibatches=2, hidden=(8,))
+
+
+def params_without_weights():
+    return make_params(TensorDict(w=torch.zeros(1)))
+
+
+def test_columns_become_transitions():
+    data = dataset(chain(3))
+    assert data.batch_size == (3,) and data["observation"].tolist() == [[0], [1], [2]]
+    assert data["next", "observation"].tolist() == [[1], [2], [3]]
+    assert (
+        data["next", "done"].tolist() == [False, False, True] == data["next", "terminated"].tolist()
+    )
+    assert not data["next", "truncated"].any() and data["action"].dtype == torch.int64
+
+
+def test_episodes_end_with_their_last_step_which_is_truncated_unless_it_terminates():
+    """Two episodes of 2 and 1 steps; the second terminates."""
+    data = dataset(
+        [
+            {"observation": np.array([[0.0], [1], [2]]), "action": [0, 1], "reward": [1.0, 2.0]},
+            {"observation": [[5.0], [6]], "action": [1], "reward": [3], "terminated": [True]},
+        ]
+    )
+    assert data["next", "observation"].flatten().tolist() == [1, 2, 6]
+    assert data["next", "truncated"].tolist() == [False, True, False]
+    assert data["next", "terminated"].tolist() == [False, False, True]
+    assert data["next", "done"].tolist() == [False, True, True]
+
+
+EPISODE = {"observation": [[0.0], [1.0], [2.0]], "action": [0, 1], "reward": [1.0, 1.0]}
+WRONG = {
+    "have the column 'observation', which is missing": {},
+    "have no column 'truncations', which nothing reads": chain(3) | {"truncations": [0, 0, 1]},
+    "have one length, not": chain(3) | {"reward": torch.ones(2)},
+    "next/reward of the dataset has numbers that are not finite": chain(3)
+    | {"reward": torch.tensor([1, torch.nan, 1])},
+    r"next/reward of a dataset is float32 \[N\], not float32 \[N, 1\]": chain(3)
+    | {"reward": torch.ones(3, 1)},
+    r"next/terminated of a dataset is bool \[N\], not bool \[N, 1\]": chain(3)
+    | {"terminated": torch.ones(3, 1)},
+    "terminated is True or False in each row": chain(3) | {"terminated": [0.0, np.nan, 1.0]},
+    r"observations of a dataset are float32 \[N, 1\], and the next ones float32 \[N, 2\]": chain(3)
+    | {"next_observation": torch.ones(3, 2)},
+    "the rows of the column 'observation' have different shapes": chain(3)
+    | {"observation": [[0.0], [1.0, 2.0], [3.0]]},
+    "the column 'reward' is an array of rows of numbers, not 1.0": chain(3) | {"reward": 1.0},
+    "a column of texts needs env": chain(3) | {"observation": ["a", "b", "c"]},
+    "a dataset is transitions .N., at least one": {key: x[:0] for key, x in chain(3).items()},
+    "at least one episode": [],
+    "of episode 0, there are 2 rewards and 2 observations": [
+        EPISODE | {"observation": [[0.0], [1.0]]}
+    ],
+    "of episode 1, there is no step": [
+        EPISODE,
+        {"observation": [[0.0]], "action": [], "reward": []},
+    ],
+    "of episode 0, terminated is set at step 0, and there are 2": [
+        EPISODE | {"terminated": [True, False]}
+    ],
+    r"of episode 1, observation is float32 \[N, 2\], and that of the first float32 \[N, 1\]": [
+        EPISODE,
+        EPISODE | {"observation": [[0.0, 1.0]] * 3},
+    ],
+    r"of episode 1, action is float32 \[N\], and that of the first int64 \[N\]": [
+        EPISODE,
+        EPISODE | {"action": [0.0, 1.0]},
+    ],
+}
+"""What makes no dataset, by what is said of it."""
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence(text):
+    with pytest.raises(ValueError, match=text):
+        dataset(WRONG[text])
+
+
+def test_a_tensordict_is_of_no_simulator():
+    with pytest.raises(ValueError, match="env is for arrays of a simulator"):
+        dataset(dataset(chain()), envs.cartpole(1))
+
+
+def test_masked_transitions_are_left_out_and_end_what_was_before_them():
+    """Of a chain of four the third is masked: the second is cut off, as its next one is not there."""
+    data = dataset(chain(4))
+    data["mask"] = torch.tensor([True, True, False, True])
+    again = dataset(data)
+    assert again["observation"].flatten().tolist() == [0, 1, 3]
+    assert again["next", "truncated"].tolist() == [False, True, False]
+    assert again["next", "done"].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Discrete(3, start=5),
+        Box(-2, 6, (2, 2)),
+        Box(np.array([-np.inf, 0], np.float32), np.array([np.inf, 1], np.float32)),
+        MultiDiscrete([2, 3]),
+        MultiBinary(3),
+        Tuple([Discrete(2), MultiDiscrete([2, 3])]),
+        Dict(b=Box(-2, 6, (2,)), a=Box(0, 1, (1,))),
+        Dict(way=Discrete(2), far=Tuple([Box(0, 9, (1,)), Discrete(3, start=1)])),
+    ],
+    ids=str,
+)
+def test_actions_of_a_space_are_those_that_a_policy_gave(space):
+    spec = action_spec(space)
+    actions = spec.uniform(5, generator(0))
+    again = actions_from(space, columns_of(space, spec.to_env(actions)))
+    assert spec.fits(again, 5)
+    for ours, theirs in zip(trees.leaves(again), trees.leaves(actions), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def columns_of(space, actions):
+    """Actions of a space, one for each environment, as columns by name."""
+    if isinstance(space, Tuple):
+        parts = enumerate(space.spaces)
+        return {str(i): columns_of(part, [x[i] for x in actions]) for i, part in parts}
+    if isinstance(space, Dict):
+        return {key: columns_of(x, [a[key] for a in actions]) for key, x in space.spaces.items()}
+    return np.asarray(actions)
+
+
+@pytest.mark.parametrize(
+    ("space", "actions", "text"),
+    [
+        (Discrete(3), [0, 3], "a recorded action is 3, which is not in Discrete"),
+        (Discrete(3), [0, 0.5], "a recorded action is 0.5, which is not in"),
+        (Discrete(3), [[0], [1]], r"are \[N\], not \[2, 1\]"),
+        (MultiDiscrete([2, 3]), [[1, 3]], "a recorded action is 3"),
+        (Box(-1, 1, (2,)), [[0.0], [1.0]], r"are \[N, 2\], not \[2, 1\]"),
+        (Box(-1, 1, (1,)), [[0.0], [1.5]], "within 0 and 1.5, which is not in Box"),
+        (Dict(a=Discrete(2)), {"b": [0]}, "have the parts a, by name"),
+    ],
+)
+def test_actions_that_are_not_of_the_space_are_refused(space, actions, text):
+    with pytest.raises(ValueError, match=text):
+        actions_from(space, actions)
+
+
+def test_observations_of_a_simulator_are_batched_as_its_environment_does():
+    """FrozenLake tells numbers from 0, of which a batch is one-hot or integers, as its spec says."""
+    env = envs.make("FrozenLake-v1", 2)
+    _, observation = env.reset(0)
+    assert torch.equal(observations_from(env.observation_spec, np.zeros(2, int)), observation)
+
+
+def test_observations_of_several_parts_are_columns_by_name():
+    """Of a space with images, switches and choices, as its environment batches them row by row."""
+    env = envs.from_gym(Rooms, 1)
+    rows = [env.observation_space.sample() for _ in range(3)]
+    batch = observations_from(env.observation_spec, columns_of(env.observation_space, rows))
+    spec = env.observation_spec
+    for i, row in enumerate(rows):
+        alone = spec.unpack(torch.from_numpy(spec.pack(row).copy())[None])
+        for x, y in zip(trees.leaves(batch), trees.leaves(alone), strict=True):
+            assert torch.equal(x[i], y[0])
+
+
+class Episode:
+    """As Minari's EpisodeData."""
+
+    observations = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    actions, rewards = np.array([[2.0], [-1]]), np.array([0.5, 1.5])
+    terminations, truncations = np.array([False, False]), np.array([False, True])
+
+
+class Data:
+    """As Minari's MinariDataset."""
+
+    def iterate_episodes(self):
+        return iter([Episode(), Episode()])
+
+
+def test_episodes_of_minari_are_scaled_as_the_environment_does():
+    """Pendulum's torques are within -2 and 2."""
+    data = from_minari(Data(), envs.pendulum(1))
+    assert data["action"].flatten().tolist() == [1, -0.5] * 2
+    assert data["next", "truncated"].tolist() == [False, True] * 2
+    assert data["next", "observation"][0].tolist() == [0, 1, 0]
+
+
+def test_recording_is_collecting():
+    recipe = ppo(envs.cartpole(2), SMALL_PPO)
+    source, params = collect_of(recipe), recipe.init(0)
+    data = record(source, params, 32, seed=3)
+    _, rollout, _ = source.step(params, source.init(params, 3))
+    assert len(data) == 32
+    assert torch.equal(data["observation"][:16], rollout["observation"][:, 0])
+    assert torch.equal(data["action"][16:], rollout["action"][:, 1])
+    assert data["next", "done"][15] and data["next", "done"][31]  # where the rollout ends
+
+
+def test_episodes_are_recorded_whole():
+    recipe = ppo(envs.cartpole(3), SMALL_PPO)
+    data = record(collect_of(recipe), recipe.init(0), episodes=4)
+    done = data["next", "done"]
+    assert done.sum() == 4 and done[-1]
+    goes_on = ~done[:-1]
+    assert torch.equal(data["next", "observation"][:-1][goes_on], data["observation"][1:][goes_on])
+
+
+def test_a_dataset_is_read_as_it_was_written(tmp_path):
+    data = dataset(chain())
+    path = save_dataset(data, tmp_path / "data.npz")
+    again = load_dataset(path)
+    assert (again == data).all() and again.batch_size == data.batch_size
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="holds no dataset of nappo2, or is damaged"):
+        load_dataset(path)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path):
+    np.savez(tmp_path / "data.npz", observation=np.array([print], object), action=0, next=0)
+    with pytest.raises(ValueError, match="holds no dataset"):
+        load_dataset(tmp_path / "data.npz")
+
+
+def test_the_source_yields_all_of_a_dataset_and_counts_nothing():
+    params, pipe = params_without_weights(), recorded(dataset(chain(4)))
+    _, item, report = pipe.step(params, pipe.init(params, 0))
+    assert item["observation"].flatten().tolist() == [0, 1, 2, 3] and not report.sums
+    assert item["params_version"].tolist() == [0] * 4
+
+
+def test_replay_samples_all_of_a_dataset_evenly():
+    """Of 6 transitions each comes some 1,000 times in 6,000; five deviations are 150."""
+    params, pipe = params_without_weights(), recorded(dataset(chain(6))) | replay(10, 6_000)
+    _, batch, _ = pipe.step(params, pipe.init(params, 0))
+    counts = batch["observation"].flatten().long().bincount()
+    assert (counts - 1_000).abs().max() < 150 and batch.batch_size == (6_000,)
+    assert torch.equal(batch["next", "observation"], batch["observation"] + 1)
+
+
+def test_what_needs_rollouts_or_env_steps_does_not_stand_right_of_recorded():
+    source = recorded(dataset(chain()))
+    with pytest.raises(ValueError, match="prioritized_replay does not stand right of recorded"):
+        source | prioritized_replay(10, 2, priority=lambda params, batch: batch["next", "reward"])
+    with pytest.raises(ValueError, match="n_step does not stand right of recorded"):
+        source | n_step(3)
+
+
+def test_half_of_a_batch_is_recorded():
+    env = envs.pendulum(2)
+    data = record(collect_of(sac(env)), sac(env).init(0), 4)
+    data["next"]["reward"].fill_(100.0)
+    config = SAC(num_steps=4, batch_size=9, start_steps=8, hidden=(8,))
+    recipe = sac(env, config, replay=partial(replay_with, data))
+    pipe = collect_of(recipe) | recipe.batches(1) | map_items(lambda params, batch: batch)
+    params = recipe.init(0)
+    _, batch, _ = pipe.step(params, pipe.init(params, 0))
+    is_recorded = batch["next", "reward"] == 100
+    assert is_recorded.tolist() == [False] * 5 + [True] * 4
+    assert batch["next_noise"].shape == (9, 1)
+
+
+def test_keys_that_a_dataset_lacks_are_named():
+    env = envs.pendulum(1)
+    recipe = sac(env, SAC(num_steps=4))
+    params = recipe.init(0)
+    data = record(collect_of(recipe), params, 4)
+    pipe = collect_of(recipe) | n_step(2) | replay(8, 2) | with_recorded(data, 2)
+    with pytest.raises(ValueError, match="have the key 'next/steps', which the dataset lacks"):
+        pipe.step(params, pipe.init(params, 0))
+
+
+def test_transitions_of_another_kind_are_refused_beside_those_of_a_replay():
+    """Actions of numbers, where those of the replay are choices."""
+    recipe = ppo(envs.cartpole(2), SMALL_PPO)
+    params = recipe.init(0)
+    data = record(collect_of(recipe), params, 4)
+    data["action"] = data["action"].float()
+    pipe = collect_of(recipe) | replay(32, 2) | with_recorded(data, 2)
+    text = r"action of the replay's batches is int64 \[N\], and of the dataset float32 \[N\]"
+    with pytest.raises(ValueError, match=text):
+        pipe.step(params, pipe.init(params, 0))
+
+
+def test_episodes_without_an_end_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr("nappo2.runs.record.LONGEST", 32)
+    recipe = ppo(envs.pendulum(2, time_limit=10**9), SMALL_PPO)
+    with pytest.raises(ValueError, match="no episode ended in 32 steps of each environment"):
+        record(collect_of(recipe), recipe.init(0), episodes=1)
