@@ -10,7 +10,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import num_samples, only_valid, valid
+from nappo2.batch import num_samples, valid
 from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import absorb, moments
@@ -78,8 +78,9 @@ def intrinsic_rewards(bonus: Bonus, novelty_share: float = 1.0) -> Transform:
             seed, key = split(state.seed)
             reward, running, counts = rewards(bonus, params, rollout, state.running)
             rollout = with_novelty(rollout, reward, _chosen(novelty_share, rollout, key))
-            mean = only_valid(reward, rollout).mean()
-            report = note(report, num_samples(rollout), reward_intrinsic=mean)
+            size = num_samples(rollout)
+            mean = reward.sum() / max(1, size)  # bonuses of masked transitions are 0
+            report = note(report, size, reward_intrinsic=mean)
             report = report._replace(moments=report.moments | counts)
             return inner | {name: IntrinsicState(running, seed)}, rollout, report
 
@@ -113,6 +114,7 @@ def rewards(
     if running is None or running.shape != reward.shape[1:]:
         running = torch.zeros_like(reward[0])
     never = torch.zeros_like(reward, dtype=torch.bool)
+    running = running.to(reward.device)  # one that was read from a file is on the CPU
     sums = returns.running_return(reward, never, running, params["hyper", "intrinsic_gamma"])
     counts = counts | {RETURN: moments(sums, mask)}
     std = absorb(normalizer, {RETURN: counts[RETURN]})[RETURN]["std"]
