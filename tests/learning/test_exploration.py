@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nappo2 import (
+    ICM,
     PPO,
     RND,
     Counts,
@@ -17,6 +18,7 @@ from nappo2 import (
     preset,
     scheme,
     with_counts,
+    with_icm,
     with_rnd,
 )
 from tests.makers.seas import deep_sea
@@ -36,6 +38,7 @@ CONFIG = PPO(
 RARE = {"novelty_hidden": (64,), "novelty_rate": 1e-3, "scale_bonus": True}
 EXPLORING = {
     "rnd": lambda recipe: with_rnd(recipe, RND(**RARE)),
+    "icm": lambda recipe: with_icm(recipe, ICM(**RARE)),
     "counts": lambda recipe: with_counts(recipe, Counts(**RARE)),
 }
 
