@@ -33,12 +33,15 @@ from nappo2.recipes import (
     VPG,
     Clone,
     Counts,
+    GsdeA2C,
     GsdePPO,
     GsdeSAC,
+    GsdeTQC,
     Impala,
     Rainbow,
     RndPPO,
     a2c,
+    a2c_gsde,
     clone,
     double_dqn,
     dqn,
@@ -59,6 +62,7 @@ from nappo2.recipes import (
     td3,
     td3_bc,
     tqc,
+    tqc_gsde,
     vpg,
     with_counts,
     with_icm,
@@ -130,6 +134,7 @@ from nappo2.stages import (
     with_recorded,
 )
 from nappo2.trained import TrainedAgent, env_again, load
+from nappo2.zoo import FromZoo, from_zoo
 
 __version__ = version("nappo2")
 
@@ -153,8 +158,11 @@ __all__ = [
     "Clone",
     "Counts",
     "Evaluation",
+    "FromZoo",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Learner",
     "Params",
@@ -170,6 +178,7 @@ __all__ = [
     "TrainedAgent",
     "Transform",
     "a2c",
+    "a2c_gsde",
     "actor_critic",
     "adopt",
     "all_due",
@@ -199,6 +208,7 @@ __all__ = [
     "fold_in",
     "from_minari",
     "from_module",
+    "from_zoo",
     "frozen",
     "gae",
     "generator",
@@ -275,6 +285,7 @@ __all__ = [
     "td3_bc",
     "to_torchrl",
     "tqc",
+    "tqc_gsde",
     "until",
     "update",
     "update_of",

@@ -10,6 +10,7 @@ import tyro
 
 from nappo2.checks import is_installed
 from nappo2.cli.env_options import env_arguments, env_options
+from nappo2.cli.zoo_file import is_zoo_file, zoo_preset
 from nappo2.recipes.presets import OF_ENV
 
 Config = TypeVar("Config")
@@ -47,8 +48,8 @@ class Train(Generic[Config]):
         seeds: how many are trained at once, into one folder: as a population where environments are
             in torch, else in processes side by side.
         log_dir: the folder of the run; by default one under runs/.
-        preset: its values are the defaults of all others: a name, or the preset.json of a search; by
-            default the one for the env.
+        preset: its values are the defaults of all others: a name, the preset.json of a search, or a
+            file of rl-zoo3, such as ppo.yml or ppo.yml:ENTRY; by default the one for the env.
         evaluate_every: env steps between deterministic evaluations; 0 for none.
         evaluation_episodes: of each evaluation.
         checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
@@ -163,7 +164,8 @@ def preset_of(algorithm: str, env: str | None, name: str | None) -> tuple[str, A
     Args:
         algorithm: the name of the recipe.
         env: an id; None for that of a preset's file, or else the default.
-        name: of the preset, or the path of its file; None for the preset for the environment.
+        name: of the preset, or the path of its file, of rl-zoo3 also with the name of an entry behind
+            a colon; None for the preset for the environment.
 
     Returns:
         The id and the preset.
@@ -175,6 +177,8 @@ def preset_of(algorithm: str, env: str | None, name: str | None) -> tuple[str, A
         base = read_preset(name, algorithm)
         return env or base.env, base
     env = env or Train.env
+    if name is not None and is_zoo_file(name):
+        return env, zoo_preset(algorithm, env, name)
     return env, preset(algorithm, name) if name else preset_for(algorithm, env)
 
 

@@ -26,6 +26,7 @@ from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._simba import simba
 from nappo2.networks._state_dependent import state_dependent
+from nappo2.networks._uniform import with_uniform_weights
 from nappo2.networks.agent import (
     Agent,
     normalized,
@@ -113,5 +114,6 @@ __all__ = [
     "with_reward_scaling",
     "with_temperature",
     "with_torso",
+    "with_uniform_weights",
     "with_view",
 ]

@@ -14,6 +14,7 @@ from nappo2.optim.transformations import (
     clip_by_global_norm,
     every,
     rmsprop,
+    set_to_zero,
     sgd,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "partition",
     "radam",
     "rmsprop",
+    "set_to_zero",
     "sgd",
     "warm_up",
 ]

@@ -189,6 +189,16 @@ def rmsprop(
     return GradientTransformation(torch.zeros_like, update)
 
 
+@checked
+def set_to_zero() -> GradientTransformation:
+    """Moves nothing, whatever the gradient: for weights that stay, in a ``partition``."""
+
+    def update(grads, state, hyper, weights=None):
+        return torch.zeros_like(grads), state
+
+    return GradientTransformation(lambda vector: (), update)
+
+
 class EveryState(NamedTuple):
     count: Tensor  # type: ignore[assignment]  # []
     inner: Any

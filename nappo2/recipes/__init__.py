@@ -1,6 +1,7 @@
 """Recipes: algorithms as records of replaceable parts, each with a frozen configuration and presets."""
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
+from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._counts import Counts, with_counts
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
@@ -17,6 +18,7 @@ from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
 from nappo2.recipes.exploration import Exploration, explored
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
@@ -54,14 +56,17 @@ __all__ = [
     "Clone",
     "Counts",
     "Exploration",
+    "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
+    "GsdeTQC",
     "Impala",
     "Preset",
     "Rainbow",
     "Returns",
     "RndPPO",
     "a2c",
+    "a2c_gsde",
     "categorical_returns",
     "clone",
     "convolutional",
@@ -94,6 +99,7 @@ __all__ = [
     "td3",
     "td3_bc",
     "tqc",
+    "tqc_gsde",
     "vpg",
     "with_counts",
     "with_icm",

@@ -8,7 +8,7 @@ from nappo2.envs import Env
 from nappo2.networks import Network, NoisyNetwork
 from nappo2.recipes.off_policy import Replay
 from nappo2.recipes.presets import ATARI, Preset
-from nappo2.recipes.q_learning import COMPATIBLE, default_q, q_learning
+from nappo2.recipes.q_learning import COMPATIBLE, q_learning, q_maker
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.returns import Returns, expected
 from nappo2.stages import Recipe, replay
@@ -34,6 +34,7 @@ class DQN:
         max_grad_norm: bound on the global norm of gradients.
         adam_eps: epsilon of Adam.
         hidden: sizes of the hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -51,6 +52,7 @@ class DQN:
     max_grad_norm: float = 10.0
     adam_eps: float = 1e-8
     hidden: tuple[int, ...] = (128, 128)
+    orthogonal: bool = True
     jit: bool = False
 
 
@@ -78,6 +80,7 @@ ZOO_CARTPOLE = DQN(
     epsilon=0.04,
     exploration_updates=updates_until(0.16, 50_000, 1_000, 0.5),
     hidden=(256, 256),
+    orthogonal=False,
 )
 ZOO_ATARI = DQN(
     num_steps=4,
@@ -90,6 +93,7 @@ ZOO_ATARI = DQN(
     epsilon=0.01,
     exploration_updates=updates_until(0.1, 10_000_000, 100_000, 0.25),
     hidden=(512,),
+    orthogonal=False,
 )
 DQN_PRESETS = {
     "cartpole": Preset("*CartPole-v1", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3; not measured here"),
@@ -158,7 +162,7 @@ def dqn(
         q=q,
         returns=returns,
         replay=lambda error: replay,
-        make_q=default_q,
+        make_q=q_maker(config),
     )
 
 
@@ -194,5 +198,5 @@ def double_dqn(
         q=q,
         returns=returns,
         replay=lambda error: replay,
-        make_q=default_q,
+        make_q=q_maker(config),
     )

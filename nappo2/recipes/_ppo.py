@@ -1,6 +1,7 @@
 """Proximal policy optimisation (PPO)."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from nappo2 import losses, optim
 from nappo2.checks import checked
@@ -8,14 +9,15 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.surrogates import standardize
 from nappo2.networks import Agent
-from nappo2.pipeline import Transform, compose
+from nappo2.pipeline import compose
 from nappo2.policies import Policy
-from nappo2.recipes.agents import default_agent
+from nappo2.recipes.annealing import annealing
+from nappo2.recipes.first_weights import agent_of
 from nappo2.recipes.fit import ON_POLICY, check_env
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import default_distribution, first_params, on_policy, recipe
-from nappo2.stages import Recipe, gae, kl_exceeds, scheduled, standardized
+from nappo2.stages import Recipe, gae, kl_exceeds, standardized
 
 WHOLE_ROLLOUTS = "it stops early by target_kl, which one process decides of a whole rollout"
 
@@ -38,11 +40,15 @@ class PPO:
         max_grad_norm: bound on the global norm of gradients.
         adam_eps: epsilon of Adam.
         hidden: sizes of the hidden layers of actor and critic.
+        relu: whether perceptrons have ReLU rather than tanh.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
+        initial_log_std: first log standard deviations of continuous actions.
         normalize: whether observations are normalised and rewards scaled.
         clip_value: whether the value loss clips the change of values to clip_eps.
         standardize_rollout: whether advantages are standardised over the rollout, as in the
             original Nappo, rather than over each minibatch.
-        anneal_updates: updates in which learning_rate and clip_eps fall to 0; 0 for constants.
+        anneal_updates: updates in which what is ``annealed`` falls to 0; 0 for constants.
+        annealed: learning_rate, clip_eps, or both.
         target_kl: KL of old and new policy, in nats; above 1.5 of it the rest of a rollout's
             minibatches is skipped. None to use all.
         jit: whether learning is compiled, which pays in runs of minutes.
@@ -60,14 +66,28 @@ class PPO:
     max_grad_norm: float = 0.5
     adam_eps: float = 1e-5
     hidden: tuple[int, ...] = (64, 64)
+    relu: bool = False
+    orthogonal: bool = True
+    initial_log_std: float = 0.0
     normalize: bool = True
     clip_value: bool = False
     standardize_rollout: bool = False
     anneal_updates: int = 0
+    annealed: tuple[Literal["learning_rate", "clip_eps"], ...] = ("learning_rate", "clip_eps")
     target_kl: float | None = None
     jit: bool = False
 
 
+CARTPOLE = PPO(
+    num_steps=32,
+    num_epochs=20,
+    num_minibatches=1,
+    learning_rate=1e-3,
+    gamma=0.98,
+    lambda_=0.8,
+    value_coef=1.0,
+    normalize=False,
+)
 TOY_TEXT = PPO(
     num_steps=128,
     num_epochs=4,
@@ -81,20 +101,14 @@ TOY_TEXT = PPO(
 
 PRESETS = {
     "cartpole": Preset(
-        "*CartPole-v1",
+        "*CartPole-v1", 8, 100_000, CARTPOLE, "rl-zoo3, without its falling rate and clip range"
+    ),
+    "cartpole_zoo": Preset(
+        "",
         8,
         100_000,
-        PPO(
-            num_steps=32,
-            num_epochs=20,
-            num_minibatches=1,
-            learning_rate=1e-3,
-            gamma=0.98,
-            lambda_=0.8,
-            value_coef=1.0,
-            normalize=False,
-        ),
-        "rl-zoo3, without its annealing",
+        replace(CARTPOLE, anneal_updates=7_812),  # of 100,000 steps, 20 per rollout
+        "rl-zoo3; not measured here",
     ),
     "catch": Preset(
         "torch/Catch-v0",
@@ -222,7 +236,7 @@ def ppo(
     """
     check_env("ppo", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)
-    agent = masking_of(env).agent(agent or default_agent(env, c.hidden, c.normalize))
+    agent = masking_of(env).agent(agent or agent_of(env, c))
     hyper = ["learning_rate", "gamma", "clip_eps", "entropy_coef"]
     made = on_policy(
         env,
@@ -245,7 +259,7 @@ def ppo(
         ),
         num_epochs=c.num_epochs,
         num_minibatches=c.num_minibatches,
-        after=_annealing(c) if c.anneal_updates else compose(),
+        after=annealing(c, c.annealed, c.num_epochs * c.num_minibatches),
         policy=policy,
         jit=c.jit,
     )
@@ -261,11 +275,3 @@ def with_early_stopping(recipe: Recipe) -> Recipe:
 
 def _unchanged(advantage):
     return advantage
-
-
-def _annealing(c: PPO) -> Transform:
-    schedules = {
-        name: optim.linear(getattr(c, name), 0.0, c.anneal_updates)
-        for name in ("learning_rate", "clip_eps")
-    }
-    return scheduled(every=c.num_epochs * c.num_minibatches, **schedules)

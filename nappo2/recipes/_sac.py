@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
@@ -11,12 +11,15 @@ from nappo2.networks import ActorCritics
 from nappo2.pipeline import compose
 from nappo2.policies import Policy, greedy, stochastic
 from nappo2.recipes.agents import soft_perceptrons, soft_torsos
+from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.soft_agents import soft_optimizer
 from nappo2.recipes.torsos import has_torso
 from nappo2.recipes.values import critic_value, expected_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
@@ -45,12 +48,15 @@ class SAC:
         gamma: discount per step.
         target_step_size: Polyak step of the targets towards the critics, per update.
         initial_alpha: first temperature.
+        learn_alpha: whether the temperature is learnt, rather than staying the first one.
         target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
         discrete_entropy_share: target entropy of n discrete actions, as a share of log n. Only
             uniform actions have an entropy of log n, so near 1 the temperature grows for ever.
         num_critics: K, of whose values the minimum is used.
         hidden: sizes of the hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         normalize: whether observations are normalised.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -63,11 +69,14 @@ class SAC:
     gamma: float = 0.99
     target_step_size: float = 0.005
     initial_alpha: float = 1.0
+    learn_alpha: bool = True
     target_entropy_share: float = 1.0
     discrete_entropy_share: float = 0.4
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    orthogonal: bool = True
     normalize: bool = False
+    anneal_updates: int = 0
     jit: bool = False
 
 
@@ -110,7 +119,8 @@ PRESETS = {
             gamma=0.98,
             target_step_size=0.02,
         ),
-        "rl-zoo3, without its state-dependent exploration; HalfCheetah measured here",
+        "rl-zoo3, without its state-dependent exploration and wider layers; HalfCheetah "
+        "measured here",
     ),
     "atari": Preset(
         ATARI,
@@ -164,7 +174,9 @@ def sac(
     discrete, masks = actions.kind == "discrete", masking_of(env)
     dist = actions.distribution if discrete else tanh_normal()
     make_agent = soft_torsos if has_torso(masks.env) else soft_perceptrons
-    agent = agent or make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics)
+    agent = agent or first_weights(
+        make_agent(masks.env, c.hidden, c.initial_alpha, c.num_critics), c
+    )
     check_agent("sac", COMPATIBLE, agent)
     check_temperature("sac", agent)
     agent = masks.agent(agent)
@@ -189,9 +201,10 @@ def sac(
         greedy=most_probable,
         value=expected_value(agent) if discrete else critic_value(agent, most_probable),
         loss=loss(agent, target_entropy=target_entropy),
-        optimizer=optim.adam(),
+        optimizer=soft_optimizer(agent, c.learn_alpha),
         noise=compose() if discrete else noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
+        after=falling_rate(c, env),
     )
     return with_normalized_observations(made) if c.normalize else made
 

@@ -12,6 +12,8 @@ from nappo2.losses import Loss
 from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.agents import deterministic_perceptrons
+from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
@@ -48,7 +50,9 @@ class TD3:
         policy_delay: updates of the critics per update of the actor.
         num_critics: K, of whose target values the minimum is used.
         hidden: sizes of the hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         normalize: whether observations are normalised.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -67,7 +71,9 @@ class TD3:
     policy_delay: int = 2
     num_critics: int = 2
     hidden: tuple[int, ...] = (256, 256)
+    orthogonal: bool = True
     normalize: bool = False
+    anneal_updates: int = 0
     jit: bool = False
 
 
@@ -96,6 +102,7 @@ PRESETS = {
             gamma=0.98,
             target_delay=2,
             hidden=(400, 300),
+            orthogonal=False,
         ),
         "rl-zoo3; not measured here",
     ),
@@ -103,14 +110,14 @@ PRESETS = {
         "Swimmer-v[2-5]",
         1,
         1_000_000,
-        TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300)),
+        TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300), orthogonal=False),
         "rl-zoo3; not measured here",
     ),
     "mujoco": Preset(
         MUJOCO,
         1,
         1_000_000,
-        TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300)),
+        TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300), orthogonal=False),
         "rl-zoo3; not measured here",
     ),
     "paper": Preset(
@@ -177,7 +184,7 @@ def deterministic_recipe(
     """
     check_env(name, COMPATIBLE, env)
     c, size = config, env.action_spec.size
-    agent = agent or deterministic_perceptrons(env, c.hidden, c.num_critics)
+    agent = agent or first_weights(deterministic_perceptrons(env, c.hidden, c.num_critics), c)
     check_agent(name, COMPATIBLE, agent)
     init = first_params(agent.init, c, "actor", "critics")
     heads = {"actor": (agent.actor, (size,)), "critic": critics_of(agent, size, ())}
@@ -199,6 +206,7 @@ def deterministic_recipe(
         ),
         noise=noise(normal_noise("next_noise", size=size)),
         replay=replay,
+        after=falling_rate(c, env),
         target_delay=c.target_delay,
     )
     return with_normalized_observations(made) if c.normalize else made

@@ -5,20 +5,22 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import ActorCritics, mlp
 from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
 from nappo2.recipes._sac import check_temperature
+from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import SQUASHED as COMPATIBLE
 from nappo2.recipes.fit import check_agent, check_env, check_fit
 from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.soft_agents import soft_agent
+from nappo2.recipes.soft_agents import soft_agent, soft_optimizer
 from nappo2.recipes.values import critic_value
 from nappo2.stages import Recipe, noise, normal_noise, replay
 
@@ -38,13 +40,16 @@ class TQC:
         gamma: discount per step.
         target_step_size: Polyak step of the targets towards the critics, per update.
         initial_alpha: first temperature.
+        learn_alpha: whether the temperature is learnt, rather than staying the first one.
         target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
         num_critics: K, whose quantiles are pooled.
         num_quantiles: M of each critic.
         num_dropped: quantiles per critic that the target leaves out, the largest of all.
         hidden: sizes of the actor's hidden layers.
         critic_hidden: sizes of the critics' hidden layers.
+        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
         normalize: whether observations are normalised.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
         jit: whether learning is compiled, which pays in runs of minutes.
     """
 
@@ -57,13 +62,16 @@ class TQC:
     gamma: float = 0.99
     target_step_size: float = 0.005
     initial_alpha: float = 1.0
+    learn_alpha: bool = True
     target_entropy_share: float = 1.0
     num_critics: int = 2
     num_quantiles: int = 25
     num_dropped: int = 2
     hidden: tuple[int, ...] = (256, 256)
     critic_hidden: tuple[int, ...] = (256, 256)
+    orthogonal: bool = True
     normalize: bool = False
+    anneal_updates: int = 0
     jit: bool = False
 
 
@@ -75,7 +83,9 @@ BULLET = TQC(
     target_step_size=0.02,
     hidden=(400, 300),
     critic_hidden=(400, 300),
+    orthogonal=False,
 )
+MUJOCOS = TQC(orthogonal=False)
 WITHOUT = "rl-zoo3, without its state-dependent exploration"
 PRESETS = {
     "pendulum": Preset(
@@ -94,26 +104,40 @@ PRESETS = {
         "as SAC's; not measured here",
     ),
     "hopper_bullet": Preset(
-        "HopperBulletEnv-v0 HumanoidBulletEnv-v0",
+        "HopperBulletEnv-v0",
         1,
         1_000_000,
-        replace(BULLET, num_dropped=5),
-        f"{WITHOUT} and its falling learning rate; not measured here",
+        replace(BULLET, num_dropped=5, anneal_updates=990_000),  # but for the first 10,000 steps
+        f"{WITHOUT}; not measured here",
+    ),
+    "walker2d_bullet": Preset(
+        "Walker2DBulletEnv-v0",
+        1,
+        1_000_000,
+        replace(BULLET, anneal_updates=990_000),
+        f"{WITHOUT}; not measured here",
+    ),
+    "humanoid_bullet": Preset(
+        "HumanoidBulletEnv-v0",
+        1,
+        10_000_000,
+        replace(BULLET, num_dropped=5, anneal_updates=9_990_000),
+        f"{WITHOUT}; not measured here",
     ),
     "bullet": Preset(
         "*BulletEnv-v0",
         1,
         1_000_000,
         BULLET,
-        f"{WITHOUT}, for Walker2D also without its falling learning rate; not measured here",
+        f"{WITHOUT}; not measured here",
     ),
     "swimmer": Preset(
-        "Swimmer-v[2-5]", 1, 1_000_000, TQC(gamma=0.999), "rl-zoo3; not measured here"
+        "Swimmer-v[2-5]", 1, 1_000_000, replace(MUJOCOS, gamma=0.999), "rl-zoo3; not measured here"
     ),
     "hopper": Preset(
-        "Hopper-v[2-5]", 1, 1_000_000, TQC(num_dropped=5), "rl-zoo3; not measured here"
+        "Hopper-v[2-5]", 1, 1_000_000, replace(MUJOCOS, num_dropped=5), "rl-zoo3; not measured here"
     ),
-    "mujoco": Preset(MUJOCO, 1, 1_000_000, TQC(), "rl-zoo3; not measured here"),
+    "mujoco": Preset(MUJOCO, 1, 1_000_000, MUJOCOS, "rl-zoo3; not measured here"),
     "paper": Preset(
         "",
         1,
@@ -158,7 +182,7 @@ def tqc(
         raise ValueError(
             f"num_dropped is below num_quantiles, which is {c.num_quantiles}, not {c.num_dropped}"
         )
-    agent = agent or quantile_perceptrons(env, c)
+    agent = agent or first_weights(quantile_perceptrons(env, c), c)
     check_agent("tqc", COMPATIBLE, agent)
     check_temperature("tqc", agent)
     init = first_params(agent.init, c, "critics")
@@ -180,9 +204,10 @@ def tqc(
         loss=losses.tqc(
             agent, target_entropy=-c.target_entropy_share * size, num_dropped=c.num_dropped
         ),
-        optimizer=optim.adam(),
+        optimizer=soft_optimizer(agent, c.learn_alpha),
         noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
+        after=falling_rate(c, env),
     )
     return with_normalized_observations(made) if c.normalize else made
 

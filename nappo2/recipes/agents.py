@@ -23,12 +23,24 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.networks.network import tanh
-from nappo2.recipes.torsos import has_torso, perceiving, torso_network, torso_of, vector_view
+from nappo2.recipes.torsos import (
+    Activation,
+    has_torso,
+    perceiving,
+    torso_network,
+    torso_of,
+    vector_view,
+)
 
 
 @checked
 def default_agent(
-    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+    env: Env,
+    hidden: tuple[int, ...] = (64, 64),
+    normalize: bool = False,
+    *,
+    activation: Activation = tanh,
+    initial_log_std: float = 0.0,
 ) -> ActorCritic:
     """``convolutional`` for images and what has parts of images, ``perceptrons`` for all else.
 
@@ -36,6 +48,8 @@ def default_agent(
         env: whose observations and actions the agent fits.
         hidden: sizes of the hidden layers.
         normalize: whether rewards are scaled, and vectors normalised.
+        activation: of the hidden layers of perceptrons.
+        initial_log_std: first log standard deviations of continuous actions.
 
     Returns:
         The agent.
@@ -45,15 +59,22 @@ def default_agent(
     """
     env = without_mask(env)
     sees_images = has_torso(env) and env.observation_spec.has_images
-    make_agent = convolutional if sees_images else perceptrons
-    return make_agent(env, hidden, normalize)
+    if sees_images:
+        return convolutional(env, hidden, normalize, initial_log_std=initial_log_std)
+    spread = {"activation": activation, "initial_log_std": initial_log_std}
+    return perceptrons(env, hidden, normalize, **spread)
 
 
 @checked
 def perceptrons(
-    env: Env, hidden: tuple[int, ...] = (64, 64), normalize: bool = False
+    env: Env,
+    hidden: tuple[int, ...] = (64, 64),
+    normalize: bool = False,
+    *,
+    activation: Activation = tanh,
+    initial_log_std: float = 0.0,
 ) -> ActorCritic:
-    """Separate tanh perceptrons for actor and critic, of an environment's sizes.
+    """Separate perceptrons for actor and critic, of an environment's sizes.
 
     For continuous actions the standard deviations are learnt, the same for every observation.
 
@@ -61,28 +82,45 @@ def perceptrons(
         env: whose observations and actions they fit.
         hidden: sizes of the hidden layers.
         normalize: whether observations are normalised and rewards scaled.
+        activation: of the hidden layers.
+        initial_log_std: first log standard deviations of continuous actions.
 
     Returns:
         The agent.
     """
     env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec
-    networks = (
-        perceiving(env, hidden, lambda n: mlp(n, *hidden, actions.size, final_gain=0.01), tanh),
-        perceiving(env, hidden, lambda n: mlp(n, *hidden, 1), tanh),
-    )
-    agent = with_spread(actor_critic(*networks), actions)
+
+    def network(outputs, gain):
+        layers = {"activation": activation, "final_gain": gain}
+        return perceiving(env, hidden, lambda n: mlp(n, *hidden, outputs, **layers), activation)
+
+    networks = network(actions.size, 0.01), network(1, 1.0)
+    agent = with_spread(actor_critic(*networks), actions, initial_log_std)
     return normalized_parts(agent, observations.statistics) if normalize else agent
 
 
-def with_spread(agent: Agent, actions: ActionSpec) -> Agent:
-    """Adds the log standard deviations that continuous actions need."""
-    return with_log_std(agent, actions.log_stds) if actions.log_stds else agent
+def with_spread(agent: Agent, actions: ActionSpec, initial: float = 0.0) -> Agent:
+    """Adds the log standard deviations that continuous actions need.
+
+    Args:
+        agent: whose actor gives means.
+        actions: of which it has standard deviations, or not.
+        initial: first log standard deviations.
+
+    Returns:
+        The agent.
+    """
+    return with_log_std(agent, actions.log_stds, initial) if actions.log_stds else agent
 
 
 @checked
 def convolutional(
-    env: Env, hidden: tuple[int, ...] = (512,), normalize: bool = False
+    env: Env,
+    hidden: tuple[int, ...] = (512,),
+    normalize: bool = False,
+    *,
+    initial_log_std: float = 0.0,
 ) -> ActorCritic:
     """An actor and a critic as heads of one torso of convolutions, of an environment's sizes.
 
@@ -90,6 +128,7 @@ def convolutional(
         env: whose observations are images of bytes, [B, C, H, W], or dictionaries.
         hidden: sizes of the layers behind the convolutions, of which the first is shared.
         normalize: whether rewards are scaled, and parts of numbers normalised; images always are.
+        initial_log_std: first log standard deviations of continuous actions.
 
     Returns:
         The agent.
@@ -101,7 +140,7 @@ def convolutional(
     (torso, sizes), spec, actions = torso_of(env, hidden), env.observation_spec, env.action_spec
     actor = mlp(*sizes, actions.size, activation=torch.relu, final_gain=0.01)
     critic = mlp(*sizes, 1, activation=torch.relu)
-    agent = with_spread(shared_actor_critic(torso, actor, critic), actions)
+    agent = with_spread(shared_actor_critic(torso, actor, critic), actions, initial_log_std)
     if spec.kind == "dictionaries" and normalize:
         return normalized_parts(agent, spec.statistics)
     return with_reward_scaling(agent) if normalize else agent

@@ -14,6 +14,7 @@ from nappo2.maths.masks import unmasked
 from nappo2.networks import Network, NoisyNetwork, mlp, unchanged
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Apply, Policy, greedy_q, with_network_noise
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import Masking, masking_of
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
@@ -111,6 +112,15 @@ def default_q(env: Env, hidden: tuple[int, ...], num_outputs: int) -> Network:
         return torso_network(env, hidden, num_outputs)
     sizes = (env.observation_spec.size, *hidden, num_outputs)
     return with_vector_view(mlp(*sizes, activation=torch.relu), env)
+
+
+def q_maker(config: Any) -> Callable[[Env, tuple[int, ...], int], Network]:
+    """``default_q`` with the first weights that a configuration wants, by its ``orthogonal``."""
+
+    def make_q(env, hidden, num_outputs):
+        return first_weights(default_q(env, hidden, num_outputs), config)
+
+    return make_q
 
 
 def _described(see: Apply, masks: Masking, returns: Returns, num_actions: int) -> DistributionalQ:

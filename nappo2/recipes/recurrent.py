@@ -73,12 +73,22 @@ def recurrent_ppo(
         The recipe.
 
     Raises:
-        ValueError: if the minibatches do not divide the environments, or ``hidden`` has fewer than
-            two sizes.
+        ValueError: if the minibatches do not divide the environments, ``hidden`` has fewer than two
+            sizes, or the layers are to be others than orthogonal ones with tanh.
     """
     check_env("recurrent_ppo", COMPATIBLE, env)
+    _check_layers(config)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)
     return ppo(env, config, agent=agent, dist=dist).replace(name="recurrent_ppo")
+
+
+def _check_layers(c: PPO) -> None:
+    others = {"relu": c.relu, "orthogonal": not c.orthogonal, "initial_log_std": c.initial_log_std}
+    for name in (name for name, is_other in others.items() if is_other):
+        raise ValueError(
+            f"recurrent_ppo has orthogonal layers with tanh and a first log_std of 0, so {name} is "
+            f"{getattr(PPO(), name)}, not {getattr(c, name)}"
+        )
 
 
 IMPALA_PRESETS = {

@@ -1,9 +1,10 @@
-"""Agents with critics of one's own for an environment: for vectors and goals, or behind torsos."""
+"""Agents with a temperature and critics of one's own for an environment, and their optimiser."""
 
 from collections.abc import Callable
 
 import torch
 
+from nappo2 import optim
 from nappo2.envs import Env
 from nappo2.networks import (
     ActorCritics,
@@ -13,6 +14,7 @@ from nappo2.networks import (
     quantile_actor_critics_with_torso,
     with_temperature,
 )
+from nappo2.optim import GradientTransformation
 from nappo2.recipes.torsos import has_torso, torso_network, torso_of, vector_view
 
 
@@ -53,3 +55,17 @@ def soft_agent(
         critic = make_critic(inputs + size, *critic_hidden)
         agent = quantile_actor_critics(actor, critic, num_critics, vector_view(env))
     return with_temperature(agent, alpha)
+
+
+def soft_optimizer(agent: ActorCritics, learn_alpha: bool) -> GradientTransformation:
+    """Adam for all weights of an agent, or for all but its temperature.
+
+    Args:
+        agent: with a temperature.
+        learn_alpha: whether the temperature is learnt.
+    """
+    if learn_alpha:
+        return optim.adam()
+    weights = agent.init(0)
+    adams = {name: optim.adam() for name in weights.keys()}
+    return optim.partition(weights, adams | {"log_alpha": optim.set_to_zero()})

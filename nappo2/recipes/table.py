@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
+from nappo2.recipes._a2c_gsde import a2c_gsde
 from nappo2.recipes._clone import clone
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
@@ -18,6 +19,7 @@ from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
 from nappo2.recipes._td3_bc import td3_bc
 from nappo2.recipes._tqc import tqc
+from nappo2.recipes._tqc_gsde import tqc_gsde
 from nappo2.recipes.gsde import ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset, preset_matching
 from nappo2.recipes.recipe import RecipeMaker
@@ -39,6 +41,8 @@ RECIPES: dict[str, RecipeMaker] = {
     "ppo_gsde": ppo_gsde,
     "ppo_rnd": ppo_rnd,
     "sac_gsde": sac_gsde,
+    "a2c_gsde": a2c_gsde,
+    "tqc_gsde": tqc_gsde,
     "recurrent_ppo": recurrent_ppo,
     "recurrent_impala": recurrent_impala,
     "r2d2": r2d2,

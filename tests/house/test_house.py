@@ -20,7 +20,7 @@ FLOORS = (
     {"runs"},
     {"recipes"},
     {"show"},
-    {"trained"},
+    {"trained", "zoo"},
     {"exporting", "search"},
     {"cli", "__init__"},
 )

@@ -21,7 +21,7 @@ CONFIGS = {
     "a2c": a.A2C(**ON | {"num_steps": 8}, learning_rate=3e-3),
     "vpg": a.VPG(**ON),
     "impala": a.Impala(**ON),
-    "pqn": a.PQN(**ON, learning_rate=1e-3, gamma=0.9),
+    "pqn": a.PQN(**ON, num_epochs=4, learning_rate=1e-3, gamma=0.9),
     "recurrent_ppo": a.PPO(
         **ON, num_minibatches=4, num_epochs=4, learning_rate=1e-3, gamma=0.9, normalize=False
     ),

@@ -94,6 +94,8 @@ CONFIGS = {
     "double_dqn": a.DQN(**OFF),
     "rainbow": a.Rainbow(**OFF, num_atoms=5),
     "sac_gsde": a.GsdeSAC(**OFF),
+    "a2c_gsde": a.GsdeA2C(**ON, resample_every=3),
+    "tqc_gsde": a.GsdeTQC(**OFF, num_quantiles=5, critic_hidden=(8,)),
     "r2d2": a.R2D2(
         num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
     ),
@@ -181,7 +183,7 @@ def combinations():
         on_policy = not hasattr(CONFIGS[recipe], "capacity")
         if on_policy and ring != "uniform":
             continue
-        if name.startswith("da") and recipe in ("a2c", "vpg"):
+        if name not in a.RECIPES[recipe].compatible.scheme:
             continue
         yield recipe, env, ring, name
 

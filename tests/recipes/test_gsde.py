@@ -12,7 +12,16 @@ from tensordict import TensorDict
 from nappo2 import distributions, envs, make_params, mlp, repeat
 from nappo2.networks import sequential, state_dependent
 from nappo2.policies import gsde
-from nappo2.recipes import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
+from nappo2.recipes import (
+    GsdeA2C,
+    GsdePPO,
+    GsdeSAC,
+    GsdeTQC,
+    a2c_gsde,
+    ppo_gsde,
+    sac_gsde,
+    tqc_gsde,
+)
 from nappo2.schemes import SCHEMES, scheme
 from nappo2.seeds import generator
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of
@@ -163,7 +172,8 @@ def test_ppo_with_it_learns_in_one_step_as_in_many(same):
     assert same(params, train(composed(s) | repeat(4), s.init(0), 2)[0])
 
 
-SOFT = GsdeSAC(num_steps=2, hidden=(8, 8), batch_size=16, capacity=1000, start_steps=16)
+REPLAY = {"num_steps": 2, "hidden": (8, 8), "batch_size": 16, "capacity": 1000, "start_steps": 16}
+SOFT = GsdeSAC(**REPLAY)
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -172,6 +182,26 @@ def test_every_scheme_explores_so(name, recipe, config):
     s = recipe(envs.pendulum(2), config)
     params, reports = train(scheme(name, s), s.init(0), 4)
     assert torch.isfinite(reports[-1].means["loss"].value) and params["version"] >= 4
+
+
+A2C = GsdeA2C(num_steps=8, hidden=(8,), resample_every=3)
+TRUNCATED = GsdeTQC(**REPLAY, critic_hidden=(8,), num_quantiles=5)
+
+
+@pytest.mark.parametrize(("recipe", "config"), [(a2c_gsde, A2C), (tqc_gsde, TRUNCATED)])
+def test_the_same_actors_learn_with_other_losses(recipe, config):
+    """Their actors are PPO's and SAC's, of the same shapes; deviations and hidden layers are learnt."""
+    s = recipe(envs.pendulum(2), config)
+    before = s.init(0)["weights", "actor"]
+    params, reports = train(scheme("3cs", s), s.init(0), 20)
+    after = params["weights", "actor"]
+    assert torch.isfinite(reports[-1].means["loss"].value)
+    assert (before["log_std"] == config.initial_log_std).all()
+    for name in ("log_std", "weight"):
+        assert not torch.equal(before[name], after[name])
+    assert not torch.equal(
+        before[TORSO[0]]["0"]["0"]["weight"], after[TORSO[0]]["0"]["0"]["weight"]
+    )
 
 
 def test_soft_actions_are_squashed_and_the_deviations_are_learnt():
@@ -183,7 +213,7 @@ def test_soft_actions_are_squashed_and_the_deviations_are_learnt():
 
 
 def test_discrete_actions_are_refused():
-    for recipe in (ppo_gsde, sac_gsde):
+    for recipe in (ppo_gsde, a2c_gsde, sac_gsde, tqc_gsde):
         with pytest.raises(ValueError, match="as it explores with continuous noise"):
             recipe(envs.cartpole(2))
     with pytest.raises(ValueError, match="every is an integer of at least 1, not 0"):

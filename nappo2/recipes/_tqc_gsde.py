@@ -1,0 +1,74 @@
+"""TQC with state-dependent exploration (gSDE; Raffin et al., https://arxiv.org/abs/2005.05719)."""
+
+from dataclasses import dataclass, replace
+
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes.gsde_agents import SOFT_GSDE, exploring_actor_critics
+from nappo2.recipes.presets import Preset
+from nappo2.recipes.recipe import recipe
+from nappo2.stages import Recipe
+
+
+@checked
+@dataclass(frozen=True)
+class GsdeTQC(TQC):
+    """Hyper-parameters of TQC with gSDE; defaults are rl-zoo3's for PyBullet.
+
+    Attributes:
+        initial_log_std: first log standard deviations of the exploration matrix.
+        resample_every: steps after which the matrix is drawn again.
+        mean_limit: bound on means before they are squashed, as in sb3-contrib.
+        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as
+            in sb3-contrib.
+    """
+
+    num_steps: int = 8
+    capacity: int = 300_000
+    learning_rate: float = 7.3e-4
+    gamma: float = 0.98
+    target_step_size: float = 0.02
+    hidden: tuple[int, ...] = (400, 300)
+    critic_hidden: tuple[int, ...] = (400, 300)
+    orthogonal: bool = False
+    initial_log_std: float = -3.0
+    resample_every: int = 8
+    mean_limit: float = 2.0
+    learn_features: bool = True
+
+
+FALLING = GsdeTQC(anneal_updates=990_000)  # of 1,000,000 steps but the first 10,000
+SOURCE = "rl-zoo3; not measured here"
+PRESETS = {
+    "hopper": Preset("HopperBulletEnv-v0", 1, 1_000_000, replace(FALLING, num_dropped=5), SOURCE),
+    "walker2d": Preset("Walker2DBulletEnv-v0", 1, 1_000_000, FALLING, SOURCE),
+    "humanoid": Preset(
+        "HumanoidBulletEnv-v0",
+        1,
+        10_000_000,
+        GsdeTQC(num_dropped=5, anneal_updates=9_990_000),
+        SOURCE,
+    ),
+    "bullet": Preset(
+        "*BulletEnv-v0", 1, 1_000_000, GsdeTQC(), f"{SOURCE}; for HalfCheetah and Ant"
+    ),
+    "default": Preset("*", 1, 1_000_000, GsdeTQC(), "rl-zoo3 for PyBullet; not measured here"),
+}
+
+
+@recipe(SOFT_GSDE, PRESETS)
+def tqc_gsde(env: Env, config: GsdeTQC = GsdeTQC()) -> Recipe:
+    """``tqc`` with gSDE: its actor explores by a random matrix of its last features.
+
+    The losses draw independent noise for each transition, of the same distribution.
+
+    Raises:
+        ValueError: if actions are not continuous, or no quantile is left.
+    """
+    c = config
+    agent, policy = exploring_actor_critics(
+        env, "tqc_gsde", c, critic_hidden=c.critic_hidden, num_quantiles=c.num_quantiles
+    )
+    made = tqc(env, c, agent=agent, policy=policy)
+    return made.replace(name="tqc_gsde", compatible=SOFT_GSDE)

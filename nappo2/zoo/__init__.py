@@ -1,0 +1,5 @@
+"""Entries of rl-baselines3-zoo's hyperparams/*.yml as presets."""
+
+from nappo2.zoo._from_zoo import ALGORITHMS, FromZoo, from_zoo
+
+__all__ = ["ALGORITHMS", "FromZoo", "from_zoo"]
