@@ -42,7 +42,7 @@ _COLLECT = "collect(...)"
 _RECURRENT = "collect(...) with a policy that remembers"
 _ADVANTAGE = "gae(agent) or vtrace(agent, dist)"
 _INTRINSIC = "intrinsic_rewards(bonus)"
-_WINDOWS = "windows(length, period)"
+_WINDOWS = "rolling_windows(length, period)"
 _LOSSES = "advantages, losses"
 
 KEYS = {
@@ -129,7 +129,7 @@ KEYS = {
         "of the critic of intrinsic returns",
     ),
     "learnt": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps of a sequence that count"),
-    "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the rollout"),
+    "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the first rollout"),
     "importance": Key(
         "[N]", "float32", "prioritized_replay(...)", "losses of targets", "weight of a transition"
     ),

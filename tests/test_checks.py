@@ -35,7 +35,7 @@ RECIPE = ppo(ENV, PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
 PARAMS = RECIPE.init(0)
 NETWORK = mlp(4, 2)
 AGENT = networks.actor_critic(NETWORK, mlp(4, 1))
-TORSO = networks.gru(4, 3)
+TORSO, BATCH = networks.gru(4, 3), networks.batch_renorm_mlp(4, 2)
 EXAMPLES = {
     Env: ENV,
     Pipeline: collect_of(RECIPE),
@@ -47,6 +47,8 @@ EXAMPLES = {
     networks.Agent: AGENT,
     networks.ActorCritic: AGENT,
     networks.ActorCritics: networks.actor_critics(NETWORK, NETWORK),
+    networks.BatchNetwork: BATCH,
+    networks.BatchActorCritics: networks.batch_actor_critics(BATCH, BATCH),
     networks.NoisyNetwork: networks.noisy_mlp(4, 2),
     nappo2.losses.DistributionalQ: nappo2.losses.DistributionalQ(print, print),
     networks.RecurrentActorCritic: networks.recurrent_actor_critic(TORSO, mlp(3, 2), mlp(3, 1)),

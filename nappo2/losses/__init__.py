@@ -1,6 +1,7 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
 from nappo2.losses._clone import clone
+from nappo2.losses._crossq import crossq, statistics_step
 from nappo2.losses._distributional import (
     categorical_dqn,
     categorical_dqn_error,
@@ -53,6 +54,7 @@ __all__ = [
     "categorical_dqn_error",
     "clipped_value_loss",
     "clone",
+    "crossq",
     "discrete_iql",
     "discrete_sac",
     "double_dqn",
@@ -77,6 +79,7 @@ __all__ = [
     "raw_observation",
     "recurrent_double_dqn",
     "sac",
+    "statistics_step",
     "summed",
     "td3",
     "td3_bc",

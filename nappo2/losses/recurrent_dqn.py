@@ -11,6 +11,7 @@ from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
 from nappo2.maths.masks import allowed_only, mask_of, unmasked
+from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
@@ -28,25 +29,28 @@ def recurrent_double_dqn(
     burn_in: int,
     lambda_: float = 0.0,
     view: Callable[[Mapping, Tensor], Tensor] = raw_observation,
+    rescaling: Rescaling = unscaled(),
 ) -> Loss:
     """Double Q-learning from sequences (R2D2, https://openreview.net/forum?id=r1lyTjAqYX).
 
-    Reads, of a batch [N] of tensors [N, L, ...] made by ``windows``, ``observation``, ``action``,
+    Reads, of a batch [N] of tensors [N, L, ...] made by ``rolling_windows``, ``observation``, ``action``,
     ``memory``, ``is_init``, ``learnt``, ``padding`` (optional) and ``next``; of params ``target`` and
     ``gamma``. Online and target networks begin with the recorded memory, unroll ``burn_in`` steps
     without gradient, and then the rest, whose Huber errors are averaged. Where the burn-in is
-    padding, the rest begins with the memory recorded there. Of next actions, those that an
-    ``action_mask`` forbids do not count. Unlike the paper, values are not
-    rescaled, and targets are lambda-returns rather than returns of five steps.
+    padding, the rest begins with the memory recorded there: ``memory`` [N, 2, memory_size] has both.
+    Of next actions, those that an ``action_mask`` forbids do not count. With ``rescaling=hyperbolic()``
+    the network learns rescaled returns, as in the paper; unlike there, targets are lambda-returns rather
+    than returns of five steps.
 
     Args:
         q: a Q-function with a memory.
-        burn_in: as given to ``windows``.
+        burn_in: as given to ``rolling_windows``.
         lambda_: of the targets; 0 for one step.
         view: ``(params, observation) -> observation`` without a mask, such as a normalisation.
+        rescaling: of the returns that the network learns.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the mean ``value``, which is not rescaled.
     """
 
     def loss(params, batch):
@@ -56,7 +60,7 @@ def recurrent_double_dqn(
         batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
         memories = unrolled(q, weights, batch, burn_in)
-        part = {name: x[burn_in:] for name, x in batch.items() if isinstance(x, Tensor)}
+        part = {name: batch[name][burn_in:] for name in ("action", "learnt")}
         after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
             next_memories = q.step(weights, memories, after["observation"])
@@ -70,15 +74,18 @@ def recurrent_double_dqn(
             ends[:-1] |= ~part["learnt"][1:]  # returns end before masked steps
             y = lambda_return(
                 after["reward"],
-                of_action(q.values(target, target_memories), best),
+                rescaling.invert(of_action(q.values(target, target_memories), best)),
                 after["terminated"],
                 ends,
                 params["hyper"]["gamma"],
                 lambda_,
             )
+            y = rescaling.apply(y)
         value = of_action(q.values(weights, memories), part["action"])
         error = smooth_l1_loss(value, y, reduction="none") * part["learnt"]
-        return sequence_mean(error, part["learnt"], batch), {"value": value.mean()}
+        return sequence_mean(error, part["learnt"], batch), {
+            "value": rescaling.invert(value).mean()
+        }
 
     return loss
 
@@ -113,7 +120,7 @@ def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> T
             memory = q.unroll(weights, memory, first, is_init[:burn_in])[-1]
         if "padding" in batch:
             padded = batch["padding"][0].unsqueeze(-1)
-            memory = torch.where(padded, batch["memory"][burn_in], memory)
+            memory = torch.where(padded, batch["memory"][-1], memory)
     rest = trees.map(lambda leaf: leaf[burn_in:], x)
     return q.unroll(weights, memory, rest, is_init[burn_in:])
 

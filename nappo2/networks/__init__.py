@@ -18,10 +18,20 @@ from nappo2.networks._actor_critics import (
     single_valued,
     with_temperature,
 )
+from nappo2.networks._batch_actor_critics import BatchActorCritics, batch_actor_critics, of_pairs
+from nappo2.networks._batch_renorm import (
+    STATISTICS,
+    BatchNetwork,
+    batch_renorm,
+    batch_renorm_mlp,
+    batch_sequential,
+    statistics_of,
+)
 from nappo2.networks._cnn import MNIH, YOUNG, cnn, convolution, images, layer_norm_cnn
 from nappo2.networks._dropout import dropout_mlp, with_kept
 from nappo2.networks._dueling import dueling, noisy_dueling
 from nappo2.networks._epsilon_greedy import epsilon_greedy_agent
+from nappo2.networks._gtrxl import gtrxl
 from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._simba import simba
@@ -55,10 +65,13 @@ from nappo2.networks.residual import fixup_cnn, impala_cnn
 
 __all__ = [
     "MNIH",
+    "STATISTICS",
     "YOUNG",
     "ActorCritic",
     "ActorCritics",
     "Agent",
+    "BatchActorCritics",
+    "BatchNetwork",
     "Cell",
     "Network",
     "NoisyNetwork",
@@ -67,6 +80,10 @@ __all__ = [
     "actor_critic",
     "actor_critics",
     "actor_critics_with_torso",
+    "batch_actor_critics",
+    "batch_renorm",
+    "batch_renorm_mlp",
+    "batch_sequential",
     "cnn",
     "convolution",
     "discrete_actor_critics",
@@ -78,6 +95,7 @@ __all__ = [
     "flattening",
     "from_module",
     "gru",
+    "gtrxl",
     "images",
     "impala_cnn",
     "implicit_quantiles",
@@ -95,6 +113,7 @@ __all__ = [
     "noisy_sequential",
     "normalized",
     "normalized_parts",
+    "of_pairs",
     "orthogonal",
     "quantile_actor_critics",
     "quantile_actor_critics_with_torso",
@@ -106,6 +125,7 @@ __all__ = [
     "simba",
     "single_valued",
     "state_dependent",
+    "statistics_of",
     "unchanged",
     "unroll",
     "with_goal",

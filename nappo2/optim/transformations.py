@@ -168,6 +168,19 @@ def sgd(momentum: float = 0.0, rate: str = "learning_rate") -> GradientTransform
 
 
 @checked
+def gradient_descent() -> GradientTransformation:
+    """Subtracts gradients as they are, for running statistics whose gradient is their step.
+
+    See ``losses.statistics_step``.
+    """
+
+    def update(grads, state, hyper, weights=None):
+        return -grads, state
+
+    return GradientTransformation(lambda vector: (), update)
+
+
+@checked
 def rmsprop(
     decay: float = 0.99, eps: float = 1e-8, rate: str = "learning_rate"
 ) -> GradientTransformation:

@@ -4,6 +4,7 @@ from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._counts import Counts, with_counts
+from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
 from nappo2.recipes._icm import ICM, with_icm
 from nappo2.recipes._impala import Impala, impala
@@ -55,6 +56,7 @@ __all__ = [
     "VPG",
     "Clone",
     "Counts",
+    "CrossQ",
     "Exploration",
     "GsdeA2C",
     "GsdePPO",
@@ -70,6 +72,7 @@ __all__ = [
     "categorical_returns",
     "clone",
     "convolutional",
+    "crossq",
     "default_agent",
     "default_distribution",
     "double_dqn",

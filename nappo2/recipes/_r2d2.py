@@ -11,6 +11,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.masks import beside_mask, unmasked
 from nappo2.maths.moments import no_moments, normalize_parts
+from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import greedy_q, with_memory
@@ -20,7 +21,7 @@ from nappo2.recipes.off_policy import Replay, first_params, off_policy
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.torsos import perceiving
-from nappo2.stages import Recipe, replay, windows
+from nappo2.stages import Recipe, replay, rolling_windows
 
 COMPATIBLE = OFF_POLICY._replace(
     actions=("discrete",),
@@ -38,9 +39,10 @@ class R2D2:
     """Hyper-parameters of recurrent Q-learning for small problems.
 
     Attributes:
-        num_steps: of each environment per rollout; all are learnt from if period <= length - burn_in.
+        num_steps: of each environment per rollout; sequences go over their borders.
         length: steps of a sequence, with its burn-in.
-        period: steps from the beginning of a sequence to that of the next.
+        period: steps from the beginning of a sequence to that of the next; with ``length - burn_in``
+            each step is learnt from once.
         burn_in: first steps of a sequence, which only bring the memory up to date.
         capacity: sequences in the replay.
         batch_size: sequences in a batch.
@@ -84,7 +86,7 @@ PRESETS = {
         8,
         100_000,
         R2D2(),
-        "CartPole without velocities, measured here on one seed",
+        "CartPole without velocities, measured here on one seed, with sequences within rollouts",
     )
 }
 
@@ -97,10 +99,12 @@ def r2d2(
     cell: Callable[[int, int], Cell] = lstm,
     q: RecurrentQ | None = None,
     replay: Replay = replay,
+    rescaling: Rescaling = unscaled(),
 ) -> Recipe:
     """Recurrent double DQN (after Kapturowski et al., 2019, https://openreview.net/forum?id=r1lyTjAqYX).
 
-    Stored memory and burn-in are as in the paper; replay is uniform, and values are not rescaled.
+    Stored memory, burn-in and overlapping sequences are as in the paper, and with
+    ``rescaling=hyperbolic()`` values too; replay is uniform.
 
     Args:
         env: where the collectors act, with discrete actions.
@@ -108,6 +112,7 @@ def r2d2(
         cell: ``lstm``, ``gru``, or another ``(inputs, size) -> Cell``.
         q: None for ReLU layers, a cell, and a linear layer.
         replay: ``replay``, or prioritised.
+        rescaling: of the returns that ``q`` learns: ``unscaled()``, or ``hyperbolic()`` for large ones.
 
     Returns:
         The recipe.
@@ -137,7 +142,7 @@ def r2d2(
 
     def value(params, observation, memory):
         memory = step(params, memory, observation)
-        return online(params, beside_mask(memory, observation)).amax(-1)
+        return rescaling.invert(online(params, beside_mask(memory, observation)).amax(-1))
 
     size = q.cell.memory_size
     check_fit("r2d2", env, init(0), {"network q": (first_values, (actions.size,))})
@@ -151,10 +156,12 @@ def r2d2(
         policy=masks.warmup_uniform(with_memory(masks.epsilon_greedy(online, epsilon), step, size)),
         greedy=with_memory(greedy_q(online), step, size),
         value=value,
-        loss=losses.recurrent_double_dqn(q, burn_in=c.burn_in, lambda_=c.lambda_, view=view),
+        loss=losses.recurrent_double_dqn(
+            q, burn_in=c.burn_in, lambda_=c.lambda_, view=view, rescaling=rescaling
+        ),
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.adam()),
         replay=replay,
-        prepare=windows(c.length, c.period, c.burn_in),
+        rollouts=rolling_windows(c.length, c.period, c.burn_in),
     )
 
 

@@ -35,17 +35,19 @@ def off_policy(
     Args:
         env: where the collectors act.
         config: with ``num_steps``, ``capacity``, ``batch_size``, ``update_ratio``, ``start_steps``,
-            ``target_step_size`` and ``jit``.
+            ``jit`` and, unless there is another ``target``, ``target_step_size``.
         name: of the recipe.
         replay: makes the replay.
         noise: adds to batches the noise that a loss needs; nothing by default.
         target_delay: updates per step of the targets.
-        **pieces: other fields of the ``Recipe``.
+        **pieces: other fields of the ``Recipe``; ``target`` None without target networks.
 
     Returns:
         The recipe.
     """
     c = config
+    if "target" not in pieces:
+        pieces["target"] = Target(c.target_step_size, target_delay)
 
     def batches(num):
         """Batches of one of ``num`` workers, which share capacity and start_steps evenly."""
@@ -60,7 +62,6 @@ def off_policy(
         num_steps=c.num_steps,
         batches=batches,
         all_batches=compose(batches(1), all_due()) if replay is uniform else None,
-        target=Target(c.target_step_size, target_delay),
         jit=c.jit,
         **pieces,
     )

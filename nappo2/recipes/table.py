@@ -6,6 +6,7 @@ from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
 from nappo2.recipes._a2c_gsde import a2c_gsde
 from nappo2.recipes._clone import clone
+from nappo2.recipes._crossq import crossq
 from nappo2.recipes._dqn import double_dqn, dqn
 from nappo2.recipes._impala import impala
 from nappo2.recipes._iql import iql
@@ -35,6 +36,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "td3": td3,
     "tqc": tqc,
     "redq": redq,
+    "crossq": crossq,
     "dqn": dqn,
     "double_dqn": double_dqn,
     "rainbow": rainbow,

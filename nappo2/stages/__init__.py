@@ -44,7 +44,7 @@ from nappo2.stages.replaying.noise import chosen_critics, kept_units, noise, nor
 from nappo2.stages.replaying.prioritized import prioritized_replay
 from nappo2.stages.replaying.replay import replay
 from nappo2.stages.replaying.ring import ReplayState
-from nappo2.stages.replaying.windows import windows
+from nappo2.stages.replaying.windows import rolling_windows, windows
 from nappo2.stages.rollouts import to_device
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "replay",
     "replay_with",
     "rolling_n_step",
+    "rolling_windows",
     "scheduled",
     "sequences",
     "standardized",

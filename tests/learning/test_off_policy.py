@@ -25,6 +25,13 @@ def test_presets_reach_their_goals(recipe, env_id, seed):
     assert max(mean for _, mean in found) >= GOALS[env_id]
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_crossq_balances_the_pendulum(seed):
+    """-200 within 20,000 steps, without target networks."""
+    *_, (steps, _) = found = curve("crossq", "Pendulum-v1", seed)
+    assert steps <= 20_000 and max(mean for _, mean in found) >= GOALS["Pendulum-v1"]
+
+
 def test_sac_makes_half_cheetah_run():
     """600 within 100,000 steps (PPO is near 80 there); it is looked at every 25,000."""
     name = "HalfCheetahBulletEnv-v0"

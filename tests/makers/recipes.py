@@ -54,6 +54,10 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
         envs.pendulum(2),
         a.REDQ(update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, **REPLAY, **c),
     ),
+    "crossq": lambda **c: a.crossq(
+        envs.pendulum(2),
+        a.CrossQ(critic_hidden=(8,), policy_delay=2, warm_up=2, update_ratio=0.5, **REPLAY, **c),
+    ),
     "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
 }
@@ -87,6 +91,7 @@ CONFIGS = {
     "sac": a.SAC(**OFF),
     "td3": a.TD3(**OFF),
     "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,), normalize=True),
+    "crossq": a.CrossQ(**OFF, critic_hidden=(8,), policy_delay=2, warm_up=1),
     "redq": a.REDQ(
         **OFF, update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, normalize_layers=True
     ),

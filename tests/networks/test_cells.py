@@ -6,6 +6,7 @@ import torch
 from nappo2 import from_module, make_params, mlp, ravel
 from nappo2.networks import (
     gru,
+    gtrxl,
     lstm,
     normalized,
     recurrent_actor_critic,
@@ -22,6 +23,7 @@ CELLS = {
     "gru": gru(4, 5),
     "lstm": lstm(4, 5),
     "torso": with_torso(mlp(4, 6), gru(6, 5)),
+    "gtrxl": gtrxl(4, 6, num_layers=2, num_heads=2, window=3),
     "side_by_side": side_by_side(gru(4, 5), lstm(4, 2)),
 }
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
@@ -91,9 +93,10 @@ def test_populations_of_cells_are_vmapped(cell):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
-def test_cells_compile_in_one_graph():
-    """Both in one, as the tracer sees them; what the C++ compiler makes of it is its own affair."""
-    cell = CELLS["side_by_side"]
+@pytest.mark.parametrize("name", ["side_by_side", "gtrxl"])
+def test_cells_compile_in_one_graph(name):
+    """As the tracer sees them; what the C++ compiler makes of it is its own affair."""
+    cell = CELLS[name]
     weights, xs, memory = cell.init(0).to_dict(), randn(2, B, 4), torch.zeros(B, cell.memory_size)
     is_init = torch.zeros(2, B, dtype=bool)
     compiled = torch.compile(

@@ -7,7 +7,7 @@ import pytest
 
 from nappo2 import dqn, envs, hindsight, n_step, optim, population, rolling_n_step
 from nappo2 import recipes as a
-from nappo2.networks import noisy_mlp
+from nappo2.networks import gtrxl, noisy_mlp
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import RECIPES
 from nappo2.saving.packing import Packed
@@ -56,7 +56,7 @@ def check(make, name, folder, exact, steps=9, k=6):
 
 
 ALL = [combination for combination in combinations() if fits(*combination[:3])]
-"""What fits, of 20 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
+"""What fits, of 21 recipes, 9 kinds of environments, 2 replays and 12 schemes."""
 
 
 def pairs(recipe, env, ring, name):
@@ -123,6 +123,11 @@ SPECIAL = {
         recipe_in("r2d2", "numbers, discrete", "uniform"), 2
     ),
     "members with values": lambda: population(recipe_in("pqn", "images", "uniform"), 2),
+    "a window as a memory": lambda: a.recurrent_ppo(
+        envs.masked_cartpole(2, 9),
+        CONFIGS["recurrent_ppo"],
+        cell=partial(gtrxl, num_layers=1, num_heads=2, window=3),
+    ),
     "members with memory": lambda: population(recipe_in("recurrent_ppo", "in part", "uniform"), 2),
 }
 

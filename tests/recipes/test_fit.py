@@ -222,4 +222,4 @@ def test_presets_that_are_rl_zoo3s_weigh_the_value_as_it_does():
         its for known in PRESETS.values() for its in known.values() if "rl-zoo3" in its.source
     ]
     weights = [its.config.value_coef for its in chosen if hasattr(its.config, "value_coef")]
-    assert len(weights) == 6 and set(weights) == {1.0}
+    assert len(weights) == 12 and set(weights) == {1.0}

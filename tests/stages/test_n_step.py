@@ -19,6 +19,7 @@ from nappo2.stages import (
     n_step,
     replay,
     rolling_n_step,
+    rolling_windows,
     vtrace,
     windows,
 )
@@ -76,6 +77,7 @@ REMAKERS = {
     "rolling_n_step": lambda: rolling_n_step(2),
     "hindsight": lambda: hindsight(lambda achieved, desired: -1.0),
     "windows": lambda: windows(4, 2),
+    "rolling_windows": lambda: rolling_windows(4, 2),
 }
 ADVANTAGES = {
     "gae": lambda: gae(AGENT),

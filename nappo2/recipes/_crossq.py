@@ -1,0 +1,184 @@
+"""CrossQ, for continuous actions."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from nappo2 import losses, optim
+from nappo2.checks import checked
+from nappo2.envs import Env
+from nappo2.maths.distributions import tanh_normal
+from nappo2.networks import (
+    STATISTICS,
+    BatchActorCritics,
+    batch_actor_critics,
+    batch_renorm_mlp,
+    batch_sequential,
+    of_pairs,
+)
+from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
+from nappo2.recipes._sac import check_temperature
+from nappo2.recipes.fit import SQUASHED, check_agent, check_env, check_fit
+from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.presets import Preset
+from nappo2.recipes.recipe import recipe
+from nappo2.recipes.torsos import has_torso, torso_of, vector_view
+from nappo2.recipes.values import critic_value
+from nappo2.stages import Recipe, noise, normal_noise, replay
+
+COMPATIBLE = SQUASHED._replace(agent=("BatchActorCritics",))
+
+
+@checked
+@dataclass(frozen=True)
+class CrossQ:
+    """Hyper-parameters of Bhatt et al. (https://arxiv.org/abs/1902.05605).
+
+    Attributes:
+        num_steps: of each environment per rollout.
+        capacity: transitions in the replay.
+        batch_size: transitions in a batch.
+        update_ratio: gradients per transition.
+        start_steps: transitions collected with uniform actions, before the first gradient.
+        learning_rate: of Adam, for actor, critics and temperature.
+        beta1: decay of the mean gradient, of Adam for actor and critics.
+        gamma: discount per step.
+        policy_delay: updates of the critics per update of actor and temperature.
+        initial_alpha: first temperature.
+        target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
+        num_critics: K, of whose values the minimum is used.
+        hidden: sizes of the actor's hidden layers.
+        critic_hidden: sizes of a critic's hidden layers.
+        momentum: share by which running statistics move towards those of a batch.
+        warm_up: batches that are normalised without renormalisation.
+        jit: whether learning is compiled, which pays in runs of minutes.
+    """
+
+    num_steps: int = 1
+    capacity: int = 1_000_000
+    batch_size: int = 256
+    update_ratio: float = 1.0
+    start_steps: int = 5_000
+    learning_rate: float = 1e-3
+    beta1: float = 0.5
+    gamma: float = 0.99
+    policy_delay: int = 3
+    initial_alpha: float = 1.0
+    target_entropy_share: float = 1.0
+    num_critics: int = 2
+    hidden: tuple[int, ...] = (256, 256)
+    critic_hidden: tuple[int, ...] = (2048, 2048)
+    momentum: float = 0.01
+    warm_up: int = 100_000
+    jit: bool = False
+
+
+PRESETS = {
+    "pendulum": Preset(
+        "*Pendulum-v1",
+        1,
+        20_000,
+        CrossQ(
+            num_steps=4,
+            capacity=20_000,
+            batch_size=128,
+            start_steps=1_000,
+            hidden=(64, 64),
+            critic_hidden=(256, 256),
+        ),
+        "SAC's, with critics four times as wide; not measured here",
+    ),
+    "default": Preset("*", 1, 1_000_000, CrossQ(), "Bhatt et al. 2024; not measured here"),
+}
+
+
+@recipe(COMPATIBLE, PRESETS)
+def crossq(
+    env: Env,
+    config: CrossQ = CrossQ(),
+    *,
+    agent: BatchActorCritics | None = None,
+    policy: Policy | None = None,
+    replay: Replay = replay,
+) -> Recipe:
+    """CrossQ (Bhatt et al., 2024, https://arxiv.org/abs/1902.05605).
+
+    ``sac`` without target networks: critics with batch renormalisation see a transition's two states
+    and actions in one batch.
+
+    Args:
+        env: where the collectors act, with continuous actions.
+        config: the hyper-parameters.
+        agent: of ``networks.batch_actor_critics``; None for ``batch_renorm_mlp``.
+        policy: how the collectors act after ``start_steps``; None samples from the actor.
+        replay: ``replay``, or prioritised.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the actions are not continuous, or the agent does not fit the environment.
+    """
+    check_env("crossq", COMPATIBLE, env)
+    c, size, dist = config, env.action_spec.size, tanh_normal()
+    agent = agent or batch_perceptrons(env, c)
+    check_agent("crossq", COMPATIBLE, agent)
+    acting = agent.agent
+    check_temperature("crossq", acting)
+    init, most_probable = first_params(agent.init, c), greedy(acting.actor, dist)
+    heads = {
+        "actor": (acting.actor, (dist.num_outputs(size),)),
+        "critic": critics_of(acting, size, ()),
+    }
+    check_fit("crossq", env, init(0), heads)
+    return off_policy(
+        env,
+        c,
+        name="crossq",
+        compatible=COMPATIBLE,
+        init=init,
+        policy=warmup_uniform(policy or stochastic(acting.actor, dist), env.action_spec.uniform),
+        greedy=most_probable,
+        value=critic_value(acting, most_probable),
+        loss=losses.crossq(agent, target_entropy=-c.target_entropy_share * size),
+        optimizer=optimizer_of(agent, c),
+        noise=noise(normal_noise("noise", "next_noise", size=size)),
+        replay=replay,
+        target=None,
+    )
+
+
+def batch_perceptrons(env: Env, config: CrossQ) -> BatchActorCritics:
+    """ReLU perceptrons with batch renormalisation, behind torsos of images and parts, for an environment."""
+    c, inputs, size = config, env.observation_spec.size, env.action_spec.size
+    make = partial(batch_renorm_mlp, momentum=c.momentum, warm_up=c.warm_up)
+    if has_torso(env):
+        (torso, hidden), (see, critic_hidden) = (
+            torso_of(env, sizes) for sizes in (c.hidden, c.critic_hidden)
+        )
+    else:
+        torso = see = vector_view(env)
+        hidden, critic_hidden = (inputs, *c.hidden), (inputs, *c.critic_hidden)
+    first, *rest = critic_hidden
+    actor = batch_sequential(torso, make(*hidden, 2 * size, final_gain=0.01))
+    critic = of_pairs(see, make(first + size, *rest, 1))
+    return batch_actor_critics(actor, critic, c.num_critics, c.initial_alpha)
+
+
+def optimizer_of(agent: BatchActorCritics, config: CrossQ) -> optim.GradientTransformation:
+    """Adam of weights, and plain steps of running statistics; those of the actor are delayed."""
+
+    def label(path):
+        return f"{path[0]} {STATISTICS}" if STATISTICS in path else path[0]
+
+    def delayed(transformation):
+        return optim.every(config.policy_delay, transformation)
+
+    adam, step = optim.adam(b1=config.beta1), optim.gradient_descent()
+    each = {
+        "critics": adam,
+        f"critics {STATISTICS}": step,
+        "actor": delayed(adam),
+        f"actor {STATISTICS}": delayed(step),
+        "log_alpha": delayed(optim.adam()),
+    }
+    return optim.partition(agent.init(0), each, label)
