@@ -41,6 +41,7 @@ class Key(NamedTuple):
 _COLLECT = "collect(...)"
 _RECURRENT = "collect(...) with a policy that remembers"
 _ADVANTAGE = "gae(agent) or vtrace(agent, dist)"
+_INTRINSIC = "intrinsic_rewards(bonus)"
 _WINDOWS = "rolling_windows(length, period)"
 _LOSSES = "advantages, losses"
 
@@ -102,6 +103,30 @@ KEYS = {
         f"{_ADVANTAGE}, lambda_returns(agent)",
         "losses of policies, PQN's loss",
         "of the critic",
+    ),
+    "next/reward_intrinsic": Key(
+        "[T, B]", "float32", _INTRINSIC, "intrinsic_advantages", "bonus for what is new"
+    ),
+    "novelty/observation": Key(
+        "[T, B, ...]",
+        "of the space",
+        _INTRINSIC,
+        "losses of bonuses",
+        "that of next, without a mask, as minibatches have no next",
+    ),
+    "novelty/mask": Key(
+        "[T, B]",
+        "bool",
+        "intrinsic_rewards(bonus, novelty_share)",
+        "losses of bonuses",
+        "from which transitions a bonus learns",
+    ),
+    "novelty/value_target": Key(
+        "[T, B]",
+        "float32",
+        "intrinsic_advantages(critic)",
+        "intrinsic_value",
+        "of the critic of intrinsic returns",
     ),
     "learnt": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps of a sequence that count"),
     "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the first rollout"),

@@ -20,6 +20,8 @@ from nappo2 import PPO, distributions, envs, gae, mlp, networks, optim, ppo, ser
 from nappo2.envs import Env
 from nappo2.pipeline import Pipeline, Transform
 from nappo2.runs.learner import Learner
+from nappo2.stages import random_distillation
+from nappo2.stages.exploring.bonus import Bonus, Sight, normalized_sight
 from nappo2.stages.recipe import collect_of, learn_of
 
 
@@ -35,6 +37,7 @@ RECIPE = ppo(ENV, PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
 PARAMS = RECIPE.init(0)
 NETWORK = mlp(4, 2)
 AGENT = networks.actor_critic(NETWORK, mlp(4, 1))
+SIGHT = normalized_sight(lambda observation: observation, 4)
 TORSO, BATCH = networks.gru(4, 3), networks.batch_renorm_mlp(4, 2)
 EXAMPLES = {
     Env: ENV,
@@ -53,6 +56,8 @@ EXAMPLES = {
     nappo2.losses.DistributionalQ: nappo2.losses.DistributionalQ(print, print),
     networks.RecurrentActorCritic: networks.recurrent_actor_critic(TORSO, mlp(3, 2), mlp(3, 1)),
     networks.Cell: TORSO,
+    Sight: SIGHT,
+    Bonus: random_distillation(NETWORK, NETWORK, SIGHT),
     distributions.Distribution: distributions.categorical(),
     optim.GradientTransformation: optim.adam(),
     TensorDict: PARAMS,

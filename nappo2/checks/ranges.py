@@ -63,6 +63,10 @@ RANGES = {
         NOT_NEGATIVE,
     ),
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
+    **dict.fromkeys(("intrinsic_gamma", "intrinsic_lambda"), FRACTION),
+    **dict.fromkeys(("intrinsic_coef", "extrinsic_coef", "eta"), NOT_NEGATIVE),
+    "novelty_rate": POSITIVE,
+    "novelty_share": Range(0, 1, above=True),
     "dropout": Range(0, 0.9),
     "share": Range(0, 0.5, above=True),
 }

@@ -29,7 +29,8 @@ from nappo2.losses.distributional_q import (
     means_of,
 )
 from nappo2.losses.dropout import with_dropout
-from nappo2.losses.loss import Loss
+from nappo2.losses.intrinsic import intrinsic_value
+from nappo2.losses.loss import Loss, summed
 from nappo2.losses.normalized import with_normalized_observations
 from nappo2.losses.policy_gradient import (
     ValueLoss,
@@ -63,6 +64,7 @@ __all__ = [
     "drawn_tau",
     "expected_dqn",
     "expected_dqn_error",
+    "intrinsic_value",
     "iql",
     "least",
     "least_chosen",
@@ -78,6 +80,7 @@ __all__ = [
     "recurrent_double_dqn",
     "sac",
     "statistics_step",
+    "summed",
     "td3",
     "td3_bc",
     "tqc",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.batch import valid
-from nappo2.checks import shown
+from nappo2.checks import checked, shown
 from nappo2.networks import Agent
 
 Loss = Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]
@@ -62,6 +62,17 @@ def value_and_means(
             f"a loss gives (a scalar, means); the first of these was {_described(value)}"
         )
     return value, {name: _mean(name, mean) for name, mean in means.items()}
+
+
+@checked
+def summed(*losses: Loss) -> Loss:
+    """The sum of losses of the same params and batch, with the means of all."""
+
+    def loss(params, batch):
+        values, means = zip(*(each(params, batch) for each in losses), strict=True)
+        return sum(values), {name: mean for each in means for name, mean in each.items()}
+
+    return loss
 
 
 def _mean(name: Any, mean: Any) -> Tensor:

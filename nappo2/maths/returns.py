@@ -71,6 +71,33 @@ def gae(
     return lambda_advantage(td_error, gamma * lambda_ * ~done)
 
 
+def continuing_gae(
+    reward: Real,
+    value: Real,
+    next_value: Real,
+    counted: Flag | None,
+    gamma: float | Tensor,
+    lambda_: float | Tensor,
+) -> Real:
+    """``gae`` of returns that go on where episodes end (Burda et al., https://arxiv.org/abs/1810.12894).
+
+    What follows the last step of an episode is the first one of the next: ``delta[t] = r[t] + gamma *
+    V[t + 1] - V[t]``, where ``V[t + 1]`` is the value of the next row, whatever ends between them.
+
+    Args:
+        reward, value, next_value, gamma, lambda_: as for ``gae``; ``next_value`` is read in the last
+            row, and before rows that do not count.
+        counted: which rows count, [T, B] bool; None for all.
+
+    Returns:
+        Advantages, [T, B].
+    """
+    counted = torch.ones_like(reward, dtype=torch.bool) if counted is None else counted
+    goes_on = torch.cat([counted[1:], torch.zeros_like(counted[:1])])
+    following = value.roll(-1, 0).where(goes_on, next_value)
+    return gae(reward, value, following, torch.zeros_like(goes_on), ~goes_on, gamma, lambda_)
+
+
 def vtrace(
     log_ratio: Real,
     reward: Real,

@@ -2,7 +2,12 @@
 
 from nappo2.envs.goal_observations import with_goal
 from nappo2.envs.observations import flattened, unchanged
-from nappo2.networks._actor_critic import ActorCritic, actor_critic, shared_actor_critic
+from nappo2.networks._actor_critic import (
+    ActorCritic,
+    actor_critic,
+    next_values,
+    shared_actor_critic,
+)
 from nappo2.networks._actor_critics import (
     ActorCritics,
     actor_critics,
@@ -101,6 +106,7 @@ __all__ = [
     "linear",
     "lstm",
     "mlp",
+    "next_values",
     "noisy_dueling",
     "noisy_linear",
     "noisy_mlp",

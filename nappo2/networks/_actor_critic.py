@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.batch import only_valid
-from nappo2.checks import checked
+from nappo2.checks import checked, explained
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.masks import MASK, unmasked
 from nappo2.maths.traced import is_traced
@@ -96,6 +96,7 @@ class ActorCritic(NamedTuple):
         )
 
 
+@explained
 def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -> Tensor:
     """Values of a rollout's next observations; of images mostly ``value`` itself, one row on.
 

@@ -3,8 +3,10 @@
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
 from nappo2.recipes._clone import Clone, clone
+from nappo2.recipes._counts import Counts, with_counts
 from nappo2.recipes._crossq import CrossQ, crossq
 from nappo2.recipes._dqn import DQN, double_dqn, dqn
+from nappo2.recipes._icm import ICM, with_icm
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._iql import IQL, iql
 from nappo2.recipes._ppo import PPO, ppo
@@ -12,12 +14,14 @@ from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._rainbow import Rainbow, rainbow
 from nappo2.recipes._redq import REDQ, redq
+from nappo2.recipes._rnd import RND, RndPPO, ppo_rnd, with_rnd
 from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes._td3 import TD3, td3
 from nappo2.recipes._td3_bc import TD3BC, td3_bc
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes._tqc_gsde import GsdeTQC, tqc_gsde
 from nappo2.recipes.agents import convolutional, default_agent, perceptrons
+from nappo2.recipes.exploration import Exploration, explored
 from nappo2.recipes.gsde import GsdePPO, GsdeSAC, ppo_gsde, sac_gsde
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution
@@ -36,6 +40,7 @@ __all__ = [
     "A2C",
     "DQN",
     "FOR_RECORDED",
+    "ICM",
     "IQL",
     "PPO",
     "PQN",
@@ -43,13 +48,16 @@ __all__ = [
     "R2D2",
     "RECIPES",
     "REDQ",
+    "RND",
     "SAC",
     "TD3",
     "TD3BC",
     "TQC",
     "VPG",
     "Clone",
+    "Counts",
     "CrossQ",
+    "Exploration",
     "GsdeA2C",
     "GsdePPO",
     "GsdeSAC",
@@ -58,6 +66,7 @@ __all__ = [
     "Preset",
     "Rainbow",
     "Returns",
+    "RndPPO",
     "a2c",
     "a2c_gsde",
     "categorical_returns",
@@ -69,12 +78,14 @@ __all__ = [
     "double_dqn",
     "dqn",
     "expected",
+    "explored",
     "impala",
     "iql",
     "munchausen",
     "perceptrons",
     "ppo",
     "ppo_gsde",
+    "ppo_rnd",
     "pqn",
     "preset",
     "preset_for",
@@ -93,4 +104,7 @@ __all__ = [
     "tqc",
     "tqc_gsde",
     "vpg",
+    "with_counts",
+    "with_icm",
+    "with_rnd",
 ]

@@ -15,6 +15,7 @@ from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._rainbow import rainbow
 from nappo2.recipes._redq import redq
+from nappo2.recipes._rnd import ppo_rnd
 from nappo2.recipes._sac import sac
 from nappo2.recipes._td3 import td3
 from nappo2.recipes._td3_bc import td3_bc
@@ -40,6 +41,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "double_dqn": double_dqn,
     "rainbow": rainbow,
     "ppo_gsde": ppo_gsde,
+    "ppo_rnd": ppo_rnd,
     "sac_gsde": sac_gsde,
     "a2c_gsde": a2c_gsde,
     "tqc_gsde": tqc_gsde,

@@ -6,6 +6,15 @@ from nappo2.stages.collecting.interaction import CollectState
 from nappo2.stages.collecting.non_finite import clamp, fail, guard, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import SCHEMES, Compatibility
+from nappo2.stages.exploring.bonus import Bonus, Sight, normalized_sight
+from nappo2.stages.exploring.counting import visit_counts
+from nappo2.stages.exploring.curiosity import curiosity
+from nappo2.stages.exploring.distillation import random_distillation
+from nappo2.stages.exploring.intrinsic import (
+    IntrinsicState,
+    intrinsic_advantages,
+    intrinsic_rewards,
+)
 from nappo2.stages.learning.batches import all_due
 from nappo2.stages.learning.feeds import (
     MinibatchState,
@@ -40,11 +49,14 @@ from nappo2.stages.rollouts import to_device
 
 __all__ = [
     "SCHEMES",
+    "Bonus",
     "CollectState",
     "Compatibility",
+    "IntrinsicState",
     "MinibatchState",
     "Recipe",
     "ReplayState",
+    "Sight",
     "Target",
     "all_due",
     "all_minibatches",
@@ -55,6 +67,7 @@ __all__ = [
     "clamp",
     "collect",
     "collect_of",
+    "curiosity",
     "dataset",
     "discounted",
     "episode",
@@ -67,6 +80,8 @@ __all__ = [
     "gradients_of",
     "guard",
     "hindsight",
+    "intrinsic_advantages",
+    "intrinsic_rewards",
     "kept_units",
     "kl_exceeds",
     "lambda_returns",
@@ -77,8 +92,10 @@ __all__ = [
     "n_step",
     "noise",
     "normal_noise",
+    "normalized_sight",
     "polyak",
     "prioritized_replay",
+    "random_distillation",
     "recorded",
     "replay",
     "replay_with",
@@ -90,6 +107,7 @@ __all__ = [
     "to_device",
     "update",
     "update_of",
+    "visit_counts",
     "vtrace",
     "windows",
     "with_recorded",

@@ -83,6 +83,9 @@ CONFIGS = {
     "vpg": a.VPG(**ON),
     "pqn": a.PQN(**ON, **PASSES, normalize=True, exploration_updates=50),
     "ppo_gsde": a.GsdePPO(**ON, **PASSES, resample_every=3),
+    "ppo_rnd": a.RndPPO(
+        **ON, **PASSES, normalize=True, novelty_hidden=(8,), novelty_features=4, novelty_share=0.5
+    ),
     "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
     "sac": a.SAC(**OFF),

@@ -1,0 +1,106 @@
+"""Bonuses for states that were visited seldom, for any on-policy recipe."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium.spaces import Discrete, MultiBinary, MultiDiscrete, Space
+from torch import Tensor
+
+from nappo2.checks import checked
+from nappo2.envs.masks import without_mask
+from nappo2.recipes.exploration import Exploration, explored, row_network
+from nappo2.stages import Recipe, visit_counts
+
+MOST = 1 << 24  # states, of which a table takes 400 MB
+
+
+@checked
+@dataclass(frozen=True)
+class Counts(Exploration):
+    """Hyper-parameters of bonuses of ``beta / sqrt(N(s))``; beta is that of Bellemare et al. (2016).
+
+    Attributes:
+        novelty_rate: learning rate of Adam, for the critic of bonuses.
+        intrinsic_gamma: discount of bonuses per step.
+        intrinsic_lambda: lambda of the advantage estimates of bonuses.
+        intrinsic_coef: weight of the advantages of bonuses.
+        extrinsic_coef: weight of the advantages of rewards.
+        episodic: whether the return of bonuses ends with an episode.
+        scale_bonus: whether bonuses are divided by the standard deviation of their returns.
+        novelty_share: of no use here, as counts learn from all transitions.
+        novelty_hidden: sizes of the hidden layers of the critic of bonuses.
+        beta: the bonus of a state that was visited once.
+    """
+
+    novelty_rate: float = 1e-3
+    extrinsic_coef: float = 1.0
+    scale_bonus: bool = False
+    beta: float = 0.05
+
+
+@checked
+def with_counts(
+    recipe: Recipe,
+    config: Counts = Counts(),
+    *,
+    state_of: Callable[[Any], Tensor] | None = None,
+    num_states: int | None = None,
+) -> Recipe:
+    """The recipe with a bonus of ``beta / sqrt(N(s))`` (Strehl & Littman, 2008; https://arxiv.org/abs/1606.01868).
+
+    Args:
+        recipe: on-policy, such as ``ppo(env)``.
+        config: the hyper-parameters.
+        state_of: ``observation [..., *shape] -> state`` [...] int64, from 0; None where observations
+            are choices: Discrete, MultiDiscrete or MultiBinary.
+        num_states: number of states, with ``state_of``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: if the recipe learns from no advantages, or is one that explores already; if
+            observations are no choices, or too many.
+    """
+    env = without_mask(recipe.env)
+    if state_of is None or num_states is None:
+        state_of, num_states = states_of(env.observation_space)
+    bonus = visit_counts(state_of, num_states, env.observation_spec.row, config.beta)
+    return explored(recipe, bonus, row_network(env, config.novelty_hidden, 1), config)
+
+
+def states_of(space: Space) -> tuple[Callable[[Tensor], Tensor], int]:
+    """``observation [..., *shape] -> state`` [...] int64 of a space of choices, and the number of states.
+
+    Of several choices the last one counts fastest.
+
+    Raises:
+        ValueError: if observations are no choices, or there are more than 16,777,216 states.
+    """
+    if isinstance(space, Discrete):
+        sizes: tuple[int, ...] = (int(space.n),)
+    elif isinstance(space, MultiDiscrete):
+        sizes = tuple(space.nvec.flatten().tolist())
+    elif isinstance(space, MultiBinary):
+        sizes = (2,) * math.prod(space.shape)
+    else:
+        raise ValueError(
+            f"visits are counted of observations that are choices, not of {space}; "
+            "with_counts(recipe, state_of=..., num_states=...) counts what you say"
+        )
+    num_states, rank = math.prod(sizes), len(space.shape)
+    if num_states > MOST:
+        raise ValueError(
+            f"{space} has {num_states:,} states, and a table has at most {MOST:,}; "
+            "with_counts(recipe, state_of=..., num_states=...) counts what you say"
+        )
+    strides = torch.tensor([math.prod(sizes[i + 1 :]) for i in range(len(sizes))])
+
+    def state_of(observation):
+        columns = observation.long().reshape(*observation.shape[: observation.ndim - rank], -1)
+        return (columns * strides.to(columns.device)).sum(-1)
+
+    return state_of, num_states

@@ -1,0 +1,56 @@
+"""Counts of visits: what was reached less often is newer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nappo2.batch import valid
+from nappo2.checks import checked
+from nappo2.maths.masks import unmasked
+from nappo2.maths.novelty import count_bonus
+from nappo2.stages.exploring.bonus import Bonus
+
+VISITS = "exploration.visits"
+"""The name of the statistics that count the visits of each state."""
+
+
+@checked
+def visit_counts(
+    state_of: Callable[[Any], Tensor], num_states: int, row: Callable[[Any], Tensor], beta: float
+) -> Bonus:
+    """The bonus ``beta / sqrt(N(s))`` of the state s that a step led to (Strehl & Littman, 2008).
+
+    N counts the visits of all rollouts so far, with all of the one that is rewarded. It is in the
+    params, so that the workers of every scheme count together.
+
+    Args:
+        state_of: ``observation [..., *shape] -> state`` [...] int64, from 0.
+        num_states: S, the number of states.
+        row: ``observation -> x`` [..., n] float32, as a critic sees it.
+        beta: the bonus of what was reached once.
+
+    Returns:
+        The bonus, which has no networks, and the statistics ``exploration.visits``, whose moments
+        [3, S] have N in their second row.
+    """
+
+    def reached(rollout):
+        return state_of(unmasked(rollout["next"]["observation"]))
+
+    def count(rollout):
+        state, mask = reached(rollout), valid(rollout)
+        state = state.flatten() if mask is None else state[mask]
+        visits = torch.zeros(num_states, dtype=torch.float64, device=state.device)
+        visits = visits.index_add(0, state, torch.ones_like(state, dtype=torch.float64))
+        return {VISITS: torch.stack([visits.sum().expand(num_states), visits, visits])}
+
+    def reward(params, rollout):
+        visits = params["normalizer"][VISITS]["moments"][1]
+        return count_bonus(visits[reached(rollout)], beta).float()
+
+    def view(params, observation):
+        return row(unmasked(observation))
+
+    return Bonus(view, reward, count, {VISITS: (num_states,)})
