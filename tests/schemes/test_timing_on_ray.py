@@ -47,15 +47,9 @@ def test_a_run_on_ray_is_replayed_in_one_process(name, on_ray, same, tmp_path):
     is_replayed(run, CARTPOLE_PPO, name, same, **options)
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("without_curves")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "da2cs",
-        *(pytest.param(x, marks=pytest.mark.faults) for x in ("2daca", "dadaca", "dadacs")),
-        pytest.param("3ds", marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.parametrize("name", ["da2cs", "2daca", "dadaca", "dadacs", "3ds"])
 def test_a_run_with_kills_is_replayed_without_any(name, on_ray, same, tmp_path):
     """Two workers that hold environments are killed, where Ray says so at any moment."""
     recipe = ppo(faulty(tmp_path), SMALL_PPO)
