@@ -82,6 +82,7 @@ def intrinsic_rewards(bonus: Bonus, novelty_share: float = 1.0) -> Transform:
             mean = reward.sum() / max(1, size)  # bonuses of masked transitions are 0
             report = note(report, size, reward_intrinsic=mean)
             report = report._replace(moments=report.moments | counts)
+            running = None if running is None else running.cpu()  # as a file has it
             return inner | {name: IntrinsicState(running, seed)}, rollout, report
 
         return Pipeline(init, step)
