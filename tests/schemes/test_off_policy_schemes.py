@@ -321,8 +321,11 @@ def test_a_recipe_takes_another_replay(name):
 
 @pytest.mark.parametrize("name", ["3cs", "2dacs", "da2cs", "dadacs"])
 def test_hindsight_stays_with_its_collector(name):
-    """Put behind ``collect``, it is left of every cut, whatever the workers share."""
-    recipe = double_dqn(envs.bit_flipping(2, 4), DQN(**SMALL, num_steps=4))
+    """Put behind ``collect``, it is left of every cut, whatever the workers share.
+
+    12 bits are not found by chance, so that each rollout of 12 steps is a whole episode.
+    """
+    recipe = double_dqn(envs.bit_flipping(2, 12), DQN(**SMALL, num_steps=12))
     recipe = recipe.replace(rollouts=hindsight(envs.bits_reward, future(2)))
     kinds = [its.kind for its in scheme(name, recipe, **scheme_arguments(name, **PIECES)).stages]
     assert kinds[:2] == ["collect", "hindsight"]
