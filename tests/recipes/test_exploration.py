@@ -156,6 +156,7 @@ def test_fused_equals_composed(name):
     assert equal(one["normalizer"], other["normalizer"])
 
 
+@pytest.mark.faults  # as it compiles for half a minute
 def test_compiled_equals_eager():
     recipes = [pole(config=replace(CONFIG, jit=jit)) for jit in (False, True)]
     eager, jit = (train(scheme("3cs", x), x.init(0), 2)[0]["weights"] for x in recipes)
