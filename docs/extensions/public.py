@@ -17,8 +17,18 @@ MODULES = [
     *("maths.returns", "maths.surrogates", "maths.values", "maths.distributions", "maths.moments"),
     *("optim", "networks", "policies", "envs", "losses", "stages", "schemes", "schemes.remote"),
     *("populations", "recipes", "runs.learner", "runs.metrics", "runs.evaluate"),
-    *("runs.beside", "runs.stopping", "runs.loggers"),
-    *("saving.checkpoint", "interop", "exporting", "show", "trained"),
+    *("runs.beside", "runs.record", "runs.stopping", "runs.loggers"),
+    *(
+        "saving.checkpoint",
+        "saving.datasets",
+        "interop",
+        "exporting",
+        "show",
+        "trained",
+        "replays",
+        "zoo",
+        "search",
+    ),
 ]
 
 

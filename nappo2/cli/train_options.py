@@ -26,7 +26,7 @@ class Train(Generic[Config]):
 
     Attributes:
         config: the hyper-parameters of the recipe.
-        env: an id of Gymnasium, PyBullet (*BulletEnv-v0), Atari (ALE/Pong-v5), or torch/CartPole-v1.
+        env: an id of Gymnasium, PyBullet (...BulletEnv-v0), Atari (ALE/Pong-v5), or torch/CartPole-v1.
         total_steps: env steps to train for.
         num_envs: environments per collector.
         processes: that step the environments of a collector, each a share; 0 for the collector itself.

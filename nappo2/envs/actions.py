@@ -19,7 +19,7 @@ from nappo2.maths.distributions import Distribution, categorical, normal
 
 
 def unscaled(actions: Tensor) -> Tensor:
-    """Actions of a space that are batched as they are, [B, *shape]."""
+    """Actions of a space that are batched as they are, ``[B, *shape]``."""
     return actions
 
 
@@ -38,7 +38,7 @@ class ActionSpec(NamedTuple):
         dtype: in a batch; of hybrid ones the dtype of each part by name.
         distribution: from which a policy samples; its ``num_outputs(size)`` are ``size`` and
             ``log_stds``.
-        uniform: ``(num_envs, generator) -> actions`` [num_envs, *shape], uniformly distributed.
+        uniform: ``(num_envs, generator) -> actions`` ``[num_envs, *shape]``, uniformly distributed.
         to_env: ``actions [B, *shape] -> actions`` of the space, one for each environment.
         in_space: ``to_env`` in torch, which can be exported: ``actions [B, *shape] -> tensor`` of
             actions of the space, [B, ...], or tensors by name. By default these are the actions
@@ -68,7 +68,7 @@ class ActionSpec(NamedTuple):
         return isinstance(self.shape, Mapping)
 
     def fits(self, actions: Any, num_envs: int) -> bool:
-        """Tests whether actions are [num_envs, *shape] and of a dtype of actions."""
+        """Tests whether actions are ``[num_envs, *shape]`` and of a dtype of actions."""
         if self.is_tree:
             return _has_keys(actions, self.parts) and all(
                 part.fits(actions[name], num_envs) for name, part in self.parts.items()
@@ -79,7 +79,7 @@ class ActionSpec(NamedTuple):
         return is_float and tuple(actions.shape) == (num_envs, *self.shape)
 
     def zeros(self, num_envs: int) -> Any:
-        """Actions of zeros [num_envs, *shape]: first choices, and the middle of bounds."""
+        """Actions of zeros ``[num_envs, *shape]``: first choices, and the middle of bounds."""
         if self.is_tree:
             return {name: part.zeros(num_envs) for name, part in self.parts.items()}
         return torch.zeros(num_envs, *self.shape, dtype=self.dtype)
@@ -141,7 +141,7 @@ def _(space: Box) -> ActionSpec:
 
 
 def box_actions(space: Box) -> Callable[[Tensor], np.ndarray]:
-    """The function that maps actions [B, A] to arrays [B, *shape] in the space.
+    """The function that maps actions [B, A] to arrays ``[B, *shape]`` in the space.
 
     In each dimension that is bounded, -1 is the lower bound, 1 the upper one and 0 the middle;
     integers are rounded. Where a bound is infinite, an action keeps its value, clipped at the other
@@ -152,6 +152,6 @@ def box_actions(space: Box) -> Callable[[Tensor], np.ndarray]:
 
 
 def box_tensors(space: Box) -> Callable[[Tensor], Tensor]:
-    """``box_actions`` in torch: maps actions [B, A] to tensors [B, *shape] in the space."""
+    """``box_actions`` in torch: maps actions [B, A] to tensors ``[B, *shape]`` in the space."""
     scale, shape = tensor_scale(space), space.shape
     return lambda actions: scale(actions.reshape(-1, *shape))

@@ -30,7 +30,7 @@ def one_hot(x: Tensor, rank: int, entry: Tensor, choice: Tensor) -> Tensor:
     """Rows with a 1 for each choice.
 
     Args:
-        x: choices [..., *shape] int64.
+        x: choices ``[..., *shape]`` int64.
         rank: of ``shape``.
         entry: of which entry of ``x`` a column tells, [n] int64.
         choice: of which of its choices, [n] int64.
@@ -49,12 +49,12 @@ def choices_spec(text: str, sizes: np.ndarray, start: np.ndarray, shape: Shape) 
 
     Args:
         text: of the space, in messages.
-        sizes: number of choices of each integer, [*shape].
-        start: the first choice of each integer, [*shape].
+        sizes: number of choices of each integer, ``[*shape]``.
+        start: the first choice of each integer, ``[*shape]``.
         shape: of an observation.
 
     Returns:
-        The spec; a batch is [B, *shape] int64, from 0.
+        The spec; a batch is ``[B, *shape]`` int64, from 0.
 
     Raises:
         NotImplementedError: if there are more than 1,048,576 choices, or none.
@@ -86,12 +86,12 @@ def pack_choices(text: str, sizes: np.ndarray, start: np.ndarray, observation: A
 
     Args:
         text: of the space, in messages.
-        sizes: number of choices of each integer, [*shape].
-        start: the first choice of each integer, [*shape].
-        observation: of a simulator, [*shape].
+        sizes: number of choices of each integer, ``[*shape]``.
+        start: the first choice of each integer, ``[*shape]``.
+        observation: of a simulator, ``[*shape]``.
 
     Returns:
-        An array [*shape] int64.
+        An array ``[*shape]`` int64.
 
     Raises:
         ValueError: if the observation is none of the space.
@@ -112,7 +112,7 @@ def whole_numbers(text: str, shape: Shape, observation: Any) -> np.ndarray:
         observation: of a simulator.
 
     Returns:
-        An array [*shape].
+        An array ``[*shape]``.
 
     Raises:
         ValueError: if it has another shape, or other numbers.
@@ -144,13 +144,13 @@ def _(space: Discrete) -> ObservationSpec:
 
 @observation_spec.register
 def _(space: MultiDiscrete) -> ObservationSpec:
-    """Several integers, [B, *shape] int64 from 0."""
+    """Several integers, ``[B, *shape]`` int64 from 0."""
     return choices_spec(text_of(space), space.nvec, space.start, space.shape)
 
 
 @observation_spec.register
 def _(space: MultiBinary) -> ObservationSpec:
-    """Switches, [B, *shape] bool."""
+    """Switches, ``[B, *shape]`` bool."""
     pack = partial(pack_switches, text_of(space), space.shape)
     return tensor_spec("vectors", space.shape, torch.bool, pack)._replace(normalizable=False)
 
@@ -161,10 +161,10 @@ def pack_switches(text: str, shape: Shape, observation: Any) -> np.ndarray:
     Args:
         text: of the space, in messages.
         shape: of an observation.
-        observation: of a simulator, [*shape] of 0 and 1.
+        observation: of a simulator, ``[*shape]`` of 0 and 1.
 
     Returns:
-        An array [*shape] bool.
+        An array ``[*shape]`` bool.
 
     Raises:
         ValueError: if there are other numbers, or another shape.

@@ -42,8 +42,8 @@ def choices(space: Space, sizes: np.ndarray, start: np.ndarray) -> ActionSpec:
 
     Args:
         space: of the actions.
-        sizes: among how many each choice is, [*shape].
-        start: the first one of each, [*shape].
+        sizes: among how many each choice is, ``[*shape]``.
+        start: the first one of each, ``[*shape]``.
 
     Returns:
         The spec.

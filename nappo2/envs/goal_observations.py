@@ -78,7 +78,7 @@ def pack_goals(shapes: Mapping[str, Shape], observation: Any) -> np.ndarray:
 
 
 def unpack_goals(shapes: Mapping[str, Shape], rows: Tensor) -> dict[str, Tensor]:
-    """Splits rows [B, n] that ``pack_goals`` made into tensors [B, *shape] by name."""
+    """Splits rows [B, n] that ``pack_goals`` made into tensors ``[B, *shape]`` by name."""
     parts = rows.split([math.prod(shape) for shape in shapes.values()], -1)
     named = zip(shapes.items(), parts, strict=True)
     return {key: part.reshape(-1, *shape) for (key, shape), part in named}

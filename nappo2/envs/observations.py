@@ -32,7 +32,7 @@ def unchanged(observation: Tensor) -> Tensor:
 
 @explained
 def flattened(x: Tensor, rank: int) -> Tensor:
-    """Joins the last ``rank`` dimensions, [..., *shape] to [..., n] float; bytes are scaled to [0, 1]."""
+    """Joins the last ``rank`` dimensions, ``[..., *shape]`` to [..., n] float; bytes are scaled to [0, 1]."""
     if not x.is_floating_point():
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
     return x.reshape(*x.shape[: x.ndim - rank], -1)
@@ -71,7 +71,7 @@ class ObservationSpec(NamedTuple):
     normalizable: bool = True
 
     def zeros(self, num: int) -> Any:
-        """Observations of zeros [num, *shape]."""
+        """Observations of zeros ``[num, *shape]``."""
         return self.unpack(torch.zeros(num, *self.packed_shape, dtype=self.dtype))
 
     @property
@@ -132,7 +132,7 @@ def tensor_spec(
     pack: Callable[[Any], Any] = unchanged,
     warning: str = "",
 ) -> ObservationSpec:
-    """The spec of observations that are one tensor, [B, *shape].
+    """The spec of observations that are one tensor, ``[B, *shape]``.
 
     Args:
         kind: ``vectors`` or ``images``.
@@ -149,7 +149,7 @@ def tensor_spec(
 
 
 def row_of(shape: Shape, dtype: torch.dtype) -> Row:
-    """The function that flattens tensors [..., *shape] to [..., n] float32."""
+    """The function that flattens tensors ``[..., *shape]`` to [..., n] float32."""
     plain = len(shape) == 1 and dtype.is_floating_point
     return unchanged if plain else partial(flattened, rank=len(shape))
 

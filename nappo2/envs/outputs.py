@@ -34,7 +34,7 @@ class OutputChecks(NamedTuple):
     pack: Callable[[Any], Any]
 
     def empty(self, num_envs: int) -> np.ndarray:
-        """An array [num_envs, *shape] for the observations of all."""
+        """An array ``[num_envs, *shape]`` for the observations of all."""
         return np.empty((num_envs, *self.shape), self.dtype)
 
     def first_observation(self, i: int, pair: Any) -> Any:
@@ -67,7 +67,7 @@ class OutputChecks(NamedTuple):
         """Copies an observation to row ``i``.
 
         Args:
-            rows: [num_envs, *shape].
+            rows: ``[num_envs, *shape]``.
             i: the number of the environment.
             observation: as the environment returned it.
 

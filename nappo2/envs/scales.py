@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class BoxScale(NamedTuple):
-    """The range of actions of a box, and how they are scaled, each [*shape].
+    """The range of actions of a box, and how they are scaled, each ``[*shape]``.
 
     Attributes:
         least: the least action.
@@ -61,7 +61,7 @@ def box_scale(space: Box) -> BoxScale:
 
 
 def action_scale(space: Box) -> Callable[[np.ndarray], np.ndarray]:
-    """The function that maps arrays [..., *shape] of actions to actions [..., *shape] of ``space``."""
+    """The function that maps actions ``[..., *shape]`` within [-1, 1] to those of ``space``."""
     scale, dtype = box_scale(space), space.dtype
     least, most, centre, half_width, low, high = scale
 
@@ -83,7 +83,7 @@ def action_scale(space: Box) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def tensor_scale(space: Box) -> Callable[[Tensor], Tensor]:
-    """``action_scale`` of tensors [..., *shape], by operations that can be exported.
+    """``action_scale`` of tensors ``[..., *shape]``, by operations that can be exported.
 
     Nothing is clipped in the dtype of the space, as few programs clip all of them.
     """

@@ -32,7 +32,7 @@ def observations_from(spec: ObservationSpec, arrays: Any) -> Any:
         arrays: [N, ...] as the space has them; of several parts a dictionary or a tuple of such.
 
     Returns:
-        Observations [N, *shape].
+        Observations ``[N, *shape]``.
 
     Raises:
         ValueError: if they are not of the space.
@@ -72,7 +72,7 @@ def actions_from(space: Space, arrays: Any) -> Any:
 
     Args:
         space: of the actions.
-        arrays: [N, *shape], as the space has them; of several parts a dictionary of such by name, or
+        arrays: ``[N, *shape]``, as the space has them; of several parts a dictionary of such by name, or
             by position.
 
     Returns:
@@ -134,7 +134,7 @@ def _joint(space: Space, spaces: Mapping[str, Space], arrays: Any) -> Any:
 
 
 def _choices(space: Space, arrays: Any, start: Any, sizes: Any) -> Tensor:
-    """Choices [N, *shape] from 0, int64."""
+    """Choices ``[N, *shape]`` from 0, int64."""
     array = _shaped(space, arrays)
     choices = array.astype(np.int64) - np.asarray(start, np.int64)
     wrong = (choices < 0) | (choices >= sizes) | (array != array.astype(np.int64))
@@ -144,7 +144,7 @@ def _choices(space: Space, arrays: Any, start: Any, sizes: Any) -> Tensor:
 
 
 def _shaped(space: Space, arrays: Any) -> np.ndarray:
-    """Arrays [N, *shape] of numbers.
+    """Arrays ``[N, *shape]`` of numbers.
 
     Raises:
         ValueError: if the shape is another.

@@ -186,7 +186,7 @@ FIRST, LAST = 0, 2
 
 
 def image(x: Any, last: bool, rank: int) -> Any:
-    """Images [..., C, H, W] of images [..., *bare], in an array or a tensor.
+    """Images [..., C, H, W] of images ``[..., *bare]``, in an array or a tensor.
 
     Args:
         x: the images; ``bare`` is (C, H, W) or (H, W, C), or a stack of N of them.
@@ -210,7 +210,7 @@ def image_parts(x: Any, turns: Mapping[Any, Callable[[Any], Any]]) -> Any:
 
 
 def turning(space: Space) -> Callable[[Any], Any] | None:
-    """How ``channels_first`` turns images [..., *shape] of a space; None if they stay as they are."""
+    """How ``channels_first`` turns images ``[..., *shape]`` of a space; None if they stay as they are."""
     turns = {key: turning(part) for key, part in _parts(space).items()}
     turns = {key: turn for key, turn in turns.items() if turn is not None}
     if turns:

@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 
 def turn_of(env: Env, path: Path) -> Callable[[Tensor], Tensor] | None:
-    """How images [B, *bare] of a part of the bare environment are turned for policies; None if not."""
+    """How images ``[B, *bare]`` of a part of the bare environment are turned for policies; None if not."""
     if env.bare_space is None or env.observation_spec.kind == "goals":
         return None
     return turning(part_of(env.bare_space, path))
@@ -35,7 +35,7 @@ def bare_tensors(env: Env) -> Iterator[tuple[str, Shape, ObservationSpec]]:
 
 
 def bare_zeros(env: Env, size: int) -> dict[str, Tensor]:
-    """Tensors of zeros [size, *bare] by name, as the bare environment gives them."""
+    """Tensors of zeros ``[size, *bare]`` by name, as the bare environment gives them."""
     return {name: torch.zeros(size, *shape, dtype=x.dtype) for name, shape, x in bare_tensors(env)}
 
 
@@ -45,7 +45,7 @@ def name_of(path: Path) -> str:
 
 
 def as_observation(env: Env, tensors: Sequence[Tensor]) -> Any:
-    """The observation [B, *shape] of tensors [B, *bare]."""
+    """The observation ``[B, *shape]`` of tensors ``[B, *bare]``."""
     paths = list(env.observation_spec.tensors)
     turns = [turn_of(env, path) for path in paths]
     pairs = zip(turns, tensors, strict=True)
@@ -54,7 +54,7 @@ def as_observation(env: Env, tensors: Sequence[Tensor]) -> Any:
 
 
 def as_bare(env: Env, observation: Any) -> dict[str, Tensor]:
-    """The tensors [B, *bare] by name of an observation [B, *shape]: the inverse of ``as_observation``."""
+    """The tensors ``[B, *bare]`` by name of an observation, the inverse of ``as_observation``."""
     parts = walk(observation) if isinstance(observation, Mapping) else [((), observation)]
     return {name_of(path): _bare(env, path, x) for path, x in parts}
 
@@ -65,7 +65,7 @@ def _bare(env: Env, path: Path, x: Tensor) -> Tensor:
 
 
 def turned_back(turn: partial, shape: Shape, x: Tensor) -> Tensor:
-    """Images [B, *bare] of images [B, *shape] that were turned.
+    """Images ``[B, *bare]`` of images ``[B, *shape]`` that were turned.
 
     Args:
         turn: by which they were turned.

@@ -12,7 +12,7 @@ from nappo2.maths.moments import normalize_parts
 
 
 def normalized_view(params: Mapping, observation: Any) -> Any:
-    """An observation [..., *shape] normalised by ``params["normalizer"]``; its mask stays as it is."""
+    """An observation ``[..., *shape]`` normalised by ``params["normalizer"]``; its mask stays as it is."""
     return beside_mask(normalize_parts(params["normalizer"], unmasked(observation)), observation)
 
 

@@ -18,7 +18,7 @@ from nappo2.networks import RecurrentQ
 
 
 def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
-    """An observation as it is, [..., *shape], but for a mask."""
+    """An observation as it is, ``[..., *shape]``, but for a mask."""
     return unmasked(observation)
 
 

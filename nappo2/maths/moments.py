@@ -110,7 +110,7 @@ def normalize_parts(normalizer: Mapping, observation: Any, path: tuple[str, ...]
 
     Args:
         normalizer: of the params.
-        observation: a tensor [..., *shape], or a dictionary of such.
+        observation: a tensor ``[..., *shape]``, or a dictionary of such.
         path: of a part; () for the whole.
 
     Returns:

@@ -107,7 +107,7 @@ def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -
     Args:
         critic: ``(params, observation) -> value``.
         params: of the critic.
-        after: the rollout's ``next``: ``observation`` [T, B, *shape] and ``done`` [T, B] bool.
+        after: the rollout's ``next``: ``observation`` ``[T, B, *shape]`` and ``done`` [T, B] bool.
         value: of the rollout's observations, [T, B] float32.
 
     Returns:

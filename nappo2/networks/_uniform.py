@@ -45,8 +45,8 @@ def with_uniform_weights(network: A) -> A:
 def uniform_weights(weights: TensorDict, seed: int) -> TensorDict:
     """A tree of weights in which those of linear layers and convolutions are uniform.
 
-    A layer is a branch with a ``bias`` [*K, outputs] and a ``weight`` [*K, outputs, ...], of which the
-    last dimensions are what an output sees. All else stays.
+    A layer is a branch with a ``bias`` ``[*K, outputs]`` and a ``weight`` ``[*K, outputs, ...]``, of which
+    the last dimensions are what an output sees. All else stays.
 
     Args:
         weights: a tree of tensors.

@@ -28,7 +28,7 @@ class NoisyNetwork(NamedTuple):
         init: ``seed -> weights``, a tree of floating point tensors.
         apply: ``(weights, x, noise [..., noise_size]) -> y``.
         noise_size: numbers of noise for each observation.
-        draw: ``(shape, generator) -> noise`` [*shape, noise_size] float32.
+        draw: ``(shape, generator) -> noise`` ``[*shape, noise_size]`` float32.
         still: noise [noise_size] of an evaluation, which is the same for each observation.
     """
 

@@ -77,7 +77,7 @@ class RecurrentActorCritic(NamedTuple):
         Args:
             params: of the agent.
             memory: before the step, [..., memory_size].
-            observation: [..., *shape].
+            observation: ``[..., *shape]``.
 
         Returns:
             The memory after the step, [..., memory_size].

@@ -35,7 +35,7 @@ class RecurrentQ(NamedTuple):
         Args:
             weights: of cell and head.
             memory: before the step, [..., memory_size].
-            observation: [..., *shape].
+            observation: ``[..., *shape]``.
 
         Returns:
             The memory after the step, [..., memory_size].
@@ -50,7 +50,7 @@ class RecurrentQ(NamedTuple):
         Args:
             weights: of cell and head.
             memory: before the first step, [B, memory_size].
-            observation: [T, B, *shape].
+            observation: ``[T, B, *shape]``.
             is_init: whether an episode begins at a step, where the memory becomes 0, [T, B] bool.
 
         Returns:

@@ -36,7 +36,7 @@ class Choice(NamedTuple):
     """How one of n actions is chosen without regard to its value.
 
     Attributes:
-        draw: ``(shape, n, generator) -> noise`` [*shape, ...].
+        draw: ``(shape, n, generator) -> noise`` ``[*shape, ...]``.
         action: ``(observation, noise) -> action`` [...] int64.
         chance: ``(probability, observation, action, n) -> probability`` [...] that this action is
             chosen, if one is chosen in this way with a probability.
@@ -217,7 +217,7 @@ def with_network_noise(
     Args:
         policy: without a memory, of ``beside_noise(observation, noise)``; a function of noise itself, as
             ``epsilon_greedy`` is.
-        draw_noise: ``(shape, generator) -> noise`` [*shape, size], as ``NoisyNetwork.draw``.
+        draw_noise: ``(shape, generator) -> noise`` ``[*shape, size]``, as ``NoisyNetwork.draw``.
 
     Returns:
         A policy of observations, whose log-probabilities are those of the network without noise.

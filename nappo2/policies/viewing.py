@@ -7,7 +7,7 @@ from nappo2.checks import checked
 from nappo2.policies.policy import FromNoise, Policy, Sampler, from_noise_of, sampler_of
 
 View = Callable[[Mapping, Any], Any]
-"""``(params, observation) -> observation``, trees of tensors [..., *shape]."""
+"""``(params, observation) -> observation``, trees of tensors ``[..., *shape]``."""
 
 
 @checked

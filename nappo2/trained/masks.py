@@ -44,7 +44,7 @@ def with_mask(env: Env, observation: Any, action_mask: Any) -> Any:
 
     Args:
         env: with masks.
-        observation: [*shape] or [B, *shape], with its mask or without.
+        observation: ``[*shape]`` or ``[B, *shape]``, with its mask or without.
         action_mask: [n] or [B, n], or None.
 
     Returns:

@@ -39,7 +39,7 @@ def probabilities_of(spec: ActionSpec, action: Any, log_prob: LogProb) -> Any:
 
 
 def columns(spec: ActionSpec, actions: Any) -> Iterator[Tensor]:
-    """Yields a view [...] of each choice in actions [..., *shape], in the order of ``spec.sizes``."""
+    """Yields a view [...] of each choice in actions ``[..., *shape]``, in the order of ``spec.sizes``."""
     if spec.is_tree:
         for name, part in spec.parts.items():
             yield from columns(part, actions[name])

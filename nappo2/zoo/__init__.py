@@ -1,4 +1,4 @@
-"""Entries of rl-baselines3-zoo's hyperparams/*.yml as presets."""
+"""Entries of the files ``hyperparams/*.yml`` of rl-baselines3-zoo as presets."""
 
 from nappo2.zoo._from_zoo import ALGORITHMS, FromZoo, from_zoo
 

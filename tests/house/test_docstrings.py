@@ -122,3 +122,25 @@ def test_results_of_three_arguments_or_more_are_told():
         return result in (None, "None") or len(arguments(function)) < 3 or "Returns" in text
 
     assert lacking(told) == []
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """The place and the text of every docstring."""
+    folder = Path(nappo2.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                name = getattr(node, "name", "")
+                yield f"{path.relative_to(folder)}:{name}", ast.get_docstring(node) or ""
+
+
+EMPHASIS = re.compile(
+    r"(?<![\w*])\*(?=\w)(?![^*\n]+\*)(?!\w+(, \*\*?\w+)*:)"
+)  # that does not end; no *args:
+
+
+def test_no_star_is_read_as_emphasis():
+    """Sphinx refuses ``[*shape]`` where it is no code."""
+    assert EMPHASIS.search("[..., *shape]") and not EMPHASIS.search("*args: of the call.")
+    plain = ((place, "".join(text.split("``")[::2])) for place, text in docstrings())
+    assert [place for place, text in plain if EMPHASIS.search(text)] == []
