@@ -169,8 +169,9 @@ def outcome_of(env_id: str) -> tuple[str, str]:
     from nappo2 import envs
 
     try:
-        env = envs.make(env_id, NUM_ENVS)
-        return run(env)
+        verdict, text = run(envs.make(env_id, NUM_ENVS))
+        unmade = why_unmade(env_id) if verdict == FAILED else ""
+        return (UNMADE, unmade) if unmade else (verdict, text)
     except (ValueError, NotImplementedError) as error:
         refusal = " ".join(str(error).split())
     except Exception as error:
