@@ -90,6 +90,8 @@ class Masked(gymnasium.Wrapper):
         flags = np.asarray(mask)
         if flags.shape != (self.num,) or not is_flags(flags):
             given = "nothing" if mask is None else f"shape {flags.shape} of {flags.dtype}"
+            if flags.shape == (self.num,):
+                given = f"{str(flags.tolist())[:60]} of {flags.dtype}"
             raise ValueError(
                 f"{self.name} gave {given} as its {MASK} after step {self.steps} of an episode; it "
                 f"has {self.num} flags, True or 1 where an action is allowed"

@@ -61,8 +61,10 @@ def told(flags):
 
 WRONG = {
     "one too few": (np.ones(7, bool), r"gave shape \(7,\) of bool as its action_mask after step 3"),
-    "floats": (np.ones(8), r"gave shape \(8,\) of float64 .* has 8 flags"),
-    "more than 1": (np.full(8, 2), r"gave shape \(8,\) of int64 .* True or 1 where"),
+    "floats": (np.ones(8), r"gave \[1.0, .* of float64 .* has 8 flags"),
+    "more than 1": (np.full(8, 2), r"gave \[2, 2, .* of int64 .* True or 1 where"),
+    "more than a byte": (np.full(8, 256), r"gave \[256, .* of int64"),
+    "less than 0": (np.full(8, -1, np.int8), r"gave \[-1, .* of int8"),
     "nothing": (None, r"gave nothing as its action_mask after step 3"),
     "forbids all": (
         np.zeros(8, np.int8),
