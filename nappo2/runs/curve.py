@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.intervals import interval
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import position
 
-MOST_EVENTS = 10  # with a text in a picture
 POINTS = 200  # at which several curves are interpolated
 BLUE, ORANGE = "#1f5fa8", "#c8551b"
 INTERVAL = "interquartile mean, 95 % interval"
@@ -53,10 +53,11 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color=ORANGE, label="evaluation")
-    mark_events(axes, rows)
+    mark_events(axes, events_of(rows))
     axes.legend(frameon=False, loc="best")
     for rates in below:
         draw_successes(rates, rows, ORANGE)
+        mark_events(rates, events_of(rows), with_text=False)
         rates.set(xlabel=xlabel, ylabel="success rate", xlim=axes.get_xlim())
     for each in (axes, *below):
         each.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
@@ -118,26 +119,10 @@ def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _curve(rows: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
-    return [row["env_steps"] for row in rows], [row["episode_return"] for row in rows]
-
-
-def mark_events(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Draws thin vertical lines at events, the first ten with their texts."""
-    events = [(position(row), row["event"]) for row in rows if _has(row, "event")]
-    for i, (step, event) in enumerate(events):
-        axes.axvline(step, color="#808890", linewidth=0.6, zorder=0)
-        if i < MOST_EVENTS:
-            place = axes.get_xaxis_transform()
-            text = event if len(event) <= 30 else f"{event[:29]}…"
-            axes.text(
-                step, 0.01, literal(text), transform=place, rotation=90, fontsize=6, alpha=0.8
-            )
-
-
-def literal(text: str) -> str:
-    """Escapes a text for matplotlib: ``$`` begins no formula, and ``_`` hides no label."""
-    text = text.encode("utf-8", "replace").decode().replace("$", r"\$")
-    return f" {text}" if text.startswith("_") else text
+    pairs = [
+        (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
+    ]
+    return tuple(map(list, zip(*pairs, strict=True)))
 
 
 def _has(row, key) -> bool:

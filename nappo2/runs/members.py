@@ -30,8 +30,10 @@ def _rows_of(rows: Sequence[Row], i: int, num_members: int) -> Metrics:
     recent: deque[float] = deque(maxlen=RECENT)
     metrics = Metrics()
     for row in rows:
+        numbers = {"event": row["event"]} if row.get("event") else {}
         if (score := row.get(f"episode_return_{i}")) is not None:
             recent.append(score)
-            steps = row["env_steps"] / num_members
-            metrics.append({"env_steps": steps, "episode_return": sum(recent) / len(recent)})
+            numbers["episode_return"] = sum(recent) / len(recent)
+        if numbers:
+            metrics.append({"env_steps": row["env_steps"] / num_members} | numbers)
     return metrics

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from nappo2.params import Params
-from nappo2.reports import Report, averages, count, episode_column, join, totals
+from nappo2.reports import Report, Span, averages, count, episode_column, join, totals
 from nappo2.runs.metrics import RECORDED, Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
@@ -25,12 +25,14 @@ class Recorder:
         seconds: spent in steps.
         sums: of all reports so far, by name.
         metrics: the rows.
+        spans: when stages took the steps of the last row.
     """
 
     def __init__(self):
         self.env_steps, self.seconds = 0, 0.0
         self.sums: dict[str, float] = {}
         self.metrics = Metrics()
+        self.spans: tuple[Span, ...] = ()
         self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
@@ -75,6 +77,7 @@ class Recorder:
     def row(self, params: Params) -> Row:
         """Adds a row of all reports since the last row, and returns it."""
         report, self._reports = join(self._reports), []
+        self.spans = report.spans
         steps = int(report.sums.get("env_steps", 0))
         self.env_steps += steps
         self._episodes.extend(each_episode(report.episodes))
@@ -95,7 +98,7 @@ class Recorder:
         row |= self._numbers
         self._numbers = {}
         if restarts := int(numbers.get("restarts", 0)):
-            self.tell(f"{restarts} workers restarted")
+            self.tell("1 worker restarted" if restarts == 1 else f"{restarts} workers restarted")
         if self._events:
             row["event"], self._events = "; ".join(self._events), []
         self.metrics.append(row)
@@ -125,7 +128,8 @@ class Recorder:
             "sums": self.sums,
             "metrics": self.metrics,
             "episodes": list(self._episodes),
-            "unlogged": self._reports,
+            "unlogged": [report._replace(spans=()) for report in self._reports],
+            "events": self._events,
         }
 
     def restore(self, counters: dict[str, Any]) -> None:
@@ -133,7 +137,7 @@ class Recorder:
         self.env_steps, self.seconds = counters["env_steps"], counters["seconds"]
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
-        self._reports = counters["unlogged"]
+        self._reports, self._events = counters["unlogged"], list(counters["events"])
 
 
 def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:

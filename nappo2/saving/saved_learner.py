@@ -85,6 +85,7 @@ KINDS = {
     "seed": int,
     "episodes": list,
     "unlogged": list,
+    "events": list,
     "given": TensorDict,
 }
 
@@ -97,7 +98,8 @@ def check_counters(counters: Any) -> dict[str, Any]:
     """
     if not isinstance(counters, dict):
         raise ValueError(f"its counters are {type(counters).__name__}")
-    counters = counters | {"episodes": _episodes(counters.get("episodes"))}
+    counters = {"events": []} | counters  # which earlier versions did not save
+    counters |= {"episodes": _episodes(counters.get("episodes"))}
     for name, kind in KINDS.items():
         if not isinstance(counters.get(name), kind) or isinstance(counters[name], bool):
             raise ValueError(f"its {name} is {counters.get(name)!r}")
@@ -111,6 +113,8 @@ def check_counters(counters: Any) -> dict[str, Any]:
             raise ValueError("its episodes hold more than numbers")
     if not all(isinstance(report, Report) for report in counters["unlogged"]):
         raise ValueError("its reports are none")
+    if not all(isinstance(event, str) for event in counters["events"]):
+        raise ValueError("its events are no texts")
     if counters["env_steps"] < 0 or counters["seed"] < 0:
         raise ValueError("its env_steps or seed is below 0")
     return counters

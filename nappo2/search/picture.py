@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from nappo2.runs.curve import literal
+from nappo2.runs.events import literal
 from nappo2.search.results import Result
 from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes
 

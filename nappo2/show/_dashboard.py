@@ -9,9 +9,8 @@ from nappo2.runs.curve import (
     draw_interval,
     draw_successes,
     evaluated,
-    literal,
-    mark_events,
 )
+from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
@@ -67,7 +66,7 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
         steps = draw_spread(axes, rows)
     if evaluations := evaluated(rows):
         axes.plot(*zip(*evaluations, strict=True), "o", color=ORANGE, label="evaluation")
-    mark_events(axes, rows)
+    mark_events(axes, events_of(rows))
     style_axes(axes, "episode return by env steps")
     format_thousands(axes)
     mark_if_empty(axes)
@@ -78,6 +77,7 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
 def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
     """Draws the success rates of the last episodes, and of evaluations."""
     draw_successes(axes, rows_per_member(rows), ORANGE)
+    mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, "success rate by env steps")
     format_thousands(axes)
 
@@ -106,6 +106,7 @@ def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: st
     for name, colour in zip(names, cycle(COLOURS), strict=False):
         label = literal(name.removesuffix("_loss").removesuffix("_lag"))
         axes.plot(*columns(rows, "env_steps", name), color=colour, linewidth=1.2, label=label)
+    mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, title)
     format_thousands(axes)
     mark_if_empty(axes)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nappo2.checks import checked
-from nappo2.runs.curve import literal
+from nappo2.runs.events import literal
 from nappo2.runs.intervals import interval
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes

@@ -3,7 +3,8 @@
 from typing import Any
 
 from nappo2.checks import checked
-from nappo2.runs.curve import draw_interval, literal
+from nappo2.runs.curve import draw_interval
+from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.show.pictures import (
     COLOURS,
     Picture,
@@ -20,6 +21,8 @@ def plot(
     runs: Runs, x: str = "env_steps", y: str = "episode_return", axes: Any = None
 ) -> Picture | None:
     """Plots the interquartile mean of ``y`` over ``x`` for each group of runs, with its 95 % interval.
+
+    Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group.
 
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
@@ -49,6 +52,8 @@ def plot(
         if curves:
             label = f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name
             draw_interval(axes, curves, literal(label), colour)
+    for group, colour in zip(groups.values(), COLOURS * len(groups), strict=False):
+        mark_events(axes, (event for run in group for event in events_of(run.metrics, x)), colour)
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     style_axes(axes)
     format_thousands(axes)
