@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,23 @@ class Mean(NamedTuple):
     weight: float
 
 
+class Span(NamedTuple):
+    """When something was done: a step of a stage, or a wait of a cut.
+
+    Attributes:
+        name: of the stage; of a cut also with ``_wait`` or ``_transfer`` behind it.
+        start: in seconds since 1970.
+        seconds: that it took, with what stages left of it took within it.
+        worker: who did it, as the names of workers from the outermost cut to its own, such as
+            ``("learners 0", "collectors 1")``; empty for the process of the Learner.
+    """
+
+    name: str
+    start: float
+    seconds: float
+    worker: tuple[str, ...] = ()
+
+
 class Report(NamedTuple):
     """Numbers of a step, which can be joined at a cut or over time.
 
@@ -30,6 +48,7 @@ class Report(NamedTuple):
             such as ``is_success``, and in a population their ``member``; concatenated, with NaN where
             something is not told.
         elapsed: seconds of the step so far, which the next stage subtracts from its time.
+        spans: when stages took these steps; concatenated.
     """
 
     means: dict[str, Mean] = {}
@@ -38,6 +57,7 @@ class Report(NamedTuple):
     seconds: dict[str, float] = {}
     episodes: dict[str, Tensor] = {}
     elapsed: float = 0.0
+    spans: tuple[Span, ...] = ()
 
     def __repr__(self):
         return "  ".join(f"{name} {value:.4g}" for name, value in flat(self).items())
@@ -78,7 +98,7 @@ def join(reports: Sequence[Report]) -> Report:
     """Joins reports: weighted means, sums, concatenations."""
     if len(reports) <= 1:
         return reports[0] if reports else Report()
-    *parts, elapsed = zip(*reports, strict=True)
+    *parts, elapsed, spans = zip(*reports, strict=True)
     *gathered, episodes = parts
     means, *added = map(_gather, gathered)
     sums, moments, seconds = ({k: sum(x[1:], x[0]) for k, x in part.items()} for part in added)
@@ -89,12 +109,14 @@ def join(reports: Sequence[Report]) -> Report:
         seconds,
         _join_episodes(episodes),
         sum(elapsed),
+        tuple(chain.from_iterable(spans)),
     )
 
 
 def held_back(report: Report) -> tuple[Report, Report]:
     """Splits a report that belongs to a later step: the part of this step, and the part of that one."""
-    return Report(elapsed=report.elapsed), report._replace(elapsed=0.0)
+    now = Report(elapsed=report.elapsed, spans=report.spans)
+    return now, report._replace(elapsed=0.0, spans=())
 
 
 RESERVED = (
@@ -155,6 +177,13 @@ def count(report: Report, /, **values: Tensor | float) -> Report:
 def timed(report: Report, /, **seconds: float) -> Report:
     """Adds seconds to a report."""
     return report._replace(seconds=report.seconds | seconds)
+
+
+def of_worker(report: Report, worker: str) -> Report:
+    """The report of a worker, for the process that has it: its spans say whose they are."""
+    return report._replace(
+        spans=tuple(span._replace(worker=(worker, *span.worker)) for span in report.spans)
+    )
 
 
 def counting(report: Report, env_steps: int) -> Report:

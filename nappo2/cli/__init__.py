@@ -11,7 +11,7 @@ from nappo2.checks import suggestion
 
 COMMANDS = (
     *("train", "resume", "play", "eval", "plot", "compare", "report", "export", "search"),
-    "presets",
+    *("trace", "presets"),
 )
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
@@ -29,6 +29,7 @@ usage:
   nappo2 plot RUN RUN ...          draws learning curves; of several seeds with a 95 % interval
   nappo2 compare RUN RUN ...       interquartile means with 95 % intervals, as a table and a picture
   nappo2 report RUN RUN ...        one page: what, how, versions, seeds, curve, film; HTML or Markdown
+  nappo2 trace RUN                 when each stage took its steps, in all processes, for a trace viewer
   nappo2 export RUN policy.onnx    a file that acts without torch; .pt2 and .safetensors too
   nappo2 search ppo --env CartPole-v1 --trials 50 --out runs/found
                                    tries hyper-parameters; the same words go on with it

@@ -57,7 +57,8 @@ class Train(Generic[Config]):
         checkpoint_every: env steps between checkpoints of the whole run, of which the last three and
             the best are kept; there is one at the end, too; 0 for none.
         resume: the log_dir of a run, or a checkpoint in it, to go on from; its options are the defaults.
-        log: where rows go besides metrics.csv; once per logger.
+        log: where rows go besides metrics.csv; once per logger. trace has the times of all stages, for
+            nappo2 trace RUN.
         until: what ends the run before its steps, such as episode_return=475 or 'loss<0.1'; once per
             condition.
         until_patience: rows without a better value of the first column of --until, or of
@@ -95,7 +96,7 @@ class Train(Generic[Config]):
     checkpoint_every: int = 100_000
     resume: Path | None = None
     log: Annotated[
-        tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...],
+        tuple[Literal["tensorboard", "wandb", "mlflow", "trackio", "trace"], ...],
         tyro.conf.UseAppendAction,
     ] = ()
     until: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()

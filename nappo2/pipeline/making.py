@@ -7,10 +7,11 @@ from typing import Any
 
 from nappo2.batch import written_by
 from nappo2.checks import binder, checked, takes
+from nappo2.machine.clock import since_1970
 from nappo2.params import Params
 from nappo2.pipeline.adopting import init_from
 from nappo2.pipeline.types import Maker, Pipeline, Stage, Transform, is_pipeline, joined
-from nappo2.reports import timed
+from nappo2.reports import Span, timed
 from nappo2.saving.snapshots import PreviousStates, adopted
 
 _PLAIN = Stage("", "", {})
@@ -110,7 +111,7 @@ def _checked_init(
 
 
 def _timed_step(name: str, has_source: bool, step: Callable, params: Params, state: dict):
-    """A step, whose report has the seconds of the stage; a key that its items lack is named."""
+    """A step, whose report has the seconds and the span of the stage; a key that its items lack is named."""
     start = perf_counter()
     try:
         state, item, report = step(params, state)
@@ -121,7 +122,8 @@ def _timed_step(name: str, has_source: bool, step: Callable, params: Params, sta
         raise ValueError(_lacking(name, error)) from error
     total = perf_counter() - start
     report = timed(report, **{name: max(0.0, total - report.elapsed)})
-    return state, item, report._replace(elapsed=total)
+    spans = (*report.spans, Span(name, since_1970(start), total))
+    return state, item, report._replace(elapsed=total, spans=spans)
 
 
 def _lacking(name: str, error: KeyError) -> str:

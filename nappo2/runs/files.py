@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nappo2.reports import Span
 from nappo2.runs.background import Background
 from nappo2.runs.loggers import LoggerMaker, Run, makers
 from nappo2.runs.metrics import CsvFile, Row
@@ -76,6 +77,11 @@ class RunFiles:
         """Writes the last row; warns of a file that fails for the first time."""
         self._write_csv(rows)
         self._log(rows[-1])
+
+    def write_spans(self, spans: Sequence[Span]) -> None:
+        """Sends the spans of the last row to the loggers that take them."""
+        for logger in self._loggers:
+            logger.send("spans", spans)
 
     def write_again(self, rows: list[Row], changed: Row) -> None:
         """Writes the rows again, after the columns ``changed`` were added to one of them.

@@ -520,6 +520,7 @@ class Learner:
             self.evaluations.begin(self.evaluate, self.evaluate_every, self.params, before)
         is_best = self.evaluations.add_to(row)
         self.files.write(self.metrics)
+        self.files.write_spans(self.recorder.spans)
         every = self.checkpoint_every
         if every and (is_best or is_due(every, before, self.recorder.position)):
             self.files.attempt("a checkpoint", partial(self.checkpoint, is_best))

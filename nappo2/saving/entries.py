@@ -25,10 +25,11 @@ class EntryFile:
 
     Args:
         path: of the file; whole entries that are there stay.
+        magic: with which it begins.
     """
 
-    def __init__(self, path: Path):
-        self.path, self._file = path, None
+    def __init__(self, path: Path, magic: bytes = MAGIC):
+        self.path, self.magic, self._file = path, magic, None
 
     def append(self, entry: Entry) -> None:
         """Writes an entry, which survives the process from then on.
@@ -37,7 +38,7 @@ class EntryFile:
             OSError: if the disk refuses.
         """
         if self._file is None:
-            self._file = _opened(self.path)
+            self._file = _opened(self.path, self.magic)
         data = encoded(entry)
         self._file.write(HEADER.pack(len(data), zlib.crc32(data)) + data)
 
@@ -48,36 +49,37 @@ class EntryFile:
             self._file = None
 
 
-def _opened(path: Path):
+def _opened(path: Path, magic: bytes):
     """The file without a torn entry, open behind its last whole one."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     file = os.fdopen(descriptor, "r+b", buffering=0)
     data = file.read()
     end = len(data) if data else 0
     if data:
-        end = max((last for last, _ in _entries(data, path)), default=len(MAGIC))
+        end = max((last for last, _ in _entries(data, path, magic)), default=len(magic))
         file.truncate(end)
         file.seek(end)
     else:
-        file.write(MAGIC)
+        file.write(magic)
     return file
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """The entries of a file, without a last one that is torn.
+def read_entries(path: Path, magic: bytes = MAGIC) -> list[Entry]:
+    """The entries of a file that begins with ``magic``, without a last one that is torn.
 
     Raises:
         Damaged: if it is no such file, or something else than its end was changed.
         FileNotFoundError: if there is none.
     """
-    return [decoded(data, path) for _, data in _entries(path.read_bytes(), path)]
+    return [decoded(data, path) for _, data in _entries(path.read_bytes(), path, magic)]
 
 
-def _entries(data: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
+def _entries(data: bytes, path: Path, magic: bytes) -> Iterator[tuple[int, bytes]]:
     """The bytes of each entry, with where it ends."""
-    if not data.startswith(MAGIC):
-        raise Damaged(f"{path} is no record of timing that this version of nappo2 reads")
-    start = len(MAGIC)
+    if not data.startswith(magic):
+        what = magic.split()[1].decode()
+        raise Damaged(f"{path} is no record of {what} that this version of nappo2 reads")
+    start = len(magic)
     while start + HEADER.size <= len(data):
         length, crc = HEADER.unpack_from(data, start)
         end = start + HEADER.size + length
@@ -90,6 +92,16 @@ def _entries(data: bytes, path: Path) -> Iterator[tuple[int, bytes]]:
             raise Damaged(f"{path} is damaged: the entry at byte {start} is another")
         yield end, entry
         start = end
+
+
+def whole_of(text: str | bytes) -> int:
+    """A text, or bytes, as a number; a 1 before them keeps their length."""
+    return int.from_bytes(b"\1" + (text.encode() if isinstance(text, str) else text))
+
+
+def bytes_of(number: int) -> bytes:
+    """The bytes that ``whole_of`` made a number of."""
+    return number.to_bytes((number.bit_length() + 7) // 8)[1:]
 
 
 def encoded(entry: "int | Entry") -> bytes:

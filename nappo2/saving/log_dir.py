@@ -18,6 +18,8 @@ FILES = (
     "monitor",
     "timing.bin",
     "first.npz",
+    "trace.bin",
+    "trace.json",
 )
 
 

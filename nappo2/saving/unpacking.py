@@ -73,7 +73,8 @@ def _unpack(packed: Packed, skeleton: Any, unpacking: _Unpacking) -> Any:
             return dict(map(inner, pairs))
         case {"kind": name, "fields": fields, **module}:
             kind = _kind(name, module.get("module", ""), tuple(fields), unpacking.kinds)
-            return _checked(tuple.__new__(kind, [inner(x) for x in fields.values()]))
+            values = [inner(x) for x in fields.values()]
+            return _checked(tuple.__new__(kind, [*values, *_later_defaults(kind, len(values))]))
         case {"deque": parts, "maxlen": maxlen}:
             return deque(map(inner, parts), maxlen)
         case {"complex": [real, imaginary]}:
@@ -102,16 +103,26 @@ SEQUENCES = {kind.__name__: kind for kind in (tuple, list, set, frozenset)}
 
 
 def _kind(name: str, module: str, fields: tuple[str, ...], kinds: Kinds) -> type:
-    """The NamedTuple of this name and these fields: one of ``kinds``, or of an imported module."""
+    """The NamedTuple of this name and these fields: one of ``kinds``, or of an imported module.
+
+    It may have further fields with defaults, which it got since it was packed.
+    """
     kind = kinds.get(name)
     if kind is None:
         kind = sys.modules.get(module)
         for part in name.split("."):
             kind = vars(kind).get(part) if hasattr(kind, "__dict__") else None
     is_tuple = isinstance(kind, type) and issubclass(kind, tuple)
-    if not is_tuple or getattr(kind, "_fields", None) != fields:
+    names = getattr(kind, "_fields", ()) if is_tuple else ()
+    later = names[len(fields) :]
+    if not names or names[: len(fields)] != fields or not {*later} <= {*kind._field_defaults}:
         raise UnknownKind(f"{name}({', '.join(fields)}) is not known here")
     return kind
+
+
+def _later_defaults(kind: Any, num: int) -> list[Any]:
+    """The defaults of all fields of a NamedTuple behind the first ``num``."""
+    return [kind._field_defaults[name] for name in kind._fields[num:]]
 
 
 def _checked(value: Any) -> Any:

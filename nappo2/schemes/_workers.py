@@ -88,7 +88,7 @@ def workers(
             return {name: _started(begun(members, False))}
 
         def step(params, state):
-            cut_step = CutStep(source, spawn, params, state[name])
+            cut_step = CutStep(name, source, spawn, params, state[name])
             try:
                 results = _results(cut_step, cut, grouped)
             except Interrupted as interrupt:
@@ -131,7 +131,7 @@ def _results(cut_step: CutStep, cut: Cut, grouped: bool) -> list[tuple]:
 
 
 def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[TensorDict, Report]:
-    """One item and one report, which has the seconds and restarts of the cut."""
+    """One item and one report, which has the seconds, spans and restarts of the cut."""
     start = perf_counter()
     items, reports = zip(*results, strict=True)
     item, report = merge(items), join(reports)
@@ -140,6 +140,7 @@ def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[Ten
     report = count(report, restarts=report.sums.get("restarts", 0) + cut_step.restarts)
     transfer = cut_step.transfer_seconds + perf_counter() - start
     waits = {f"{name}_wait": cut_step.wait_seconds, f"{name}_transfer": transfer}
+    report = report._replace(spans=(*report.spans, *cut_step.spans))
     return item, timed(report, **waits)
 
 

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 from typing import Any
 
+from nappo2.machine.clock import since_1970
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
+from nappo2.reports import Span, of_worker
 from nappo2.schemes.backend import Delivered, Lost
 from nappo2.schemes.obeying import Obeyed
 from nappo2.schemes.observed import Observed
@@ -21,6 +23,7 @@ class CutStep:
     """One step of a cut, from the state of its workers to ``workers_state``, with which the next begins.
 
     Attributes:
+        name: of the cut.
         source: the pipeline that the workers run.
         spawn: ``(params, seeds) -> workers``.
         params: of this step.
@@ -30,20 +33,28 @@ class CutStep:
         restarts: number of workers that were replaced in this step.
         wait_seconds: how long the step waited for calls.
         transfer_seconds: how long params and results travelled.
+        spans: when it waited, when results travelled, and when workers were lost and begun anew.
     """
 
     def __init__(
-        self, source: Pipeline, spawn: Callable, params: Params, workers_state: WorkersState
+        self,
+        name: str,
+        source: Pipeline,
+        spawn: Callable,
+        params: Params,
+        workers_state: WorkersState,
     ):
-        self.source, self.spawn, self.params = source, spawn, params
+        self.name, self.source, self.spawn, self.params = name, source, spawn, params
         self.before, self.backend = workers_state, workers_state.backend
         self.members, self.pending = list(workers_state.members), dict(workers_state.pending)
         orders = workers_state.orders
         self.timing = Observed(self.backend) if orders is None else Obeyed(orders)
-        self.delivered, self.restarts, self.wait_seconds = workers_state.delivered, 0, 0.0
+        self.delivered, self.restarts = workers_state.delivered, 0
+        self.wait_seconds, self.transfer_seconds = 0.0, 0.0
+        self.spans: list[Span] = []
         start = perf_counter()
         self._params_handle = self.backend.put(params)
-        self.transfer_seconds = perf_counter() - start
+        self._add_transfer(start)
 
     def workers_state(self) -> WorkersState:
         """The state of the workers after what has happened so far."""
@@ -90,13 +101,34 @@ class CutStep:
         ready = self._wait(num)
         start = perf_counter()
         answers = self.timing.get(ready, list(self.pending))
-        self.transfer_seconds += (perf_counter() - start) * self.backend.remote
-        return [(self.pending.pop(ref), x) for ref, x in zip(ready, answers, strict=True)]
+        if self.backend.remote:
+            self._add_transfer(start)
+        indices = [self.pending.pop(ref) for ref in ready]
+        return [(i, self._tagged(i, x)) for i, x in zip(indices, answers, strict=True)]
+
+    def _tagged(self, i: int, answer: Any) -> Any:
+        """An answer whose report says which worker it is of."""
+        if isinstance(answer, Lost):
+            return answer
+        item, report = answer
+        return item, of_worker(report, self._called(i))
+
+    def _called(self, i: int) -> str:
+        return f"{self.name} {i}"
+
+    def _add_transfer(self, start: float) -> None:
+        self.transfer_seconds += self._span(f"{self.name}_transfer", start)
+
+    def _span(self, name: str, start: float, *worker: str) -> float:
+        """Notes what was done since ``start``; returns the seconds."""
+        seconds = perf_counter() - start
+        self.spans.append(Span(name, since_1970(start), seconds, worker))
+        return seconds
 
     def _wait(self, num: int) -> list:
         start = perf_counter()
         ready = self.timing.wait(list(self.pending), min(num, len(self.pending)))
-        self.wait_seconds += perf_counter() - start
+        self.wait_seconds += self._span(f"{self.name}_wait", start)
         return ready
 
     def mark_alive(self, i: int) -> None:
@@ -126,6 +158,7 @@ class CutStep:
         due = monotonic() + (min(LONGEST_PAUSE, 2.0 ** (failures - 2)) if failures > 1 else 0.0)
         self.members[i] = Member(None, member.seed, member.lives + 1, failures, due)
         self.restarts += 1
+        self.spans.append(Span("lost", time(), 0.0, (self._called(i),)))
 
     def _restart_due(self) -> None:
         """Begins the lives that are due, and waits for one if nobody is at work."""
@@ -136,8 +169,9 @@ class CutStep:
 
     def begin_life(self, i: int) -> None:
         """Spawns a worker again, with the params of this step and the seed of its next life."""
-        member = self.members[i]
+        member, start = self.members[i], perf_counter()
         (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)])
+        self._span("begun anew", start, self._called(i))
         self.members[i] = member._replace(worker=worker)
 
 

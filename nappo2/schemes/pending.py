@@ -41,7 +41,7 @@ def _saved(backend: Backend, ref: Any, i: int) -> PendingCall | None:
     noted = tuple(report[1:]) if isinstance(report, Noted) else ()
     report = report.report if isinstance(report, Noted) else report
     means = {name: tuple(mean) for name, mean in report.means.items()}
-    return PendingCall(i, None, False, (item, tuple(report._replace(means=means)), noted))
+    return PendingCall(i, None, False, (item, tuple(report._replace(means=means, spans=())), noted))
 
 
 def called_again(backend: Backend, members: Sequence[Any], call: PendingCall) -> Any:

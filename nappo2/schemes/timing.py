@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.saving.calls import remembering
-from nappo2.saving.entries import Entry, read_entries
+from nappo2.saving.entries import Entry, bytes_of, read_entries, whole_of
 from nappo2.saving.log_dir import folder_of
 from nappo2.schemes.backend import Backend
 from nappo2.schemes.obeying import obeying
@@ -167,19 +167,10 @@ def step_entry(params: Params, notes: tuple[tuple, ...]) -> Entry:
 
 def set_entry(hyper: Mapping[str, float]) -> Entry:
     """The entry of hyper-parameters that were set."""
-    pairs = ((_whole(name.encode()), _whole(DOUBLE.pack(x))) for name, x in hyper.items())
+    pairs = ((whole_of(name), whole_of(DOUBLE.pack(x))) for name, x in hyper.items())
     return int(Kind.SET), *pairs
 
 
 def numbers_of(pairs: Sequence[tuple[int, int]]) -> dict[str, float]:
     """The hyper-parameters of ``set_entry``."""
-    return {_bytes(name).decode(): DOUBLE.unpack(_bytes(x))[0] for name, x in pairs}
-
-
-def _whole(data: bytes) -> int:
-    """Bytes as a number; a 1 before them keeps their length."""
-    return int.from_bytes(b"\1" + data)
-
-
-def _bytes(number: int) -> bytes:
-    return number.to_bytes((number.bit_length() + 7) // 8)[1:]
+    return {bytes_of(name).decode(): DOUBLE.unpack(bytes_of(x))[0] for name, x in pairs}

@@ -9,6 +9,7 @@ from nappo2.show._diagram import diagram
 from nappo2.show._first import First, first
 from nappo2.show._live import live
 from nappo2.show._look import Look, look, shown_in_notebooks
+from nappo2.show._trace import TraceReport, trace
 from nappo2.show._video import Video, video
 from nappo2.show._videos import videos
 from nappo2.show.comparison import Comparison, compare
@@ -30,6 +31,7 @@ __all__ = [
     "Picture",
     "RunReport",
     "SavedRun",
+    "TraceReport",
     "Video",
     "check_env",
     "check_picklable",
@@ -43,6 +45,7 @@ __all__ = [
     "plot",
     "report",
     "shown_in_notebooks",
+    "trace",
     "video",
     "videos",
 ]

@@ -1,7 +1,8 @@
 """Loggers: where the rows of a run go besides metrics.csv.
 
 A logger is anything with ``log(row)``, where a row is a dictionary of numbers and texts, by env steps.
-One that has ``file(path, env_steps)`` gets the learning curve and videos too. A ``LoggerMaker`` makes one
+One that has ``file(path, env_steps)`` gets the learning curve and videos too, and one that has
+``spans(spans)`` when stages took the steps of a row. A ``LoggerMaker`` makes one
 when the run begins, and is given the run's settings; what it makes is closed with the run, by
 ``close()``. Each logger is called in a thread of its own: see ``Background``.
 
@@ -16,6 +17,7 @@ from typing import Any
 from nappo2.checks import shown, suggestion
 from nappo2.runs.loggers._mlflow import mlflow
 from nappo2.runs.loggers._tensorboard import tensorboard
+from nappo2.runs.loggers._trace import trace
 from nappo2.runs.loggers._trackio import trackio
 from nappo2.runs.loggers._wandb import wandb
 from nappo2.runs.loggers.logger import Logger, LoggerMaker, Run, Service
@@ -27,11 +29,12 @@ __all__ = [
     "Service",
     "mlflow",
     "tensorboard",
+    "trace",
     "trackio",
     "wandb",
 ]
 
-BY_NAME = {maker.__name__: maker for maker in (tensorboard, wandb, mlflow, trackio)}
+BY_NAME = {maker.__name__: maker for maker in (tensorboard, wandb, mlflow, trackio, trace)}
 
 
 def makers(loggers: Sequence[Any], log_dir: Path | None) -> list[LoggerMaker]:
