@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import nappo2.machine.imports  # noqa: F401, first, as it halves the time of these imports
 from nappo2 import envs, losses, networks, optim, policies, populations, recipes, schemes, stages
+from nappo2.advice import advise
 from nappo2.exporting import export
 from nappo2.interop import to_torchrl
 from nappo2.maths import distributions
@@ -103,6 +104,7 @@ from nappo2.show import (
     plot,
     report,
     shown_in_notebooks,
+    trace,
     video,
     videos,
 )
@@ -195,6 +197,7 @@ __all__ = [
     "a2c_gsde",
     "actor_critic",
     "adopt",
+    "advise",
     "all_due",
     "all_minibatches",
     "all_reduce",
@@ -307,6 +310,7 @@ __all__ = [
     "to_torchrl",
     "tqc",
     "tqc_gsde",
+    "trace",
     "until",
     "update",
     "update_of",

@@ -21,7 +21,7 @@ FLOORS = (
     {"recipes"},
     {"show"},
     {"trained", "zoo"},
-    {"exporting", "replays", "search"},
+    {"advice", "exporting", "replays", "search"},
     {"cli", "__init__"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
