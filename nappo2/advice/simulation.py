@@ -91,10 +91,8 @@ def simulate(cores: Cores, processes: Iterable[Process], over: Callable[[], bool
     """
     processes, seconds = list(processes), 0.0
     while not over():
-        if any(
-            [_released(process) for process in processes]
-        ):  # all of them, as one may free another
-            continue
+        if sum(_released(process) for process in processes):
+            continue  # as one may have freed another
         rate = cores.rate(max(1, sum(process.works for process in processes)))
         times = [each.left / rate if each.works else each.left for each in processes]
         step = min(times)

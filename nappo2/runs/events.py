@@ -29,7 +29,7 @@ def events_of(rows: Sequence[Row], x: str = "env_steps") -> list[Event]:
 
 
 def mark_events(
-    axes: Any, events: Iterable[Event], colour: str = "#808890", *, with_text: bool = True
+    axes: Any, events: Iterable[Event], colour: str = "#606a74", *, with_text: bool = True
 ) -> None:
     """Draws thin vertical lines at events, behind the curves; the first ten places have their texts.
 
@@ -52,7 +52,7 @@ def mark_events(
 def _write(axes: Any, x: float, text: str, colour: str) -> None:
     """Writes a text upwards along its line, left of it, where the curve has been already."""
     short = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    place, style = axes.get_xaxis_transform(), {"fontsize": 6, "alpha": 0.9, "color": colour}
+    place, style = axes.get_xaxis_transform(), {"fontsize": 6.5, "alpha": 0.9, "color": colour}
     axes.text(x, 0.01, literal(short), transform=place, rotation=90, ha="right", **style)
 
 

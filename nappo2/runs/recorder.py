@@ -13,6 +13,7 @@ from nappo2.reports import Report, Span, averages, count, episode_column, join, 
 from nappo2.runs.metrics import RECORDED, Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
+RECENT_SPANS = 2_000
 Numbers = dict[str, float]  # of an episode: return, length, and what is told of it
 
 
@@ -26,6 +27,7 @@ class Recorder:
         sums: of all reports so far, by name.
         metrics: the rows.
         spans: when stages took the steps of the last row.
+        recent_spans: the last of all rows.
     """
 
     def __init__(self):
@@ -33,6 +35,7 @@ class Recorder:
         self.sums: dict[str, float] = {}
         self.metrics = Metrics()
         self.spans: tuple[Span, ...] = ()
+        self.recent_spans: deque[Span] = deque(maxlen=RECENT_SPANS)
         self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
@@ -78,6 +81,7 @@ class Recorder:
         """Adds a row of all reports since the last row, and returns it."""
         report, self._reports = join(self._reports), []
         self.spans = report.spans
+        self.recent_spans.extend(self.spans)
         steps = int(report.sums.get("env_steps", 0))
         self.env_steps += steps
         self._episodes.extend(each_episode(report.episodes))

@@ -1,7 +1,7 @@
 """Draws pipelines as SVG: the line of stages, the cuts, and the way of params back to the workers.
 
 All stages left of a cut run on its workers, so a cut is drawn as a frame around them; frames nest as
-cuts do. Nothing is run: the drawing is made of ``pipeline.stages`` alone.
+cuts do. Nothing is run: the drawing is made of ``pipeline.stages``, and of a run's ``Activity``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,16 @@ from typing import NamedTuple
 
 from nappo2.checks import checked
 from nappo2.pipeline import Pipeline, Stage
+from nappo2.show.activity import Activity
+from nappo2.show.activity_marks import (
+    LETTER,
+    below_gate,
+    lag_text,
+    share_mark,
+    title_width,
+    where,
+    worker_bars,
+)
 from nappo2.show.captions import Cut, cut_of, words
 from nappo2.show.markup import (
     BLUE,
@@ -23,7 +33,6 @@ from nappo2.show.markup import (
 )
 
 CHARACTER = 7.3  # of 12 px monospace, in px
-LETTER = 5.8  # of 10.5 px sans, in px, at most
 COLOURS = {
     "collect": BLUE,
     "members": BLUE,
@@ -39,9 +48,9 @@ BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
 
 
 @checked
-def diagram(pipeline: Pipeline) -> str:
-    """Draws a pipeline as inline SVG."""
-    return Drawing(pipeline.stages).svg()
+def diagram(pipeline: Pipeline, activity: Activity = Activity()) -> str:
+    """Draws a pipeline as inline SVG, with what its stages and workers do if that is given."""
+    return Drawing(pipeline.stages, activity).svg()
 
 
 class Box(NamedTuple):
@@ -69,7 +78,8 @@ class Frame(NamedTuple):
 class Drawing:
     """Places boxes from left to right, and frames around them."""
 
-    def __init__(self, stages: Sequence[Stage]):
+    def __init__(self, stages: Sequence[Stage], activity: Activity = Activity()):
+        self.activity = activity
         cuts = [stage for stage in stages if stage.cut is not None]
         self.depths = len(cuts)
         self.boxes: list[Box] = []
@@ -78,9 +88,9 @@ class Drawing:
         for stage in stages:
             if stage.cut is not None:
                 cut, depth = cut_of(stage), self.depths - 1 - len(self.frames)
-                x = self._widen(x - GAP + PAD, _title_width(cut) + depth * PAD)
+                x = self._widen(x - GAP + PAD, title_width(cut, activity) + depth * PAD)
                 self.frames.append(Frame(x, start, depth, cut))
-                x += _stack_width(cut) + _gate_width(cut)
+                x += _stack_width(cut) + self._gate_width(cut)
                 start = x
             else:
                 width = max(52.0, CHARACTER * len(stage.name) + 16, LETTER * len(words(stage)) + 14)
@@ -126,6 +136,8 @@ class Drawing:
         middle, y = box.x + box.width / 2, self.top + (19 if caption else 26)
         edge = {"stroke": colour, "stroke_width": 1.5, "fill": colour, "fill_opacity": "0.13"}
         shape = element("rect", x=box.x, y=self.top, width=box.width, height=BOX, rx=6, **edge)
+        share = self.activity.shares.get(box.stage.name)
+        shape += share_mark(share, box.x, self.top, box.width, BOX, colour)
         name = svg_text(middle, y, box.stage.name, size=12, anchor="middle", font=MONO, weight=600)
         return shape + name + svg_text(middle, y + 16, caption, anchor="middle", faint=True)
 
@@ -142,14 +154,15 @@ class Drawing:
         ]
         title = f"{frame.cut.num} {frame.cut.name}"
         caption = svg_text(left + 9, top + 14, title, size=11.5, weight=600) + svg_text(
-            left + 9 + 7.4 * len(title) + 6, top + 14, frame.cut.where, faint=True
+            left + 9 + 7.4 * len(title) + 6, top + 14, where(frame.cut, self.activity), faint=True
         )
+        caption += worker_bars(self.activity, frame.cut.name, frame.right - 6, top + 16)
         return element("rect", x=left, y=top, **size, **line) + "".join(behind) + caption
 
     def _gate(self, frame: Frame) -> str:
         """The arrow out of a frame, with a thick bar if it waits for all workers."""
         start, cut = frame.right + _stack_width(frame.cut), frame.cut
-        end, y = start + _gate_width(cut), self.top + BOX / 2
+        end, y = start + self._gate_width(cut), self.top + BOX / 2
         middle = (start + end) / 2 - 2
         bar = {"stroke": "currentColor", "stroke_width": 4 if cut.all else 1.5}
         if not cut.all:
@@ -160,9 +173,13 @@ class Drawing:
             svg_text(middle, y - 21, "waits for", anchor="middle", faint=True),
             svg_text(middle, y - 8, cut.waits, anchor="middle", weight=600),
         ]
-        for i, line in enumerate(filter(None, cut.further.split(", "))):
+        for i, line in enumerate(below_gate(cut, self.activity)):
             parts.append(svg_text(middle, y + 14 + 12 * i, line, anchor="middle", faint=True))
         return "".join(parts)
+
+    def _gate_width(self, cut: Cut) -> float:
+        texts = ["waits for", cut.waits, *below_gate(cut, self.activity)]
+        return 14 + LETTER * max(map(len, texts))
 
     def _arrows(self) -> list[str]:
         """Arrows between neighbouring boxes that no cut separates."""
@@ -191,22 +208,17 @@ class Drawing:
         bow = f"M{out:.0f} {y:.0f} H{end:.0f} V{floor:.0f} H{left:.0f}"
         back = [element("path", d=bow, **line)]
         back += [svg_arrow(x, floor, x, bottom + 2, GREEN) for x, bottom in targets]
+        names = [frame.cut.name for frame in self.frames] or [""]
+        back += [
+            lag_text(self.activity, name, x + 6, floor - 5)
+            for name, (x, _) in zip(names, targets, strict=True)
+        ]
         return [*back, svg_text(end - 8, floor + 13, "params", anchor="end", colour=GREEN)]
-
-
-def _title_width(cut: Cut) -> float:
-    """The width of a frame's title."""
-    return 2.0 + 9 + 7.4 * len(f"{cut.num} {cut.name}") + 6 + LETTER * len(cut.where) + 9
 
 
 def _stack_width(cut: Cut) -> float:
     """How far the frames of the workers behind the first one stick out."""
     return CARD * (min(cut.num, 3) - 1)
-
-
-def _gate_width(cut: Cut) -> float:
-    texts = ["waits for", cut.waits, *cut.further.split(", ")]
-    return 14 + LETTER * max(map(len, texts))
 
 
 def _card(left: float, top: float, right: float, bottom: float, by: float) -> str:

@@ -13,6 +13,7 @@ from nappo2.checks import checked
 from nappo2.reports import totals
 from nappo2.show import configs
 from nappo2.show._diagram import diagram
+from nappo2.show.activity import activity_of
 from nappo2.show.markup import (
     LIMIT,
     aligned,
@@ -155,7 +156,7 @@ def learner(x: Any) -> Look:
     html = block(
         heading(title),
         paragraph(f"{target}; {state}" + (f"; kept in {x.log_dir}" if x.log_dir else "")),
-        diagram(x.pipeline),
+        diagram(x.pipeline, activity_of(x)),
         learning_curve(x.metrics),
         latest_row(x.metrics),
         folded("params", tree(x.params).html),

@@ -217,7 +217,11 @@ def test_a_live_view_draws_seldom_and_last_at_the_end(monkeypatch, same):
     shown, run = [], learner(progress=None)
     monkeypatch.setattr(import_module("nappo2.show._live"), "in_notebook", lambda: shown.append)
     rows = list(live(run, seconds=3600))
-    assert len(rows) == 4 and len(shown) == 2 and all(png.startswith(PNG) for png in shown)
+    assert (
+        len(rows) == 4
+        and len(shown) == 2
+        and all(view.picture.png.startswith(PNG) and "<svg" in view.drawing for view in shown)
+    )
     assert run.progress is None and same(run.params, learner().run().params)
     for _ in live(run):
         raise AssertionError("it was done")
