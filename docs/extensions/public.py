@@ -28,6 +28,7 @@ MODULES = [
         "replays",
         "zoo",
         "search",
+        "advice",
     ),
 ]
 

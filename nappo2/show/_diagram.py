@@ -45,6 +45,7 @@ COLOURS = {
     "workers": GREY,
 }
 BOX, GAP, PAD, TITLE, CARD = 44.0, 20.0, 12.0, 20.0, 4.0
+MARKED = 8.0  # px more of a box with its share of time
 
 
 @checked
@@ -98,7 +99,8 @@ class Drawing:
                 x += width + GAP
         self.end = x - GAP if stages[-1].cut is None else x
         self.top = 4.0 + self.depths * TITLE
-        self.bottom = self.top + BOX
+        self.bottom = self.top + BOX + (MARKED if activity.shares else 0.0)
+        self.middle = (self.top + self.bottom) / 2
         self.floor = self.bottom + self.depths * (PAD - 2) + 30
         self.returns = any(box.stage.updates for box in self.boxes)
         self.width = self.end + 26.0
@@ -133,11 +135,19 @@ class Drawing:
 
     def _box(self, box: Box) -> str:
         colour, caption = COLOURS.get(box.stage.kind, GREY), words(box.stage)
-        middle, y = box.x + box.width / 2, self.top + (19 if caption else 26)
+        middle, y = box.x + box.width / 2, self.bottom - (25 if caption else 18)
         edge = {"stroke": colour, "stroke_width": 1.5, "fill": colour, "fill_opacity": "0.13"}
-        shape = element("rect", x=box.x, y=self.top, width=box.width, height=BOX, rx=6, **edge)
+        shape = element(
+            "rect",
+            x=box.x,
+            y=self.top,
+            width=box.width,
+            height=self.bottom - self.top,
+            rx=6,
+            **edge,
+        )
         share = self.activity.shares.get(box.stage.name)
-        shape += share_mark(share, box.x, self.top, box.width, BOX, colour)
+        shape += share_mark(share, box.x, self.top, box.width, self.bottom - self.top, colour)
         name = svg_text(middle, y, box.stage.name, size=12, anchor="middle", font=MONO, weight=600)
         return shape + name + svg_text(middle, y + 16, caption, anchor="middle", faint=True)
 
@@ -162,7 +172,7 @@ class Drawing:
     def _gate(self, frame: Frame) -> str:
         """The arrow out of a frame, with a thick bar if it waits for all workers."""
         start, cut = frame.right + _stack_width(frame.cut), frame.cut
-        end, y = start + self._gate_width(cut), self.top + BOX / 2
+        end, y = start + self._gate_width(cut), self.middle
         middle = (start + end) / 2 - 2
         bar = {"stroke": "currentColor", "stroke_width": 4 if cut.all else 1.5}
         if not cut.all:
@@ -179,11 +189,12 @@ class Drawing:
 
     def _gate_width(self, cut: Cut) -> float:
         texts = ["waits for", cut.waits, *below_gate(cut, self.activity)]
-        return 14 + LETTER * max(map(len, texts))
+        room = 22 if cut.name in self.activity.shares else 14
+        return room + LETTER * max(map(len, texts))
 
     def _arrows(self) -> list[str]:
         """Arrows between neighbouring boxes that no cut separates."""
-        y = self.top + BOX / 2
+        y = self.middle
         neighbours = zip(self.boxes, self.boxes[1:], strict=False)
         return [
             svg_arrow(a.x + a.width + 2, y, b.x - 2, y)
@@ -193,7 +204,7 @@ class Drawing:
 
     def _params(self) -> list[str]:
         """The arrows of params from the end of the line back to each frame, or to the first box."""
-        y, floor = self.top + BOX / 2, self.floor
+        y, floor = self.middle, self.floor
         out, end = self.end, self.end + 12.0
         line = {"stroke": GREEN, "stroke_width": 1.5, "fill": "none"}
         targets = [
@@ -242,7 +253,7 @@ def picture(pipelines: Mapping[str, Pipeline]) -> str:
     for name, pipeline in pipelines.items():
         drawing = Drawing(pipeline.stages)
         inner = f'<g transform="translate({left:.0f} {y:.0f})">{drawing.elements()}</g>'
-        label = svg_text(0, y + drawing.top + BOX / 2 + 4, name, size=13, weight=700, font=MONO)
+        label = svg_text(0, y + drawing.middle + 4, name, size=13, weight=700, font=MONO)
         parts.append((label if left else "") + inner)
         y, width = y + drawing.height + 8, max(width, left + drawing.width)
     size = {"viewBox": f"0 0 {width:.0f} {y:.0f}", "width": f"{width:.0f}"}

@@ -85,6 +85,12 @@ def test_a_run_in_every_scheme_is_drawn_at_work(name):
     assert all(0 <= share <= 1 for share in activity.shares.values())
     assert {stage.name for stage in run.pipeline.stages} == set(activity.shares)
     assert all(0 < x <= 1 for busy in activity.workers.values() for x in busy)
+    assert "lag" in diagram(run.pipeline, activity)
+    run.close()
+
+
+def test_a_live_view_is_html_and_a_png_where_that_is_all_one_sees():
+    run = learner("da2cs").run()
     bundle = live_view(run)._repr_mimebundle_()
     assert "<svg" in bundle["text/html"] and bundle["image/png"].startswith("iVBOR")
     assert "lag" in look(run).html
