@@ -1,6 +1,7 @@
 """Measures what a recipe's operations cost in one process."""
 
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
@@ -26,22 +27,44 @@ from nappo2.stages.recipe import (
     update_of,
 )
 
+QUEUED = Path("/proc/thread-self/schedstat")
 SHORTEST = 0.02  # share of the time in which no core is used, below which it is noise
 MOST_SECONDS = 60.0  # until a recipe makes its first update
 
 
 class Spent(NamedTuple):
-    """What something took, in seconds: by the clock, and of a core."""
+    """What something took, in seconds.
+
+    Attributes:
+        wall: by the clock.
+        cpu: of a core.
+        queued: in which it could have gone on, but others had the cores.
+    """
 
     wall: float
     cpu: float
+    queued: float
+
+    @property
+    def idle(self) -> float:
+        """Seconds in which no core was wanted."""
+        return max(0.0, self.wall - self.cpu - self.queued)
 
 
 def spent_on(call: Callable[[], Any]) -> Spent:
     """What a call takes."""
-    wall, cpu = perf_counter(), process_time()
+    wall, cpu, queued = perf_counter(), process_time(), seconds_queued()
     call()
-    return Spent(perf_counter() - wall, process_time() - cpu)
+    return Spent(perf_counter() - wall, process_time() - cpu, seconds_queued() - queued)
+
+
+def seconds_queued() -> float:
+    """Seconds in which this thread could have gone on, but others had the cores; 0 where none are counted."""
+    try:
+        _, nanoseconds, _ = QUEUED.read_text().split()
+    except (OSError, ValueError):  # not on Linux, or not counted by it
+        return 0.0
+    return int(nanoseconds) / 1e9
 
 
 def typical(call: Callable[[], Any], seconds: float, least: int = 3) -> Spent:
@@ -105,8 +128,7 @@ def measured_here(recipe: Recipe, num_rollouts: int, seconds: float) -> tuple[Co
             given = merge(rollouts[:num])
             learning[num], num_updates, update = _learning(recipe, params, given, seconds)
         whole = _whole(recipe, params, seconds)
-    idle = collect.wall - collect.cpu
-    idle = idle if idle > SHORTEST * collect.wall else 0.0
+    idle = collect.idle if collect.idle > SHORTEST * (collect.idle + collect.cpu) else 0.0
     loop = max(0.0, whole.cpu - collect.cpu - learning[1].learn)
     costs = Costs(env_steps, num_updates, collect.cpu, idle, learning, update, loop)
     return costs, rollouts[0]
@@ -170,9 +192,6 @@ def _by_group(
         rounds.append(totals)
 
     spent = typical(rollout, seconds)
-    wall, core = (
-        [median(column) for column in zip(*rounds[1:], strict=True)],
-        spent.cpu / spent.wall,
-    )
-    scale = min(1.0, core)
-    return wall[0] * scale, *(x * scale / num_updates for x in wall[1:])
+    prepare, *others = [median(column) for column in zip(*rounds[1:], strict=True)]
+    scale = min(1.0, spent.cpu / spent.wall)  # others may have had the cores meanwhile
+    return prepare * scale, *(x * scale / num_updates for x in others)
