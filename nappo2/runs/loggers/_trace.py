@@ -35,7 +35,7 @@ class Kind(IntEnum):
 def trace() -> LoggerMaker:
     """Writes when each stage took a step, in all processes, to trace.bin: see ``nappo2.trace``.
 
-    A span takes some 16 bytes; a step of a pipeline has one for each stage, and two for a cut.
+    A span takes some 13 bytes; a step of a pipeline has one for each stage, and two for a cut.
 
     Returns:
         The logger, for ``Learner(loggers=[...])``.
