@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from tensordict import TensorDict
 
-from nappo2.advice.costs import Costs, Transfer
+from nappo2.advice.children import core_seconds_of_children
+from nappo2.advice.costs import Costs, Reduction, Transfer
 from nappo2.advice.measuring import Stepped, spent_on
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, ravel
@@ -21,11 +22,16 @@ from nappo2.stages.recipe import Recipe, batches_of, collect_of, gradients_of
 
 
 class Call(NamedTuple):
-    """What a step of a cut takes, in seconds: of the caller by the clock and of a core, and of a worker."""
+    """What a step of a cut takes, in seconds.
+
+    Attributes:
+        wall: by the clock.
+        cpu: of a core, in the process that calls.
+        beside: of a core, in all workers but for their steps, and in processes that carry what travels.
+    """
 
     wall: float
     cpu: float
-    step: float
     beside: float
 
 
@@ -94,10 +100,8 @@ def measured_between(
             calls[kind] = measured(begun, seconds)
         change(begun, metered(_work_of(recipe, num_workers)) | cut)
         slowdown = _slowdown(costs, begun, seconds)
-        reduce = 0.0
-        if num_workers > 1:
-            change(begun, metered(sending(gradient)) | all_reduce() | cut)
-            reduce = max(0.0, measured(begun, seconds).wall - calls["gradients"].wall)
+        change(begun, metered(sending(gradient)) | all_reduce() | cut)
+        reduce = reduction_of(measured(begun, seconds), calls["gradients"], num_workers)
     transfers = {kind: transfer_of(call, put, num_workers) for kind, call in calls.items()}
     return costs._replace(put=put, transfers=transfers, reduce=reduce, slowdown=slowdown)
 
@@ -124,13 +128,17 @@ def measured(stepped: Stepped, seconds: float, least: int = 10) -> Call:
     The clock also counts while others have the cores, and calls are fast when nobody does.
     """
     taken: list[Call] = []
-    end = perf_counter() + seconds
+    for _ in range(2):
+        stepped.step()
+    started, end, steps = core_seconds_of_children(), perf_counter() + seconds, 0.0
     while len(taken) < least or perf_counter() < end:
         spent = spent_on(stepped.step)
         sums, wall = stepped.report.sums, spent.wall - spent.queued
-        taken.append(Call(wall, spent.cpu, float(sums[STEP]), float(sums[BESIDE])))
-    walls, *others = zip(*taken[2:], strict=True)
-    return Call(quantiles(walls, n=10)[0], *map(median, others))
+        taken.append(Call(wall, spent.cpu, float(sums[BESIDE])))
+        steps += float(sums[STEP])
+    walls, cpu, beside = zip(*taken, strict=True)
+    children = (core_seconds_of_children() - started - steps) / len(taken)
+    return Call(quantiles(walls, n=10)[0], median(cpu), max(median(beside), children))
 
 
 def transfer_of(call: Call, put: float, num_workers: int) -> Transfer:
@@ -138,6 +146,12 @@ def transfer_of(call: Call, put: float, num_workers: int) -> Transfer:
     each, beside = max(0.0, call.cpu - put) / num_workers, call.beside / num_workers
     latency = max(0.0, call.wall - call.cpu - beside)
     return Transfer(each / 3, 2 * each / 3, beside, latency)
+
+
+def reduction_of(grouped: Call, alone: Call, num_workers: int) -> Reduction:
+    """What workers that average gradients take longer than those that do not."""
+    cpu = max(0.0, grouped.beside - alone.beside) / num_workers
+    return Reduction(cpu, max(0.0, grouped.wall - alone.wall - cpu))
 
 
 def _work_of(recipe: Recipe, num_workers: int) -> Pipeline:

@@ -22,7 +22,7 @@ class Transfer(NamedTuple):
     Attributes:
         call: of a core, in the process that calls.
         take: of a core, in the process that takes the result.
-        worker: of a core, in the worker.
+        worker: of a core, in the worker, and in processes that carry what travels.
         latency: in which no core is needed.
     """
 
@@ -30,6 +30,18 @@ class Transfer(NamedTuple):
     take: float = 0.0
     worker: float = 0.0
     latency: float = 0.0
+
+
+class Reduction(NamedTuple):
+    """What it costs each worker that gradients are averaged among all, in seconds.
+
+    Attributes:
+        cpu: of a core.
+        idle: in which no core is needed.
+    """
+
+    cpu: float = 0.0
+    idle: float = 0.0
 
 
 class Learning(NamedTuple):
@@ -65,7 +77,7 @@ class Costs(NamedTuple):
         loop: seconds of a core that a Learner takes per row.
         put: seconds of a core in which params are handed to a backend.
         transfers: by what is delivered.
-        reduce: seconds in which workers average gradients, and no core is needed.
+        reduce: of one gradient, where learners average theirs.
         slowdown: how much longer work takes where all cores work.
     """
 
@@ -78,7 +90,7 @@ class Costs(NamedTuple):
     loop: float = 0.0
     put: float = 0.0
     transfers: Mapping[Kind, Transfer] = {}
-    reduce: float = 0.0
+    reduce: Reduction = Reduction()
     slowdown: float = 1.0
 
     def learning_of(self, num_rollouts: int) -> Learning:

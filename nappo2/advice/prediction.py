@@ -176,7 +176,8 @@ class Simulated:
         def step(version: float) -> Steps:
             item = yield from source(version)
             yield from self.meeting.meet()
-            yield Idle(self.costs.reduce)
+            yield Work(self.costs.reduce.cpu)
+            yield Idle(self.costs.reduce.idle)
             yield Work(self.costs.update)
             return item
 

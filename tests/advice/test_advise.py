@@ -44,8 +44,8 @@ def test_a_replay_is_filled_first():
 
 
 def test_a_call_by_hand():
-    """8 s, of which this process works 3 s, 1 s in handing out params; each of two workers 1 s."""
-    found = transfer_of(Call(wall=8.0, cpu=3.0, step=0.0, beside=2.0), put=1.0, num_workers=2)
+    """8 s, of which this process works 3 s, 1 s of them to hand out params; each of two workers 1 s."""
+    found = transfer_of(Call(wall=8.0, cpu=3.0, beside=2.0), put=1.0, num_workers=2)
     assert found == pytest.approx(Transfer(call=1 / 3, take=2 / 3, worker=1.0, latency=4.0))
 
 

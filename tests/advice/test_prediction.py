@@ -3,7 +3,7 @@
 import pytest
 
 from nappo2 import Learner, scheme
-from nappo2.advice import Costs, Learning, Transfer, predict
+from nappo2.advice import Costs, Learning, Reduction, Transfer, predict
 from nappo2.advice.simulation import Cores, Idle, Process, Until, Work, simulate
 from nappo2.schemes import SCHEMES, TAKES
 from tests.makers.recipes import CARTPOLE_PPO
@@ -101,8 +101,8 @@ def test_what_calls_cost_is_paid():
 
 
 def test_replicas_meet():
-    """Both compute for 1 s, average for 1 s, and make the update: two rollouts in 2 s."""
-    assert rate("3ds", costs(gradients=1.0, reduce=1.0)) == pytest.approx(10.0)
+    """Both compute for 1 s, average for 1 s of a core and 2 s of waiting: two rollouts in 4 s."""
+    assert rate("3ds", costs(gradients=1.0, reduce=Reduction(1.0, 2.0))) == pytest.approx(5.0)
 
 
 def test_lags_by_hand():
