@@ -126,6 +126,14 @@ def measured(stepped: Stepped, seconds: float, least: int = 10) -> Call:
     """What steps of a cut take: the median, and by the clock what is seldom undercut.
 
     The clock also counts while others have the cores, and calls are fast when nobody does.
+
+    Args:
+        stepped: a pipeline that ends with a cut of ``metered`` workers.
+        seconds: in which it is stepped.
+        least: steps that are taken.
+
+    Returns:
+        What a step takes.
     """
     taken: list[Call] = []
     for _ in range(2):
@@ -142,14 +150,32 @@ def measured(stepped: Stepped, seconds: float, least: int = 10) -> Call:
 
 
 def transfer_of(call: Call, put: float, num_workers: int) -> Transfer:
-    """What each call costs; of the caller's part, a third is calling and the rest taking the result."""
+    """What each call costs; of the caller's part, a third is calling and the rest taking the result.
+
+    Args:
+        call: a step of a cut that waits for all workers.
+        put: seconds of a core in which params are handed out, once a step.
+        num_workers: of the cut.
+
+    Returns:
+        The costs of one of its calls.
+    """
     each, beside = max(0.0, call.cpu - put) / num_workers, call.beside / num_workers
     latency = max(0.0, call.wall - call.cpu - beside)
     return Transfer(each / 3, 2 * each / 3, beside, latency)
 
 
 def reduction_of(grouped: Call, alone: Call, num_workers: int) -> Reduction:
-    """What workers that average gradients take longer than those that do not."""
+    """What workers that average gradients take longer than those that do not.
+
+    Args:
+        grouped: a step of a cut whose workers do.
+        alone: a step of one whose workers do not.
+        num_workers: of either.
+
+    Returns:
+        The difference, for each worker.
+    """
     cpu = max(0.0, grouped.beside - alone.beside) / num_workers
     return Reduction(cpu, max(0.0, grouped.wall - alone.wall - cpu))
 

@@ -68,7 +68,16 @@ def seconds_queued() -> float:
 
 
 def typical(call: Callable[[], Any], seconds: float, least: int = 3) -> Spent:
-    """The median of what a call takes, made for so many seconds, but not for the first time."""
+    """The median of what a call takes, but for the first one.
+
+    Args:
+        call: is made again and again.
+        seconds: in which it is made.
+        least: times that it is made.
+
+    Returns:
+        What it takes.
+    """
     call()
     taken, end = [], perf_counter() + seconds
     while len(taken) < least or perf_counter() < end:

@@ -82,7 +82,17 @@ def below_gate(cut: Cut, activity: Activity) -> list[str]:
 
 
 def lag_text(activity: Activity, cut: str, x: float, y: float) -> str:
-    """How many updates old the results of a cut are, beside the arrow by which params come to it."""
+    """How many updates old the results of a cut are, beside the arrow by which params come to it.
+
+    Args:
+        activity: of the pipeline.
+        cut: its name; empty for a line without cuts.
+        x: where the text begins, in px.
+        y: of its base line.
+
+    Returns:
+        An SVG element; empty if there is no lag.
+    """
     lag = activity.lags.get(cut)
     text = "" if lag is None else f"lag {lag:.1f}"
     return svg_text(x, y, text, size=9.5, colour=GREEN)
