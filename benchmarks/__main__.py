@@ -12,18 +12,8 @@ from pathlib import Path
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
     *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
-    *(
-        "keeping",
-        "torch_envs",
-        "atari",
-        "acting",
-        "seeds",
-        "words",
-        "masks",
-        "critics",
-        "recording",
-        "advise",
-    ),
+    *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
+    *("recording", "advise"),
 )
 KEPT = Path("runs/bench.json")
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
