@@ -87,6 +87,13 @@ def test_actors_own_actors_and_say_where_time_goes(on_ray):
     params, reports = train("dadacs", 8, collectors=1, learners=1, on=on_ray())
     assert params["version"] == 8 and reports[-1].means["gradient_lag"].value == 0
     total = join(reports)
+    collected = [span for span in total.spans if span.name == "collect"]
+    assert {span.worker for span in collected} == {("learners 0", "collectors 0")}
+    mine = [
+        span for span in total.spans if not span.worker
+    ]  # by the same clock as those of workers
+    start, end = min(span.start for span in mine), max(span.start + span.seconds for span in mine)
+    assert all(start < span.start < span.start + span.seconds < end for span in collected)
     assert total.sums["env_steps"] % 16 == 0 and total.sums["restarts"] == 0
     for part in ("collect", "collectors_wait", "gradients", "learners_transfer", "update"):
         assert flat(total)[f"{part}_seconds"] > 0
@@ -127,6 +134,10 @@ def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path, caplog):
         told = sum("is replaced" in record.message for record in caplog.records)
         assert learner.env_steps == counted, fault
         assert learner.sums["restarts"] == told >= restarts, fault
+    lost = [span for span in learner.recorder.recent_spans if span.name == "lost"]
+    assert len(lost) == learner.sums["restarts"]
+    assert all(span.worker in {("collectors 0",), ("collectors 1",)} for span in lost)
+    assert sum("restarted" in row.get("event", "") for row in learner.metrics) >= 1
     learner.close()
 
 
