@@ -83,6 +83,7 @@ from nappo2.saving.checkpoint import load_params, save_params
 from nappo2.saving.datasets import load_dataset, save_dataset
 from nappo2.schemes import (
     all_reduce,
+    all_updates,
     on_ray,
     read_timing,
     record_timing,
@@ -198,6 +199,7 @@ __all__ = [
     "all_due",
     "all_minibatches",
     "all_reduce",
+    "all_updates",
     "all_sequences",
     "batches_of",
     "beside",

@@ -55,6 +55,8 @@ class Stage(NamedTuple):
         env: environments that it steps.
         batches: kind of batches that it makes of rollouts, such as "minibatches"; None if it makes none.
         update_ratio: batches per transition, of a replay.
+        batches_left: ``state of the pipeline -> int``: how many batches it yields before it collects
+            again; None if it makes none of rollouts.
         cut: how its workers are merged, of a cut.
         reduces: whether the workers of the enclosing cut meet in it.
         regroups: whether its items are no longer the single steps of a rollout [T, B].
@@ -73,6 +75,7 @@ class Stage(NamedTuple):
     env: Any = None
     batches: str | None = None
     update_ratio: float | None = None
+    batches_left: Callable[[Mapping[str, Any]], int] | None = None
     cut: Cut | None = None
     reduces: bool = False
     regroups: bool = False

@@ -15,7 +15,7 @@ from nappo2.schemes.named import (
     synchronous_gradients,
 )
 from nappo2.schemes.papers import PAPERS, Paper
-from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.reduction import all_reduce, all_updates
 from nappo2.schemes.timing import read_timing, record_timing, replay_timing
 from nappo2.schemes.words import TAKES, scheme
 from nappo2.stages.compatibility import SCHEMES
@@ -36,6 +36,7 @@ __all__ = [
     "Paper",
     "Word",
     "all_reduce",
+    "all_updates",
     "all_words",
     "asynchronous_collection",
     "asynchronous_collection_and_gradients",

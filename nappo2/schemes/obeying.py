@@ -223,11 +223,11 @@ def ordered(state: dict[str, Any], orders: Orders | None) -> dict[str, Any]:
 
 
 def together(pending: Sequence[SerialCall], pairs: Sequence[tuple[SerialCall, tuple]]) -> None:
-    """Takes the calls of a group in turns, once; also one of a worker that was lost after it had reduced."""
+    """Takes the calls of a group in turns, once; also those of workers that were lost after they had met."""
     if any(hasattr(call, "result") for call in pending):
         return
     noted = {id(call): answer[2:] for call, answer in pairs}
-    unknown = ((), None)  # of a call that was lost
+    unknown = ((), None)  # of a call that is answered later
 
     def fn(call):
         return lambda: _step(call, *(noted.get(id(call)) or unknown))

@@ -13,7 +13,8 @@
     dsdaca   collect | workers(n)               | gradients | workers(m, wait_for=1)  | update
     dadaca   collect | workers(n, wait_for=1)   | gradients | workers(m, wait_for=1)  | update
 
-What is left of a cut runs on its workers. ``grammar`` says what the letters mean, and why there are no
+Replicas of ``3ds``, ``ds2ds`` and ``da2ds`` take ``all_updates`` of a rollout in a step of the cut. What is
+left of a cut runs on its workers. ``grammar`` says what the letters mean, and why there are no
 other words. Where no cut stands between them, ``gradients | update`` is one fused stage, ``learn``:
 PPO's da2cs is ``collect | collectors | to_device | gae | all_minibatches | learn``.
 """
@@ -29,7 +30,7 @@ from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.grammar import Wait, Word, parse
-from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.reduction import all_reduce, all_updates
 from nappo2.stages.compatibility import SCHEMES, check_compatible
 from nappo2.stages.recipe import (
     Recipe,
@@ -137,7 +138,8 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
         return source | recipe.prepare | learn_of(recipe)
     line = source | recipe.prepare | batches_of(recipe, cuts.learners) | gradients_of(recipe)
     if word.replicas:
-        return line | all_reduce() | update_of(recipe) | _learners(word, cuts)
+        replica = line | all_reduce() | update_of(recipe) | all_updates()
+        return replica | _learners(word, cuts)
     return line | _learners(word, cuts) | update_of(recipe)
 
 
