@@ -37,7 +37,11 @@ def rates(recipe: Recipe, pipe: Pipeline) -> Iterator[float]:
     learner = Learner(pipe, recipe.init(0), target_steps=10**9, progress=False)
     try:
         while True:
-            before, rows, start = int(learner.params["version"]), len(learner.metrics), perf_counter()
+            before, rows, start = (
+                int(learner.params["version"]),
+                len(learner.metrics),
+                perf_counter(),
+            )
             while len(learner.metrics) < rows + ROLLOUTS:
                 learner.step()
             yield (int(learner.params["version"]) - before) / (perf_counter() - start)

@@ -20,6 +20,15 @@ DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
 """Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
 
 
+def num_workers(text: str) -> int | str:
+    """Reads a number of workers; ``2..16``, of a number that may change, stays as it is."""
+    return int(text) if text.isdecimal() else text
+
+
+NumWorkers = Annotated[int | str, tyro.conf.arg(constructor=num_workers, metavar="INT|INT..INT")]
+"""A number of workers, on a command line."""
+
+
 @dataclass(frozen=True)
 class Train(Generic[Config]):
     """Trains an agent, with progress on the standard error; other options come from the preset.
@@ -36,8 +45,9 @@ class Train(Generic[Config]):
         time_feature: whether the share of an episode's steps that remains is observed.
         scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, ds2cs, da2cs, ds2ds, da2ds, dsdacs,
             dadacs, dsdaca or dadaca.
-        collectors: number of all collectors, where collection has a cut of its own.
-        learners: number of learners, where gradients are distributed.
+        collectors: number of all collectors, where collection has a cut of its own; 2..16 of a number
+            that may change: they join when the cluster has room.
+        learners: number of learners, where gradients are distributed; likewise.
         backend: where workers are: serial (this process, by turns) or ray (processes of their own).
         ahead: in words that begin with da, rollouts that a collector may begin before its last was taken.
         wait_for: in words of one cut, the number of workers that a step waits for.
@@ -77,8 +87,8 @@ class Train(Generic[Config]):
     frame_stack: int = 1
     time_feature: bool = False
     scheme: str = "3cs"
-    collectors: int = 2
-    learners: int = 2
+    collectors: NumWorkers = 2
+    learners: NumWorkers = 2
     backend: Literal["serial", "ray"] = "serial"
     ahead: int = 0
     wait_for: int | None = None

@@ -120,7 +120,9 @@ def decoded(data: bytes, path: Path | str) -> Entry:
     return value
 
 
-def _decoded(data: bytes, start: int, path: Path | str, depth: int = 0) -> tuple["int | Entry", int]:
+def _decoded(
+    data: bytes, start: int, path: Path | str, depth: int = 0
+) -> tuple["int | Entry", int]:
     """A value and where it ends."""
     number, shift, end = 0, 0, start
     while True:

@@ -89,9 +89,13 @@ class Obeyed:
     def rest(self, due: float) -> None:
         """Waits for nothing."""
 
-    def begins(self, due: dict[int, float], idle: bool) -> list[int]:
-        """The workers whose lives began, of those that were lost."""
+    def begins(self, due: dict[int, float], idle: bool, room: Any = None) -> list[int]:
+        """The workers whose lives began, of those that were lost or absent."""
         return list(self._next(Event.BEGAN)) if due else []
+
+    def leaves(self, workers: dict[int, Any], num: int, before: Sequence[int]) -> list[int]:
+        """The workers that left."""
+        return list(self._next(Event.LEFT))
 
     def wait(self, refs: list, num: int) -> list:
         """The calls that were ready.

@@ -1,8 +1,8 @@
 """The timing of a cut, as it happens and is noted.
 
-A step of a cut is a function of the pipeline, params and seeds, but for five kinds of events, which
+A step of a cut is a function of the pipeline, params and seeds, but for six kinds of events, which
 depend on the clock and on other processes: which calls were ready, what became of each, which lives
-began, who answered, and how workers met again. Each event is a tuple of whole numbers and of such
+began, who answered, how workers met again, and who left. Each event is a tuple of whole numbers and of such
 tuples, that begins with its kind; a step is the tuple of its events, in their order. ``Observed`` asks
 a backend and notes the events; ``obeying.Obeyed`` has the same methods, and takes events from notes.
 """
@@ -20,7 +20,7 @@ from nappo2.machine.stop import Stop, current_stop, pause, stopped_by
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.saving.entries import Entry, decoded, encoded
-from nappo2.schemes.backend import Backend, Delivered, Lost, Parted, reduces
+from nappo2.schemes.backend import UNBOUNDED, Backend, Delivered, Lost, Parted, reduces
 from nappo2.schemes.group import gather_bytes, group
 from nappo2.trees import walk
 
@@ -33,6 +33,7 @@ class Event(IntEnum):
     ANSWERED = 2  # for each of these calls its ``Answer``, alone or with digest, stops and steps
     ASKED = 3  # the ``Answer`` of one worker
     MET = 4  # the ``Answer`` of each worker of a group
+    LEFT = 5  # the indices of workers that left, where their number may change
 
 
 class Answer(IntEnum):
@@ -155,12 +156,15 @@ class Observed:
         """Waits until a life may begin, by ``time.monotonic``."""
         pause(due - monotonic())
 
-    def begins(self, due: dict[int, float], idle: bool) -> list[int]:
+    def begins(
+        self, due: dict[int, float], idle: bool, room: Callable[[], int] = lambda: UNBOUNDED
+    ) -> list[int]:
         """The workers whose lives begin now.
 
         Args:
-            due: when the life of each lost worker may begin.
+            due: when the life of each worker that is lost or absent may begin.
             idle: whether nobody is at work, so that one is waited for.
+            room: for how many there is room; asked if one is due.
 
         Returns:
             Their indices.
@@ -170,7 +174,24 @@ class Observed:
         if idle:
             self.rest(min(due.values()))
         indices = [i for i, when in due.items() if when <= monotonic()]
+        indices = indices[: max(0, room())] if indices else []
         self._note(Event.BEGAN, *indices)
+        return indices
+
+    def leaves(self, workers: dict[int, Any], num: int, before: Sequence[int]) -> list[int]:
+        """The workers that leave, as they have no place any more.
+
+        Args:
+            workers: that are there, by their indices.
+            num: how many may leave.
+            before: indices of those that have left since the last step.
+
+        Returns:
+            The indices of all who have left.
+        """
+        positions = self.backend.leaving(list(workers.values()))
+        indices = [*before, *(list(workers)[i] for i in positions[: max(0, num)])]
+        self._note(Event.LEFT, *indices)
         return indices
 
     def wait(self, refs: list, num: int) -> list:

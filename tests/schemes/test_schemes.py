@@ -233,7 +233,7 @@ def test_minibatches_of_a_short_rollout_are_as_many():
 
 def test_misfits_are_one_sentence():
     for options, message in [
-        ({"learners": 0}, "learners is an integer of at least 1, not 0"),
+        ({"learners": 0}, "learners is an integer of at least 1, or a Between, .*, not 0"),
         ({"wait_for": 3}, "cannot wait for 3 of 2 workers"),
         ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
     ]:

@@ -15,7 +15,7 @@ from nappo2.schemes.backend import Backend, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, get, wait_until
-from nappo2.schemes.remote.cluster import actors_of, find_place
+from nappo2.schemes.remote.cluster import PLACE_SECONDS, actors_of, find_place, num_with_room
 from nappo2.schemes.remote.grouping import join_group, regroup
 from nappo2.schemes.transfer import pack_params
 
@@ -75,14 +75,18 @@ def on_ray(
     options = {name: value for name, value in options.items() if value is not None}
     device = "cuda" if num_gpus and torch.cuda.is_available() else "cpu"
 
-    def spawn(pipeline, params, seeds, arrivals):
+    def spawn(pipeline, params, seeds, arrivals, patient=True):
         data = check_picklable(
             pipeline, "pipeline", cloudpickle.dumps, int(max_megabytes * MEGABYTE)
         )
-        find_place(needs, actors_of(pipeline, len(seeds)), logs)
+        if patient:
+            find_place(needs, actors_of(pipeline, len(seeds)), logs)
         make = RemoteActor.options(**options)
         grouped = reduces(pipeline)
-        handles = [Handle(make.remote(arrivals, device, group_deadline), grouped) for _ in seeds]
+        num = actors_of(pipeline, 1)
+        handles = [
+            Handle(make.remote(arrivals, device, group_deadline), grouped, num) for _ in seeds
+        ]
         if grouped and len(seeds) > 1:
             for lost in filter(None, join_group(handles, START_SECONDS + group_deadline)):
                 raise lost.error
@@ -123,6 +127,18 @@ def on_ray(
     def wait(refs, num):
         return wait_until(refs, num, deadline)
 
+    def room(handles):
+        each = max((worker.num_actors for worker in handles), default=1)
+        waiting = sum(not worker.placed() for worker in handles)  # whose resources are still free
+        return num_with_room({name: x * each for name, x in needs.items()}) - waiting
+
+    def leaving(handles):
+        return [
+            i
+            for i, worker in enumerate(handles)
+            if monotonic() > worker.since + PLACE_SECONDS and not worker.placed()
+        ]
+
     return Backend(
         spawn,
         put,
@@ -135,6 +151,8 @@ def on_ray(
             handles, fns, START_SECONDS + group_deadline, START_SECONDS + deadline
         ),
         stop=lambda handles: [ray.kill(worker.actor) for worker in handles],
+        room=room,
+        leaving=leaving,
         max_restarts=max_restarts,
         remote=True,
     )

@@ -51,7 +51,5 @@ def regroup(
         return lost
     late = TimeoutError(f"a worker did not begin anew within {seconds:g} s")
     actors = [worker.actor for worker in workers]
-    refs = [
-        actor.ask.remote(cloudpickle.dumps(fn)) for actor, fn in zip(actors, fns, strict=True)
-    ]
+    refs = [actor.ask.remote(cloudpickle.dumps(fn)) for actor, fn in zip(actors, fns, strict=True)]
     return answers(refs, actors, seconds, late)
