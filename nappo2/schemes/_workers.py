@@ -103,9 +103,6 @@ def workers(
                 workers_state = cut_step.workers_state()._replace(pending={}, notes=notes)
                 raise Interrupted({name: workers_state}) from interrupt
             item, report = _merged(name, results, cut_step)
-            if cut.least is not None:
-                present = torch.tensor(float(len(cut_step.present())))
-                report = note(report, 1, **{f"num_{name}": present})
             return {name: cut_step.workers_state()}, item, report
 
         return Pipeline(init, step)
@@ -152,6 +149,8 @@ def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[Ten
     report = count(report, restarts=report.sums.get("restarts", 0) + cut_step.restarts)
     transfer = cut_step.transfer_seconds + perf_counter() - start
     waits = {f"{name}_wait": cut_step.wait_seconds, f"{name}_transfer": transfer}
+    if cut_step.before.least is not None:
+        report = note(report, 1, **{f"num_{name}": torch.tensor(float(len(cut_step.present())))})
     return item, timed(report, **waits)
 
 

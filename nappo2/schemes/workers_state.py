@@ -52,7 +52,7 @@ class WorkersState(NamedTuple):
         notes: the events of each step since they were taken; None if timing is not noted.
         orders: ``Orders`` of steps that were noted in another run; None if the workers obey none.
         least: the fewest workers there are; None if their number stays.
-        begin: ``index -> worker``, in its first life; None if their number stays.
+        begin: ``index -> worker``, in its first life.
         left: indices of workers that have left since the last step.
     """
 
