@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from nappo2.checks import is_installed
 from nappo2.cli.env_options import env_arguments, env_options
@@ -20,13 +21,17 @@ DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
 """Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
 
 
-def num_workers(text: str) -> int | str:
-    """Reads a number of workers; ``2..16``, of a number that may change, stays as it is."""
-    return int(text) if text.isdecimal() else text
-
-
-NumWorkers = Annotated[int | str, tyro.conf.arg(constructor=num_workers, metavar="INT|INT..INT")]
-"""A number of workers, on a command line."""
+NumWorkers = Annotated[
+    int | str,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT|INT..INT",
+        instance_from_str=lambda words: int(words[0]) if words[0].isdecimal() else words[0],
+        is_instance=lambda value: isinstance(value, (int, str)),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""A number of workers; ``2..16``, of a number that may change, stays a text."""
 
 
 @dataclass(frozen=True)

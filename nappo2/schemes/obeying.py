@@ -90,11 +90,29 @@ class Obeyed:
         """Waits for nothing."""
 
     def begins(self, due: dict[int, float], idle: bool, room: Any = None) -> list[int]:
-        """The workers whose lives began, of those that were lost or absent."""
+        """The workers whose lives began.
+
+        Args:
+            due: of whom; those that were lost or absent.
+            idle: of no meaning here.
+            room: likewise.
+
+        Returns:
+            Their indices.
+        """
         return list(self._next(Event.BEGAN)) if due else []
 
     def leaves(self, workers: dict[int, Any], num: int, before: Sequence[int]) -> list[int]:
-        """The workers that left."""
+        """The workers that left.
+
+        Args:
+            workers: of no meaning here.
+            num: likewise.
+            before: likewise.
+
+        Returns:
+            Their indices.
+        """
         return list(self._next(Event.LEFT))
 
     def wait(self, refs: list, num: int) -> list:

@@ -35,7 +35,13 @@ class Actor(Worker):
         return self.meeting.open(nodes)
 
     def join(self, place: tuple[str, int], rank: int, size: int) -> None:
-        """Joins the group of a cut, as ``Meeting.join`` does."""
+        """Joins the group of a cut, as ``Meeting.join`` does.
+
+        Args:
+            place: the store, as ``meet`` gives it.
+            rank: of this worker.
+            size: of the group.
+        """
         self.meeting.join(place, rank, size)
 
     def start(self, pipeline: bytes, params: Any, seed: int) -> None:

@@ -95,7 +95,11 @@ class Meeting:
             distributed.destroy_process_group()
 
     def gather(self, x: Tensor) -> list[Tensor]:
-        """What all workers of the group pass, in their order."""
+        """What all workers of the group pass, in their order, of one shape [...].
+
+        Raises:
+            Parted: if another worker was lost meanwhile.
+        """
         where = "cuda" if distributed.get_backend() == "nccl" else "cpu"
         sent = x.to(where).contiguous()
         parts = [torch.empty_like(sent) for _ in range(distributed.get_world_size())]
