@@ -40,7 +40,8 @@ class Backend(NamedTuple):
             ``fn``; each result is what that gave, or ``Lost``.
         stop: ``workers``: ends them.
         room: ``workers -> int``: for how many more there is room beside these.
-        leaving: ``workers -> list[int]``: which of these have lost their place, or found none.
+        leaving: ``workers -> list[int]``: which of these will find no place, in a place that has become
+            too small.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
         runs: ``pipeline -> pipeline``: what a worker runs of it, such as one that notes.

@@ -46,21 +46,21 @@ def run_for(seconds, until=lambda: False):
     while time.monotonic() < end and not until():
         run.step()
 
-def present():
-    return run.metrics[-1]["num_collectors"] if run.metrics else 0
+def alive():
+    return [path for path in folder.glob("env-*") if time.time() - path.stat().st_mtime < 2]
 
 run_for(20)
 node = cluster.add_node(num_cpus=14)
-run_for(120, until=lambda: present() == 16)
+run_for(240, until=lambda: len(alive()) == 16)
 kills = 0
 for _ in range(5):
     run_for(18)
-    alive = [p for p, times in lives().items() if time.time() - times[-1] < 1]
-    os.kill(int(chance.choice(alive).name.split("-")[1]), signal.SIGKILL)
+    os.kill(int(chance.choice(alive()).name.split("-")[1]), signal.SIGKILL)
     kills += 1
-run_for(10)
+run_for(30)
 cluster.remove_node(node)
-run_for(120, until=lambda: present() == 2)
+run_for(20)
+run_for(120, until=lambda: run.metrics[-1]["num_collectors"] == 2)
 run_for(20)
 counts = [row["num_collectors"] for row in run.metrics]
 env_steps, params, restarts = run.env_steps, run.params, run.sums["restarts"]

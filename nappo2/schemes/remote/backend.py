@@ -15,7 +15,7 @@ from nappo2.schemes.backend import Backend, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, get, wait_until
-from nappo2.schemes.remote.cluster import PLACE_SECONDS, actors_of, find_place, num_with_room
+from nappo2.schemes.remote.cluster import actors_of, find_place, num_fitting
 from nappo2.schemes.remote.grouping import join_group, regroup
 from nappo2.schemes.transfer import pack_params
 
@@ -127,17 +127,20 @@ def on_ray(
     def wait(refs, num):
         return wait_until(refs, num, deadline)
 
-    def room(handles):
+    def needs_of_each(handles):
         each = max((worker.num_actors for worker in handles), default=1)
+        return {name: x * each for name, x in needs.items()}
+
+    def room(handles):
         waiting = sum(not worker.placed() for worker in handles)  # whose resources are still free
-        return num_with_room({name: x * each for name, x in needs.items()}) - waiting
+        return num_fitting(needs_of_each(handles), ray.available_resources()) - waiting
 
     def leaving(handles):
-        return [
-            i
-            for i, worker in enumerate(handles)
-            if monotonic() > worker.since + PLACE_SECONDS and not worker.placed()
-        ]
+        waiting = [i for i, worker in enumerate(handles) if not worker.placed()]
+        if not waiting:
+            return []
+        num = num_fitting(needs_of_each(handles), ray.cluster_resources())
+        return waiting[num - len(handles) :] if len(handles) > num else []
 
     return Backend(
         spawn,

@@ -44,12 +44,11 @@ class Handle:
 
     Attributes:
         calls: number of its steps.
-        since: when it was made, by ``time.monotonic``.
     """
 
     def __init__(self, actor: Any, grouped: bool, num_actors: int = 1):
         self.actor, self.grouped, self.num_actors = actor, grouped, num_actors
-        self.calls, self.since, self._placed = 0, monotonic(), False
+        self.calls, self._placed = 0, False
 
     def placed(self) -> bool:
         """Whether the actor has found a place and a process."""

@@ -85,14 +85,9 @@ def has_process(actor: Any) -> bool:
     return ray._private.state.actors(actor._actor_id.hex()).get("State") not in WITHOUT_PROCESS
 
 
-def num_with_room(needs: dict[str, float]) -> int:
-    """For how many actors Ray has resources that are free.
-
-    Args:
-        needs: resources of each, such as ``{"CPU": 1}``.
-    """
-    free = ray.available_resources()
-    counts = [math.floor(free.get(name, 0) / x + 1e-6) for name, x in needs.items() if x]
+def num_fitting(needs: dict[str, float], resources: dict[str, float]) -> int:
+    """For how many actors with such needs, as ``{"CPU": 1}``, there are resources."""
+    counts = [math.floor(resources.get(name, 0) / x + 1e-6) for name, x in needs.items() if x]
     return min(counts, default=UNBOUNDED)
 
 
