@@ -22,6 +22,7 @@ NAMES = (
         "replaying",
     ),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
+    "recording",
 )
 KEPT = Path("runs/bench.json")
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
