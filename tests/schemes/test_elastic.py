@@ -1,14 +1,17 @@
 """A number of workers that may change: they join and leave, and a replay follows to the last bit."""
 
+import json
 from itertools import pairwise
 
 import pytest
 
-from nappo2 import between, ppo, rewind, scheme, serial, workers
+from nappo2 import between, load_params, ppo, rewind, scheme, serial, workers
+from nappo2.cli import train
 from nappo2.pipeline import adopt
 from nappo2.schemes.obeying import RecordEnded, obeying
 from nappo2.schemes.timing import record_timing
 from nappo2.stages.recipe import collect_of
+from tests.makers.comparing import equal
 from tests.makers.environments import faulty
 from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
 from tests.makers.replays import recorded_run
@@ -156,3 +159,17 @@ def test_what_no_number_of_workers_can_be_is_one_sentence():
         scheme("3ds", CARTPOLE_PPO, learners=some)
     with pytest.raises(ValueError, match="dadacs has two cuts, whose numbers of workers stay"):
         scheme("dadacs", CARTPOLE_PPO, collectors=some)
+
+
+@pytest.mark.usefixtures("without_curves")
+def test_a_command_line_has_a_number_that_may_change(tmp_path, capsys):
+    """Its record is rewound by the folder alone, and a resumed run goes on with the same number."""
+    words = "ppo --env torch/CartPole-v1 --num-envs 2 --num-steps 8 --num-minibatches 2 --hidden 8"
+    words += f" --scheme da2cs --collectors 2..3 --record-timing --log-dir {tmp_path} --total-steps"
+    train.run([*words.split(), "64"])
+    train.run(["--resume", str(tmp_path), "--total-steps", "128"])
+    assert json.loads((tmp_path / "run.json").read_text())["collectors"] == "2..3"
+    again = rewind(tmp_path)
+    assert again.env_steps == 128 and equal(again.params, load_params(tmp_path / "params.npz"))
+    assert again.metrics[-1]["num_collectors"] == 3
+    capsys.readouterr()
