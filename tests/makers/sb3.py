@@ -165,7 +165,10 @@ def critics_weights(critic: nn.Module) -> TensorDict:
 def soft_weights(model: OffPolicyAlgorithm) -> TensorDict:
     """The weights of SAC's actor, critics and temperature."""
     actor = model.actor
-    hidden, heads = mlp_weights(actor.latent_pi), [layer_weights(x) for x in (actor.mu, actor.log_std)]
+    hidden, heads = (
+        mlp_weights(actor.latent_pi),
+        [layer_weights(x) for x in (actor.mu, actor.log_std)],
+    )
     last = TensorDict({name: torch.cat([x[name] for x in heads]) for name in ("weight", "bias")})
     return TensorDict(
         actor=hidden.update({str(len(hidden.keys())): last}),

@@ -15,14 +15,15 @@ from nappo2.recipes import DQN, SAC, TD3, dqn, sac, td3
 from nappo2.stages.learning.batches import Sampled
 from nappo2.stages.learning.loops import eager_loop
 from nappo2.stages.learning.scan_loop import scan_loop
-from tests.makers.sb3 import critics_weights, mlp_weights, off_policy_updates, soft_weights
-from tests.makers.sb3 import updated
+from tests.makers.sb3 import critics_weights, mlp_weights, off_policy_updates, soft_weights, updated
 
 UPDATES, BATCH, HIDDEN = 20, 32, (16, 16)
 SHARED = {"batch_size": BATCH, "learning_starts": 1000, "device": "cpu", "seed": 0}
-KWARGS = {"net_arch": list(HIDDEN)}
+KWARGS = {"net_arch": list(HIDDEN)}  # to be copied, as they add to it
 OURS = {"hidden": HIDDEN, "batch_size": BATCH, "start_steps": 0}
-LOOPS = pytest.mark.parametrize("loop", [eager_loop, scan_loop])
+LOOPS = pytest.mark.parametrize(
+    "loop", [eager_loop, pytest.param(scan_loop, marks=pytest.mark.faults)]
+)
 
 
 def filled(model):
@@ -71,9 +72,11 @@ def with_critics_last(model):
 
 
 @LOOPS
-def test_sac_moves_weights_as_stable_baselines3s_does_but_for_the_order_of_its_steps(loop, monkeypatch):
+def test_sac_moves_weights_as_stable_baselines3s_does_but_for_the_order_of_its_steps(
+    loop, monkeypatch
+):
     """There the critics move before the actor's loss, here with it."""
-    theirs = filled(SB3SAC("MlpPolicy", "Pendulum-v1", policy_kwargs=KWARGS, **SHARED))
+    theirs = filled(SB3SAC("MlpPolicy", "Pendulum-v1", policy_kwargs=dict(KWARGS), **SHARED))
     with_critics_last(theirs)
     recipe, noise, draw = sac(envs.make("Pendulum-v1", 1), SAC(**OURS)), [], normal._standard_normal
 
@@ -101,10 +104,13 @@ def pair_weights(actor, critic) -> TensorDict:
 @LOOPS
 def test_td3_moves_weights_as_stable_baselines3s_does_but_for_the_order_of_its_steps(loop):
     """Its critics' loss is twice ours, which Adam does not see if its epsilon is, too."""
-    theirs = filled(SB3TD3("MlpPolicy", "Pendulum-v1", policy_kwargs=KWARGS, **SHARED))
+    theirs = filled(SB3TD3("MlpPolicy", "Pendulum-v1", policy_kwargs=dict(KWARGS), **SHARED))
     with_critics_last(theirs).critic.optimizer.param_groups[0]["eps"] = 2e-8
     config = TD3(**OURS, learning_rate=1e-3, target_delay=2)
-    recipe, weights = td3(envs.make("Pendulum-v1", 1), config), pair_weights(theirs.actor, theirs.critic)
+    recipe, weights = (
+        td3(envs.make("Pendulum-v1", 1), config),
+        pair_weights(theirs.actor, theirs.critic),
+    )
     params = replaced(recipe.init(0), weights=weights, target=weights.clone())
     torch.manual_seed(5)
     noise = [torch.empty(BATCH, 1).normal_(0, 0.2) / 0.2 for _ in range(UPDATES)]
@@ -121,10 +127,13 @@ def test_td3_moves_weights_as_stable_baselines3s_does_but_for_the_order_of_its_s
 @LOOPS
 def test_dqn_moves_weights_as_stable_baselines3s_does(loop):
     """Of a network whose target is copied only after these updates."""
-    theirs = filled(SB3DQN("MlpPolicy", "CartPole-v1", policy_kwargs=KWARGS, **SHARED))
+    theirs = filled(SB3DQN("MlpPolicy", "CartPole-v1", policy_kwargs=dict(KWARGS), **SHARED))
     theirs.q_net_target.load_state_dict(theirs.q_net.state_dict())
     config = DQN(**OURS, learning_rate=1e-4, target_step_size=1.0, target_delay=UPDATES)
-    recipe, weights = dqn(envs.make("CartPole-v1", 1), config), TensorDict(q=mlp_weights(theirs.q_net))
+    recipe, weights = (
+        dqn(envs.make("CartPole-v1", 1), config),
+        TensorDict(q=mlp_weights(theirs.q_net)),
+    )
     params = replaced(recipe.init(0), weights=weights, target=weights.clone())
     batches = off_policy_updates(theirs, UPDATES)
     after, _ = updated(recipe, params, None, sampled(batches), loop)

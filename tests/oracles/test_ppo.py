@@ -14,13 +14,19 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from nappo2 import envs
 from nappo2.maths.moments import absorb, normalize, scale_reward
 from nappo2.params import replaced, with_hyper
-from nappo2.recipes import GsdePPO, PPO, ppo, ppo_gsde
+from nappo2.recipes import PPO, GsdePPO, ppo, ppo_gsde
 from nappo2.stages.collecting.collect import account
 from nappo2.stages.collecting.interaction import CollectState
 from nappo2.stages.learning.loops import eager_loop
 from nappo2.stages.learning.scan_loop import scan_loop
-from tests.makers.sb3 import Recorder, actor_critic_weights, on_policy_rounds, passes, prepared
-from tests.makers.sb3 import updated
+from tests.makers.sb3 import (
+    Recorder,
+    actor_critic_weights,
+    on_policy_rounds,
+    passes,
+    prepared,
+    updated,
+)
 
 HOPPER = "HopperBulletEnv-v0"
 STEPS, ENVS, BATCH, EPOCHS = 64, 4, 32, 20
@@ -60,13 +66,13 @@ def with_gsde():
 def with_normal_noise():
     theirs = SB3PPO(
         "MlpPolicy", hoppers(), gae_lambda=0.9, learning_rate=3e-4, clip_range=falling,
-        policy_kwargs=KWARGS, **SHARED,
+        policy_kwargs=dict(KWARGS), **SHARED,
     )  # fmt: skip
     return theirs, ppo(envs.make(HOPPER, ENVS), PPO(**OURS, **ALIKE, lambda_=0.9))
 
 
 @pytest.mark.parametrize("make", [with_gsde, with_normal_noise])
-@pytest.mark.parametrize("loop", [eager_loop, scan_loop])
+@pytest.mark.parametrize("loop", [eager_loop, pytest.param(scan_loop, marks=pytest.mark.faults)])
 def test_three_rollouts_move_weights_as_in_stable_baselines3(make, loop):
     """From its first weights, by 480 updates with its minibatches and its falling clip."""
     theirs, recipe = make()
