@@ -18,8 +18,8 @@ from nappo2.policies import Apply, Policy, sampler_of
 from nappo2.stages.collecting.interaction import (
     TRANSITION,
     CollectState,
-    acting,
     generators,
+    noise_ahead,
     rollout_of,
 )
 from nappo2.stages.collecting.non_finite import finite
@@ -61,7 +61,7 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, starts = (seed, simulated.starts) if many else ((seed,), (simulated.starts,))
     num_envs = env.num_envs // len(keys)
-    noise = trees.stack(acting(env, policy, num_steps, params, generators(seed))[1])
+    noise = noise_ahead(env, policy.from_noise, num_steps, params, generators(seed))
     noise = trees.map(lambda x: x.flatten(1, 2), noise) if many else noise
     draws, states = zip(
         *(ahead(physics.start, num_envs, num_steps, x) for x in starts), strict=True
