@@ -5,7 +5,9 @@ disk, in ``TORCHINDUCTOR_CACHE_DIR``, for the next start and for other processes
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from inspect import signature
+from re import split
 from typing import Any
 
 import torch
@@ -25,9 +27,19 @@ OPTIONS = {
 
 
 def compiled(fn: Callable) -> Callable:
-    """A function that compiles ``fn`` as a whole at its first call, apart from all other compiled code."""
+    """A function that compiles ``fn`` as a whole at its first call, apart from all other compiled code.
+
+    Later calls look at their arguments alone. What else ``fn`` reads, such as the functions of a network,
+    does not change: to look at all of it takes longer than a step of many a scan.
+    """
+    names = frozenset(signature(fn).parameters)
+
+    def of_arguments(guards: Sequence) -> list[bool]:
+        return [guard.name == "" or split(r"[.\[]", guard.name)[0] in names for guard in guards]
+
+    options = OPTIONS | {"guard_filter_fn": of_arguments}
     return torch.compile(
-        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS
+        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options
     )
 
 
