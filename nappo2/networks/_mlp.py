@@ -17,6 +17,8 @@ from nappo2.networks.network import Network, layer_norm, sequential, tanh, with_
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
+FEW_ROWS = 8  # up to which a product is a sum in compiled code
+
 
 @explained
 def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
@@ -54,10 +56,25 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
     def apply(weights, x):
         if is_compiled():
             # subtracted, so that it is not taken into the product, but into what follows it
-            return x @ weights["weight"].mT - (-weights["bias"])
+            return product(x, weights["weight"].mT) - (-weights["bias"])
         return functional.linear(x, weights["weight"], weights["bias"])
 
     return Network(init, apply)
+
+
+def product(x: Tensor, matrix: Tensor) -> Tensor:
+    """``x @ matrix`` in compiled code, of few rows as a sum: to call a library takes longer than that.
+
+    Args:
+        x: [..., inputs].
+        matrix: [inputs, outputs].
+
+    Returns:
+        The product [..., outputs].
+    """
+    if x.numel() > FEW_ROWS * x.shape[-1]:
+        return x @ matrix
+    return (x.unsqueeze(-1) * matrix).sum(-2)
 
 
 @checked
