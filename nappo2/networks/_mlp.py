@@ -13,7 +13,7 @@ from nappo2.checks import checked, explained
 from nappo2.envs.observations import flattened
 from nappo2.machine.threads import torch_threads
 from nappo2.maths.traced import is_compiled
-from nappo2.networks.network import Network, layer_norm, sequential, tanh, with_view
+from nappo2.networks.network import Network, layer_norm, sequential, with_view
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
 
@@ -80,7 +80,7 @@ def product(x: Tensor, matrix: Tensor) -> Tensor:
 @checked
 def mlp(
     *sizes: int,
-    activation: Callable[[Tensor], Tensor] = tanh,
+    activation: Callable[[Tensor], Tensor] = torch.tanh,
     gain: float = 2**0.5,
     final_gain: float = 1.0,
 ) -> Network:
