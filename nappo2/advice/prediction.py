@@ -108,7 +108,8 @@ class Simulated:
         step, version = self._line(), 0.0
         while True:
             item = yield from step(version)
-            updates = 1 if self.word.learners else self.costs.num_updates
+            one_by_one = self.word.learners and not self.word.replicas
+            updates = 1 if one_by_one else self.costs.num_updates
             lag = version - item.collected + (updates - 1) / 2
             self.lags.append((lag, version - item.version))
             self.env_steps += item.env_steps
@@ -171,14 +172,15 @@ class Simulated:
         return step
 
     def _replica(self, source: Step) -> Step:
-        """A learner that averages its gradients with the others, and makes the update."""
+        """A learner that averages its gradients with the others, and makes all updates of a rollout."""
 
         def step(version: float) -> Steps:
-            item = yield from source(version)
-            yield from self.meeting.meet()
-            yield Work(self.costs.reduce.cpu)
-            yield Idle(self.costs.reduce.idle)
-            yield Work(self.costs.update)
+            for _ in range(self.costs.num_updates):
+                item = yield from source(version)
+                yield from self.meeting.meet()
+                yield Work(self.costs.reduce.cpu)
+                yield Idle(self.costs.reduce.idle)
+                yield Work(self.costs.update)
             return item
 
         return step

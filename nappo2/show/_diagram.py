@@ -162,7 +162,7 @@ class Drawing:
             element("path", d=_card(left, top, frame.right, bottom, CARD * i), fill="none", **line)
             for i in range(1, min(frame.cut.num, 3))
         ]
-        title = f"{frame.cut.num} {frame.cut.name}"
+        title = f"{frame.cut.counted} {frame.cut.name}"
         caption = svg_text(left + 9, top + 14, title, size=11.5, weight=600) + svg_text(
             left + 9 + 7.4 * len(title) + 6, top + 14, where(frame.cut, self.activity), faint=True
         )

@@ -70,7 +70,7 @@ def where(cut: Cut, activity: Activity) -> str:
 
 def title_width(cut: Cut, activity: Activity) -> float:
     """The width of a frame's title, with the bars of its workers."""
-    texts = 7.4 * len(f"{cut.num} {cut.name}") + 6 + LETTER * len(where(cut, activity))
+    texts = 7.4 * len(f"{cut.counted} {cut.name}") + 6 + LETTER * len(where(cut, activity))
     return 2.0 + 9 + texts + 9 + BAR * len(bars_of(activity, cut.name))
 
 
