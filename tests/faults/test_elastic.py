@@ -16,7 +16,7 @@ from nappo2 import PPO, Learner, between, envs, on_ray, ppo, record_timing, rewi
 import ray
 from ray.cluster_utils import Cluster
 
-SECONDS = 0.02
+SECONDS = 0.05
 
 def sleeping(seconds):
     '''CartPole that sleeps; with seconds, its process writes down when it lived.'''
