@@ -91,6 +91,14 @@ def test_a_program_is_found_again_on_disk_and_not_taken_for_another(tmp_path, mo
     assert found == [(4.0, 0), (9.0, 0), (4.0, 1)]
 
 
+def test_a_program_looks_at_the_names_of_what_it_is_given():
+    """The sum of 1, of 1 and 2, and of 1 again."""
+    total = compiled(lambda numbers: sum(numbers.values()))
+    one, two = torch.ones(1), torch.full((1,), 2.0)
+    found = [total(numbers).item() for numbers in ({"a": one}, {"a": one, "b": two}, {"a": one})]
+    assert found == [1, 3, 1]
+
+
 TORCH = {
     "cartpole": envs.cartpole(3, time_limit=12),
     "pendulum": envs.pendulum(3, time_limit=7),
