@@ -18,6 +18,7 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.populations import Population, population
 from nappo2.recipes import (
     A2C,
+    AWR,
     DQN,
     ICM,
     IQL,
@@ -40,9 +41,12 @@ from nappo2.recipes import (
     GsdeTQC,
     Impala,
     Rainbow,
+    RecurrentSAC,
+    RecurrentTD3,
     RndPPO,
     a2c,
     a2c_gsde,
+    awr,
     clone,
     crossq,
     double_dqn,
@@ -58,6 +62,8 @@ from nappo2.recipes import (
     rainbow,
     recurrent_impala,
     recurrent_ppo,
+    recurrent_sac,
+    recurrent_td3,
     redq,
     sac,
     sac_gsde,
@@ -144,6 +150,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
     with_recorded,
+    with_returns,
 )
 from nappo2.trained import TrainedAgent, env_again, load
 from nappo2.zoo import FromZoo, from_zoo
@@ -154,6 +161,7 @@ shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Population,
 
 __all__ = [
     "A2C",
+    "AWR",
     "DQN",
     "ICM",
     "IQL",
@@ -185,6 +193,8 @@ __all__ = [
     "Population",
     "Rainbow",
     "Recipe",
+    "RecurrentSAC",
+    "RecurrentTD3",
     "Report",
     "RndPPO",
     "Stage",
@@ -199,6 +209,7 @@ __all__ = [
     "all_minibatches",
     "all_reduce",
     "all_sequences",
+    "awr",
     "batches_of",
     "beside",
     "check_env",
@@ -280,6 +291,8 @@ __all__ = [
     "recorded",
     "recurrent_impala",
     "recurrent_ppo",
+    "recurrent_sac",
+    "recurrent_td3",
     "redq",
     "repeat",
     "replay",
@@ -317,6 +330,7 @@ __all__ = [
     "with_counts",
     "with_icm",
     "with_recorded",
+    "with_returns",
     "with_rnd",
     "workers",
 ]
