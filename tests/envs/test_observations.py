@@ -23,7 +23,7 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.recipes import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
-from tests.makers.recipes import quick
+from tests.makers.recipes import NAMES, quick
 from tests.makers.stepping import train_until
 
 
@@ -114,7 +114,7 @@ REFUSED = {  # what each recipe refuses of these spaces, and learns from all oth
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_space_is_learnt_from_or_refused_by_name(name):
     """28 spaces of observations with 2 of actions: 56 of each recipe, 1,288 of all."""
     counts = {True: 0, False: 0}

@@ -6,6 +6,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
+import pytest
 import torch
 from gymnasium.spaces import Box
 
@@ -166,6 +167,16 @@ def with_other_numbers(params: Params, seed: int = 0) -> Params:
         statistics["mean"] += torch.randn(statistics["mean"].shape, generator=rng)
         statistics["std"] *= torch.rand(statistics["std"].shape, generator=rng) + 0.5
     return params
+
+
+LIKE_ANOTHER = {"recurrent_td3": "recurrent_sac"}
+"""Recipes of the same pieces as another, but for the loss: long tests try them among the faults."""
+
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.faults] if name in LIKE_ANOTHER else [])
+    for name in RECIPES
+]
+"""All recipes, for long tests."""
 
 
 QUICK = {

@@ -51,7 +51,7 @@ def test_tables_of_hyper_parameters_explain_all_of_them():
         if not meaning
     }
     assert not unexplained
-    with pytest.raises(ValueError, match="config is an? SAC"):
+    with pytest.raises(ValueError, match=r"config is an? SAC"):
         RECIPES["sac"](envs.pendulum(2), PRESETS["tqc"]["default"].config)
 
 
