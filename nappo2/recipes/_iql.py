@@ -36,7 +36,7 @@ COMPATIBLE = OFF_POLICY._replace(
 @checked
 @dataclass(frozen=True)
 class IQL(OffPolicy):
-    """Hyper-parameters of Kostrikov et al. (https://arxiv.org/abs/2110.06169) for locomotion, beside ``OffPolicy``.
+    """Hyper-parameters of Kostrikov et al. (https://arxiv.org/abs/2110.06169), for locomotion.
 
     Attributes:
         start_steps: transitions collected with uniform actions, before the first gradient.

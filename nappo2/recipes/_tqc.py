@@ -26,7 +26,7 @@ from nappo2.stages import Recipe, replay
 @checked
 @dataclass(frozen=True)
 class TQC(Soft):
-    """Hyper-parameters of Kuznetsov et al. (https://arxiv.org/abs/2005.04269) beside ``Soft``, as in sb3-contrib.
+    """Hyper-parameters of Kuznetsov et al. (https://arxiv.org/abs/2005.04269), as in sb3-contrib.
 
     Attributes:
         num_critics: K, whose quantiles are pooled.
