@@ -19,6 +19,7 @@ extensions = [
     "extensions.blocks",
     "extensions.mathml",
     "extensions.configs",
+    "extensions.lines",
     "extensions.public",
 ]
 exclude_patterns = ["_build", "extensions"]

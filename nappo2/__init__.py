@@ -19,6 +19,7 @@ from nappo2.policies import Policy, greedy, stochastic
 from nappo2.populations import Population, population
 from nappo2.recipes import (
     A2C,
+    AWR,
     DQN,
     ICM,
     IQL,
@@ -41,9 +42,12 @@ from nappo2.recipes import (
     GsdeTQC,
     Impala,
     Rainbow,
+    RecurrentSAC,
+    RecurrentTD3,
     RndPPO,
     a2c,
     a2c_gsde,
+    awr,
     clone,
     crossq,
     double_dqn,
@@ -59,6 +63,8 @@ from nappo2.recipes import (
     rainbow,
     recurrent_impala,
     recurrent_ppo,
+    recurrent_sac,
+    recurrent_td3,
     redq,
     sac,
     sac_gsde,
@@ -148,6 +154,7 @@ from nappo2.stages import (
     update_of,
     vtrace,
     with_recorded,
+    with_returns,
 )
 from nappo2.trained import TrainedAgent, env_again, load
 from nappo2.zoo import FromZoo, from_zoo
@@ -158,6 +165,7 @@ shown_in_notebooks(envs.Env, Evaluation, Learner, Metrics, Pipeline, Population,
 
 __all__ = [
     "A2C",
+    "AWR",
     "DQN",
     "ICM",
     "IQL",
@@ -189,6 +197,8 @@ __all__ = [
     "Population",
     "Rainbow",
     "Recipe",
+    "RecurrentSAC",
+    "RecurrentTD3",
     "Report",
     "RndPPO",
     "Stage",
@@ -205,6 +215,7 @@ __all__ = [
     "all_reduce",
     "all_sequences",
     "all_updates",
+    "awr",
     "batches_of",
     "beside",
     "between",
@@ -287,6 +298,8 @@ __all__ = [
     "recorded",
     "recurrent_impala",
     "recurrent_ppo",
+    "recurrent_sac",
+    "recurrent_td3",
     "redq",
     "repeat",
     "replay",
@@ -325,6 +338,7 @@ __all__ = [
     "with_counts",
     "with_icm",
     "with_recorded",
+    "with_returns",
     "with_rnd",
     "workers",
 ]

@@ -100,7 +100,7 @@ KEYS = {
     "value_target": Key(
         "[T, B]",
         "float32",
-        f"{_ADVANTAGE}, lambda_returns(agent)",
+        f"{_ADVANTAGE}, lambda_returns(agent), with_returns(dataset, gamma)",
         "losses of policies, PQN's loss",
         "of the critic",
     ),
@@ -128,20 +128,24 @@ KEYS = {
         "intrinsic_value",
         "of the critic of intrinsic returns",
     ),
-    "learnt": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps of a sequence that count"),
-    "padding": Key("[N, L]", "bool", _WINDOWS, "R2D2's loss", "steps before the first rollout"),
+    "learnt": Key(
+        "[N, L]", "bool", _WINDOWS, "losses of sequences", "steps of a sequence that count"
+    ),
+    "padding": Key(
+        "[N, L]", "bool", _WINDOWS, "losses of sequences", "steps before the first rollout"
+    ),
     "importance": Key(
         "[N]", "float32", "prioritized_replay(...)", "losses of targets", "weight of a transition"
     ),
     "noise": Key(
-        "[N, A]",
+        "[N, A] or [N, L, A]",
         "float32",
         "noise(normal_noise(..., size=A))",
         "losses of SAC and kin",
         "of the action",
     ),
     "next_noise": Key(
-        "[N, A]",
+        "[N, A] or [N, L, A]",
         "float32",
         "noise(normal_noise(..., size=A))",
         "losses of TD3, SAC and kin",

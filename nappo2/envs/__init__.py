@@ -8,7 +8,7 @@ from nappo2.envs._catch import catch
 from nappo2.envs._envpool import envpool
 from nappo2.envs._minigrid import minigrid
 from nappo2.envs._mountain_car import mountain_car
-from nappo2.envs._observing import masked_cartpole, observing
+from nappo2.envs._observing import masked_cartpole, masked_pendulum, observing
 from nappo2.envs._pendulum import pendulum
 from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.actions import ActionSpec, action_spec
@@ -49,6 +49,7 @@ __all__ = [
     "goal_reward",
     "make",
     "masked_cartpole",
+    "masked_pendulum",
     "minigrid",
     "monitored",
     "mountain_car",

@@ -7,6 +7,7 @@ from gymnasium.spaces import Box
 
 from nappo2.checks import checked
 from nappo2.envs._cartpole import cartpole
+from nappo2.envs._pendulum import pendulum
 from nappo2.envs.boxes import is_box
 from nappo2.envs.env import Env, physics_of
 from nappo2.saving.calls import remembering
@@ -69,3 +70,10 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:
     """CartPole-v1 without its velocities: position and angle, [B, 2]; it takes memory to solve."""
     return observing(cartpole(num_envs, time_limit), (0, 2), "masked cartpole")
+
+
+@remembering
+@checked
+def masked_pendulum(num_envs: int, time_limit: int = 200) -> Env:
+    """Pendulum-v1 without its velocity: cosine and sine of the angle, [B, 2]; it takes memory to solve."""
+    return observing(pendulum(num_envs, time_limit), (0, 1), "masked pendulum")

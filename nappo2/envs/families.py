@@ -16,7 +16,7 @@ from nappo2.envs._catch import catch
 from nappo2.envs._envpool import PREFIX, envpool
 from nappo2.envs._minigrid import PREFIXES, minigrid
 from nappo2.envs._mountain_car import mountain_car
-from nappo2.envs._observing import masked_cartpole
+from nappo2.envs._observing import masked_cartpole, masked_pendulum
 from nappo2.envs._pendulum import pendulum
 from nappo2.envs._pybullet import PYBULLET, pybullet
 from nappo2.envs.env import Env
@@ -30,6 +30,7 @@ TORCH = {
     "torch/CartPole-v1": cartpole,
     "torch/MaskedCartPole-v1": masked_cartpole,
     "torch/Pendulum-v1": pendulum,
+    "torch/MaskedPendulum-v1": masked_pendulum,
     "torch/MountainCar-v0": mountain_car,
     "torch/Acrobot-v1": acrobot,
     "torch/Catch-v0": catch,

@@ -1,5 +1,6 @@
 """Losses: functions ``(params, batch) -> (loss, means)``, deterministic in their batch."""
 
+from nappo2.losses._awr import awr
 from nappo2.losses._clone import clone
 from nappo2.losses._crossq import crossq, statistics_step
 from nappo2.losses._distributional import (
@@ -40,6 +41,7 @@ from nappo2.losses.policy_gradient import (
     ppo,
 )
 from nappo2.losses.recurrent_dqn import raw_observation, recurrent_double_dqn
+from nappo2.losses.sequences import over_sequences
 
 __all__ = [
     "CriticReduction",
@@ -49,6 +51,7 @@ __all__ = [
     "ValueLoss",
     "a2c",
     "after_first_statistics",
+    "awr",
     "best_of_online",
     "best_of_target",
     "categorical_dqn",
@@ -72,6 +75,7 @@ __all__ = [
     "mean_value",
     "means_of",
     "munchausen_dqn",
+    "over_sequences",
     "plain_value_loss",
     "ppo",
     "pqn",

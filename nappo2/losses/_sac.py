@@ -7,6 +7,7 @@ from nappo2.checks import checked
 from nappo2.losses.critics import CriticReduction, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
+from nappo2.losses.sequences import mean_of_learnt
 from nappo2.maths.distributions import discrete_entropy, squash
 from nappo2.maths.masks import entropy_share
 from nappo2.maths.values import expected_soft_value, of_action, soft_value
@@ -62,8 +63,9 @@ def sac(
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
         critics = stop_gradient(weights["critics"])
         value = policy_value(agent.critics(critics, observation, action), batch)
-        actor = -soft_value(value, log_prob, alpha).mean()
-        temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
+        actor = -mean_of_learnt(soft_value(value, log_prob, alpha), batch)
+        surplus = log_prob.detach() + target_entropy
+        temperature = -mean_of_learnt(weights["log_alpha"] * surplus, batch)
         return critic + actor + temperature, soft_means(
             critic, actor, temperature, alpha, values[0], -log_prob
         )

@@ -9,6 +9,7 @@ from nappo2.checks import checked
 from nappo2.losses.critics import CriticReduction, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
+from nappo2.losses.sequences import mean_of_learnt
 from nappo2.maths.values import smoothed
 from nappo2.networks import ActorCritics
 from nappo2.params import stop_gradient
@@ -48,7 +49,7 @@ def td3(
         critic, values = critic_of(params, batch)
         observation, critics = batch["observation"], stop_gradient(params["weights"]["critics"])
         policy_value = agent.critics(critics, observation, agent.actor(params, observation))[0]
-        actor = -policy_value.mean()
+        actor = -mean_of_learnt(policy_value, batch)
         means = {"critic_loss": critic, "actor_loss": actor, "value": values[0].mean()}
         return critic + actor, means
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from nappo2.checks import explained
+from nappo2.losses.sequences import step_weight
 from nappo2.maths.surrogates import squared_error
 from nappo2.maths.values import td_target
 
@@ -54,13 +55,13 @@ def critic_loss(values: Tensor, target: Tensor, batch: Mapping) -> Tensor:
     """The sum over K critics of the mean of ``1/2 (value - target)^2``.
 
     Args:
-        values: of the critics, [K, N].
-        target: of all critics, [N].
-        batch: whose ``importance`` [N], if there is one, weights the errors.
+        values: of the critics, [K, N], or of sequences [K, L, N].
+        target: of all critics, [N] or [L, N].
+        batch: whose ``importance`` [N] and ``learnt`` [L, N], if there are any, weight the errors.
 
     Returns:
         The loss, [].
     """
-    weight = batch.get("importance", None)
+    weight = step_weight(batch)
     first, *others = (squared_error(value, target, weight) for value in values)
     return sum(others, first)

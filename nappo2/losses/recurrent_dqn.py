@@ -1,7 +1,7 @@
 """Recurrent Q-learning from sequences of a replay."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,11 +10,13 @@ from torch.nn.functional import smooth_l1_loss
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
+from nappo2.losses.sequences import in_time
 from nappo2.maths.masks import allowed_only, mask_of, unmasked
 from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import of_action
 from nappo2.networks import RecurrentQ
+from nappo2.networks.cell import after_burn_in
 
 
 def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
@@ -59,7 +61,7 @@ def recurrent_double_dqn(
         batch["observation"] = view(params, batch["observation"])
         batch["next"]["observation"] = view(params, batch["next"]["observation"])
         weights, target = params["weights"]["q"], params["target"]["q"]
-        memories = unrolled(q, weights, batch, burn_in)
+        memories = after_burn_in(partial(q.unroll, weights), batch, burn_in)
         part = {name: batch[name][burn_in:] for name in ("action", "learnt")}
         after = trees.map(lambda x: x[burn_in:], batch["next"])
         with torch.no_grad():
@@ -68,7 +70,7 @@ def recurrent_double_dqn(
             if next_mask is not None:
                 next_values = allowed_only(next_values, next_mask[burn_in:])
             best = next_values.argmax(-1)
-            target_memories = unrolled(q, target, batch, burn_in)
+            target_memories = after_burn_in(partial(q.unroll, target), batch, burn_in)
             target_memories = q.step(target, target_memories, after["observation"])
             ends = after["done"].clone()
             ends[:-1] |= ~part["learnt"][1:]  # returns end before masked steps
@@ -88,41 +90,6 @@ def recurrent_double_dqn(
         }
 
     return loss
-
-
-def in_time(batch: Mapping) -> dict:
-    """A batch of sequences [N, L, ...] with time first, [L, N, ...]; ``importance`` stays [N]."""
-
-    def time_first(name: str, x: Any) -> Any:
-        if name == "importance":
-            return x
-        return x.transpose(0, 1) if isinstance(x, Tensor) else in_time(x)  # of a TensorDict as well
-
-    return {name: time_first(name, x) for name, x in batch.items()}
-
-
-def unrolled(q: RecurrentQ, weights: Mapping, batch: Mapping, burn_in: int) -> Tensor:
-    """Memories after each step that follows the burn-in.
-
-    Args:
-        q: a Q-function with a memory.
-        weights: of ``q``, online or target.
-        batch: of sequences, [L, N, ...].
-        burn_in: steps at the beginning, unrolled without gradient.
-
-    Returns:
-        The memories [L - burn_in, N, memory_size].
-    """
-    memory, x, is_init = batch["memory"][0], batch["observation"], batch["is_init"]
-    if burn_in:
-        with torch.no_grad():
-            first = trees.map(lambda leaf: leaf[:burn_in], x)
-            memory = q.unroll(weights, memory, first, is_init[:burn_in])[-1]
-        if "padding" in batch:
-            padded = batch["padding"][0].unsqueeze(-1)
-            memory = torch.where(padded, batch["memory"][-1], memory)
-    rest = trees.map(lambda leaf: leaf[burn_in:], x)
-    return q.unroll(weights, memory, rest, is_init[burn_in:])
 
 
 def sequence_mean(error: Tensor, learnt: Tensor, batch: Mapping) -> Tensor:

@@ -60,6 +60,7 @@ from nappo2.networks.recurrent import (
     recurrent_actor_critic,
     separate_recurrent_actor_critic,
 )
+from nappo2.networks.recurrent_critics import RecurrentActorCritics, recurrent_actor_critics
 from nappo2.networks.recurrent_q import RecurrentQ
 from nappo2.networks.residual import fixup_cnn, impala_cnn
 
@@ -76,6 +77,7 @@ __all__ = [
     "Network",
     "NoisyNetwork",
     "RecurrentActorCritic",
+    "RecurrentActorCritics",
     "RecurrentQ",
     "actor_critic",
     "actor_critics",
@@ -118,6 +120,7 @@ __all__ = [
     "quantile_actor_critics",
     "quantile_actor_critics_with_torso",
     "recurrent_actor_critic",
+    "recurrent_actor_critics",
     "separate_recurrent_actor_critic",
     "sequential",
     "shared_actor_critic",

@@ -1,7 +1,7 @@
 """An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3, TQC and REDQ."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from tensordict import TensorDict
@@ -48,6 +48,9 @@ class ActorCritics(NamedTuple):
 
         return self._replace(actor=actor, critics=critics)
 
+
+A = TypeVar("A", bound=tuple)
+"""An agent."""
 
 View = Callable[[Any], Tensor]
 """``observation -> x``: what networks take in place of an observation."""
@@ -194,7 +197,7 @@ def _actor(actor, view):
 
 
 @checked
-def with_temperature(agent: ActorCritics, initial: float = 1.0) -> ActorCritics:
+def with_temperature(agent: A, initial: float = 1.0) -> A:
     """Adds ``log_alpha`` to the weights, the learnt logarithm of SAC's temperature, first log ``initial``."""
     start = torch.tensor(float(initial)).log()
     return agent._replace(init=lambda seed: agent.init(seed).update({"log_alpha": start.clone()}))

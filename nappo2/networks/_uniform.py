@@ -12,9 +12,10 @@ from nappo2.networks._actor_critic import ActorCritic
 from nappo2.networks._actor_critics import ActorCritics
 from nappo2.networks.network import Network
 from nappo2.networks.recurrent import RecurrentActorCritic
+from nappo2.networks.recurrent_critics import RecurrentActorCritics
 from nappo2.seeds import generator, split
 
-A = TypeVar("A", Network, ActorCritic, ActorCritics, RecurrentActorCritic)
+A = TypeVar("A", Network, ActorCritic, ActorCritics, RecurrentActorCritic, RecurrentActorCritics)
 
 
 @checked

@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import checked, explained
 from nappo2.networks.network import Network
 from nappo2.seeds import split
@@ -143,3 +144,32 @@ def advanced(
         memory = advance(memory * keep, x)
         memories.append(memory)
     return torch.stack(memories)
+
+
+def after_burn_in(
+    run: Callable[[Tensor, Any, Tensor], Tensor], sequence: Mapping, burn_in: int
+) -> Tensor:
+    """Memories after each step of recorded sequences that follows the burn-in.
+
+    Where the burn-in is padding, the rest begins with the memory that was recorded behind it.
+
+    Args:
+        run: ``(memory, observation, is_init) -> memories`` [T, N, memory_size] after T steps.
+        sequence: with ``observation`` [L, N, ...], ``memory`` [1 or 2, N, memory_size] of the first step
+            and of the one behind the burn-in, ``is_init`` [L, N] and ``padding`` [L, N], which may be
+            missing.
+        burn_in: first steps, which are run without gradient.
+
+    Returns:
+        The memories [L - burn_in, N, memory_size].
+    """
+    memory, is_init = sequence["memory"][0], sequence["is_init"]
+    first = trees.map(lambda x: x[:burn_in], sequence["observation"])
+    rest = trees.map(lambda x: x[burn_in:], sequence["observation"])
+    if burn_in:
+        with torch.no_grad():
+            memory = run(memory, first, is_init[:burn_in])[-1]
+        if "padding" in sequence:
+            padded = sequence["padding"][0].unsqueeze(-1)
+            memory = torch.where(padded, sequence["memory"][-1], memory)
+    return run(memory, rest, is_init[burn_in:])

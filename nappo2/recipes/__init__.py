@@ -2,6 +2,7 @@
 
 from nappo2.recipes._a2c import A2C, VPG, a2c, vpg
 from nappo2.recipes._a2c_gsde import GsdeA2C, a2c_gsde
+from nappo2.recipes._awr import AWR, awr
 from nappo2.recipes._clone import Clone, clone
 from nappo2.recipes._counts import Counts, with_counts
 from nappo2.recipes._crossq import CrossQ, crossq
@@ -13,6 +14,8 @@ from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._rainbow import Rainbow, rainbow
+from nappo2.recipes._recurrent_sac import RecurrentSAC, recurrent_sac
+from nappo2.recipes._recurrent_td3 import RecurrentTD3, recurrent_td3
 from nappo2.recipes._redq import REDQ, redq
 from nappo2.recipes._rnd import RND, RndPPO, ppo_rnd, with_rnd
 from nappo2.recipes._sac import SAC, sac
@@ -38,6 +41,7 @@ from nappo2.recipes.table import FOR_RECORDED, PRESETS, RECIPES, preset, preset_
 
 __all__ = [
     "A2C",
+    "AWR",
     "DQN",
     "FOR_RECORDED",
     "ICM",
@@ -65,10 +69,13 @@ __all__ = [
     "Impala",
     "Preset",
     "Rainbow",
+    "RecurrentSAC",
+    "RecurrentTD3",
     "Returns",
     "RndPPO",
     "a2c",
     "a2c_gsde",
+    "awr",
     "categorical_returns",
     "clone",
     "convolutional",
@@ -96,6 +103,8 @@ __all__ = [
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",
+    "recurrent_sac",
+    "recurrent_td3",
     "redq",
     "sac",
     "sac_gsde",

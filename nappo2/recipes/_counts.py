@@ -23,13 +23,6 @@ class Counts(Exploration):
     """Hyper-parameters of bonuses of ``beta / sqrt(N(s))``; beta is that of Bellemare et al. (2016).
 
     Attributes:
-        novelty_rate: learning rate of Adam, for the critic of bonuses.
-        intrinsic_gamma: discount of bonuses per step.
-        intrinsic_lambda: lambda of the advantage estimates of bonuses.
-        intrinsic_coef: weight of the advantages of bonuses.
-        extrinsic_coef: weight of the advantages of rewards.
-        episodic: whether the return of bonuses ends with an episode.
-        scale_bonus: whether bonuses are divided by the standard deviation of their returns.
         novelty_share: of no use here, as counts learn from all transitions.
         novelty_hidden: sizes of the hidden layers of the critic of bonuses.
         beta: the bonus of a state that was visited once.

@@ -6,7 +6,6 @@ from functools import partial
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import (
     STATISTICS,
     BatchActorCritics,
@@ -15,33 +14,27 @@ from nappo2.networks import (
     batch_sequential,
     of_pairs,
 )
-from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes._sac import check_temperature
-from nappo2.recipes.fit import SQUASHED, check_agent, check_env, check_fit
-from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.policies import Policy
+from nappo2.recipes.configs import OffPolicy
+from nappo2.recipes.fit import SQUASHED, check_agent, check_env
+from nappo2.recipes.off_policy import Replay
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
+from nappo2.recipes.soft_agents import soft_recipe
 from nappo2.recipes.torsos import has_torso, torso_of, vector_view
-from nappo2.recipes.values import critic_value
-from nappo2.stages import Recipe, noise, normal_noise, replay
+from nappo2.stages import Recipe, replay
 
 COMPATIBLE = SQUASHED._replace(agent=("BatchActorCritics",))
 
 
 @checked
 @dataclass(frozen=True)
-class CrossQ:
-    """Hyper-parameters of Bhatt et al. (https://arxiv.org/abs/1902.05605).
+class CrossQ(OffPolicy):
+    """Hyper-parameters of Bhatt et al. (https://arxiv.org/abs/1902.05605), beside those of ``OffPolicy``.
 
     Attributes:
-        num_steps: of each environment per rollout.
-        capacity: transitions in the replay.
-        batch_size: transitions in a batch.
-        update_ratio: gradients per transition.
-        start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam, for actor, critics and temperature.
         beta1: decay of the mean gradient, of Adam for actor and critics.
-        gamma: discount per step.
         policy_delay: updates of the critics per update of actor and temperature.
         initial_alpha: first temperature.
         target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
@@ -50,26 +43,18 @@ class CrossQ:
         critic_hidden: sizes of a critic's hidden layers.
         momentum: share by which running statistics move towards those of a batch.
         warm_up: batches that are normalised without renormalisation.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
-    num_steps: int = 1
-    capacity: int = 1_000_000
-    batch_size: int = 256
-    update_ratio: float = 1.0
     start_steps: int = 5_000
     learning_rate: float = 1e-3
     beta1: float = 0.5
-    gamma: float = 0.99
     policy_delay: int = 3
     initial_alpha: float = 1.0
     target_entropy_share: float = 1.0
     num_critics: int = 2
-    hidden: tuple[int, ...] = (256, 256)
     critic_hidden: tuple[int, ...] = (2048, 2048)
     momentum: float = 0.01
     warm_up: int = 100_000
-    jit: bool = False
 
 
 PRESETS = {
@@ -119,29 +104,19 @@ def crossq(
         ValueError: if the actions are not continuous, or the agent does not fit the environment.
     """
     check_env("crossq", COMPATIBLE, env)
-    c, size, dist = config, env.action_spec.size, tanh_normal()
+    c, size = config, env.action_spec.size
     agent = agent or batch_perceptrons(env, c)
     check_agent("crossq", COMPATIBLE, agent)
-    acting = agent.agent
-    check_temperature("crossq", acting)
-    init, most_probable = first_params(agent.init, c), greedy(acting.actor, dist)
-    heads = {
-        "actor": (acting.actor, (dist.num_outputs(size),)),
-        "critic": critics_of(acting, size, ()),
-    }
-    check_fit("crossq", env, init(0), heads)
-    return off_policy(
+    return soft_recipe(
+        "crossq",
         env,
         c,
-        name="crossq",
+        agent.agent,
+        targets=(),
         compatible=COMPATIBLE,
-        init=init,
-        policy=warmup_uniform(policy or stochastic(acting.actor, dist), env.action_spec.uniform),
-        greedy=most_probable,
-        value=critic_value(acting, most_probable),
+        policy=policy,
         loss=losses.crossq(agent, target_entropy=-c.target_entropy_share * size),
         optimizer=optimizer_of(agent, c),
-        noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
         target=None,
     )

@@ -6,6 +6,7 @@ from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import Network, NoisyNetwork
+from nappo2.recipes.configs import OffPolicy
 from nappo2.recipes.off_policy import Replay
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.q_learning import COMPATIBLE, q_learning, q_maker
@@ -16,26 +17,17 @@ from nappo2.stages import Recipe, replay
 
 @checked
 @dataclass(frozen=True)
-class DQN:
-    """Hyper-parameters of Q-learning for small problems.
+class DQN(OffPolicy):
+    """Hyper-parameters of Q-learning for small problems, beside those of ``OffPolicy``.
 
     Attributes:
-        num_steps: of each environment per rollout.
-        capacity: transitions in the replay.
-        batch_size: transitions in a batch.
-        update_ratio: gradients per transition.
-        start_steps: transitions collected with uniform actions, before the first gradient.
-        learning_rate: of Adam.
-        gamma: discount per step.
         target_step_size: step of the target towards the online network; 1 for a copy.
         target_delay: updates per such step.
         epsilon: final probability of a uniform action.
         exploration_updates: updates in which that probability falls from 1 to ``epsilon``.
         max_grad_norm: bound on the global norm of gradients.
         adam_eps: epsilon of Adam.
-        hidden: sizes of the hidden layers.
         orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 8
@@ -43,8 +35,6 @@ class DQN:
     batch_size: int = 128
     update_ratio: float = 0.5
     start_steps: int = 1_000
-    learning_rate: float = 3e-4
-    gamma: float = 0.99
     target_step_size: float = 0.01
     target_delay: int = 1
     epsilon: float = 0.05
@@ -53,7 +43,6 @@ class DQN:
     adam_eps: float = 1e-8
     hidden: tuple[int, ...] = (128, 128)
     orthogonal: bool = True
-    jit: bool = False
 
 
 def updates_until(share: float, total_steps: int, start_steps: int, update_ratio: float) -> int:

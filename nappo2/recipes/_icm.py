@@ -21,14 +21,6 @@ class ICM(Exploration):
     """Hyper-parameters of ICM; beta is that of Pathak et al. (https://arxiv.org/abs/1705.05363).
 
     Attributes:
-        novelty_rate: learning rate of Adam, for the models and for the critic of bonuses.
-        intrinsic_gamma: discount of bonuses per step.
-        intrinsic_lambda: lambda of the advantage estimates of bonuses.
-        intrinsic_coef: weight of the advantages of bonuses.
-        extrinsic_coef: weight of the advantages of rewards.
-        episodic: whether the return of bonuses ends with an episode.
-        scale_bonus: whether bonuses are divided by the standard deviation of their returns.
-        novelty_share: share of the transitions from which the models learn.
         novelty_hidden: sizes of the hidden layers of the features, and of the critic of bonuses.
         novelty_features: size of the features.
         beta: weight of the forward model in the loss, against the inverse model.

@@ -15,6 +15,7 @@ from nappo2.maths.masks import unmasked
 from nappo2.networks import ActorCritics, Network, discrete_actor_critics, mlp
 from nappo2.policies import greedy, stochastic
 from nappo2.recipes.agents import deterministic_perceptrons
+from nappo2.recipes.configs import OffPolicy
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.normalizing import with_normalized_observations
@@ -34,40 +35,25 @@ COMPATIBLE = OFF_POLICY._replace(
 
 @checked
 @dataclass(frozen=True)
-class IQL:
+class IQL(OffPolicy):
     """Hyper-parameters of Kostrikov et al. (https://arxiv.org/abs/2110.06169), for locomotion.
 
     Attributes:
-        num_steps: of each environment per rollout, where it collects.
-        capacity: transitions in the replay, likewise.
-        batch_size: transitions in a batch.
-        update_ratio: gradients per transition, where it collects.
         start_steps: transitions collected with uniform actions, before the first gradient.
         learning_rate: of Adam, for actor, critics and value.
-        gamma: discount per step.
         target_step_size: Polyak step of the targets towards the critics, per update.
         expectile: of the values of recorded actions that a state's value is.
         temperature: by which advantages weight the log-likelihood of actions.
         num_critics: K, of whose target values the minimum is used.
-        hidden: sizes of the hidden layers.
         normalize: whether observations are normalised, of recorded data by the moments of all of them.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
-    num_steps: int = 1
-    capacity: int = 1_000_000
-    batch_size: int = 256
-    update_ratio: float = 1.0
     start_steps: int = 0
-    learning_rate: float = 3e-4
-    gamma: float = 0.99
     target_step_size: float = 0.005
     expectile: float = 0.7
     temperature: float = 3.0
     num_critics: int = 2
-    hidden: tuple[int, ...] = (256, 256)
     normalize: bool = False
-    jit: bool = False
 
 
 PAPER = "Kostrikov et al. 2021, without the falling learning rate of its actor; not measured here"

@@ -15,6 +15,7 @@ from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import greedy_q, with_memory
+from nappo2.recipes.configs import OffPolicy, Sequences
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import masking_of
 from nappo2.recipes.off_policy import Replay, first_params, off_policy
@@ -35,21 +36,13 @@ COMPATIBLE = OFF_POLICY._replace(
 
 @checked
 @dataclass(frozen=True)
-class R2D2:
-    """Hyper-parameters of recurrent Q-learning for small problems.
+class R2D2(Sequences, OffPolicy):
+    """Hyper-parameters of recurrent Q-learning, beside those of ``OffPolicy`` and ``Sequences``.
 
     Attributes:
         num_steps: of each environment per rollout; sequences go over their borders.
-        length: steps of a sequence, with its burn-in.
-        period: steps from the beginning of a sequence to that of the next; with ``length - burn_in``
-            each step is learnt from once.
-        burn_in: first steps of a sequence, which only bring the memory up to date.
         capacity: sequences in the replay.
         batch_size: sequences in a batch.
-        update_ratio: gradients per transition.
-        start_steps: transitions collected with uniform actions, before the first gradient.
-        learning_rate: of Adam.
-        gamma: discount per step.
         lambda_: of the targets; 0 for one step.
         target_step_size: Polyak step of the target towards the online network, per update.
         epsilon: final probability of a uniform action.
@@ -57,13 +50,9 @@ class R2D2:
         max_grad_norm: bound on the global norm of gradients.
         hidden: sizes of the layers, of which the last is the cell.
         normalize: whether observations are normalised.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
     num_steps: int = 40
-    length: int = 24
-    period: int = 16
-    burn_in: int = 8
     capacity: int = 5_000
     batch_size: int = 32
     update_ratio: float = 0.125
@@ -77,7 +66,6 @@ class R2D2:
     max_grad_norm: float = 10.0
     hidden: tuple[int, ...] = (64, 64)
     normalize: bool = True
-    jit: bool = False
 
 
 PRESETS = {

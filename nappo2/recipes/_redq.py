@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from dataclasses import replace as changed
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import ActorCritics, dropout_mlp, single_valued
@@ -13,7 +13,7 @@ from nappo2.recipes._sac import SAC, sac
 from nappo2.recipes.fit import SQUASHED as COMPATIBLE
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.normalizing import with_normalized_observations
-from nappo2.recipes.off_policy import Replay
+from nappo2.recipes.off_policy import Replay, delayed_adam
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.soft_agents import soft_agent
@@ -129,12 +129,6 @@ def redq(
         all_batches=None if base.all_batches is None else compose(batches(1), all_due()),
     )
     return with_normalized_observations(made) if c.normalize else made
-
-
-def delayed_adam(agent: ActorCritics, delay: int) -> optim.GradientTransformation:
-    """Adam, which moves actor and temperature at every ``delay``-th update only."""
-    rules = {name: optim.every(delay, optim.adam()) for name in ("actor", "log_alpha")}
-    return optim.partition(agent.init(0), {**rules, "critics": optim.adam()})
 
 
 def ensemble(env: Env, c: REDQ) -> ActorCritics:

@@ -19,13 +19,6 @@ class RND(Exploration):
     """Hyper-parameters of RND, but for networks those of Burda et al. (https://arxiv.org/abs/1810.12894).
 
     Attributes:
-        novelty_rate: learning rate of Adam, for the predictor and for the critic of bonuses.
-        intrinsic_gamma: discount of bonuses per step.
-        intrinsic_lambda: lambda of the advantage estimates of bonuses.
-        intrinsic_coef: weight of the advantages of bonuses.
-        extrinsic_coef: weight of the advantages of rewards.
-        episodic: whether the return of bonuses ends with an episode.
-        scale_bonus: whether bonuses are divided by the standard deviation of their returns.
         novelty_share: share of the transitions from which the predictor learns.
         novelty_hidden: sizes of the hidden layers of the random network and of the critic of
             bonuses; the predictor has two layers more, of the last of these sizes.
@@ -76,16 +69,6 @@ class RndPPO(RND, PPO):
     """Hyper-parameters of PPO with RND: those of both.
 
     Defaults are those of Burda et al. (https://arxiv.org/abs/1810.12894), table 5, but for networks.
-
-    Attributes:
-        num_steps: of each environment per rollout.
-        num_epochs: passes over each rollout.
-        num_minibatches: per pass, a divisor of the rollout's size.
-        learning_rate: of Adam.
-        gamma: discount of rewards per step.
-        clip_eps: bound on the change of probability ratios.
-        entropy_coef: weight of the entropy bonus.
-        normalize: whether the agent's observations are normalised and rewards scaled.
     """
 
     num_steps: int = 128

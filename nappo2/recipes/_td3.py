@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nappo2 import losses, optim
+from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.losses import Loss
@@ -13,10 +13,11 @@ from nappo2.networks import ActorCritics
 from nappo2.policies import deterministic, warmup_uniform, with_noise
 from nappo2.recipes.agents import deterministic_perceptrons
 from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.configs import Critics
 from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.normalizing import with_normalized_observations
-from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.off_policy import Replay, critics_of, delayed_adam, first_params, off_policy
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.values import critic_value
@@ -30,51 +31,23 @@ COMPATIBLE = OFF_POLICY._replace(
 
 @checked
 @dataclass(frozen=True)
-class TD3:
-    """Hyper-parameters of Fujimoto et al. (https://arxiv.org/abs/1802.09477).
+class TD3(Critics):
+    """Hyper-parameters of Fujimoto et al. (https://arxiv.org/abs/1802.09477), beside those of ``Critics``.
 
     Attributes:
-        num_steps: of each environment per rollout.
-        capacity: transitions in the replay.
-        batch_size: transitions in a batch.
-        update_ratio: gradients per transition.
-        start_steps: transitions collected with uniform actions, before the first gradient.
-        learning_rate: of Adam.
-        gamma: discount per step.
-        target_step_size: Polyak step of the targets towards actor and critics.
         target_delay: updates of the critics per step of the targets; in the paper and in
             Stable-Baselines3 it is the policy_delay, 2.
         exploration_std: standard deviation of the noise on collected actions.
         noise_std: standard deviation of the noise on the target's actions.
         noise_limit: bound on the noise on the target's actions.
         policy_delay: updates of the critics per update of the actor.
-        num_critics: K, of whose target values the minimum is used.
-        hidden: sizes of the hidden layers.
-        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
-        normalize: whether observations are normalised.
-        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
-    num_steps: int = 1
-    capacity: int = 1_000_000
-    batch_size: int = 256
-    update_ratio: float = 1.0
-    start_steps: int = 10_000
-    learning_rate: float = 3e-4
-    gamma: float = 0.99
-    target_step_size: float = 0.005
     target_delay: int = 1
     exploration_std: float = 0.1
     noise_std: float = 0.2
     noise_limit: float = 0.5
     policy_delay: int = 2
-    num_critics: int = 2
-    hidden: tuple[int, ...] = (256, 256)
-    orthogonal: bool = True
-    normalize: bool = False
-    anneal_updates: int = 0
-    jit: bool = False
 
 
 PRESETS = {
@@ -200,10 +173,7 @@ def deterministic_recipe(
         greedy=greedy,
         value=critic_value(agent, greedy),
         loss=make_loss(agent),
-        optimizer=optim.partition(
-            agent.init(0),
-            {"actor": optim.every(c.policy_delay, optim.adam()), "critics": optim.adam()},
-        ),
+        optimizer=delayed_adam(agent, c.policy_delay),
         noise=noise(normal_noise("next_noise", size=size)),
         replay=replay,
         after=falling_rate(c, env),

@@ -8,71 +8,37 @@ from torch import Tensor
 from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.distributions import tanh_normal
 from nappo2.networks import ActorCritics, mlp
-from nappo2.policies import Policy, greedy, stochastic, warmup_uniform
-from nappo2.recipes._sac import check_temperature
+from nappo2.policies import Policy
 from nappo2.recipes.annealing import falling_rate
+from nappo2.recipes.configs import Soft
 from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import SQUASHED as COMPATIBLE
-from nappo2.recipes.fit import check_agent, check_env, check_fit
+from nappo2.recipes.fit import check_agent, check_env
 from nappo2.recipes.normalizing import with_normalized_observations
-from nappo2.recipes.off_policy import Replay, critics_of, first_params, off_policy
+from nappo2.recipes.off_policy import Replay
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
-from nappo2.recipes.soft_agents import soft_agent, soft_optimizer
-from nappo2.recipes.values import critic_value
-from nappo2.stages import Recipe, noise, normal_noise, replay
+from nappo2.recipes.soft_agents import soft_agent, soft_optimizer, soft_recipe
+from nappo2.stages import Recipe, replay
 
 
 @checked
 @dataclass(frozen=True)
-class TQC:
-    """Hyper-parameters of Kuznetsov et al. (https://arxiv.org/abs/2005.04269), with sb3-contrib's defaults.
+class TQC(Soft):
+    """Hyper-parameters of Kuznetsov et al. (https://arxiv.org/abs/2005.04269), as in sb3-contrib.
 
     Attributes:
-        num_steps: of each environment per rollout.
-        capacity: transitions in the replay.
-        batch_size: transitions in a batch.
-        update_ratio: gradients per transition.
-        start_steps: transitions collected with uniform actions, before the first gradient.
-        learning_rate: of Adam, for actor, critics and temperature.
-        gamma: discount per step.
-        target_step_size: Polyak step of the targets towards the critics, per update.
-        initial_alpha: first temperature.
-        learn_alpha: whether the temperature is learnt, rather than staying the first one.
-        target_entropy_share: target entropy of A-dimensional actions, as a share of -A.
         num_critics: K, whose quantiles are pooled.
         num_quantiles: M of each critic.
         num_dropped: quantiles per critic that the target leaves out, the largest of all.
         hidden: sizes of the actor's hidden layers.
         critic_hidden: sizes of the critics' hidden layers.
-        orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
-        normalize: whether observations are normalised.
-        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
-        jit: whether learning is compiled, which pays in runs of minutes.
     """
 
-    num_steps: int = 1
-    capacity: int = 1_000_000
-    batch_size: int = 256
-    update_ratio: float = 1.0
-    start_steps: int = 10_000
-    learning_rate: float = 3e-4
-    gamma: float = 0.99
-    target_step_size: float = 0.005
-    initial_alpha: float = 1.0
-    learn_alpha: bool = True
-    target_entropy_share: float = 1.0
-    num_critics: int = 2
     num_quantiles: int = 25
     num_dropped: int = 2
-    hidden: tuple[int, ...] = (256, 256)
     critic_hidden: tuple[int, ...] = (256, 256)
-    orthogonal: bool = True
-    normalize: bool = False
-    anneal_updates: int = 0
-    jit: bool = False
 
 
 BULLET = TQC(
@@ -177,35 +143,26 @@ def tqc(
             environment, or has no temperature.
     """
     check_env("tqc", COMPATIBLE, env)
-    c, size, dist = config, env.action_spec.size, tanh_normal()
+    c, size = config, env.action_spec.size
     if c.num_dropped >= c.num_quantiles:
         raise ValueError(
             f"num_dropped is below num_quantiles, which is {c.num_quantiles}, not {c.num_dropped}"
         )
     agent = agent or first_weights(quantile_perceptrons(env, c), c)
     check_agent("tqc", COMPATIBLE, agent)
-    check_temperature("tqc", agent)
-    init = first_params(agent.init, c, "critics")
-    heads = {
-        "actor": (agent.actor, (dist.num_outputs(size),)),
-        "critic": critics_of(agent, size, (c.num_quantiles,)),
-    }
-    check_fit("tqc", env, init(0), heads)
-    most_probable = greedy(agent.actor, dist)
-    made = off_policy(
+    made = soft_recipe(
+        "tqc",
         env,
         c,
-        name="tqc",
+        agent,
+        critic_shape=(c.num_quantiles,),
+        reduce=mean_of_quantiles,
         compatible=COMPATIBLE,
-        init=init,
-        policy=warmup_uniform(policy or stochastic(agent.actor, dist), env.action_spec.uniform),
-        greedy=most_probable,
-        value=critic_value(agent, most_probable, mean_of_quantiles),
+        policy=policy,
         loss=losses.tqc(
             agent, target_entropy=-c.target_entropy_share * size, num_dropped=c.num_dropped
         ),
         optimizer=soft_optimizer(agent, c.learn_alpha),
-        noise=noise(normal_noise("noise", "next_noise", size=size)),
         replay=replay,
         after=falling_rate(c, env),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.recipes._tqc import TQC, tqc
+from nappo2.recipes.configs import SoftGsde
 from nappo2.recipes.gsde_agents import SOFT_GSDE, exploring_actor_critics
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
@@ -13,29 +14,10 @@ from nappo2.stages import Recipe
 
 @checked
 @dataclass(frozen=True)
-class GsdeTQC(TQC):
-    """Hyper-parameters of TQC with gSDE; defaults are rl-zoo3's for PyBullet.
+class GsdeTQC(SoftGsde, TQC):
+    """Hyper-parameters of TQC with gSDE; defaults are rl-zoo3's for PyBullet."""
 
-    Attributes:
-        initial_log_std: first log standard deviations of the exploration matrix.
-        resample_every: steps after which the matrix is drawn again.
-        mean_limit: bound on means before they are squashed, as in sb3-contrib.
-        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as
-            in sb3-contrib.
-    """
-
-    num_steps: int = 8
-    capacity: int = 300_000
-    learning_rate: float = 7.3e-4
-    gamma: float = 0.98
-    target_step_size: float = 0.02
-    hidden: tuple[int, ...] = (400, 300)
     critic_hidden: tuple[int, ...] = (400, 300)
-    orthogonal: bool = False
-    initial_log_std: float = -3.0
-    resample_every: int = 8
-    mean_limit: float = 2.0
-    learn_features: bool = True
 
 
 FALLING = GsdeTQC(anneal_updates=990_000)  # of 1,000,000 steps but the first 10,000

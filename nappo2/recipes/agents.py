@@ -221,13 +221,14 @@ def deterministic_perceptrons(
     size = env.action_spec.size
     if has_torso(env):
         torso, sizes = torso_of(env, hidden)
-        actor = sequential(torso, _squashed(sizes, size))
+        actor = sequential(torso, squashed(*sizes, action_size=size))
         return actor_critics_with_torso(actor, torso, critic_of(sizes, size), num_critics)
     sizes = (env.observation_spec.size, *hidden)
-    actor, critic = _squashed(sizes, size), critic_of(sizes, size)
+    actor, critic = squashed(*sizes, action_size=size), critic_of(sizes, size)
     return actor_critics(actor, critic, num_critics, vector_view(env))
 
 
-def _squashed(sizes: tuple[int, ...], action_size: int) -> Network:
+def squashed(*sizes: int, action_size: int) -> Network:
+    """ReLU layers of [..., sizes[0]] to actions [..., action_size] within [-1, 1]."""
     layers = mlp(*sizes, action_size, activation=torch.relu, final_gain=0.01)
     return Network(layers.init, lambda weights, x: layers.apply(weights, x).tanh())

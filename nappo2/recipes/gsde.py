@@ -7,6 +7,7 @@ from nappo2.envs import Env
 from nappo2.networks import single_valued
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes.configs import SoftGsde
 from nappo2.recipes.gsde_agents import (
     ON_POLICY_GSDE,
     SOFT_GSDE,
@@ -45,28 +46,8 @@ class GsdePPO(PPO):
 
 @checked
 @dataclass(frozen=True)
-class GsdeSAC(SAC):
-    """Hyper-parameters of SAC with gSDE; defaults are rl-zoo3's for PyBullet.
-
-    Attributes:
-        initial_log_std: first log standard deviations of the exploration matrix.
-        resample_every: steps after which the matrix is drawn again.
-        mean_limit: bound on means before they are squashed, as in Stable-Baselines3.
-        learn_features: whether the gradient of the variance reaches the actor's hidden layers, as
-            in Stable-Baselines3.
-    """
-
-    num_steps: int = 8
-    capacity: int = 300_000
-    learning_rate: float = 7.3e-4
-    gamma: float = 0.98
-    target_step_size: float = 0.02
-    hidden: tuple[int, ...] = (400, 300)
-    orthogonal: bool = False
-    initial_log_std: float = -3.0
-    resample_every: int = 8
-    mean_limit: float = 2.0
-    learn_features: bool = True
+class GsdeSAC(SoftGsde, SAC):
+    """Hyper-parameters of SAC with gSDE; defaults are rl-zoo3's for PyBullet."""
 
 
 FALLING_CLIP = GsdePPO(anneal_updates=312_500, annealed=("clip_eps",))

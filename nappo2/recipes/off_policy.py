@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nappo2 import optim
 from nappo2.checks import shown
 from nappo2.envs import Env
-from nappo2.networks import ActorCritics
+from nappo2.networks import ActorCritics, RecurrentActorCritics
 from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.stages import Recipe, Target, all_due, to_device
@@ -117,3 +118,17 @@ def first_params(
         return make_params(weights, target=weights.select(*targets), **hyper)
 
     return init
+
+
+def delayed_adam(
+    agent: ActorCritics | RecurrentActorCritics, delay: int
+) -> optim.GradientTransformation:
+    """Adam, which moves all weights but those of the critics at every ``delay``-th update only.
+
+    Args:
+        agent: with a branch ``critics`` of weights.
+        delay: updates of the critics per update of the rest.
+    """
+    weights, delayed = agent.init(0), optim.every(delay, optim.adam())
+    rules = {name: optim.adam() if name == "critics" else delayed for name in weights.keys()}
+    return optim.partition(weights, rules)

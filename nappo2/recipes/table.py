@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from nappo2.checks import checked, suggestion
 from nappo2.recipes._a2c import a2c, vpg
 from nappo2.recipes._a2c_gsde import a2c_gsde
+from nappo2.recipes._awr import awr
 from nappo2.recipes._clone import clone
 from nappo2.recipes._crossq import crossq
 from nappo2.recipes._dqn import double_dqn, dqn
@@ -14,6 +15,8 @@ from nappo2.recipes._ppo import ppo
 from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._rainbow import rainbow
+from nappo2.recipes._recurrent_sac import recurrent_sac
+from nappo2.recipes._recurrent_td3 import recurrent_td3
 from nappo2.recipes._redq import redq
 from nappo2.recipes._rnd import ppo_rnd
 from nappo2.recipes._sac import sac
@@ -48,10 +51,12 @@ RECIPES: dict[str, RecipeMaker] = {
     "recurrent_ppo": recurrent_ppo,
     "recurrent_impala": recurrent_impala,
     "r2d2": r2d2,
+    "recurrent_sac": recurrent_sac,
+    "recurrent_td3": recurrent_td3,
 }
 """The recipes by name: ``(env, config) -> Recipe``."""
 
-FOR_RECORDED: dict[str, RecipeMaker] = {"clone": clone, "iql": iql, "td3_bc": td3_bc}
+FOR_RECORDED: dict[str, RecipeMaker] = {"clone": clone, "awr": awr, "iql": iql, "td3_bc": td3_bc}
 """Recipes that are meant for recorded data, by name; a run of them is made in Python."""
 
 TABLE = {name: maker.compatible for name, maker in RECIPES.items()}

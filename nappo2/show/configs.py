@@ -7,13 +7,21 @@ from typing import Any
 
 def rows(config: Any) -> list[tuple[str, str, str, str]]:
     """Name, value, default if it is another one, and meaning of each hyper-parameter."""
-    meanings, table = attribute_docs(type(config).__doc__ or ""), []
+    meanings, table = meanings_of(type(config)), []
     for field in fields(config):
         value = getattr(config, field.name)
         default = field.default if field.default is not MISSING else None
         differs = "" if value == default else as_text(default)
         table.append((field.name, as_text(value), differs, meanings.get(field.name, "")))
     return table
+
+
+def meanings_of(config_class: type) -> dict[str, str]:
+    """The texts about the fields of a configuration by name, those it inherits among them."""
+    meanings: dict[str, str] = {}
+    for base in reversed(config_class.__mro__):
+        meanings |= attribute_docs(base.__doc__ or "")
+    return meanings
 
 
 def preset_like(config: Any) -> str:

@@ -35,7 +35,7 @@ from nappo2.stages.recipe import (
     learn_of,
     update_of,
 )
-from nappo2.stages.recording.datasets import dataset
+from nappo2.stages.recording.datasets import dataset, with_returns
 from nappo2.stages.recording.minari import from_minari
 from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
@@ -111,4 +111,5 @@ __all__ = [
     "vtrace",
     "windows",
     "with_recorded",
+    "with_returns",
 ]

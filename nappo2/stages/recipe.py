@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from nappo2.checks import checked, suggestion
 from nappo2.envs import Env
 from nappo2.losses.loss import Loss
 from nappo2.optim import GradientTransformation, apply_if_finite
-from nappo2.params import Params
+from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose
 from nappo2.policies import Policy
 from nappo2.saving.calls import Call, remembering
@@ -103,6 +104,20 @@ class Recipe(NamedTuple):
         if "batches" in pieces:
             pieces = {"all_batches": None} | pieces
         return fitting(Recipe(**{**self._asdict(), **pieces}))
+
+    def with_hyper(self, **values: float) -> "Recipe":
+        """The same recipe, whose first params have these numbers in ``hyper``, where a loss reads them.
+
+        ``Learner.set`` changes them during a run, and members of a population may differ in them.
+        """
+        init = self.init
+
+        def with_values(seed):
+            params = init(seed)
+            numbers = {name: torch.tensor(float(value)) for name, value in values.items()}
+            return replaced(params, hyper=params["hyper"].copy().update(numbers))
+
+        return self.replace(init=with_values)
 
     @property
     def line(self) -> Pipeline:

@@ -19,7 +19,8 @@ MAKERS: tuple[Callable[..., Env], ...] = (
         envs.minigrid,
         envs.pybullet,
     ),
-    *(envs.cartpole, envs.masked_cartpole, envs.pendulum, envs.mountain_car, envs.acrobot),
+    *(envs.cartpole, envs.masked_cartpole, envs.pendulum, envs.masked_pendulum),
+    *(envs.mountain_car, envs.acrobot),
     *(envs.catch, envs.bit_flipping, envs.observing),
 )
 FUNCTIONS = {path_of(make): make for make in MAKERS}

@@ -23,7 +23,7 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.recipes import RECIPES, double_dqn, dqn, ppo, r2d2, sac, td3
-from tests.makers.recipes import quick
+from tests.makers.recipes import NAMES, quick
 from tests.makers.stepping import train_until
 
 
@@ -108,14 +108,15 @@ REFUSED = {  # what each recipe refuses of these spaces, and learns from all oth
     "ppo": 0, "impala": 0, "a2c": 0, "vpg": 0, "recurrent_ppo": 0, "recurrent_impala": 0,
     "ppo_rnd": 0,
     "ppo_gsde": 28 + 4, "sac": 0, "sac_gsde": 28 + 4, "td3": 28, "tqc": 28, "redq": 28, "crossq": 28,
+    "recurrent_sac": 28, "recurrent_td3": 28,
     "a2c_gsde": 28 + 4, "tqc_gsde": 28 + 4,
     "dqn": 28, "double_dqn": 28, "r2d2": 28, "pqn": 28, "rainbow": 28,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_space_is_learnt_from_or_refused_by_name(name):
-    """28 spaces of observations with 2 of actions: 56 of each recipe, 1,176 of all."""
+    """28 spaces of observations with 2 of actions: 56 of each recipe, 1,288 of all."""
     counts = {True: 0, False: 0}
     for observations in OBSERVATIONS.values():
         for actions in ACTIONS.values():

@@ -164,3 +164,42 @@ def test_iql_of_discrete_actions_by_hand():
     assert means["actor_loss"].item() == pytest.approx(100 * math.log(2))
     with pytest.raises(ValueError, match="expectile is above 0 and below 1, not 1"):
         losses.iql(agent, lambda w, x: x, distributions.categorical(), expectile=1.0)
+
+
+def test_awr_by_hand():
+    """Two actions of even odds, V = 1 and returns 2 and 1 - log 40, at a temperature of 1/2.
+
+    Weights are exp(2) and exp(-2 log 40) = 1 / 1600; with a limit of 5, 5 in place of exp(2).
+    """
+    agent = actor_critic(mlp(1, 2), mlp(1, 1))._replace(
+        both=lambda params, x: (0 * x.expand(-1, 2), x[:, 0])
+    )
+    batch = {
+        "observation": torch.ones(2, 1),
+        "action": torch.tensor([0, 1]),
+        "value_target": torch.tensor([2.0, 1 - math.log(40)]),
+    }
+    options = {"temperature": 0.5, "value_coef": 3.0, "scale": lambda advantage: advantage}
+    loss = losses.awr(agent, distributions.categorical(), **options)
+    value, means = loss({}, batch)
+    weight = (math.exp(2) + 1 / 1600) / 2
+    error = (1 + math.log(40) ** 2) / 4
+    assert means["weight"].item() == pytest.approx(weight)
+    assert means["actor_loss"].item() == pytest.approx(weight * math.log(2))
+    assert means["value_loss"].item() == pytest.approx(error)
+    assert value.item() == pytest.approx(weight * math.log(2) + 3 * error)
+    limited = losses.awr(agent, distributions.categorical(), **options, limit=5.0)
+    assert limited({}, batch)[1]["weight"].item() == pytest.approx((5 + 1 / 1600) / 2)
+    with pytest.raises(ValueError, match="temperature is above 0, not 0"):
+        losses.awr(agent, distributions.categorical(), temperature=0.0)
+
+
+def test_awr_of_equal_advantages_is_cloning():
+    """Standardised they are 0, and all weights 1."""
+    agent = actor_critic(mlp(2, 2), mlp(2, 1))
+    params = make_params(agent.init(0))
+    batch = {"observation": torch.ones(4, 2), "action": torch.tensor([0, 1, 1, 1])}
+    dist = distributions.categorical()
+    _, means = losses.awr(agent, dist)(params, batch | {"value_target": torch.full((4,), 7.0)})
+    _, cloned = losses.clone(agent, dist)(params, batch)
+    assert means["actor_loss"].item() == pytest.approx(cloned["cloning_loss"].item())

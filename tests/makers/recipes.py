@@ -6,6 +6,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
+import pytest
 import torch
 from gymnasium.spaces import Box
 
@@ -42,6 +43,11 @@ def composed(recipe: Recipe) -> Pipeline:
 
 
 REPLAY = {"num_steps": 4, "batch_size": 8, "start_steps": 16, "capacity": 64, "hidden": (8,)}
+SHORT = {
+    **{"num_steps": 8, "length": 4, "period": 3, "burn_in": 1},
+    **{"hidden": (8, 8), "update_ratio": 0.25},
+}
+"""Of recipes that learn from sequences."""
 REPLAYED: dict[str, Callable[..., Recipe]] = {
     "sac": lambda **c: a.sac(envs.pendulum(2), a.SAC(**REPLAY, **c)),
     "discrete sac": lambda **c: a.sac(envs.cartpole(2), a.SAC(**REPLAY, **c)),
@@ -60,6 +66,12 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
     ),
     "dqn": lambda **c: a.dqn(envs.cartpole(2), a.DQN(**REPLAY | {"update_ratio": 0.7}, **c)),
     "double dqn": lambda **c: a.double_dqn(envs.cartpole(2), a.DQN(**REPLAY, **c)),
+    "recurrent sac": lambda **c: a.recurrent_sac(
+        envs.masked_pendulum(2), a.RecurrentSAC(**REPLAY | SHORT, normalize=True, **c)
+    ),
+    "recurrent td3": lambda **c: a.recurrent_td3(
+        envs.masked_pendulum(2), a.RecurrentTD3(**REPLAY | SHORT, **c)
+    ),
 }
 """Recipes that learn from replay after two rollouts."""
 
@@ -76,6 +88,10 @@ RESUMED: dict[str, Callable[[], Recipe]] = {
 ON = {"num_steps": 8, "hidden": (8,)}
 OFF = {"num_steps": 2, "capacity": 40, "batch_size": 4, "start_steps": 12, "hidden": (8,)}
 PASSES = {"num_minibatches": 2, "num_epochs": 2}
+SEQUENCES = {
+    **{"num_steps": 8, "length": 8, "period": 8, "burn_in": 2},
+    **{"hidden": (8, 8), "start_steps": 16, "capacity": 6},
+}
 CONFIGS = {
     "ppo": a.PPO(**ON, **PASSES, normalize=True, anneal_updates=50),
     "impala": a.Impala(**ON, normalize=True),
@@ -101,9 +117,9 @@ CONFIGS = {
     "sac_gsde": a.GsdeSAC(**OFF),
     "a2c_gsde": a.GsdeA2C(**ON, resample_every=3),
     "tqc_gsde": a.GsdeTQC(**OFF, num_quantiles=5, critic_hidden=(8,)),
-    "r2d2": a.R2D2(
-        num_steps=8, length=8, period=8, burn_in=2, hidden=(8, 8), start_steps=16, capacity=6
-    ),
+    "r2d2": a.R2D2(**SEQUENCES),
+    "recurrent_sac": a.RecurrentSAC(**SEQUENCES, batch_size=4),
+    "recurrent_td3": a.RecurrentTD3(**SEQUENCES, batch_size=4, normalize=True),
 }
 ENVS = {
     "numbers, discrete": lambda: envs.cartpole(2, time_limit=9),
@@ -132,7 +148,7 @@ def surprise_of_sequences(params, batch):
 
 def recipe_in(name: str, env: str, ring: str) -> Recipe | None:
     """The recipe of a name in CONFIGS; None where it does not go with the environment or the replay."""
-    priority = surprise_of_sequences if name == "r2d2" else surprise
+    priority = surprise_of_sequences if hasattr(CONFIGS[name], "burn_in") else surprise
     replay = {} if RINGS[ring] is None else {"replay": partial(RINGS[ring], priority=priority)}
     try:
         return a.RECIPES[name](ENVS[env](), CONFIGS[name], **replay)
@@ -151,6 +167,16 @@ def with_other_numbers(params: Params, seed: int = 0) -> Params:
         statistics["mean"] += torch.randn(statistics["mean"].shape, generator=rng)
         statistics["std"] *= torch.rand(statistics["std"].shape, generator=rng) + 0.5
     return params
+
+
+LIKE_ANOTHER = {"recurrent_td3": "recurrent_sac"}
+"""Recipes of the same pieces as another, but for the loss: long tests try them among the faults."""
+
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.faults] if name in LIKE_ANOTHER else [])
+    for name in RECIPES
+]
+"""All recipes, for long tests."""
 
 
 QUICK = {

@@ -20,9 +20,10 @@ from nappo2 import (
     scheme,
     vpg,
 )
-from nappo2.recipes import PRESETS, RECIPES
+from nappo2.recipes import FOR_RECORDED, PRESETS, RECIPES
 from nappo2.recipes.table import TABLE
 from nappo2.schemes import SCHEMES
+from nappo2.show import configs
 from nappo2.stages.recipe import Recipe, batches_of
 from tests.makers.recipes import quick
 from tests.makers.stepping import train_until
@@ -37,6 +38,21 @@ def some_updates(pipe, recipe):
 
 def test_each_recipe_has_a_row_and_a_preset():
     assert set(TABLE) == set(RECIPES) == set(PRESETS)
+
+
+def test_tables_of_hyper_parameters_explain_all_of_them():
+    """Those that a configuration inherits among them; and other recipes of the family refuse them."""
+    makers = [*RECIPES.values(), *FOR_RECORDED.values()]
+    defaults = [maker.presets["default"].config for maker in makers]
+    unexplained = {
+        (type(config).__name__, name)
+        for config in defaults
+        for name, _, _, meaning in configs.rows(config)
+        if not meaning
+    }
+    assert not unexplained
+    with pytest.raises(ValueError, match=r"config is an? SAC"):
+        RECIPES["sac"](envs.pendulum(2), PRESETS["tqc"]["default"].config)
 
 
 @pytest.mark.parametrize("actions", ENVS)

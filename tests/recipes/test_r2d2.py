@@ -11,7 +11,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from nappo2 import Pipeline, Report, compose, envs, evaluate, losses, mlp
 from nappo2.losses import recurrent_double_dqn
-from nappo2.losses.recurrent_dqn import in_time
+from nappo2.losses.sequences import in_time
 from nappo2.maths.rescaling import hyperbolic, unscaled
 from nappo2.maths.returns import discounted, lambda_return
 from nappo2.networks import RecurrentQ, gru, lstm

@@ -6,7 +6,18 @@ from functools import partial
 import pytest
 import torch
 
-from nappo2 import DQN, Learner, collect_of, dataset, dqn, envs, record, recorded, replay_with
+from nappo2 import (
+    DQN,
+    Learner,
+    collect_of,
+    dataset,
+    dqn,
+    envs,
+    record,
+    recorded,
+    replay_with,
+    with_returns,
+)
 from nappo2 import recipes as a
 from nappo2.params import ravel
 from nappo2.recipes import FOR_RECORDED, RECIPES, preset_for
@@ -19,6 +30,7 @@ CONFIGS = {
     "clone": a.Clone(**SMALL, normalize=True),
     "iql": a.IQL(**SMALL, normalize=True),
     "td3_bc": a.TD3BC(**SMALL),
+    "awr": a.AWR(**SMALL, normalize=True),
 }
 
 
@@ -31,7 +43,7 @@ def check_learns(name, env):
             maker(env, CONFIGS[name])
         return
     recipe = maker(env, CONFIGS[name])
-    data = record(collect_of(recipe), recipe.init(0), 20)
+    data = with_returns(record(collect_of(recipe), recipe.init(0), 20), gamma=0.9)
     offline = recipe.replace(source=recorded(data))
     learner = Learner(offline.line, offline.init(0), target_updates=3, progress=False).run()
     first, last = (ravel(params["weights"])[0] for params in (recipe.init(0), learner.params))

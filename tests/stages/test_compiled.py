@@ -41,6 +41,7 @@ def test_compiled_learning_is_learning(strict):
 
 
 @LONG
+@pytest.mark.timeout(1800)  # of sequences each step is compiled
 @pytest.mark.parametrize("name", [name for name in REPLAYED if name != "td3"])
 def test_compiled_replayed_learning_is_learning(name, strict):
     """Within 1e-5; actor and targets of delayed TD3 move at every other update only."""

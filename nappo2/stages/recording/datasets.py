@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.maths.returns import solve_recurrence
 from nappo2.stages.recording.checking import check_dataset
 from nappo2.stages.recording.columns import of_columns, of_episodes
 
@@ -86,3 +87,31 @@ def _ended(after: TensorDict, mask: Tensor | None) -> TensorDict:
     last[:-1] = False if mask is None else ~mask[1:]
     truncated = (after["truncated"] | last) & ~after["terminated"]
     return after.copy().update({"truncated": truncated, "done": after["terminated"] | truncated})
+
+
+@checked
+def with_returns(dataset: TensorDict, gamma: float) -> TensorDict:
+    """The dataset [N] with discounted returns, as ``value_target`` [N], which ``losses.awr`` reads.
+
+    ``G[t] = r[t] + gamma G[t + 1]``, to the end of the episode. Where that was truncated, what would have
+    followed counts nothing.
+
+    Args:
+        dataset: transitions, those of an episode one after the other.
+        gamma: discount per step.
+
+    Returns:
+        A copy, which shares the tensors of the dataset.
+
+    Raises:
+        ValueError: if it is no dataset, as ``dataset`` or ``record`` make one.
+
+    Example:
+        >>> data = dataset([{"observation": [[0.0], [1.0], [2.0]], "action": [0, 1], "reward": [1, 4]}])
+        >>> with_returns(data, 0.5)["value_target"].tolist()
+        [3.0, 4.0]
+    """
+    check_dataset(dataset)
+    after = dataset["next"]
+    target = solve_recurrence(after["reward"], gamma * ~after["done"])
+    return dataset.copy().update({"value_target": target})

@@ -59,11 +59,23 @@ def drawn(draw_noise: Callable, batch: TensorDict, seed: Seeds) -> dict[str, tor
 
 
 @checked
-def normal_noise(*names: str, size: int) -> Callable[[TensorDict, torch.Generator], dict]:
-    """Draws standard normal noise, [N, size] float32, under each name, for ``noise``."""
+def normal_noise(
+    *names: str, size: int, length: int | None = None
+) -> Callable[[TensorDict, torch.Generator], dict]:
+    """Draws standard normal noise for ``noise``, under each name.
+
+    Args:
+        *names: keys of a batch.
+        size: of the noise of a transition.
+        length: steps L of each of the batch's sequences; None for transitions.
+
+    Returns:
+        ``(batch [N], generator) -> noise`` [N, size] float32 by name; of sequences [N, length, size].
+    """
+    shape = (size,) if length is None else (length, size)
 
     def draw_noise(batch, rng):
-        return {name: torch.randn(len(batch), size, generator=rng) for name in names}
+        return {name: torch.randn(len(batch), *shape, generator=rng) for name in names}
 
     return draw_noise
 
