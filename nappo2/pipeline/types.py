@@ -29,6 +29,7 @@ class Cut(NamedTuple):
         ahead: how many steps a worker may begin before its last result was taken.
         preempt: share of a rollout with which the other workers stop; None lets them finish.
         remote: whether the workers are other processes.
+        needs: resources of each such process by name, such as ``{"CPU": 1}``.
     """
 
     num_workers: int
@@ -36,6 +37,7 @@ class Cut(NamedTuple):
     ahead: int = 0
     preempt: float | None = None
     remote: bool = False
+    needs: Mapping[str, float] = {}
 
     @property
     def num_merged(self) -> int:

@@ -60,7 +60,7 @@ def workers(
     """
     wait_for = num_workers if wait_for is None else wait_for
     _check_counts(num_workers, wait_for, ahead, preempt)
-    cut = Cut(num_workers, wait_for, ahead, preempt, on.remote)
+    cut = Cut(num_workers, wait_for, ahead, preempt, on.remote, on.needs)
 
     def transform(source):
         grouped = reduces(source) and num_workers > 1  # its workers meet in all_reduce
@@ -71,8 +71,8 @@ def workers(
 
         runs = on.runs(source)
 
-        def spawn(params, seeds):
-            return on.spawn(runs, params, seeds, arrivals)
+        def spawn(params, seeds, others=()):
+            return on.spawn(runs, params, seeds, arrivals, others)
 
         def begun(members, delivered):
             return WorkersState(members, {}, delivered, on, settings, on.notes, on.orders)

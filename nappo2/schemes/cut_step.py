@@ -22,7 +22,7 @@ class CutStep:
 
     Attributes:
         source: the pipeline that the workers run.
-        spawn: ``(params, seeds) -> workers``.
+        spawn: ``(params, seeds, others) -> workers``.
         params: of this step.
         backend: where the workers are.
         timing: what depends on the clock and on other processes, as it happens or as it was noted.
@@ -137,7 +137,8 @@ class CutStep:
     def begin_life(self, i: int) -> None:
         """Spawns a worker again, with the params of this step and the seed of its next life."""
         member = self.members[i]
-        (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)])
+        others = [x.worker for x in self.members if x.worker is not None]
+        (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)], others)
         self.members[i] = member._replace(worker=worker)
 
 

@@ -7,6 +7,6 @@ if "ray" not in sys.modules:  # which reads this once, when it is imported
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 from nappo2.schemes.remote.backend import on_ray
-from nappo2.schemes.remote.cluster import actors_of
+from nappo2.schemes.remote.places import actors_of
 
 __all__ = ["actors_of", "on_ray"]

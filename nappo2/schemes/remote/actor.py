@@ -21,6 +21,7 @@ from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Stop, stopped_by
 from nappo2.schemes.backend import Parted, Worker
 from nappo2.schemes.group import Group, enter
+from nappo2.schemes.remote.modules import missing_module
 from nappo2.schemes.transfer import pack, unpack
 
 
@@ -30,7 +31,8 @@ class Actor(Worker):
     def __init__(self, arrivals: tuple[int, float] | None, device: str, seconds: float):
         torch.set_num_threads(1)
         keep_freed_memory()
-        self.arrivals, self.device, self.seconds = arrivals, device, seconds
+        self.arrivals, self.seconds = arrivals, seconds
+        self.device = device if torch.cuda.is_available() else "cpu"  # of this node
         self.calls, self.preempted, self.rounds, self.error = 0, None, 0, None  # call, share
         self.gathering, self.store = False, None
 
@@ -97,9 +99,13 @@ class Actor(Worker):
 
         Raises:
             Exception: of the pipeline; later calls raise it again.
+            MissingModule: if this node lacks a module that the pipeline needs.
         """
         try:
             super().start(cloudpickle.loads(pipeline), self._received(params), seed)
+        except ModuleNotFoundError as error:
+            self.error = missing_module(error)
+            raise self.error from error
         except Exception as error:
             self.error = error  # later calls raise this, and not that there is no pipeline
             raise

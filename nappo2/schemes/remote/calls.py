@@ -16,6 +16,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt, current_stop
 from nappo2.schemes.backend import Lost
 from nappo2.schemes.remote.cluster import without_process
+from nappo2.schemes.remote.places import Reserved
 from nappo2.schemes.transfer import unpack
 
 log = logging.getLogger("nappo2")
@@ -35,10 +36,16 @@ class RemoteCall(NamedTuple):
 
 
 class Handle:
-    """An actor, the number of its steps, and whether it is one of a group."""
+    """An actor, the number of its steps, whether it is one of a group, and the places it is among."""
 
-    def __init__(self, actor: Any, grouped: bool):
-        self.actor, self.calls, self.grouped = actor, 0, grouped
+    def __init__(self, actor: Any, grouped: bool, reserved: Reserved | None = None):
+        self.actor, self.calls, self.grouped, self.reserved = actor, 0, grouped, reserved
+
+    def stop(self) -> None:
+        """Ends the actor, and gives its place back."""
+        ray.kill(self.actor)
+        if self.reserved is not None:
+            self.reserved.leave()
 
 
 def wait_until(refs: list[RemoteCall], num: int, deadline: float) -> list[RemoteCall]:

@@ -1,0 +1,121 @@
+"""Joins a Ray that runs: at which address, whether anybody listens there, and what Ray says otherwise."""
+
+import os
+import re
+import socket
+from typing import Any
+
+import ray
+from ray._private import services
+
+CONNECT_SECONDS = 5.0  # in which an address takes a connection
+CLIENT = "ray://"
+VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+
+
+class NotJoined(ConnectionError, ValueError):
+    """Raised where an address leads to no Ray that this process can use."""
+
+
+def chosen_address(given: str | None) -> str:
+    """The address of Ray: the given one, else ``RAY_ADDRESS``, else "local" for a Ray of one's own."""
+    return given or os.environ.get("RAY_ADDRESS") or "local"
+
+
+def join(address: str, logs: bool, runtime_env: dict[str, Any] | None = None) -> None:
+    """Joins the Ray at an address.
+
+    Args:
+        address: "auto", HOST:PORT or ray://HOST:PORT.
+        logs: whether to show what workers print.
+        runtime_env: of the job, as in Ray; folders in it are uploaded.
+
+    Raises:
+        NotJoined: if nobody listens there, or it is of other versions.
+    """
+    place = located(address)
+    check_listens(place)
+    quiet = {} if place.startswith(CLIENT) else {"log_to_driver": logs, "logging_level": "ERROR"}
+    try:
+        ray.init(address=place, runtime_env=runtime_env, **quiet)
+    except (RuntimeError, ConnectionError, ValueError) as error:
+        raise NotJoined(refusal(place, str(error))) from error
+
+
+def located(address: str) -> str:
+    """HOST:PORT of an address, or ray://HOST:PORT of one for Ray's client.
+
+    Raises:
+        NotJoined: if it is no address, or "auto" and no Ray runs here.
+    """
+    if address == "auto":
+        try:
+            return services.canonicalize_bootstrap_address(address)
+        except ConnectionError:
+            raise NotJoined(
+                "no Ray runs on this machine, and RAY_ADDRESS is not set: `ray start` has the machine be "
+                "a node of one; without an address nappo2 starts a Ray of its own"
+            ) from None
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise NotJoined(
+            f"an address of Ray is auto, local, HOST:PORT or ray://HOST:PORT, not {address!r}"
+        )
+    return address
+
+
+def check_listens(place: str) -> None:
+    """Refuses an address at which nobody listens; Ray itself would try for a minute.
+
+    Raises:
+        NotJoined: says why.
+    """
+    host, _, port = place.removeprefix(CLIENT).rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise NotJoined(
+            f"no Ray listens at {place} ({error.strerror or error}); `ray start --head --port={port}` "
+            "starts one there, and `ray status` says whether it runs"
+        ) from error
+
+
+def refusal(place: str, reason: str) -> str:
+    """A sentence for what Ray says when it cannot be joined."""
+    pairs = VERSIONS.findall(reason)
+    if len(pairs) == 2:
+        (ray_there, python_there), (ray_here, python_here) = pairs
+        return (
+            f"the Ray at {place} is {ray_there} with Python {python_there}, and this process has Ray "
+            f"{ray_here} with Python {python_here}: both have to be the same"
+        )
+    return f"the Ray at {place} cannot be joined: {reason.strip()}"
+
+
+def check_same(address: str | None) -> None:
+    """Refuses an address other than that of the Ray which this process uses already.
+
+    Raises:
+        NotJoined: names both.
+    """
+    if address in (None, "auto", "local"):
+        return
+    there, here = located(address), ray.get_runtime_context().gcs_address
+    if there.startswith(CLIENT):
+        return  # whose gateway has another port
+    if services.canonicalize_bootstrap_address(there) != here:
+        raise NotJoined(
+            f"this process uses the Ray at {here}, and cannot join that at {there} too; ray.shutdown() "
+            "leaves the first, when no Learner needs it any more"
+        )
+
+
+def is_own() -> bool:
+    """Tests whether this process started the Ray that it uses, so that nobody adds nodes to it."""
+    node = ray._private.worker._global_node
+    return node is not None and node.is_head()
+
+
+def is_worker() -> bool:
+    """Tests whether this process is one of Ray's workers."""
+    return ray._private.worker.global_worker.mode == ray.WORKER_MODE
