@@ -2,7 +2,6 @@
 
 import json
 import math
-import math
 import sys
 import time
 from collections.abc import Mapping

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled
 
 STORE = 80_000_000  # bytes of shared memory, Ray's least
 
@@ -23,23 +25,23 @@ class Nodes:
     """
 
     def __init__(self, folder: str):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        port, client = free_ports(2)
+        self.address = f"127.0.0.1:{port}"
         self.folder, self.processes = folder, {}
+        self.head = ["--head", f"--port={port}", f"--ray-client-server-port={client}"]
+        self.head += [f"--temp-dir={folder}", "--include-dashboard=false"]
 
     def add(
         self, name: str, num_cpus: int = 0, env: dict | None = None, **resources: float
     ) -> None:
         """Begins a node, and waits until it says that it runs."""
-        head = ["--head", f"--port={self.address.partition(':')[2]}", f"--temp-dir={self.folder}"]
-        where = [f"--address={self.address}"] if self.processes else head
-        where += ["--node-ip-address=127.0.0.1", f"--node-name={name}"]
+        where = [f"--address={self.address}"] if self.processes else self.head
+        where = [*where, "--node-ip-address=127.0.0.1", f"--node-name={name}"]
         what = [f"--num-cpus={num_cpus}", f"--resources={json.dumps(resources)}"]
-        quiet = [f"--object-store-memory={STORE}", "--include-dashboard=false", "--block"]
+        quiet = [f"--object-store-memory={STORE}", "--block"]
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *where, *what, *quiet],
-            env=os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"} | (env or {}),
+            env=os.environ | (env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,9 +60,17 @@ class Nodes:
         process.communicate()
 
 
+def free_ports(num: int) -> list[int]:
+    """Ports at which nobody listens."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in range(num)]
+        return [x.getsockname()[1] for x in sockets]
+
+
 @contextmanager
 def cluster() -> Iterator[Nodes]:
     """A cluster without nodes; those that are added end with it, the head last."""
+    ensure_token_if_auth_enabled()
     folder = tempfile.mkdtemp(prefix="n2-", dir="/tmp")  # short, for the names of sockets
     nodes = Nodes(folder)
     try:

@@ -115,17 +115,19 @@ def test_collectors_are_spread_or_packed_or_told_that_there_is_no_place(tmp_path
 
         check(2, placement="spread")
         check(1, placement="strict_pack")
-        whole = r"127.0.0.1 has \d of 3 simulator, .*, 127.0.0.1 has 0 of 0 simulator free"
+        whole = r".* has \d of 3 simulator, .*, head .* has no simulator free"
         words = f"3 workers find no place: each needs 1 simulator, and {whole}"
         with pytest.raises(RuntimeError, match=words):
             learner(3, placement="strict_spread")
         with pytest.raises(
-            RuntimeError, match="each needs 1 TPU, .* 0 of 0 TPU free; no node has 1 TPU"
+            RuntimeError, match=r"each needs 1 TPU, .* has no TPU free; no node has 1 TPU"
         ):
             learner(resources={"TPU": 1.0})
         old = with_torch(tmp_path / "old", "2.0.0")
         nodes.add("old", env=old, other=1)
-        words = "a worker finds no place: .*; no worker begins on the node 127.0.0.1: it has torch 2.0.0"
+        words = (
+            "a worker finds no place: .*; no worker begins on the node old .*: it has torch 2.0.0"
+        )
         with (
             pytest.warns(UserWarning, match="it has torch 2.0.0, and this process has torch"),
             pytest.raises(RuntimeError, match=words),
@@ -160,7 +162,7 @@ def test_a_module_of_ones_own_travels_when_a_ray_is_joined_and_is_named_where_it
         pipe = scheme("da2cs", recipe, collectors=2, on=on)
         ray.init(address=nodes.address, log_to_driver=False)
         words = (
-            "the node 127.0.0.1 has no module 'homemade_pole', which the pipeline needs: install it"
+            r"the node [\d.]+ has no module 'homemade_pole', which the pipeline needs: install it"
         )
         with pytest.raises(ModuleNotFoundError, match=words):
             Learner(pipe, recipe.init(0), progress=False)

@@ -4,7 +4,7 @@ import pytest
 
 from nappo2 import on_ray, scheme, serial
 from nappo2.schemes.remote import places
-from nappo2.schemes.remote.places import Node, all_needs, elsewhere, fit, no_place
+from nappo2.schemes.remote.places import Node, all_needs, elsewhere, fit, name_of, no_place
 from tests.makers.recipes import CARTPOLE_PPO
 
 CPU, GPU = {"CPU": 1.0}, {"GPU": 1.0}
@@ -30,23 +30,23 @@ def test_each_cut_needs_what_its_own_workers_need():
 
 NODES = [
     Node("a", "10.0.0.1", {"CPU": 4.0}, {"CPU": 1.0}),
-    Node("b", "10.0.0.2", {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 0.5}),
+    Node("b", "cpu-2 (10.0.0.2)", {"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 0.5}),
 ]
 SENTENCES = {
     "nobody has it": (
         [{"TPU": 1.0}] * 2,
-        "2 workers find no place: each needs 1 TPU, and 10.0.0.1 has 0 of 0 TPU, 10.0.0.2 has 0 of 0 "
+        "2 workers find no place: each needs 1 TPU, and 10.0.0.1 has no TPU, cpu-2 (10.0.0.2) has no "
         "TPU free; no node has 1 TPU",
     ),
     "others have it": (
         [GPU],
-        "a worker finds no place: it needs 1 GPU, and 10.0.0.2 has 0.5 of 2 GPU, 10.0.0.1 has 0 of "
-        "0 GPU free; the workers of a Learner that is no longer needed go with learner.close()",
+        "a worker finds no place: it needs 1 GPU, and cpu-2 (10.0.0.2) has 0.5 of 2 GPU, 10.0.0.1 has "
+        "no GPU free; the workers of a Learner that is no longer needed go with learner.close()",
     ),
     "two kinds": (
         [GPU, GPU, {"CPU": 9.0}],
-        "3 workers find no place: 2 need 1 GPU and 1 needs 9 CPU, and 10.0.0.2 has 8 of 8 CPU and 0.5 "
-        "of 2 GPU, 10.0.0.1 has 1 of 4 CPU and 0 of 0 GPU free; no node has 9 CPU",
+        "3 workers find no place: 2 need 1 GPU and 1 needs 9 CPU, and cpu-2 (10.0.0.2) has 8 of 8 CPU "
+        "and 0.5 of 2 GPU, 10.0.0.1 has 1 of 4 CPU and no GPU free; no node has 9 CPU",
     ),
 }
 
@@ -59,6 +59,12 @@ def test_who_finds_no_place_is_told_what_is_needed_and_what_there_is(case, monke
     assert no_place(each, {"c": "the node c is not like this one"}) == (
         f"{sentence}; the node c is not like this one"
     )
+
+
+def test_a_node_is_named_by_its_address_and_by_a_name_of_its_own():
+    node = {"NodeManagerAddress": "10.0.0.2", "NodeName": "10.0.0.2"}
+    assert name_of(node) == "10.0.0.2"
+    assert name_of(node | {"NodeName": "cpu-2"}) == "cpu-2 (10.0.0.2)"
 
 
 def test_nodes_that_are_left_out_are_said_to_ray_by_their_names():

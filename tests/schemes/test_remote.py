@@ -309,7 +309,7 @@ def test_workers_that_find_no_place_are_said_to(on_ray):
         pipe.init(CARTPOLE_PPO.init(0), 0)
     pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=4, place_deadline=0.5))
     with pytest.raises(
-        RuntimeError, match="each needs 4 CPU, .*; the workers of a Learner that is no"
+        RuntimeError, match=r"each needs 4 CPU, .*; the workers of a Learner that is no"
     ):
         pipe.init(CARTPOLE_PPO.init(0), 0)
 

@@ -68,9 +68,9 @@ def on_ray(
         num_cpus, num_gpus, resources, scheduling_strategy: of each actor, as in Ray. With GPUs,
             actors compute there, if their node has CUDA.
         runtime_env: as in Ray; folders in it travel with the job when Ray is started or joined.
-        address: of a Ray that runs: "auto" for that of this machine, HOST:PORT of its head, or
-            ray://HOST:PORT for Ray's client; "local" for one of one's own. None for that of the
-            variable RAY_ADDRESS, or else one of one's own.
+        address: of a Ray that runs: "auto" for that of this machine, or HOST:PORT of its head;
+            "local" for one of one's own. None for that of the variable RAY_ADDRESS, or else one of
+            one's own.
         placement: has Ray reserve places for all workers of a cut at once: "spread" over nodes or
             "pack" onto few of them, as far as possible; "strict_spread" or "strict_pack".
         deadline: seconds after which a step is given up and its worker replaced.

@@ -15,6 +15,7 @@ from ray._private import ray_constants
 from nappo2.schemes.remote.joining import check_same, chosen_address, join
 from nappo2.schemes.remote.modules import of_job, own_modules
 from nappo2.schemes.remote.places import Needs
+from nappo2.schemes.remote.tokens import use_token
 from nappo2.schemes.remote.watchdog import watched
 
 ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
@@ -74,7 +75,7 @@ def without_process(actors: Sequence[Any]) -> str | None:
     )
     return (
         f"{num} of {len(actors)} workers still wait for Ray to give them a place and a process: "
-        f"{there} are free, and {os.getloadavg()[0]:.0f} processes share {os.cpu_count()} cores"
+        f"{there or 'no CPUs'} are free, and {os.getloadavg()[0]:.0f} processes share {os.cpu_count()} cores"
     )
 
 
@@ -95,6 +96,7 @@ def start_ray(
             f"{num_actors} workers share {cores} cores: they take turns, and are no faster for their number",
             stacklevel=7,
         )
+    use_token(True)
     with watched(), loopback():
         ray.init(
             address="local",  # and no other that may run on this machine

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt
 from nappo2.schemes.remote.joining import is_own, is_worker
+from nappo2.schemes.remote.places import name_of
 
 PACKAGES = ("nappo2", "torch", "tensordict")
 ANSWER_SECONDS = 60.0  # in which a node has begun a process that answers
@@ -54,7 +55,7 @@ def misfits(runtime_env: Mapping[str, Any] | None = None) -> dict[str, str]:
     Returns:
         The sentences; a warning says each.
     """
-    there = {x["NodeID"]: x["NodeManagerAddress"] for x in ray.nodes() if x["Alive"]}
+    there = {x["NodeID"]: name_of(x) for x in ray.nodes() if x["Alive"]}
     if is_own() or is_worker():  # which have the same Python, or were asked before
         there.pop(ray.get_runtime_context().get_node_id(), None)
     asked = {node: answer_of(node, json.dumps(dict(runtime_env or {}))) for node in there}
@@ -102,7 +103,7 @@ def misfit(node: str, there: Versions | str, required: Versions) -> str | None:
     """The sentence about a node that is left out; None if it has what is required.
 
     Args:
-        node: its address.
+        node: its name.
         there: what it has, or why it did not say so.
         required: what this process has.
     """

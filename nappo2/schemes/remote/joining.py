@@ -3,13 +3,20 @@
 import os
 import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import ray
 from ray._private import services
+from ray.exceptions import AuthenticationError
+
+from nappo2.schemes.remote.tokens import use_token
 
 CONNECT_SECONDS = 5.0  # in which an address takes a connection
-CLIENT = "ray://"
+AS_NODE = (
+    "a driver is a process on a node: `ray start --address=HEAD:6379 --num-cpus=0` makes this machine one "
+    "without workers, and address='auto' joins there"
+)
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
 
@@ -26,7 +33,7 @@ def join(address: str, logs: bool, runtime_env: dict[str, Any] | None = None) ->
     """Joins the Ray at an address.
 
     Args:
-        address: "auto", HOST:PORT or ray://HOST:PORT.
+        address: "auto" or HOST:PORT.
         logs: whether to show what workers print.
         runtime_env: of the job, as in Ray; folders in it are uploaded.
 
@@ -35,15 +42,26 @@ def join(address: str, logs: bool, runtime_env: dict[str, Any] | None = None) ->
     """
     place = located(address)
     check_listens(place)
-    quiet = {} if place.startswith(CLIENT) else {"log_to_driver": logs, "logging_level": "ERROR"}
+    options = {"runtime_env": runtime_env, "log_to_driver": logs, "logging_level": "ERROR"}
     try:
-        ray.init(address=place, runtime_env=runtime_env, **quiet)
-    except (RuntimeError, ConnectionError, ValueError) as error:
+        with_token_or_without(lambda: ray.init(address=place, **options))
+    except (RuntimeError, ConnectionError, ValueError, AuthenticationError) as error:
         raise NotJoined(refusal(place, str(error))) from error
 
 
+def with_token_or_without(connect: Callable[[], Any]) -> None:
+    """Connects; without a token where this process has none, and nobody has chosen to want one."""
+    use_token(True)
+    try:
+        connect()
+    except AuthenticationError:  # there is no token that could be sent
+        if not use_token(False):
+            raise
+        connect()
+
+
 def located(address: str) -> str:
-    """HOST:PORT of an address, or ray://HOST:PORT of one for Ray's client.
+    """HOST:PORT of an address.
 
     Raises:
         NotJoined: if it is no address, or "auto" and no Ray runs here.
@@ -56,11 +74,11 @@ def located(address: str) -> str:
                 "no Ray runs on this machine, and RAY_ADDRESS is not set: `ray start` has the machine be "
                 "a node of one; without an address nappo2 starts a Ray of its own"
             ) from None
-    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if address.startswith("ray://"):
+        raise NotJoined(f"{address} is of Ray's client, which cannot wait for workers; {AS_NODE}")
+    host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdigit():
-        raise NotJoined(
-            f"an address of Ray is auto, local, HOST:PORT or ray://HOST:PORT, not {address!r}"
-        )
+        raise NotJoined(f"an address of Ray is auto, local or HOST:PORT, not {address!r}")
     return address
 
 
@@ -70,7 +88,7 @@ def check_listens(place: str) -> None:
     Raises:
         NotJoined: says why.
     """
-    host, _, port = place.removeprefix(CLIENT).rpartition(":")
+    host, _, port = place.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except OSError as error:
@@ -89,20 +107,23 @@ def refusal(place: str, reason: str) -> str:
             f"the Ray at {place} is {ray_there} with Python {python_there}, and this process has Ray "
             f"{ray_here} with Python {python_here}: both have to be the same"
         )
-    return f"the Ray at {place} cannot be joined: {reason.strip()}"
+    return (
+        f"what listens at {place} cannot be joined: {reason.strip().rstrip('.')}; perhaps it is no Ray, or "
+        "it wants another token than this process has (RAY_AUTH_TOKEN or ~/.ray/auth_token)"
+    )
 
 
 def check_same(address: str | None) -> None:
     """Refuses an address other than that of the Ray which this process uses already.
 
     Raises:
-        NotJoined: names both.
+        NotJoined: names both; also if it is used by Ray's client.
     """
+    if ray.util.client.ray.is_connected():
+        raise NotJoined(f"this process uses Ray's client, which cannot wait for workers; {AS_NODE}")
     if address in (None, "auto", "local"):
         return
     there, here = located(address), ray.get_runtime_context().gcs_address
-    if there.startswith(CLIENT):
-        return  # whose gateway has another port
     if services.canonicalize_bootstrap_address(there) != here:
         raise NotJoined(
             f"this process uses the Ray at {here}, and cannot join that at {there} too; ray.shutdown() "

@@ -58,7 +58,7 @@ def own_path(module: ModuleType) -> str | None:
         return None
     folders = list(getattr(module, "__path__", ()))
     file = folders[0] if len(folders) == 1 else getattr(module, "__file__", None)
-    if len(folders) > 1 or file is None or not str(file).endswith(".py") and not folders:
+    if len(folders) > 1 or file is None or (not str(file).endswith(".py") and not folders):
         return None
     path = Path(file).resolve()
     return None if any(path.is_relative_to(folder) for folder in installed()) else str(path)

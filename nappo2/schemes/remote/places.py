@@ -40,14 +40,14 @@ class Node(NamedTuple):
     """A node of the cluster.
 
     Attributes:
-        id: Ray's name of it.
-        address: by which others reach it.
+        id: of it, in Ray.
+        name: by which people know it: its address, unless it was given another one.
         whole: all of its resources.
         free: those that nobody has reserved.
     """
 
     id: str
-    address: str
+    name: str
     whole: Mapping[str, float]
     free: Mapping[str, float]
 
@@ -91,10 +91,16 @@ def nodes(refused: Iterable[str] = ()) -> list[Node]:
     """The nodes that are alive, but for some."""
     free = ray._private.state.available_resources_per_node()
     return [
-        Node(x["NodeID"], x["NodeManagerAddress"], x["Resources"], free.get(x["NodeID"], {}))
+        Node(x["NodeID"], name_of(x), x["Resources"], free.get(x["NodeID"], {}))
         for x in ray.nodes()
         if x["Alive"] and x["NodeID"] not in refused
     ]
+
+
+def name_of(node: Mapping[str, Any]) -> str:
+    """The name of a node of ``ray.nodes()``, and its address."""
+    name, address = node.get("NodeName"), node["NodeManagerAddress"]
+    return address if name in (None, "", address) else f"{name} ({address})"
 
 
 def fit(each: Iterable[Needs], rooms: Iterable[Needs]) -> bool:
@@ -217,14 +223,19 @@ def _listed(asked: Mapping[str, int]) -> str:
     return f"{', '.join(pairs[:-1])} and {pairs[-1]}"
 
 
+def _share(node: Node, name: str) -> str:
+    if not node.whole.get(name):
+        return f"no {name}"
+    return f"{node.free.get(name, 0):g} of {node.whole[name]:g} {name}"
+
+
 def _free(there: Sequence[Node], names: Sequence[str]) -> str:
     """What each node has free of some resources, the freest nodes first."""
     if not there:
         return "there is no node for them"
     freest = sorted(there, key=lambda node: [-node.free.get(name, 0) for name in names])
     each = [
-        f"{node.address} has "
-        + " and ".join(f"{node.free.get(x, 0):g} of {node.whole.get(x, 0):g} {x}" for x in names)
+        f"{node.name} has " + " and ".join(_share(node, x) for x in names)
         for node in freest[:MOST_NODES]
     ]
     rest = len(there) - len(each)
