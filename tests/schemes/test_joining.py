@@ -56,7 +56,7 @@ def test_what_is_no_address_is_refused():
     with pytest.raises(ValueError, match=f"{words}'http://127.0.0.1:8265'"):  # which is of jobs
         located("http://127.0.0.1:8265")
     with pytest.raises(
-        ValueError, match="is of Ray's client, which cannot wait .* --num-cpus=0` makes"
+        ValueError, match=r"is of Ray's client, which cannot wait .* --num-cpus=0` makes"
     ):
         located("ray://head:10001")
 
