@@ -84,7 +84,7 @@ def test_modules_of_ones_own_are_found_in_a_pipeline(own_module, tmp_path):
 
 def test_modules_of_ones_own_travel_unless_their_folder_does():
     assert of_job(None, ["a.py"]) == {"py_modules": ["a.py"]}
-    assert of_job({"pip": ["x"]}, ["a.py"]) == {"pip": ["x"], "py_modules": ["a.py"]}
+    assert of_job({"pip": ["x"]}, ["a.py"]) == {"py_modules": ["a.py"]}  # pip is of the actors
     assert of_job({"working_dir": "."}, ["a.py"]) == {"working_dir": "."}
     assert of_job(None, []) == {}
 

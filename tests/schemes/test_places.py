@@ -3,8 +3,9 @@
 import pytest
 
 from nappo2 import on_ray, scheme, serial
-from nappo2.schemes.remote import places
-from nappo2.schemes.remote.places import Node, all_needs, elsewhere, fit, name_of, no_place
+from nappo2.schemes.remote import nodes
+from nappo2.schemes.remote.nodes import Node, all_needs, fit, name_of, no_place
+from nappo2.schemes.remote.places import elsewhere
 from tests.makers.recipes import CARTPOLE_PPO
 
 CPU, GPU = {"CPU": 1.0}, {"GPU": 1.0}
@@ -43,6 +44,11 @@ SENTENCES = {
         "a worker finds no place: it needs 1 GPU, and cpu-2 (10.0.0.2) has 0.5 of 2 GPU, 10.0.0.1 has "
         "no GPU free; the workers of a Learner that is no longer needed go with learner.close()",
     ),
+    "they would fit on one": (
+        [CPU, CPU, CPU],
+        "3 workers find no place: each needs 1 CPU, and cpu-2 (10.0.0.2) has 8 of 8 CPU, 10.0.0.1 has 1 "
+        "of 4 CPU free; there is room for all, but not by placement='strict_spread'",
+    ),
     "two kinds": (
         [GPU, GPU, {"CPU": 9.0}],
         "3 workers find no place: 2 need 1 GPU and 1 needs 9 CPU, and cpu-2 (10.0.0.2) has 8 of 8 CPU "
@@ -54,9 +60,9 @@ SENTENCES = {
 @pytest.mark.parametrize("case", SENTENCES)
 def test_who_finds_no_place_is_told_what_is_needed_and_what_there_is(case, monkeypatch):
     each, sentence = SENTENCES[case]
-    monkeypatch.setattr(places, "nodes", lambda refused=(): NODES)
-    assert no_place(each, {}) == sentence
-    assert no_place(each, {"c": "the node c is not like this one"}) == (
+    monkeypatch.setattr(nodes, "nodes", lambda refused=(): NODES)
+    assert no_place(each, {}, "strict_spread") == sentence
+    assert no_place(each, {"c": "the node c is not like this one"}, "strict_spread") == (
         f"{sentence}; the node c is not like this one"
     )
 

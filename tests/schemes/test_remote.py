@@ -318,7 +318,7 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     """Five CPUs are free and each takes a hundred, where nobody has looked for a place before."""
     from nappo2.schemes.remote import backend, calls
 
-    monkeypatch.setattr(backend, "wait_for_room", lambda *args: None)
+    monkeypatch.setattr(backend, "find_places", lambda *args: None)
     monkeypatch.setattr(backend, "START_SECONDS", 2.0)
     monkeypatch.setattr(calls, "SLOW_SECONDS", 0.5)
     pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=100, deadline=0.5))

@@ -5,6 +5,6 @@ from nappo2.schemes.remote import tokens  # noqa: F401, before ray is imported
 # isort: split
 
 from nappo2.schemes.remote.backend import on_ray
-from nappo2.schemes.remote.places import actors_of
+from nappo2.schemes.remote.nodes import actors_of
 
 __all__ = ["actors_of", "on_ray"]

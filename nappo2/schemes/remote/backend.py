@@ -17,17 +17,8 @@ from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, answers, get
 from nappo2.schemes.remote.cluster import connect
 from nappo2.schemes.remote.installed import misfits
 from nappo2.schemes.remote.modules import of_actors
-from nappo2.schemes.remote.places import (
-    Needs,
-    Placement,
-    Reserved,
-    all_needs,
-    needs_of,
-    place_beside,
-    placed,
-    reserve,
-    wait_for_room,
-)
+from nappo2.schemes.remote.nodes import Needs, all_needs, needs_of
+from nappo2.schemes.remote.places import Placement, find_places, placed
 from nappo2.schemes.transfer import pack_params
 
 START_SECONDS = 60.0  # in which an actor has made its environments
@@ -109,8 +100,7 @@ def on_ray(
         connect(address, each, data, runtime_env, logs)
         environment = of_actors(runtime_env)
         refused = misfits(environment)
-        reserved = place_beside(others, len(seeds)) or reserve_places(len(seeds), refused)
-        wait_for_room(each[len(seeds) :] if reserved else each, place_deadline, refused)
+        reserved = find_places(each, len(seeds), others, placement, place_deadline, refused)
         grouped, handles = reduces(pipeline), []
         for _ in seeds:
             where = {**options, **placed(reserved, refused), "runtime_env": environment}
@@ -123,11 +113,6 @@ def on_ray(
         for worker, seed in zip(handles, seeds, strict=True):
             worker.actor.start.remote(data, params_ref, seed)
         return handles
-
-    def reserve_places(num, refused):
-        if placement is None:
-            return None
-        return Reserved(reserve([needs] * num, placement, place_deadline, refused), num)
 
     def put(params):
         if not ray.is_initialized():  # or ray.put would start another, of which nobody knows

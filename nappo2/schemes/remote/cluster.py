@@ -14,7 +14,7 @@ from ray._private import ray_constants
 
 from nappo2.schemes.remote.joining import check_same, chosen_address, join
 from nappo2.schemes.remote.modules import of_job, own_modules
-from nappo2.schemes.remote.places import Needs
+from nappo2.schemes.remote.nodes import Needs
 from nappo2.schemes.remote.tokens import use_token
 from nappo2.schemes.remote.watchdog import watched
 
@@ -56,7 +56,8 @@ def connect(
     if ray.is_initialized():
         check_same(address)
     elif (place := chosen_address(address)) == "local":
-        start_ray(len(each), sum(needs.get("CPU", 0) for needs in each), logs, runtime_env)
+        num_cpus = sum(needs.get("CPU", 0) for needs in each)
+        start_ray(len(each), num_cpus, logs, of_job(runtime_env, []))
     else:
         join(place, logs, of_job(runtime_env, own_modules(data)))
 
@@ -80,7 +81,7 @@ def without_process(actors: Sequence[Any]) -> str | None:
 
 
 def start_ray(
-    num_actors: int, num_cpus: float, logs: bool, runtime_env: Mapping[str, Any] | None = None
+    num_actors: int, num_cpus: float, logs: bool, runtime_env: dict[str, Any] | None = None
 ) -> None:
     """Starts Ray on the loopback, quietly, with token authentication and room for more actors.
 
@@ -105,7 +106,7 @@ def start_ray(
             log_to_driver=logs,
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
-            runtime_env=dict(runtime_env or {}),
+            runtime_env=runtime_env,
         )
     atexit.register(end_ray)
 

@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt
 from nappo2.schemes.remote.joining import is_own, is_worker
-from nappo2.schemes.remote.places import name_of
+from nappo2.schemes.remote.nodes import name_of
 
 PACKAGES = ("nappo2", "torch", "tensordict")
 ANSWER_SECONDS = 60.0  # in which a node has begun a process that answers
@@ -58,7 +58,8 @@ def misfits(runtime_env: Mapping[str, Any] | None = None) -> dict[str, str]:
     there = {x["NodeID"]: name_of(x) for x in ray.nodes() if x["Alive"]}
     if is_own() or is_worker():  # which have the same Python, or were asked before
         there.pop(ray.get_runtime_context().get_node_id(), None)
-    asked = {node: answer_of(node, json.dumps(dict(runtime_env or {}))) for node in there}
+    job, environment = ray.get_runtime_context().get_job_id(), json.dumps(dict(runtime_env or {}))
+    asked = {node: answer_of(node, environment, job) for node in there}
     wait_for([*asked.values()])
     required = versions()
     pairs = ((node, misfit(there[node], said(ref), required)) for node, ref in asked.items())
@@ -69,12 +70,13 @@ def misfits(runtime_env: Mapping[str, Any] | None = None) -> dict[str, str]:
 
 
 @cache
-def answer_of(node: str, runtime_env: str) -> ray.ObjectRef:
-    """The answer of a node, which is asked once.
+def answer_of(node: str, runtime_env: str, job: str) -> ray.ObjectRef:
+    """The answer of a node, which is asked once by each job.
 
     Args:
         node: Ray's name of it.
         runtime_env: of the process there, in JSON.
+        job: that asks, as answers end with their job.
     """
     there = NodeAffinitySchedulingStrategy(node, soft=False)
     options = {"num_cpus": 0, "scheduling_strategy": there, "max_retries": 0}

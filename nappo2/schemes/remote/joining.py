@@ -17,6 +17,7 @@ AS_NODE = (
     "a driver is a process on a node: `ray start --address=HEAD:6379 --num-cpus=0` makes this machine one "
     "without workers, and address='auto' joins there"
 )
+LEAVE = "ray.shutdown() leaves the first, when no Learner needs it any more"
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
 
@@ -121,13 +122,18 @@ def check_same(address: str | None) -> None:
     """
     if ray.util.client.ray.is_connected():
         raise NotJoined(f"this process uses Ray's client, which cannot wait for workers; {AS_NODE}")
-    if address in (None, "auto", "local"):
+    if address in (None, "auto") or is_worker():
+        return
+    if address == "local":
+        if not is_own():
+            raise NotJoined(
+                f"this process has joined a Ray, and cannot use one of its own too; {LEAVE}"
+            )
         return
     there, here = located(address), ray.get_runtime_context().gcs_address
     if services.canonicalize_bootstrap_address(there) != here:
         raise NotJoined(
-            f"this process uses the Ray at {here}, and cannot join that at {there} too; ray.shutdown() "
-            "leaves the first, when no Learner needs it any more"
+            f"this process uses the Ray at {here}, and cannot join that at {there} too; {LEAVE}"
         )
 
 

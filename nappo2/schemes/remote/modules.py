@@ -72,11 +72,11 @@ def installed() -> set[Path]:
 
 
 def of_job(runtime_env: Mapping[str, Any] | None, own: list[str]) -> dict[str, Any]:
-    """The runtime_env with which a job joins: the given one, and modules of one's own.
+    """The runtime_env with which a job begins: folders of the driver, and modules of one's own.
 
     A folder that is given, or the folder of a job that was submitted, has them already.
     """
-    given = dict(runtime_env or {})
+    given = {name: x for name, x in (runtime_env or {}).items() if name in (*LOCAL, "excludes")}
     submitted = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
     has = given | (submitted.get("runtime_env") or {})
     if own and not any(has.get(name) for name in LOCAL):
