@@ -21,6 +21,7 @@ class Nodes:
 
     Attributes:
         address: of the head.
+        environ: variables by which Ray finds what it has written down of this cluster.
         processes: of each node, by the name that it was given.
     """
 
@@ -29,7 +30,8 @@ class Nodes:
         self.address = f"127.0.0.1:{port}"
         self.folder, self.processes = folder, {}
         self.head = ["--head", f"--port={port}", f"--ray-client-server-port={client}"]
-        self.head += [f"--temp-dir={folder}", "--include-dashboard=false"]
+        self.head += ["--include-dashboard=false"]
+        self.environ = {"RAY_TMPDIR": folder}
 
     def add(
         self, name: str, num_cpus: int = 0, env: dict | None = None, **resources: float
@@ -41,7 +43,7 @@ class Nodes:
         quiet = [f"--object-store-memory={STORE}", "--block"]
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *where, *what, *quiet],
-            env=os.environ | (env or {}),
+            env=os.environ | self.environ | (env or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

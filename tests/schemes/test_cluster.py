@@ -15,7 +15,7 @@ from tests.makers.nodes import cluster
 from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO
 from tests.makers.stepping import step_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.faults, pytest.mark.own_ray]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.faults, pytest.mark.own_ray]
 
 FAST, SIMULATOR = {"fast": 1.0}, {"simulator": 1.0}
 """Resources that stand for a GPU and for a CPU, of which no node has too many."""
@@ -172,7 +172,7 @@ def test_a_module_of_ones_own_travels_when_a_ray_is_joined_and_is_named_where_it
         learner.close()
 
 
-@pytest.mark.parametrize("joining", ["--address", "RAY_ADDRESS"])
+@pytest.mark.parametrize("joining", ["auto", "RAY_ADDRESS"])
 def test_the_command_line_joins_a_ray_that_runs(joining, tmp_path):
     """No Ray of its own would have these resources."""
     with three_nodes() as nodes:
@@ -181,10 +181,11 @@ def test_the_command_line_joins_a_ray_that_runs(joining, tmp_path):
         run += ["--backend", "ray", "--scheme", "dadacs", "--log-dir", "run"]
         run += ["--learner-resources", "CPU=0,fast=1", "--learner-placement", "pack"]
         run += ["--collector-resources", "CPU=0,simulator=1"]
-        env = os.environ | {"RAY_ADDRESS": nodes.address if joining == "RAY_ADDRESS" else ""}
-        run += ["--address", nodes.address] if joining == "--address" else []
+        named = {"RAY_ADDRESS": nodes.address if joining == "RAY_ADDRESS" else ""}
+        run += ["--address", "auto"] if joining == "auto" else []
+        env = os.environ | nodes.environ | named
         done = subprocess.run(
-            run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240
+            run, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400
         )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout.splitlines()[-1])

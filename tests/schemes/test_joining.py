@@ -61,12 +61,21 @@ def test_what_is_no_address_is_refused():
         located("ray://head:10001")
 
 
-def test_auto_needs_a_ray_on_this_machine(monkeypatch):
+def test_auto_is_the_ray_of_which_this_machine_is_a_node(monkeypatch):
+    """As `ray start` has written down; another Ray that a program started for itself is not meant."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_gcs_addresses", lambda: frozenset({"127.0.0.1:1"}))
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda temp_dir: "10.0.0.1:6379")
+    assert located("auto") == "10.0.0.1:6379"
     monkeypatch.setattr(services, "find_bootstrap_address", lambda temp_dir: None)
-    monkeypatch.setattr(services, "find_gcs_addresses", lambda: frozenset())
-    with pytest.raises(NotJoined, match="no Ray runs on this machine, and RAY_ADDRESS is not set"):
-        located("auto")
+    for variable in ("", "auto"):
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+        with pytest.raises(
+            NotJoined, match="this machine is a node of no Ray, and RAY_ADDRESS is not"
+        ):
+            located("auto")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.2:6379")
+    assert located("auto") == "10.0.0.2:6379"
 
 
 @pytest.mark.parametrize("there", [("2.9.0", None), (None, "3.9.1")])

@@ -68,13 +68,12 @@ def located(address: str) -> str:
         NotJoined: if it is no address, or "auto" and no Ray runs here.
     """
     if address == "auto":
-        try:
-            return services.canonicalize_bootstrap_address(address)
-        except ConnectionError:
-            raise NotJoined(
-                "no Ray runs on this machine, and RAY_ADDRESS is not set: `ray start` has the machine be "
-                "a node of one; without an address nappo2 starts a Ray of its own"
-            ) from None
+        address = os.environ.get("RAY_ADDRESS") or services.find_bootstrap_address(None) or "auto"
+    if address == "auto":
+        raise NotJoined(
+            "this machine is a node of no Ray, and RAY_ADDRESS is not set: `ray start` makes it one; "
+            "without an address nappo2 starts a Ray of its own"
+        )
     if address.startswith("ray://"):
         raise NotJoined(f"{address} is of Ray's client, which cannot wait for workers; {AS_NODE}")
     host, _, port = address.rpartition(":")
