@@ -13,6 +13,7 @@ NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
     *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
+    "recording",
 )
 KEPT = Path("runs/bench.json")
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
