@@ -5,6 +5,7 @@ import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -52,10 +53,10 @@ def places(learner):
     return [names[x] for x, _ in each], sorted(names[x] for _, x in each)
 
 
-def test_a_node_leaves_and_others_join_and_counts_stay_exact(tmp_path, recwarn):
+def test_a_node_leaves_and_others_join_and_counts_stay_exact(tmp_path):
     """dadacs: learners and collectors are where their resources are, before and afterwards.
 
-    Of the nodes that join, one says that it has another torch: no worker begins there.
+    Of the nodes that join, one has another torch: no worker begins there.
     """
     from nappo2 import on_ray
 
@@ -92,7 +93,9 @@ def with_torch(folder: Path, version: str) -> dict[str, str]:
 
 
 def test_collectors_are_spread_or_packed_or_told_that_there_is_no_place(tmp_path):
-    """Two nodes of three places: two collectors on one each, or both on one; four need a third node."""
+    """Two nodes of three places: two collectors are on one each, or both on one; a third one waits for a
+    node that joins meanwhile.
+    """
     import ray
 
     from nappo2 import on_ray
@@ -119,6 +122,10 @@ def test_collectors_are_spread_or_packed_or_told_that_there_is_no_place(tmp_path
         words = f"3 workers find no place: each needs 1 simulator, and {whole}"
         with pytest.raises(RuntimeError, match=words):
             learner(3, placement="strict_spread")
+        grown = Thread(target=nodes.add, args=["third"], kwargs={"simulator": 3})
+        grown.start()
+        check(3, collectors=3, placement="strict_spread", place_deadline=200.0)
+        grown.join()
         with pytest.raises(
             RuntimeError, match=r"each needs 1 TPU, .* has no TPU free; no node has 1 TPU"
         ):
