@@ -77,6 +77,9 @@ def answer_of(node: str, runtime_env: str, job: str) -> ray.ObjectRef:
         node: Ray's name of it.
         runtime_env: of the process there, in JSON.
         job: that asks, as answers end with their job.
+
+    Returns:
+        The pending answer.
     """
     there = NodeAffinitySchedulingStrategy(node, soft=False)
     options = {"num_cpus": 0, "scheduling_strategy": there, "max_retries": 0}
@@ -102,12 +105,15 @@ def said(answer: ray.ObjectRef) -> Versions | str:
 
 
 def misfit(node: str, there: Versions | str, required: Versions) -> str | None:
-    """The sentence about a node that is left out; None if it has what is required.
+    """Compares what a node has with what is required.
 
     Args:
         node: its name.
         there: what it has, or why it did not say so.
         required: what this process has.
+
+    Returns:
+        The sentence about a node that is left out; None if it has what is required.
     """
     if isinstance(there, str):
         return f"no worker begins on the node {node}: {there}"

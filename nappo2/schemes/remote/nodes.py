@@ -31,13 +31,31 @@ class Node(NamedTuple):
 
 
 def needs_of(num_cpus: float, num_gpus: float, resources: Needs | None) -> dict[str, float]:
-    """The resources of a worker, without those of which it needs none."""
+    """The resources of a worker.
+
+    Args:
+        num_cpus: of a worker.
+        num_gpus: of a worker.
+        resources: further ones by name.
+
+    Returns:
+        Those of which it needs some.
+    """
     needs = {"CPU": num_cpus, "GPU": num_gpus, **(resources or {})}
     return {name: x for name, x in needs.items() if x}
 
 
 def all_needs(pipeline: Pipeline, num: int, needs: Needs) -> list[Needs]:
-    """What each actor of ``num`` workers of a pipeline needs, and those of its inner cuts."""
+    """What each actor of some workers of a pipeline needs, with the workers of its inner cuts.
+
+    Args:
+        pipeline: that the workers run.
+        num: number of workers.
+        needs: of each of these.
+
+    Returns:
+        The needs of the workers themselves, and behind them those of inner cuts.
+    """
     each, times = [needs] * num, num
     for stage in reversed(pipeline.stages):
         if stage.cut is not None and stage.cut.remote:
@@ -91,6 +109,9 @@ def no_place(each: Sequence[Needs], refused: Mapping[str, str], placement: str) 
         each: what each needs.
         refused: nodes that are left out, with the reason.
         placement: how they are to be placed.
+
+    Returns:
+        The sentence.
     """
     there = nodes(refused)
     names = sorted({name for needs in each for name in needs})
