@@ -90,7 +90,8 @@ def gpu_share(options: "Train") -> float:
 
     if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
         return 0.0
-    share = min(1.0, torch.cuda.device_count() / options.learners)
+    most = int(str(options.learners).rpartition("..")[2])
+    share = min(1.0, torch.cuda.device_count() / most)
     return math.floor(10_000 * share) / 10_000  # as finely as Ray counts
 
 

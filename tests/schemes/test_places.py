@@ -4,7 +4,7 @@ import pytest
 
 from nappo2 import on_ray, scheme, serial
 from nappo2.schemes.remote import nodes
-from nappo2.schemes.remote.nodes import Node, all_needs, fit, name_of, no_place
+from nappo2.schemes.remote.nodes import Node, all_needs, fit, name_of, no_place, num_fitting
 from nappo2.schemes.remote.places import elsewhere
 from tests.makers.recipes import CARTPOLE_PPO
 
@@ -16,6 +16,8 @@ def test_all_find_room_only_where_each_fits_on_one_node():
     rooms = [{"CPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}]
     assert fit([CPU, CPU], rooms) and fit([GPU, CPU, CPU], rooms)
     assert not fit([{"CPU": 2.0}], rooms)
+    assert num_fitting([CPU], rooms) == 2 and num_fitting([CPU, GPU], rooms) == 1
+    assert num_fitting([{"CPU": 0.1}], [{"CPU": 1.0}]) == 10  # whatever floats make of it
     assert not fit([CPU, CPU, CPU], rooms) and not fit([GPU, GPU], rooms)
 
 

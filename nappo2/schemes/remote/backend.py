@@ -10,19 +10,19 @@ from ray import cloudpickle
 from nappo2.checks import checked
 from nappo2.machine.stop import check_interrupt, current_stop
 from nappo2.saving.calls import remembering
-from nappo2.schemes.backend import Backend, Lost, reduces
+from nappo2.schemes.backend import Backend, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
-from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, answers, get, wait_until
+from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, get, wait_until
 from nappo2.schemes.remote.cluster import connect
+from nappo2.schemes.remote.grouping import join_group, regroup
 from nappo2.schemes.remote.installed import misfits
 from nappo2.schemes.remote.modules import of_actors
-from nappo2.schemes.remote.nodes import Needs, all_needs, needs_of
-from nappo2.schemes.remote.places import Placement, find_places, placed
+from nappo2.schemes.remote.nodes import Needs, all_needs, needs_of, nodes, num_fitting
+from nappo2.schemes.remote.places import Placement, placed, reserved_places, wait_for_room
 from nappo2.schemes.transfer import pack_params
 
 START_SECONDS = 60.0  # in which an actor has made its environments
-JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
 @remembering
@@ -92,22 +92,25 @@ def on_ray(
     options = {name: value for name, value in options.items() if value is not None}
     device = "cuda" if num_gpus else "cpu"
 
-    def spawn(pipeline, params, seeds, arrivals, others=()):
+    def spawn(pipeline, params, seeds, arrivals, patient=True, others=()):
         data = check_picklable(
             pipeline, "pipeline", cloudpickle.dumps, int(max_megabytes * MEGABYTE)
         )
-        each = all_needs(pipeline, len(seeds), needs)
+        num, each = len(seeds), all_needs(pipeline, len(seeds), needs)
         connect(address, each, data, runtime_env, logs)
         environment = of_actors(runtime_env)
         refused = misfits(environment)
-        reserved = find_places(each, len(seeds), others, placement, place_deadline, refused)
+        if patient:
+            own = 0 if placement is None else num  # whose places are reserved
+            wait_for_room(each[own:], place_deadline, refused)
+        reserved = reserved_places(each[:num], others, placement, place_deadline, refused)
         grouped, handles = reduces(pipeline), []
         for _ in seeds:
             where = {**options, **placed(reserved, refused), "runtime_env": environment}
             actor = RemoteActor.options(**where).remote(arrivals, device, group_deadline)
-            handles.append(Handle(actor, grouped, reserved))
+            handles.append(Handle(actor, grouped, all_needs(pipeline, 1, needs), reserved))
         if grouped and len(seeds) > 1:
-            for lost in filter(None, join_group(handles)):
+            for lost in filter(None, join_group(handles, START_SECONDS + group_deadline)):
                 raise lost.error
         params_ref = put(params)
         for worker, seed in zip(handles, seeds, strict=True):
@@ -121,31 +124,6 @@ def on_ray(
                 "resume(...) goes on from a checkpoint"
             )
         return ray.put(pack_params(params))
-
-    def join_group(handles):
-        """Lets workers meet: for each None, or ``Lost``."""
-        late = TimeoutError("a worker did not meet the others of its group in time")
-        seconds, size = START_SECONDS + group_deadline, len(handles)
-        actors = [worker.actor for worker in handles]
-        for _ in range(2):  # while some start, others may be lost
-            nodes = answers([actor.node.remote() for actor in actors], actors, seconds, late)
-            if any(isinstance(node, Lost) for node in nodes):
-                return [node if isinstance(node, Lost) else None for node in nodes]
-        (place,) = answers([actors[0].meet.remote(nodes)], actors[:1], seconds, late)
-        if isinstance(place, Lost):
-            return [place, *[None] * (size - 1)]
-        joined = [actor.join.remote(place, i, size) for i, actor in enumerate(actors)]
-        return answers(joined, actors, seconds, late, patience=JOIN_SECONDS)
-
-    def regroup(handles, fns):
-        if any(lost := join_group(handles)):
-            return lost
-        late = TimeoutError(f"a worker did not begin anew within {START_SECONDS + deadline:g} s")
-        actors = [worker.actor for worker in handles]
-        refs = [
-            actor.ask.remote(cloudpickle.dumps(fn)) for actor, fn in zip(actors, fns, strict=True)
-        ]
-        return answers(refs, actors, START_SECONDS + deadline, late)
 
     def call(worker, params_ref):
         worker.calls += 1
@@ -171,6 +149,21 @@ def on_ray(
     def wait(refs, num):
         return wait_until(refs, num, deadline)
 
+    def room(handles):
+        waiting = sum(not worker.placed() for worker in handles)  # whose resources are still free
+        there = nodes(misfits(of_actors(runtime_env)))
+        return num_fitting(each_of(handles), [node.free for node in there]) - waiting
+
+    def leaving(handles):
+        waiting = [i for i, worker in enumerate(handles) if not worker.placed()]
+        if not waiting:
+            return []
+        num = num_fitting(each_of(handles), [node.whole for node in nodes()])
+        return waiting[num - len(handles) :] if len(handles) > num else []
+
+    def each_of(handles):
+        return max((worker.each for worker in handles), key=len, default=[needs])
+
     return Backend(
         spawn,
         put,
@@ -179,8 +172,12 @@ def on_ray(
         preempt,
         wait,
         get=partial(get, deadline=deadline),
-        regroup=regroup,
+        regroup=lambda handles, fns: regroup(
+            handles, fns, START_SECONDS + group_deadline, START_SECONDS + deadline
+        ),
         stop=lambda handles: [worker.stop() for worker in handles],
+        room=room,
+        leaving=leaving,
         max_restarts=max_restarts,
         remote=True,
         needs=needs,

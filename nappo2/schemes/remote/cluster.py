@@ -62,10 +62,14 @@ def connect(
         join(place, logs, of_job(runtime_env, own_modules(data)))
 
 
+def has_process(actor: Any) -> bool:
+    """Whether Ray has started an actor, which may have ended since."""
+    return ray._private.state.actors(actor._actor_id.hex()).get("State") not in WITHOUT_PROCESS
+
+
 def without_process(actors: Sequence[Any]) -> str | None:
     """A sentence about the actors that Ray has not started yet, and free resources; None if it has all."""
-    infos = [ray._private.state.actors(actor._actor_id.hex()) for actor in actors]
-    num = sum(info.get("State") in WITHOUT_PROCESS for info in infos)
+    num = sum(not has_process(actor) for actor in actors)
     if not num:
         return None
     whole, free = ray.cluster_resources(), ray.available_resources()

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import ray
 
 from nappo2.checks import explained
 from nappo2.pipeline import Pipeline
+from nappo2.schemes.backend import UNBOUNDED
 
 Needs = Mapping[str, float]
 """Resources of a worker by name, as Ray calls them: CPU, GPU, and one's own."""
@@ -88,7 +90,19 @@ def name_of(node: Mapping[str, Any]) -> str:
 
 def fit(each: Iterable[Needs], rooms: Iterable[Needs]) -> bool:
     """Tests whether all find room at once, the neediest first, each in the first room that has it."""
+    return _take(each, [dict(room) for room in rooms])
+
+
+def num_fitting(each: Sequence[Needs], rooms: Iterable[Needs]) -> int:
+    """How many times some needs find room, one time after the other."""
+    if not any(each):
+        return UNBOUNDED
     left = [dict(room) for room in rooms]
+    return next(num for num in count() if not _take(each, left))
+
+
+def _take(each: Iterable[Needs], left: Sequence[dict[str, float]]) -> bool:
+    """Takes what each needs from the rooms that are left; False if one finds none."""
     for needs in sorted(each, key=lambda x: -sum(x.values())):
         room = next((room for room in left if _has(room, needs)), None)
         if room is None:
@@ -99,7 +113,7 @@ def fit(each: Iterable[Needs], rooms: Iterable[Needs]) -> bool:
 
 
 def _has(room: Needs, needs: Needs) -> bool:
-    return all(room.get(name, 0) >= x for name, x in needs.items())
+    return all(room.get(name, 0) >= x - 1e-6 for name, x in needs.items())
 
 
 def no_place(each: Sequence[Needs], refused: Mapping[str, str], placement: str) -> str:

@@ -43,22 +43,20 @@ class Reserved:
             remove_placement_group(self.group)
 
 
-def find_places(
+def reserved_places(
     each: Sequence[Needs],
-    num: int,
     others: Iterable[Any],
     placement: Placement | None,
     seconds: float,
     refused: Mapping[str, str],
 ) -> Reserved | None:
-    """Waits until workers have room, and reserves it if they are to be placed.
+    """Reserves places for workers, if they are to be placed.
 
     Args:
-        each: what each needs, and behind those what the workers of their inner cuts need.
-        num: number of the workers themselves.
-        others: workers of the same cut, with whose places they may be.
+        each: what each needs.
+        others: workers of the same cut, among whose places some may be empty.
         placement: "spread" or "pack", strictly or not; None reserves nothing.
-        seconds: in which they have room.
+        seconds: in which there is room.
         refused: nodes that are left out, with the reason.
 
     Returns:
@@ -67,12 +65,10 @@ def find_places(
     Raises:
         NoPlace: if they have none; at once if this process started Ray and nothing can be added.
     """
-    own = 0 if placement is None else num  # whose places are reserved
-    wait_for_room(each[own:], seconds, refused)
     if placement is None:
         return None
-    beside = place_beside(others, num)
-    return beside or Reserved(reserve(each[:num], placement, seconds, refused), num)
+    beside = place_beside(others, len(each))
+    return beside or Reserved(reserve(each, placement, seconds, refused), len(each))
 
 
 def wait_for_room(each: Sequence[Needs], seconds: float, refused: Mapping[str, str]) -> None:
