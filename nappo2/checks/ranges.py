@@ -53,7 +53,9 @@ RANGES = {
         ("max_grad_norm", "max_norm", "clip_rho", "clip_c"), POSITIVE._replace(finite=False)
     ),
     **dict.fromkeys(("limit", "mean_limit"), POSITIVE._replace(finite=False)),
-    **dict.fromkeys(("deadline", "group_deadline"), POSITIVE._replace(finite=False)),
+    **dict.fromkeys(
+        ("deadline", "group_deadline", "place_deadline"), POSITIVE._replace(finite=False)
+    ),
     **dict.fromkeys(
         ("burn_in", "start_steps", "anneal_updates", "exploration_updates", "num_dropped"),
         NOT_NEGATIVE,

@@ -23,6 +23,7 @@ from nappo2.cli.train_options import (
     parse,
     with_env,
 )
+from nappo2.cli.worker_options import backends_of
 
 EMPTY: Mapping[str, Any] = {}
 
@@ -249,36 +250,13 @@ def check_device(name: str) -> None:
 
 def pipeline_of(options: Train, recipe):
     """Cuts the pipeline of a recipe by the scheme among the options."""
-    from nappo2.schemes import on_ray, record_timing, scheme, serial
+    from nappo2.schemes import scheme
     from nappo2.schemes.words import TAKES
 
-    if options.backend == "ray":
-        on = on_ray(deadline=options.deadline, num_gpus=gpu_share(options))
-    else:
-        on = serial
-    on = record_timing(on) if options.record_timing else on
-    arguments = vars(options) | {"on": on}
+    arguments = vars(options) | {"on": backends_of(options)}
     return scheme(
         options.scheme, recipe, **{name: arguments[name] for name in TAKES[options.scheme]}
     )
-
-
-def gpu_share(options: Train) -> float:
-    """How much of a GPU each worker on ray has: all share those of this machine, one at most each.
-
-    In ds2cs and da2cs none has any, as workers only collect, on the CPU.
-    """
-    import torch
-
-    from nappo2.schemes.words import TAKES
-
-    if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
-        return 0.0
-    kinds = [name for name in ("collectors", "learners") if name in TAKES[options.scheme]]
-    counts = [str(getattr(options, name)).rpartition("..") for name in kinds]
-    num_workers = sum(int(most) for *_, most in counts)
-    share = min(1.0, torch.cuda.device_count() / num_workers)
-    return math.floor(10_000 * share) / 10_000  # as finely as Ray counts
 
 
 def _name(algorithm: str, options: Train) -> str:

@@ -11,10 +11,12 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from nappo2.checks import is_installed
 from nappo2.cli.env_options import env_arguments, env_options
+from nappo2.cli.worker_options import check_worker_options
 from nappo2.cli.zoo_file import is_zoo_file, zoo_preset
 from nappo2.recipes.presets import OF_ENV
 
 Config = TypeVar("Config")
+Placement = Literal["spread", "pack", "strict_spread", "strict_pack"]
 
 BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
 DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
@@ -57,7 +59,14 @@ class Train(Generic[Config]):
         ahead: in words that begin with da, rollouts that a collector may begin before its last was taken.
         wait_for: in words of one cut, the number of workers that a step waits for.
         preempt: in 3ds, 2dacs and ds2cs, the share of a rollout with which the others stop then.
+        address: of a Ray that runs: auto for that of this machine, or HOST:PORT of its head; by default
+            that of RAY_ADDRESS, or else a Ray is started on this machine.
+        collector_resources: on ray, what each collector takes, such as CPU=1,simulator=0.5.
+        learner_resources: on ray, what each learner takes, such as GPU=1, with which it computes there.
+        collector_placement: on ray, reserves places for all collectors, on many nodes or few.
+        learner_placement: on ray, reserves places for all learners, on many nodes or few.
         deadline: seconds after which a step on ray is given up and its worker replaced.
+        place_deadline: seconds in which workers find a place on ray; more where a cluster has to grow.
         record_timing: whether to write what the clock and other processes decide to timing.bin, so that
             the run can be replayed in one process.
         device: of the learner, such as cuda; collectors stay on the CPU.
@@ -99,7 +108,13 @@ class Train(Generic[Config]):
     ahead: int = 0
     wait_for: int | None = None
     preempt: float | None = None
+    address: str | None = None
+    collector_resources: str = ""
+    learner_resources: str = ""
+    collector_placement: Placement | None = None
+    learner_placement: Placement | None = None
     deadline: float = 300.0
+    place_deadline: float = 20.0
     record_timing: bool = False
     device: str = "cpu"
     seed: int = 0
@@ -264,10 +279,7 @@ def check_used(argv: list[str], options: Train) -> None:
         name for name in ("collectors", "learners", "ahead", "wait_for", "preempt") if name in names
     ]
     check_taken(options.scheme, cuts)
-    if "backend" in names and options.backend == "ray" and options.scheme == "3cs":
-        raise ValueError("--backend ray is where workers are, and the scheme 3cs has none")
-    if "deadline" in names and options.backend != "ray":
-        raise ValueError("--deadline is of workers on ray; it needs --backend ray")
+    check_worker_options(names, options)
     if options.record_timing and options.scheme == "3cs":
         raise ValueError("--record-timing is of workers, and the scheme 3cs has none")
     if "evaluation_episodes" in names and not options.evaluate_every:

@@ -78,6 +78,7 @@ class Cut(NamedTuple):
         preempt: share of a rollout with which the other workers stop; None lets them finish.
         remote: whether the workers are other processes.
         least: the fewest workers there are; None if their number stays.
+        needs: resources of each such process by name, such as ``{"CPU": 1}``.
     """
 
     num_workers: int
@@ -86,6 +87,7 @@ class Cut(NamedTuple):
     preempt: float | None = None
     remote: bool = False
     least: int | None = None
+    needs: Mapping[str, float] = {}
 
     @property
     def num_merged(self) -> int:

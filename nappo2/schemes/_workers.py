@@ -63,7 +63,7 @@ def workers(
     Raises:
         ValueError: for counts that do not go together.
     """
-    cut = _cut_of(num_workers, wait_for, ahead, preempt, on.remote)
+    cut = _cut_of(num_workers, wait_for, ahead, preempt, on.remote)._replace(needs=on.needs)
     least, most = bounds_of(num_workers)
 
     def transform(source):
@@ -75,8 +75,8 @@ def workers(
 
         runs = on.runs(source)
 
-        def spawn(params, seeds, patient=True):
-            return on.spawn(runs, params, seeds, arrivals, patient)
+        def spawn(params, seeds, patient=True, others=()):
+            return on.spawn(runs, params, seeds, arrivals, patient, others)
 
         def begun(members, delivered, begin):
             fixed = (on, settings, on.notes, on.orders, cut.least, begin)

@@ -4,7 +4,7 @@ A step of a cut calls ``put`` once, ``call`` for each worker, then ``wait`` and 
 ``stop`` begin and end workers, ``ask`` and ``regroup`` read and change their states between steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
@@ -23,11 +23,11 @@ class Backend(NamedTuple):
     """A place for workers.
 
     Attributes:
-        spawn: ``(pipeline, params, seeds, arrivals, patient=True) -> workers``; they start at once,
-            and their errors show in ``ask`` or ``get``. ``arrivals`` is (how many, share) for workers
-            that meet, and None otherwise: when so many are at the end of their rollouts, the others
-            stop with that share. If it is ``patient``, it waits until there is room for them, or says
-            that there is none.
+        spawn: ``(pipeline, params, seeds, arrivals, patient=True, others=()) -> workers``; they start
+            at once, and their errors show in ``ask`` or ``get``. ``arrivals`` is (how many, share) for
+            workers that meet, and None otherwise: when so many are at the end of their rollouts, the
+            others stop with that share. If it is ``patient``, it waits until there is room for them, or
+            says that there is none. ``others`` are the workers of the same cut that live.
         put: ``params -> handle``, for any number of workers.
         call: ``(worker, handle) -> ref`` of a step's ``(item, report)``.
         ask: ``(worker, fn, seconds=None) -> result``, where ``fn: (pipeline, state) ->
@@ -44,6 +44,7 @@ class Backend(NamedTuple):
             too small.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
+        needs: resources of each worker by name, such as ``{"CPU": 1}``, where they are counted.
         runs: ``pipeline -> pipeline``: what a worker runs of it, such as one that notes.
         notes: with which the workers of a cut begin: () if timing is noted, else None.
         orders: with which they begin: ``Orders`` if they obey the notes of another run, else None.
@@ -63,6 +64,7 @@ class Backend(NamedTuple):
     leaving: Callable = lambda workers: []
     max_restarts: int = 0
     remote: bool = False
+    needs: Mapping[str, float] = {}
     runs: Callable = lambda pipeline: pipeline
     notes: tuple | None = None
     orders: Any = None
@@ -181,7 +183,7 @@ def _get(calls):
     return in_turns(calls) if grouped else [call() for call in calls]
 
 
-def _spawn(pipeline, params, seeds, arrivals, patient=True):
+def _spawn(pipeline, params, seeds, arrivals, patient=True, others=()):
     workers: list[Worker] = []
     try:
         for seed in seeds:

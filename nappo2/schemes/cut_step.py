@@ -26,7 +26,7 @@ class CutStep:
     Attributes:
         name: of the cut.
         source: the pipeline that the workers run.
-        spawn: ``(params, seeds, patient) -> workers``.
+        spawn: ``(params, seeds, patient, others) -> workers``.
         params: of this step.
         backend: where the workers are.
         timing: what depends on the clock and on other processes, as it happens or as it was noted.
@@ -221,9 +221,10 @@ class CutStep:
 
     def begin_life(self, i: int) -> None:
         """Spawns a worker again, with the params of this step and the seed of its next life."""
-        member, least, start = self.members[i], self.before.least, perf_counter()
-        patient = least is None or len(self.present()) < least
-        (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)], patient)
+        member, present, least = self.members[i], self.present(), self.before.least
+        patient, others = least is None or len(present) < least, list(present.values())
+        seeds, start = [fold_in(member.seed, member.lives)], perf_counter()
+        (worker,) = self.spawn(self.params, seeds, patient, others)
         self._span("begun anew", start, self._called(i))
         self.members[i] = member._replace(worker=worker)
 

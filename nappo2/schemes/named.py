@@ -3,6 +3,8 @@
 Each is ``scheme`` with its word, and with those arguments alone that it takes.
 """
 
+from collections.abc import Mapping
+
 from nappo2.checks import checked
 from nappo2.pipeline import Between, Pipeline
 from nappo2.populations import Population
@@ -133,7 +135,12 @@ def asynchronous_collection(
 
 @checked
 def asynchronous_collection_synchronous_gradients(
-    recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+    recipe: Recipe,
+    collectors: int,
+    learners: int,
+    *,
+    on: Backend | Mapping[str, Backend] = serial,
+    ahead: int = 0,
 ) -> Pipeline:
     """dadacs: learners with collectors of their own, whose gradients make an update together (Rapid).
 
@@ -141,7 +148,7 @@ def asynchronous_collection_synchronous_gradients(
         recipe: such as ``ppo(env)``.
         collectors: number of workers that collect in all, shared evenly by the learners.
         learners: number of workers that compute gradients.
-        on: where the workers are: ``serial``, or ``on_ray()``.
+        on: where the workers are: ``serial`` or ``on_ray()``, or one for each cut, by its name.
         ahead: how many rollouts a collector may begin before its last one was taken.
 
     Returns:
@@ -152,7 +159,12 @@ def asynchronous_collection_synchronous_gradients(
 
 @checked
 def asynchronous_collection_and_gradients(
-    recipe: Recipe, collectors: int, learners: int, *, on: Backend = serial, ahead: int = 0
+    recipe: Recipe,
+    collectors: int,
+    learners: int,
+    *,
+    on: Backend | Mapping[str, Backend] = serial,
+    ahead: int = 0,
 ) -> Pipeline:
     """dadaca: learners with collectors of their own, each of whose gradients makes an update (Gorila).
 
@@ -160,7 +172,7 @@ def asynchronous_collection_and_gradients(
         recipe: such as ``ppo(env)``.
         collectors: number of workers that collect in all, shared evenly by the learners.
         learners: number of workers that compute gradients.
-        on: where the workers are: ``serial``, or ``on_ray()``.
+        on: where the workers are: ``serial`` or ``on_ray()``, or one for each cut, by its name.
         ahead: how many rollouts a collector may begin before its last one was taken.
 
     Returns:

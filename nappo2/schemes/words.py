@@ -20,7 +20,7 @@ PPO's da2cs is ``collect | collectors | to_device | gae | all_minibatches | lear
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from nappo2.checks import checked
@@ -51,10 +51,14 @@ class Cuts(NamedTuple):
 
     collectors: int | Between = 2
     learners: int | Between = 2
-    on: Backend = serial
+    on: Backend | Mapping[str, Backend] = serial
     ahead: int = 0
     wait_for: int | None = None
     preempt: float | None = None
+
+    def on_of(self, name: str) -> Backend:
+        """Where the workers of a cut are: of several backends, that of its name, or ``serial``."""
+        return self.on.get(name, serial) if isinstance(self.on, Mapping) else self.on
 
 
 def check_taken(name: str, arguments: Iterable[str]) -> None:
@@ -81,7 +85,7 @@ def scheme(
     *,
     collectors: int | Between | None = None,
     learners: int | Between | None = None,
-    on: Backend = serial,
+    on: Backend | Mapping[str, Backend] = serial,
     ahead: int = 0,
     wait_for: int | None = None,
     preempt: float | None = None,
@@ -96,7 +100,8 @@ def scheme(
         learners: how many compute gradients, 2 by default, where these are distributed. Where there is
             one cut, both may be ``between(2, 16)``, which is also written "2..16": workers join when
             there is room for them, and leave when there is none.
-        on: where the workers are: ``serial`` or ``on_ray()``, or one of the words "serial" and "ray".
+        on: where the workers are: ``serial`` or ``on_ray()``, or one of the words "serial" and "ray";
+            or one for each cut, ``{"collectors": on_ray(), "learners": on_ray(num_gpus=1)}``.
         ahead: where any collector's rollout makes a step: how many rollouts a collector may begin
             before its last one was taken.
         wait_for: where there is one cut: of how many workers a step waits for.
@@ -130,6 +135,7 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
         A pipeline of params.
     """
     word = parse(name)
+    cuts = cuts._replace(on=checked_backends(word, cuts.on))
     check_compatible(recipe.name, recipe.compatible, scheme=name)
     check_source(word, recipe)
     if isinstance(recipe, Population) or not word.arguments:
@@ -145,6 +151,30 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
         replica = line | all_reduce() | update_of(recipe) | all_updates()
         return replica | _learners(word, cuts)
     return line | _learners(word, cuts) | update_of(recipe)
+
+
+def checked_backends(
+    word: Word, on: Backend | Mapping[str, Backend]
+) -> Backend | Mapping[str, Backend]:
+    """One backend as it is; of several, each by the name of a cut.
+
+    Raises:
+        ValueError: if the word has no such cut, or a value is no backend.
+    """
+    if not isinstance(on, Mapping):
+        return on
+    cuts = [name for name in ("collectors", "learners") if name in word.arguments]
+    if wrong := [name for name in on if name not in cuts]:
+        raise ValueError(
+            f"on has a backend for {wrong[0]!r}, and the cuts of {word.name} are {', '.join(cuts)}"
+        )
+    return {name: backend_of(name, value) for name, value in on.items()}
+
+
+@checked
+def backend_of(name: str, on: Backend) -> Backend:
+    """The backend of a cut, also by its word."""
+    return on
 
 
 def check_source(word: Word, recipe: Recipe | Population) -> None:
@@ -163,14 +193,15 @@ def check_source(word: Word, recipe: Recipe | Population) -> None:
 
 
 def _collectors(word: Word, cuts: Cuts) -> Transform:
+    on = cuts.on_of("collectors")
     if word.learners:
         for count in (cuts.collectors, cuts.learners):
             check_stays(word.name, count)
         each = shared(cuts.collectors, cuts.learners)
-        return workers(each, _first(word.collectors), cuts.ahead, on=cuts.on, name="collectors")
+        return workers(each, _first(word.collectors), cuts.ahead, on=on, name="collectors")
     _check_collectors(word, cuts)
     wait_for = _first(word.collectors) if cuts.wait_for is None else cuts.wait_for
-    return workers(cuts.collectors, wait_for, cuts.ahead, cuts.preempt, cuts.on, "collectors")
+    return workers(cuts.collectors, wait_for, cuts.ahead, cuts.preempt, on, "collectors")
 
 
 def check_stays(name: str, count: int | Between) -> None:
@@ -188,7 +219,8 @@ def check_stays(name: str, count: int | Between) -> None:
 
 def _learners(word: Word, cuts: Cuts) -> Transform:
     wait_for = _first(word.learners) if cuts.wait_for is None else cuts.wait_for
-    return workers(cuts.learners, wait_for, preempt=cuts.preempt, on=cuts.on, name="learners")
+    on = cuts.on_of("learners")
+    return workers(cuts.learners, wait_for, preempt=cuts.preempt, on=on, name="learners")
 
 
 def _first(wait: Wait | None) -> int | None:

@@ -87,6 +87,12 @@ WRONG = {
     "train --scheme da2cs --preempt 0.5": "the scheme da2cs takes no preempt",
     "train --backend ray": "--backend ray is where workers are, and the scheme 3cs has none",
     "train --deadline 5": "--deadline is of workers on ray; it needs --backend ray",
+    "train --address auto": "--address is of workers on ray; it needs --backend ray",
+    "train --scheme da2cs --backend ray --learner-resources GPU=1": "--learner-resources is of learners "
+    "with processes of their own, and the scheme da2cs has none",
+    "train --scheme ds2cs --backend ray --collector-resources GPU --env torch/CartPole-v1": "--collector-"
+    "resources is of amounts by name, such as CPU=1,GPU=0.5, not 'GPU'",
+    "train --scheme ds2cs --backend ray --collector-placement wide": "wide",
     "train --record-timing": "--record-timing is of workers, and the scheme 3cs has none",
     "train --evaluation-episodes 5": "it needs --evaluate-every",
     "train --until episode_return": "a threshold is such as episode_return=475 or loss<0.1, not",

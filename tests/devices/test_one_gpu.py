@@ -28,7 +28,7 @@ from nappo2 import (
     ravel,
     scheme,
 )
-from nappo2.cli import train
+from nappo2.cli import train, worker_options
 from nappo2.params import device_of
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.recipes import double_dqn
@@ -308,16 +308,17 @@ def test_a_device_that_is_not_there_is_refused_and_cuda_gets_its_number():
 
 
 def shares(scheme, **counts):
-    return train.gpu_share(train.Train(None, scheme=scheme, device="cuda", **counts))
+    options = train.Train(None, scheme=scheme, device="cuda", **counts)
+    return worker_options.gpu_share(options)
 
 
 def test_workers_on_ray_share_one_gpu_and_collectors_need_none():
     with mock.patch("torch.cuda.device_count", lambda: 1):
         assert shares("3ds", learners=2) == 0.5
         assert shares("2dacs", learners=3) == 0.3333
-        assert shares("dadacs", collectors=2, learners=2) == 0.25
+        assert shares("dadacs", collectors=2, learners=2) == 0.5
         assert shares("da2cs", collectors=8) == 0.0
-        assert train.gpu_share(train.Train(None, scheme="3ds")) == 0.0
+        assert worker_options.gpu_share(train.Train(None, scheme="3ds")) == 0.0
     with mock.patch("torch.cuda.device_count", lambda: 8):
         assert shares("3ds", learners=2) == 1.0
 

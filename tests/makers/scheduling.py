@@ -97,7 +97,7 @@ def drawn(seed: int, loss: float = 0.0, finished: float = 0.5) -> Backend:
     )
 
 
-def spawn(pipeline, params, seeds, arrivals, patient=True):
+def spawn(pipeline, params, seeds, arrivals, patient=True, others=()):
     """Workers that have params of their own, as those of other processes do."""
     workers = serial.spawn(pipeline, params.clone(), seeds, arrivals)
     for worker in workers:

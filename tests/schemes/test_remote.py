@@ -310,10 +310,18 @@ def test_what_is_large_by_accident_is_named_too(on_ray):
         line.init(CARTPOLE_PPO.init(0), 0)
 
 
-def test_workers_that_find_no_place_are_said_to(on_ray, monkeypatch):
-    monkeypatch.setattr("nappo2.schemes.remote.cluster.PLACE_SECONDS", 1.0)
+def test_workers_that_find_no_place_are_said_to(on_ray):
+    """At once where nobody has it, and nobody adds nodes; otherwise when their time is over."""
     pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=100))
-    with pytest.raises(RuntimeError, match="2 workers find no place: they need 200 CPU, and"):
+    words = (
+        r"2 workers find no place: each needs 100 CPU, and 127.0.0.1 has \d of 5 CPU free; no node"
+    )
+    with pytest.raises(RuntimeError, match=words):
+        pipe.init(CARTPOLE_PPO.init(0), 0)
+    pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=4, place_deadline=0.5))
+    with pytest.raises(
+        RuntimeError, match=r"each needs 4 CPU, .*; the workers of a Learner that is no"
+    ):
         pipe.init(CARTPOLE_PPO.init(0), 0)
 
 
@@ -321,7 +329,7 @@ def test_a_worker_that_waits_for_its_process_is_told_of(on_ray, monkeypatch, cap
     """Five CPUs are free and each takes a hundred, where nobody has looked for a place before."""
     from nappo2.schemes.remote import backend, calls
 
-    monkeypatch.setattr(backend, "find_place", lambda *args: None)
+    monkeypatch.setattr(backend, "wait_for_room", lambda *args: None)
     monkeypatch.setattr(backend, "START_SECONDS", 2.0)
     monkeypatch.setattr(calls, "SLOW_SECONDS", 0.5)
     pipe = scheme("2dacs", CARTPOLE_PPO, learners=2, on=on_ray(num_cpus=100, deadline=0.5))

@@ -1,12 +1,10 @@
 """Workers as Ray actors. The only package that imports ray."""
 
-import os
-import sys
+from nappo2.schemes.remote import tokens  # noqa: F401, before ray is imported
 
-if "ray" not in sys.modules:  # which reads this once, when it is imported
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+# isort: split
 
 from nappo2.schemes.remote.backend import on_ray
-from nappo2.schemes.remote.cluster import actors_of
+from nappo2.schemes.remote.nodes import actors_of
 
 __all__ = ["actors_of", "on_ray"]

@@ -14,6 +14,7 @@ from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Stop, stopped_by
 from nappo2.schemes.backend import Worker
 from nappo2.schemes.remote.meeting import Meeting
+from nappo2.schemes.remote.modules import missing_module
 from nappo2.schemes.transfer import pack, unpack
 
 
@@ -23,7 +24,8 @@ class Actor(Worker):
     def __init__(self, arrivals: tuple[int, float] | None, device: str, seconds: float):
         torch.set_num_threads(1)
         keep_freed_memory()
-        self.device, self.meeting = device, Meeting(device, seconds, arrivals)
+        self.device = device if torch.cuda.is_available() else "cpu"  # of this node
+        self.meeting = Meeting(self.device, seconds, arrivals)
         self.calls, self.preempted, self.error = 0, None, None  # preempted: a call and a share
 
     def node(self) -> str:
@@ -54,9 +56,13 @@ class Actor(Worker):
 
         Raises:
             Exception: of the pipeline; later calls raise it again.
+            MissingModule: if this node lacks a module that the pipeline needs.
         """
         try:
             super().start(cloudpickle.loads(pipeline), self._received(params), seed)
+        except ModuleNotFoundError as error:
+            self.error = missing_module(error)
+            raise self.error from error
         except Exception as error:
             self.error = error  # later calls raise this, and not that there is no pipeline
             raise

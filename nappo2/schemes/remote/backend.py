@@ -5,7 +5,6 @@ from time import monotonic
 from typing import Any
 
 import ray
-import torch
 from ray import cloudpickle
 
 from nappo2.checks import checked
@@ -15,8 +14,12 @@ from nappo2.schemes.backend import Backend, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
 from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, get, wait_until
-from nappo2.schemes.remote.cluster import actors_of, find_place, num_fitting
+from nappo2.schemes.remote.cluster import connect
 from nappo2.schemes.remote.grouping import join_group, regroup
+from nappo2.schemes.remote.installed import misfits
+from nappo2.schemes.remote.modules import of_actors
+from nappo2.schemes.remote.nodes import Needs, all_needs, needs_of, nodes, num_fitting
+from nappo2.schemes.remote.places import Placement, placed, reserved_places, wait_for_room
 from nappo2.schemes.transfer import pack_params
 
 START_SECONDS = 60.0  # in which an actor has made its environments
@@ -31,8 +34,11 @@ def on_ray(
     scheduling_strategy: Any = None,
     runtime_env: dict | None = None,
     *,
+    address: str | None = None,
+    placement: Placement | None = None,
     deadline: float = 300.0,
     group_deadline: float = 60.0,
+    place_deadline: float = 20.0,
     max_restarts: int = 10,
     max_megabytes: float = 1.0,
     logs: bool = False,
@@ -41,17 +47,29 @@ def on_ray(
 
     Ray is started if it does not run: on this machine only, with token authentication, without a
     dashboard, and with 256 CPUs declared, so that actors of later Learners find room. A Ray that
-    runs already (``ray.init(address="auto")``) is used as it is. Neither is ever shut down; both
-    end with the process that started them.
+    runs already is joined by its address, or is used as it is where this process has joined it
+    (``ray.init(address="auto")``). None is ever shut down; one that was started here ends with the
+    process.
+
+    On the nodes of a Ray that is joined, the versions of nappo2, torch, tensordict and Python are
+    compared with those of this process: where they differ, no worker begins, and a warning says so.
+    Modules of one's own that the pipeline needs travel with the job when it joins.
 
     Args:
-        num_cpus, num_gpus, resources, scheduling_strategy, runtime_env: of each actor, as in Ray.
-            With GPUs, actors compute there.
+        num_cpus, num_gpus, resources, scheduling_strategy: of each actor, as in Ray. With GPUs,
+            actors compute there, if their node has CUDA.
+        runtime_env: as in Ray; folders in it travel with the job when Ray is started or joined.
+        address: of a Ray that runs: "auto" for that of this machine, or HOST:PORT of its head;
+            "local" for one of one's own. None for that of the variable RAY_ADDRESS, or else one of
+            one's own.
+        placement: has Ray reserve places for all workers of a cut at once: "spread" over nodes or
+            "pack" onto few of them, as far as possible; "strict_spread" or "strict_pack".
         deadline: seconds after which a step is given up and its worker replaced.
         group_deadline: the same for a reduction in 3ds.
+        place_deadline: seconds in which workers find a place; more where a cluster has to grow.
         max_restarts: how often in a row a worker is replaced.
         max_megabytes: what a pipeline may take when it is sent to a worker.
-        logs: whether to show what workers print; only if Ray is started here.
+        logs: whether to show what workers print; only if Ray is started or joined here.
 
     Returns:
         The backend, for ``workers(..., on=...)`` and ``scheme(..., on=...)``.
@@ -59,34 +77,38 @@ def on_ray(
     Raises:
         ValueError: where workers are made, if the pipeline cannot be sent to them; it names the
             attribute to blame.
-        RuntimeError: there, if actors find no place within 20 s.
+        ConnectionError: there, if the address leads to no Ray that can be joined.
+        RuntimeError: there, if actors find no place in time; says what they need and what is free.
     """
-    if deadline <= 0 or group_deadline <= 0:
-        raise ValueError(f"deadlines are above 0 seconds, not {min(deadline, group_deadline)}")
-    needs = {"CPU": num_cpus, "GPU": num_gpus} | (resources or {})
+    needs = needs_of(num_cpus, num_gpus, resources)
+    _check_places(placement, scheduling_strategy, needs)
     options = {
         "num_cpus": num_cpus,
         "num_gpus": num_gpus,
         "resources": resources,
-        "runtime_env": runtime_env,
         "scheduling_strategy": scheduling_strategy,
         "max_restarts": 0,  # replaced by nappo2, which knows with which seed and params
     }
     options = {name: value for name, value in options.items() if value is not None}
-    device = "cuda" if num_gpus and torch.cuda.is_available() else "cpu"
+    device = "cuda" if num_gpus else "cpu"
 
-    def spawn(pipeline, params, seeds, arrivals, patient=True):
+    def spawn(pipeline, params, seeds, arrivals, patient=True, others=()):
         data = check_picklable(
             pipeline, "pipeline", cloudpickle.dumps, int(max_megabytes * MEGABYTE)
         )
+        num, each = len(seeds), all_needs(pipeline, len(seeds), needs)
+        connect(address, each, data, runtime_env, logs)
+        environment = of_actors(runtime_env)
+        refused = misfits(environment)
         if patient:
-            find_place(needs, actors_of(pipeline, len(seeds)), logs)
-        make = RemoteActor.options(**options)
-        grouped = reduces(pipeline)
-        num = actors_of(pipeline, 1)
-        handles = [
-            Handle(make.remote(arrivals, device, group_deadline), grouped, num) for _ in seeds
-        ]
+            own = 0 if placement is None else num  # whose places are reserved
+            wait_for_room(each[own:], place_deadline, refused)
+        reserved = reserved_places(each[:num], others, placement, place_deadline, refused)
+        grouped, handles = reduces(pipeline), []
+        for _ in seeds:
+            where = {**options, **placed(reserved, refused), "runtime_env": environment}
+            actor = RemoteActor.options(**where).remote(arrivals, device, group_deadline)
+            handles.append(Handle(actor, grouped, all_needs(pipeline, 1, needs), reserved))
         if grouped and len(seeds) > 1:
             for lost in filter(None, join_group(handles, START_SECONDS + group_deadline)):
                 raise lost.error
@@ -127,20 +149,20 @@ def on_ray(
     def wait(refs, num):
         return wait_until(refs, num, deadline)
 
-    def needs_of_each(handles):
-        each = max((worker.num_actors for worker in handles), default=1)
-        return {name: x * each for name, x in needs.items()}
-
     def room(handles):
         waiting = sum(not worker.placed() for worker in handles)  # whose resources are still free
-        return num_fitting(needs_of_each(handles), ray.available_resources()) - waiting
+        there = nodes(misfits(of_actors(runtime_env)))
+        return num_fitting(each_of(handles), [node.free for node in there]) - waiting
 
     def leaving(handles):
         waiting = [i for i, worker in enumerate(handles) if not worker.placed()]
         if not waiting:
             return []
-        num = num_fitting(needs_of_each(handles), ray.cluster_resources())
+        num = num_fitting(each_of(handles), [node.whole for node in nodes()])
         return waiting[num - len(handles) :] if len(handles) > num else []
+
+    def each_of(handles):
+        return max((worker.each for worker in handles), key=len, default=[needs])
 
     return Backend(
         spawn,
@@ -153,9 +175,21 @@ def on_ray(
         regroup=lambda handles, fns: regroup(
             handles, fns, START_SECONDS + group_deadline, START_SECONDS + deadline
         ),
-        stop=lambda handles: [ray.kill(worker.actor) for worker in handles],
+        stop=lambda handles: [worker.stop() for worker in handles],
         room=room,
         leaving=leaving,
         max_restarts=max_restarts,
         remote=True,
+        needs=needs,
     )
+
+
+def _check_places(placement: str | None, strategy: Any, needs: Needs) -> None:
+    if placement is not None and strategy is not None:
+        raise ValueError(
+            f"placement={placement!r} is a scheduling_strategy of its own; one of both is given"
+        )
+    if placement is not None and not needs:
+        raise ValueError(
+            f"placement={placement!r} reserves resources, and with num_cpus=0 a worker needs none"
+        )

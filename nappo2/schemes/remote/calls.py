@@ -16,6 +16,8 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt, current_stop
 from nappo2.schemes.backend import Lost
 from nappo2.schemes.remote.cluster import has_process, without_process
+from nappo2.schemes.remote.nodes import Needs
+from nappo2.schemes.remote.places import Reserved
 from nappo2.schemes.transfer import unpack
 
 log = logging.getLogger("nappo2")
@@ -40,20 +42,29 @@ class Handle:
     Args:
         actor: the actor.
         grouped: whether it is one of a group.
-        num_actors: number of actors, with those of its own inner cuts.
+        each: what it needs, and behind that what the actors of its own inner cuts need.
+        reserved: the places among which its own is, if they are reserved.
 
     Attributes:
         calls: number of its steps.
     """
 
-    def __init__(self, actor: Any, grouped: bool, num_actors: int = 1):
-        self.actor, self.grouped, self.num_actors = actor, grouped, num_actors
+    def __init__(
+        self, actor: Any, grouped: bool, each: Sequence[Needs], reserved: Reserved | None = None
+    ):
+        self.actor, self.grouped, self.each, self.reserved = actor, grouped, each, reserved
         self.calls, self._placed = 0, False
 
     def placed(self) -> bool:
         """Whether the actor has found a place and a process."""
         self._placed = self._placed or has_process(self.actor)
         return self._placed
+
+    def stop(self) -> None:
+        """Ends the actor, and gives its place back."""
+        ray.kill(self.actor)
+        if self.reserved is not None:
+            self.reserved.leave()
 
 
 def wait_until(refs: list[RemoteCall], num: int, deadline: float) -> list[RemoteCall]:

@@ -1,38 +1,25 @@
-"""Ray itself: starts it where it does not run, finds room for actors, and ends it with the process."""
+"""Ray itself: starts it or joins one that runs, says which actors have no process, and ends it."""
 
 import atexit
 import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic, sleep
 from typing import Any
 
 import ray
 from ray._private import ray_constants
 
-from nappo2.checks import explained
-from nappo2.machine.stop import check_interrupt
-from nappo2.pipeline import Pipeline
-from nappo2.schemes.backend import UNBOUNDED
+from nappo2.schemes.remote.joining import check_same, chosen_address, join
+from nappo2.schemes.remote.modules import of_job, own_modules
+from nappo2.schemes.remote.nodes import Needs
+from nappo2.schemes.remote.tokens import use_token
 from nappo2.schemes.remote.watchdog import watched
 
 ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
 WITHOUT_PROCESS = ("DEPENDENCIES_UNREADY", "PENDING_CREATION")
-PLACE_SECONDS = 20.0  # in which an actor finds a place, or it is said what is missing
-
-
-@explained
-def actors_of(pipeline: Pipeline, num: int) -> int:
-    """Number of actors of ``num`` workers of a pipeline, with the workers of its inner cuts."""
-    total = times = num
-    for stage in reversed(pipeline.stages):
-        if stage.cut is not None and stage.cut.remote:
-            times *= stage.cut.num_workers
-            total += times
-    return total
 
 
 @contextmanager
@@ -50,45 +37,34 @@ def loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> None:
-    """Starts Ray on this machine, unless it runs, and waits until it has room for the actors.
+def connect(
+    address: str | None,
+    each: Sequence[Needs],
+    data: bytes,
+    runtime_env: Mapping[str, Any] | None,
+    logs: bool,
+) -> None:
+    """Starts or joins Ray, unless this process uses one already.
 
     Args:
-        needs: resources of each actor, such as ``{"CPU": 1}``.
-        num_actors: number of actors.
-        logs: whether to show what workers print, if Ray is started here.
-
-    Raises:
-        RuntimeError: after 20 s, with what is needed and what there is.
+        address: of Ray; None for that of ``RAY_ADDRESS``, or else a Ray of one's own.
+        each: what each actor needs.
+        data: the pickled pipeline, whose own modules travel to the nodes that are joined.
+        runtime_env: of the job, as in Ray; folders in it are uploaded.
+        logs: whether to show what workers print.
     """
-    all_needs = {name: x * num_actors for name, x in needs.items() if x}
-    if not ray.is_initialized():
-        start_ray(num_actors, all_needs.get("CPU", 0), logs)
-    end = monotonic() + PLACE_SECONDS
-    while True:
-        whole, free = ray.cluster_resources(), ray.available_resources()
-        if all(free.get(name, 0) >= x for name, x in all_needs.items()):
-            return
-        check_interrupt()
-        if monotonic() > end:
-            there = ", ".join(f"{free.get(k, 0):g} of {whole.get(k, 0):g} {k}" for k in all_needs)
-            wanted = ", ".join(f"{x:g} {name}" for name, x in all_needs.items())
-            raise RuntimeError(
-                f"{num_actors} workers find no place: they need {wanted}, and {there} are free; the "
-                "workers of a Learner that is no longer needed go with learner.close()"
-            )
-        sleep(0.05)
+    if ray.is_initialized():
+        check_same(address)
+    elif (place := chosen_address(address)) == "local":
+        num_cpus = sum(needs.get("CPU", 0) for needs in each)
+        start_ray(len(each), num_cpus, logs, of_job(runtime_env, []))
+    else:
+        join(place, logs, of_job(runtime_env, own_modules(data)))
 
 
 def has_process(actor: Any) -> bool:
     """Whether Ray has started an actor, which may have ended since."""
     return ray._private.state.actors(actor._actor_id.hex()).get("State") not in WITHOUT_PROCESS
-
-
-def num_fitting(needs: dict[str, float], resources: dict[str, float]) -> int:
-    """For how many actors with such needs, as ``{"CPU": 1}``, there are resources."""
-    counts = [math.floor(resources.get(name, 0) / x + 1e-6) for name, x in needs.items() if x]
-    return min(counts, default=UNBOUNDED)
 
 
 def without_process(actors: Sequence[Any]) -> str | None:
@@ -104,17 +80,20 @@ def without_process(actors: Sequence[Any]) -> str | None:
     )
     return (
         f"{num} of {len(actors)} workers still wait for Ray to give them a place and a process: "
-        f"{there} are free, and {os.getloadavg()[0]:.0f} processes share {os.cpu_count()} cores"
+        f"{there or 'no CPUs'} are free, and {os.getloadavg()[0]:.0f} processes share {os.cpu_count()} cores"
     )
 
 
-def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
+def start_ray(
+    num_actors: int, num_cpus: float, logs: bool, runtime_env: dict[str, Any] | None = None
+) -> None:
     """Starts Ray on the loopback, quietly, with token authentication and room for more actors.
 
     Args:
         num_actors: number of actors, for a warning if there are fewer cores.
         num_cpus: what they need in all; at least 256 are declared.
         logs: whether to show what workers print.
+        runtime_env: of the job, as in Ray; folders in it are uploaded.
     """
     cores = os.cpu_count() or 1
     if num_actors > cores:
@@ -122,6 +101,7 @@ def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
             f"{num_actors} workers share {cores} cores: they take turns, and are no faster for their number",
             stacklevel=7,
         )
+    use_token(True)
     with watched(), loopback():
         ray.init(
             address="local",  # and no other that may run on this machine
@@ -130,6 +110,7 @@ def start_ray(num_actors: int, num_cpus: float, logs: bool) -> None:
             log_to_driver=logs,
             logging_level=logging.ERROR,
             _node_ip_address="127.0.0.1",
+            runtime_env=runtime_env,
         )
     atexit.register(end_ray)
 
