@@ -93,6 +93,13 @@ def bench(session):
 
 
 @nox.session
+def zoo(session):
+    """Learning curves, kept in evidence/results: ``nox -s zoo -- ppo-cartpole``; ``-- --list`` shows all."""
+    session.install(".[test,pybullet]")
+    session.run("python", "-m", "evidence", *session.posargs)
+
+
+@nox.session
 def registry(session):
     """1,000 steps of every environment of Gymnasium's registry; ``nox -s registry -- 'Fetch*'`` for some."""
     session.install(".[test,pybullet]")

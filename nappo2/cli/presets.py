@@ -8,7 +8,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Presets:
-    """Lists the presets of one recipe or of all, with their environments, steps and sources.
+    """Lists the presets of one recipe or of all, with their environments, steps, sources and evidence.
 
     Attributes:
         algorithm: the recipe; by default all.
@@ -20,15 +20,17 @@ class Presets:
 def run(argv: list[str]) -> int:
     """Prints the table of presets."""
     from nappo2.recipes import PRESETS, preset
+    from nappo2.recipes.presets import evidence_of
     from nappo2.show.markup import aligned
 
     options = tyro.cli(Presets, args=argv, prog="nappo2 presets")
     if options.algorithm is not None:
         preset(options.algorithm, "default")  # raises with the names of recipes
-    rows = [("recipe", "preset", "env", "envs", "steps", "numbers from")]
+    rows = [("recipe", "preset", "env", "envs", "steps", "numbers from", "measured by")]
     for algorithm in [options.algorithm] if options.algorithm else PRESETS:
         rows += [
             (algorithm, name, x.env or "by name only", x.num_envs, f"{x.total_steps:,}", x.source)
+            + (evidence_of(algorithm, name),)
             for name, x in PRESETS[algorithm].items()
         ]
     print("\n".join(aligned(rows)))

@@ -12,8 +12,9 @@ from nappo2.runs.metrics import position
 
 MOST_EVENTS = 10  # with a text in a picture
 POINTS = 200  # at which several curves are interpolated
-BLUE, ORANGE = "#1f5fa8", "#c8551b"
+BLUE, LIGHT, ORANGE = "#1f5fa8", "#8fb4dc", "#c8551b"
 INTERVAL = "interquartile mean, 95 % interval"
+LAST_100, RECENT = "mean of the last 100 episodes", "of those in the last 10,000 env steps"
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
@@ -49,8 +50,8 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
     elif trained:
-        label = "training, mean of the last 100 episodes"
-        axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
+        draw_recent(axes, rows)
+        axes.plot(*zip(*trained, strict=True), color=BLUE, label=LAST_100)
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, rows)
@@ -64,6 +65,13 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         each.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def draw_recent(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Draws the mean return of training episodes that ended in the last 10,000 env steps."""
+    recent = [(position(row), row["recent_return"]) for row in rows if _has(row, "recent_return")]
+    if recent:
+        axes.plot(*zip(*recent, strict=True), color=LIGHT, linewidth=1, label=RECENT)
 
 
 def evaluated(

@@ -6,7 +6,9 @@ from typing import Any
 
 from nappo2.runs.curve import (
     INTERVAL,
+    LAST_100,
     draw_interval,
+    draw_recent,
     draw_successes,
     evaluated,
     literal,
@@ -85,7 +87,8 @@ def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
 def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
     """Draws the mean return of the last episodes and their standard deviation; returns its env steps."""
     steps, means = columns(rows, "env_steps", "episode_return")
-    axes.plot(steps, means, color=BLUE, label="mean of the last 100 episodes")
+    draw_recent(axes, rows)
+    axes.plot(steps, means, color=BLUE, label=LAST_100)
     spread = columns(rows, "env_steps", "episode_return_std")[1]
     if len(spread) == len(means):
         low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
