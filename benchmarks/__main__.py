@@ -1,7 +1,8 @@
 """``python -m benchmarks [name ...]``: a JSON line per figure of all benchmarks, or of those named.
 
 Each runs in a process of its own; the exit code is 1 if a bound is not kept. Figures are kept in
-runs/bench.json; what got slower since, by more than both spreads, is printed and then kept as it is.
+benchmarks/results/bench.json; what got slower since, by more than both spreads, is printed and then
+kept as it is.
 """
 
 import json
@@ -14,7 +15,7 @@ NAMES = (
     *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
 )
-KEPT = Path("runs/bench.json")
+KEPT = Path(__file__).parent / "results/bench.json"
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
 
 

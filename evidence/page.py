@@ -37,8 +37,8 @@ HEAD = """# Measured curves
 <!-- Written by nox -s zoo -- --draw from the files in evidence/results: change those, not this page. -->
 
 Each entry was run by `nox -s zoo -- NAME`, which can be interrupted and goes on. Nothing was chosen by its
-result: every seed from 0 on is here, and an entry that was not run is not. There are {entries} entries, {runs}
-runs and {hours} core hours so far.
+result: every seed from 0 on is here, and an entry that was not run is not. So far there are {entries}
+entries, {runs} runs and {hours} core hours.
 
 - **last, best**: 100 greedy episodes with the last params, and with those of the best of {evaluations}
   evaluations during the run. The episodes are others than those by which the best were chosen.

@@ -28,10 +28,8 @@ def run(argv: list[str]) -> int:
         preset(options.algorithm, "default")  # raises with the names of recipes
     rows = [("recipe", "preset", "env", "envs", "steps", "numbers from", "measured by")]
     for algorithm in [options.algorithm] if options.algorithm else PRESETS:
-        rows += [
-            (algorithm, name, x.env or "by name only", x.num_envs, f"{x.total_steps:,}", x.source)
-            + (evidence_of(algorithm, name),)
-            for name, x in PRESETS[algorithm].items()
-        ]
+        for name, x in PRESETS[algorithm].items():
+            made_for = (x.env or "by name only", x.num_envs, f"{x.total_steps:,}")
+            rows.append((algorithm, name, *made_for, x.source, evidence_of(algorithm, name)))
     print("\n".join(aligned(rows)))
     return 0
