@@ -66,7 +66,7 @@ def classic() -> Iterator[Entry]:
     yield entry(
         "ppo-acrobot",
         "classic acrobot torch on-policy",
-        f"{shared} --num-steps 256 --num-minibatches 64 --lambda- 0.94",
+        f"{shared} --num-steps 256 --num-minibatches 64 --lambda_ 0.94",
         "torch/Acrobot-v1",
         1_000_000,
         published=(zoo(-73.5, 18.2, "1M"),),
@@ -74,7 +74,7 @@ def classic() -> Iterator[Entry]:
     yield entry(
         "ppo-mountain-car",
         "classic mountain-car torch on-policy",
-        f"{shared} --num-steps 16 --num-minibatches 4 --lambda- 0.98",
+        f"{shared} --num-steps 16 --num-minibatches 4 --lambda_ 0.98",
         "torch/MountainCar-v0",
         1_000_000,
         published=(zoo(-110.4, 19.5, "1M"),),
@@ -97,7 +97,7 @@ def small() -> Iterator[Entry]:
     yield entry("double-dqn-cliff-walking", cliff, "double_dqn", "CliffWalking-v1", 50_000)
     words = (
         "ppo --preset default --num-envs 16 --num-steps 1024 --num-epochs 4 --num-minibatches 256 "
-        "--gamma 0.999 --lambda- 0.98 --entropy-coef 0.01 --value-coef 1.0 --normalize False --jit"
+        "--gamma 0.999 --lambda_ 0.98 --entropy-coef 0.01 --value-coef 1.0 --normalize False --jit"
     )
     tags = "box2d lunar-lander"
     yield entry(

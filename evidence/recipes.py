@@ -16,7 +16,6 @@ from nappo2 import (
     collect,
     double_dqn,
     envs,
-    future,
     hindsight,
     load_dataset,
     ppo,
@@ -27,7 +26,7 @@ from nappo2 import (
     scheme,
 )
 from nappo2.seeds import fold_in
-from nappo2.stages import Recipe
+from nappo2.stages import Recipe, future
 
 BITS = 20
 

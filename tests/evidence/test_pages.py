@@ -8,7 +8,7 @@ import pytest
 from benchmarks import comparison
 from evidence.entries import ENTRIES
 from evidence.entry import Published, definition_of
-from evidence.figures import filled, figures, pages, without_figures
+from evidence.figures import figures, filled, pages, without_figures
 from evidence.keeping import RESULTS, kept
 from evidence.page import (
     PAGE,
