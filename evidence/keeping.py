@@ -28,7 +28,7 @@ def keep(entry: Entry, tasks: Sequence[Task], results: Path = RESULTS) -> Path:
     """Writes the file of an entry from the results of its tasks."""
     found = [json.loads((task.folder / "result.json").read_text()) for task in tasks]
     pairs = [(run, each["card"]) for each in found for run in each["runs"]]
-    cards = [{k: x for k, x in card.items() if k not in LEFT_OUT} for _, card in pairs]
+    cards = [short(card) for _, card in pairs]
     common = {k: x for k, x in cards[0].items() if all(card.get(k) == x for card in cards)}
     runs = [
         small(run) | {"card": {k: x for k, x in card.items() if k not in common}}
@@ -38,6 +38,13 @@ def keep(entry: Entry, tasks: Sequence[Task], results: Path = RESULTS) -> Path:
     path.parent.mkdir(exist_ok=True)
     write_whole(path, text_of(definition_of(entry), common, runs))
     return path
+
+
+def short(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card without what says nothing of a run; of its system the kind."""
+    machine = dict(card.get("machine", {}))
+    machine["system"] = machine.get("system", "").partition("-")[0]
+    return {k: x for k, x in card.items() if k not in LEFT_OUT} | {"machine": machine}
 
 
 def text_of(entry: Mapping[str, Any], card: Mapping[str, Any], runs: Sequence[Any]) -> str:

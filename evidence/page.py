@@ -124,7 +124,8 @@ def section(title: str, groups: Sequence[Sequence[Entry]], files: Files) -> str:
 
 def table(group: Sequence[Entry], files: Files) -> str:
     """The figures of entries in one environment."""
-    head = f"| {group[0].env} | seeds x steps | last | best | training | published | core hours |"
+    envs = ", ".join(dict.fromkeys(entry.env for entry in group))
+    head = f"| {envs} | seeds x steps | last | best | training | published | core hours |"
     rows = [row(entry, files[entry.name]) for entry in group]
     return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
 

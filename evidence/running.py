@@ -1,5 +1,6 @@
 """Runs the tasks of entries side by side, as many at once as there are cores."""
 
+import os
 import signal
 import sys
 import time
@@ -71,7 +72,10 @@ def is_kept(entry: Entry, results: Path) -> bool:
     path = results / f"{entry.name}.json"
     if not path.exists() or read(path)["entry"] != definition_of(entry):
         return False
-    print(f"{entry.name} is kept in {path}; without this file it would be run again", flush=True)
+    print(
+        f"{entry.name} is kept in {shown(path)}; without this file it would be run again",
+        flush=True,
+    )
     return True
 
 
@@ -127,7 +131,14 @@ def keep_if_done(entry: Entry, tasks: Sequence[Task], results: Path) -> None:
     """Keeps the file of an entry all of whose tasks are done."""
     if all(map(done, tasks)):
         path = keep(entry, tasks, results)
-        print(f"{entry.name}: kept in {path} ({path.stat().st_size / 1000:.0f} kB)", flush=True)
+        print(
+            f"{entry.name}: kept in {shown(path)} ({path.stat().st_size / 1000:.0f} kB)", flush=True
+        )
+
+
+def shown(path: Path) -> str:
+    """A path as one would write it here."""
+    return os.path.relpath(path)
 
 
 def steps_of(task: Task) -> int:

@@ -62,10 +62,19 @@ def test_the_page_of_the_comparison_is_what_its_file_says():
     assert (comparison.DOCS / "comparison.md").read_text() == comparison.page(comparison.kept())
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
-def test_figures_on_a_page_are_those_of_their_files(path):
-    text = path.read_text()
-    assert filled(text, figures()) == text, AGAIN
+def test_figures_on_pages_are_those_of_their_files():
+    found = figures()
+    for path in pages():
+        text = path.read_text()
+        assert filled(text, found) == text, f"{path.name}: {AGAIN}"
+
+
+def test_rates_and_times_stand_on_the_pages_of_benchmarks_or_between_marks():
+    """So that the same figure is not in two places with two values."""
+    unit = r"\d ?(µs|us|ms|env steps/s|steps/s|steps per second)\b|\d x SB3"
+    for path in pages():
+        if path.name not in ("benchmarks.md", "comparison.md"):
+            assert not re.search(unit, without_figures(path.read_text())), path.name
 
 
 def test_a_figure_is_written_between_its_marks_and_an_unknown_one_is_refused():
