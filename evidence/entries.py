@@ -8,7 +8,7 @@ here has half of the squared error.
 from collections.abc import Iterator
 from functools import partial
 
-from evidence.entry import Entry, Published
+from evidence.entry import PEERS, Entry, Published
 from evidence.recipes import bits, door_key, reach, recorded_and_new
 
 ZOO = "https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md"
@@ -162,6 +162,18 @@ def bullet() -> Iterator[Entry]:
                 yield entry(f"{title}-1m", tags, f"{recipe} --jit", env, 1_000_000, **given)
 
 
+def peers() -> Iterator[Entry]:
+    """SAC without gSDE, and Stable-Baselines3 with the same settings of SAC and of PPO."""
+    env, tags = "HalfCheetahBulletEnv-v0", "pybullet half-cheetah-bullet-peers"
+    yield entry("sac-half-cheetah-bullet", tags, "sac --jit", env, 300_000, seeds=3)
+    theirs = {"seeds": 3, "process": PEERS}
+    yield entry("sb3-sac-half-cheetah-bullet", tags, "sb3 sac", env, 300_000, **theirs)
+    tags = "mujoco half-cheetah-mujoco"
+    yield entry(
+        "sb3-ppo-half-cheetah-mujoco", tags, "sb3 ppo", "HalfCheetah-v5", 1_000_000, **theirs
+    )
+
+
 def mujoco() -> Iterator[Entry]:
     """Gymnasium's robots."""
     for robot in ("HalfCheetah", "Hopper", "Walker2d"):
@@ -224,7 +236,7 @@ def goals() -> Iterator[Entry]:
 
 
 ALL = [
-    *classic(), *small(), *goals(), *bullet(), *mujoco(), *schemes(), *atari(),
+    *classic(), *small(), *goals(), *bullet(), *mujoco(), *peers(), *schemes(), *atari(),
 ]  # fmt: skip
 ENTRIES = {each.name: each for each in ALL}
 """The entries by name."""

@@ -8,6 +8,7 @@ from nappo2.runs.learner import Learner
 from nappo2.saving.checkpoint import checkpoints_in
 
 EVALUATIONS = 20  # in the course of a run
+OURS, PEERS = "evidence.training", "evidence.peers"
 SEEDS = "--seeds"  # of nappo2 train, for a population
 
 
@@ -55,6 +56,7 @@ class Entry(NamedTuple):
         published: what it is compared with.
         make: ``(entry, task) -> Learner`` at its beginning, or where it was saved.
         evaluations: in the course of a run, of ten greedy episodes each.
+        process: the module that trains a seed.
     """
 
     name: str
@@ -67,11 +69,12 @@ class Entry(NamedTuple):
     published: tuple[Published, ...] = ()
     make: Callable[["Entry", Task], Learner] | None = None
     evaluations: int = EVALUATIONS
+    process: str = OURS
 
 
 def command_of(entry: Entry) -> str:
     """The command that trains the seeds of an entry, without evaluations."""
-    if entry.make is not None:
+    if entry.make is not None or entry.process != OURS:
         return f"nox -s zoo -- {entry.name}"
     recipe, *words = entry.words
     line = ["nappo2 train", recipe, "--env", entry.env, *words]
@@ -120,7 +123,7 @@ def is_population(entry: Entry) -> bool:
     from nappo2.cli.train import is_population
     from nappo2.cli.train_options import parse
 
-    if entry.make is not None or entry.seeds == 1:
+    if entry.make is not None or entry.process != OURS or entry.seeds == 1:
         return False
     recipe, *words = entry.words
     words += ["--env", entry.env, SEEDS, str(entry.seeds)]

@@ -88,7 +88,7 @@ def free(cores: int, running: Sequence[Running], entry: Entry) -> bool:
 def start(entry: Entry, task: Task) -> Running:
     """Starts the process of a task."""
     words = [entry.name, str(task.seed), str(task.num), str(task.folder)]
-    command = [sys.executable, "-m", "evidence.training", *words]
+    command = [sys.executable, "-m", entry.process, *words]
     print(f"{name_of(entry, task)}: from {steps_of(task):,} env steps on", flush=True)
     return Running(entry, task, started(command, task.seed, task.folder))
 
