@@ -57,11 +57,14 @@ def keep(figures: list[dict]) -> None:
 
 
 def slower(before: dict[str, dict], figures: list[dict]) -> list[str]:
-    """A line for each figure that is worse than it was, all of its spread beyond all of that."""
+    """A line for each figure that is worse than it was, all of its spread beyond all of that.
+
+    A figure that was kept without a spread says nothing.
+    """
     lines = []
     for now in figures:
         old = before.get(now["figure"])
-        if old and _worse(old, now):
+        if old and old["spread"] and _worse(old, now):
             lines.append(
                 f"slower: {now['figure']}: {now['value']} {now['spread']} {now['unit']}, "
                 f"after {old['value']} {old['spread']}"

@@ -26,8 +26,9 @@ def figures() -> dict[str, str]:
         found[f"{name} training"] = str(training(data))
         found[f"{name} core hours"] = hours(core_hours(data))
     for name, figure in kept_benches().items():
-        low, high = map(text_of, figure["spread"])
-        found |= {name: text_of(figure["value"]), f"{name} spread": f"{low} to {high}"}
+        found[name] = text_of(figure["value"])
+        if figure["spread"] is not None:
+            found[f"{name} spread"] = " to ".join(map(text_of, figure["spread"]))
     return found
 
 
