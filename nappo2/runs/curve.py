@@ -102,7 +102,9 @@ def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> No
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
 
 
-def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
+def draw_interval(
+    axes: Any, curves: Sequence[tuple], label: str, colour: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
 
     Args:
@@ -110,12 +112,16 @@ def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -
         curves: pairs of x and y.
         label: in the legend.
         colour: of line and band.
+
+    Returns:
+        The points of the mean, x and y.
     """
     steps, values = on_one_grid(curves)
     mean, low, high = interval(values)
     axes.plot(steps, mean, color=colour, label=label)
     if len(curves) > 1:
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    return steps, mean
 
 
 def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:

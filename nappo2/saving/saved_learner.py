@@ -112,7 +112,11 @@ def check_counters(counters: Any) -> dict[str, Any]:
         if not all(isinstance(x, (int, float)) for x in episode.values()):
             raise ValueError("its episodes hold more than numbers")
     for pair in counters["ended"]:
-        if len(pair) != 2 or not all(isinstance(x, (int, float)) for x in pair):
+        if (
+            not isinstance(pair, (tuple, list))
+            or len(pair) != 2
+            or not all(isinstance(x, (int, float)) for x in pair)
+        ):
             raise ValueError("its ended episodes are no pairs of env steps and return")
     if not all(isinstance(report, Report) for report in counters["unlogged"]):
         raise ValueError("its reports are none")

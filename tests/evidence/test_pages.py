@@ -20,7 +20,6 @@ from evidence.page import (
     picture_of,
     preset_evidence,
 )
-from evidence.pictures import spread
 from evidence.summary import greedy, number
 from nappo2.recipes import PRESETS
 from nappo2.recipes.presets import evidence_of
@@ -100,12 +99,6 @@ def test_numbers_have_about_four_digits():
         "0.95",
         "0.00",
     ]
-
-
-def test_labels_are_moved_apart_as_little_as_need_be():
-    assert spread([0.0, 10.0], 1.0) == [0.0, 10.0]
-    assert spread([5.0, 5.0, 5.0], 1.0) == [4.0, 5.0, 6.0]
-    assert spread([0.0, 0.2, 0.9], 1.0) == pytest.approx([-0.6333, 0.3667, 1.3667], abs=1e-3)
 
 
 def test_what_others_published_has_a_source():
