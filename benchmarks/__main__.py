@@ -14,6 +14,7 @@ NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
     *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
+    "recording",
 )
 KEPT = Path(__file__).parent / "results/bench.json"
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse

@@ -105,15 +105,29 @@ def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | N
 def _first_leaf(
     ours: dict[str, Tensor], theirs: dict[str, Tensor]
 ) -> tuple[str, Tensor | None, Tensor | None] | None:
-    """The first leaf in which two items are not the same bytes, with both values."""
-    for name in dict.fromkeys((*ours, *theirs)):
-        x, y = ours.get(name), theirs.get(name)
-        if x is None or y is None or not _same_bytes(x, y):
-            return name, x, y
-    return None
+    """The first leaf in which two items are not the same bytes, with both values.
+
+    Of a rollout it is the leaf that differs in the earliest step, as an action does before what follows.
+    """
+    names = dict.fromkeys((*ours, *theirs))
+    pairs = [(name, ours.get(name), theirs.get(name)) for name in names]
+    others = [pair for pair in pairs if not _same_bytes(*pair[1:])]
+    if len({x.shape[:1] for x in (*ours.values(), *theirs.values())}) > 1:
+        return next(iter(others), None)
+    return min(others, key=lambda pair: _first_row(*pair[1:]), default=None)
 
 
-def _same_bytes(x: Tensor, y: Tensor) -> bool:
+def _first_row(x: Tensor | None, y: Tensor | None) -> int:
+    """The first row in which two leaves differ; 0 if they have other rows."""
+    if x is None or y is None or x.shape != y.shape or x.ndim == 0:
+        return 0
+    same = map(_same_bytes, x, y)
+    return next(i for i, row in enumerate(same) if not row)
+
+
+def _same_bytes(x: Tensor | None, y: Tensor | None) -> bool:
+    if x is None or y is None:
+        return False
     if (x.shape, x.dtype) != (y.shape, y.dtype):
         return False
     a, b = (each.detach().cpu().contiguous().reshape(-1).view(torch.uint8) for each in (x, y))
