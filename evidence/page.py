@@ -44,7 +44,7 @@ entries, {runs} runs and {hours} core hours.
   evaluations during the run. The episodes are others than those by which the best were chosen.
 - **training**: episodes that ended in the last 10,000 env steps, which explore.
 - Figures are interquartile means over the seeds with their 95 % intervals: see
-  [Evaluation](evaluation.md#compare-runs).
+  [Evaluation](evaluation.md#compare-runs-over-seeds).
 - **published**: what somebody else has published, with the source. In pictures it is a dotted line.
 - **core hours** are those of all seeds, evaluations included. A commit with + had changes beside it.
 """
