@@ -6,8 +6,9 @@ import pytest
 
 from nappo2.runs.metrics import Metrics
 from nappo2.show import compare, plot
+from nappo2.show._dashboard import draw_watched, within_range
 from nappo2.show.labels import colours_of, numbers_in, shade, spread, style_of
-from nappo2.show.pictures import COLOURS
+from nappo2.show.pictures import COLOURS, new_figure
 
 
 def run(*returns):
@@ -53,3 +54,16 @@ def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
     )
     compare(runs).picture()
     assert dict(zip(bars, colours_of(bars), strict=True)) == {e.name: e.colour for e in labelled}
+
+
+def test_where_nothing_lags_one_sees_what_a_recipe_is_watched_by():
+    """KL and entropy, each over its own range, with their last values in the legend."""
+    axes = new_figure((3, 2)).add_subplot()
+    rows = [{"env_steps": i, "approx_kl": 0.01 * i, "entropy": 2.0 - i} for i in range(3)]
+    draw_watched(axes, rows)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "approx kl 0.02",
+        "entropy 0",
+    ]
+    assert within_range([1.0, 3.0, 2.0]) == [0.0, 1.0, 0.5]
+    assert within_range([4.0, 4.0]) == [0.5, 0.5]
