@@ -14,7 +14,7 @@ MOST_EVENTS = 10  # with a text in a picture
 POINTS = 200  # at which several curves are interpolated
 BLUE, LIGHT, ORANGE = "#1f5fa8", "#8fb4dc", "#c8551b"
 INTERVAL = "interquartile mean, 95 % interval"
-LAST_100, RECENT = "mean of the last 100 episodes", "of those in the last 10,000 env steps"
+LAST_100, RECENT = "mean of the last 100 episodes", "episodes of the last 10,000 env steps"
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:

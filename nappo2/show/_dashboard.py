@@ -27,7 +27,7 @@ WATCHED = ("approx_kl", "clip_fraction", "entropy", "grad_norm", "value", "alpha
 
 def dashboard(learner: Any) -> bytes:
     """Draws return and spread, success rates if there are any, losses, lags, speed, and seconds by stage
-    of a Learner as a PNG; where nothing lags, KL, entropy and other means instead of lags.
+    of a Learner as a PNG; where no lag varies, KL, entropy and other means instead.
     """
     rows = learner.metrics
     has_rates = any("success_rate" in row for row in rows[-RECENT:])
@@ -47,7 +47,7 @@ def dashboard(learner: Any) -> bytes:
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
     lags = [n for n in column_names(rows) if n.endswith("lag")]
-    if any(any(columns(rows, "env_steps", name)[1]) for name in lags):
+    if any(len(set(columns(rows, "env_steps", name)[1])) > 1 for name in lags):
         draw_columns(axes["lag"], rows, lags, "lag (updates)")
     else:
         draw_watched(axes["lag"], rows)

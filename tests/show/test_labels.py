@@ -56,7 +56,7 @@ def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
     assert dict(zip(bars, colours_of(bars), strict=True)) == {e.name: e.colour for e in labelled}
 
 
-def test_where_nothing_lags_one_sees_what_a_recipe_is_watched_by():
+def test_where_no_lag_varies_one_sees_what_a_recipe_is_watched_by():
     """KL and entropy, each over its own range, with their last values in the legend."""
     axes = new_figure((3, 2)).add_subplot()
     rows = [{"env_steps": i, "approx_kl": 0.01 * i, "entropy": 2.0 - i} for i in range(3)]
