@@ -31,7 +31,7 @@ from nappo2.losses.distributional_q import (
 from nappo2.losses.dropout import with_dropout
 from nappo2.losses.intrinsic import intrinsic_value
 from nappo2.losses.loss import Loss, summed
-from nappo2.losses.normalized import with_normalized_observations
+from nappo2.losses.normalized import after_first_statistics, with_normalized_observations
 from nappo2.losses.policy_gradient import (
     ValueLoss,
     a2c,
@@ -48,6 +48,7 @@ __all__ = [
     "Loss",
     "ValueLoss",
     "a2c",
+    "after_first_statistics",
     "best_of_online",
     "best_of_target",
     "categorical_dqn",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nappo2.checks import checked
@@ -30,3 +31,20 @@ def with_normalized_observations(loss: Loss) -> Loss:
         return loss(params, {**batch, "observation": observation, "next": after})
 
     return normalized
+
+
+@checked
+def after_first_statistics(loss: Loss) -> Loss:
+    """The loss, and 0 of no gradient while statistics in ``params["normalizer"]`` have counted nothing.
+
+    What is learnt from numbers that are not normalised yet is wrong once they are: the first rollout
+    only counts, as in random network distillation (Burda et al., https://arxiv.org/abs/1810.12894).
+    ``optim.apply_if_any`` keeps the state of an optimiser meanwhile.
+    """
+
+    def counted(params: Mapping, batch: Mapping) -> tuple[Tensor, dict[str, Tensor]]:
+        value, means = loss(params, batch)
+        known = [x["moments"].any() for x in params["normalizer"].values() if "moments" in x.keys()]
+        return value * torch.stack(known).all() if known else value, means
+
+    return counted

@@ -2,7 +2,7 @@
 
 from nappo2.optim._from_torch import from_torch
 from nappo2.optim._radam import radam
-from nappo2.optim.finite import apply_if_finite
+from nappo2.optim.finite import apply_if_any, apply_if_finite
 from nappo2.optim.partition import partition
 from nappo2.optim.schedules import Schedule, constant, cosine, linear, warm_up
 from nappo2.optim.transformations import (
@@ -25,6 +25,7 @@ __all__ = [
     "adam",
     "adamw",
     "add_decayed_weights",
+    "apply_if_any",
     "apply_if_finite",
     "chain",
     "clip_by_global_norm",

@@ -1,4 +1,4 @@
-"""``apply_if_finite``: refuses gradients that are not finite, and counts how many in a row."""
+"""Gradients that are not applied: those that are not finite, and those that are 0."""
 
 import math
 from typing import Any, NamedTuple
@@ -59,6 +59,25 @@ def apply_if_finite(
         return torch.full_like(grads, ZERO), FiniteState(refused, state.inner)
 
     return GradientTransformation(init, update)
+
+
+@checked
+def apply_if_any(transformation: GradientTransformation) -> GradientTransformation:
+    """Leaves weights and the state of ``transformation`` as they are where a whole gradient is 0.
+
+    Adam would count it, and its first steps afterwards would be several times as large.
+    """
+
+    def update(grads, state, hyper, weights=None):
+        some = grads.any()
+        if not is_traced(grads) and not some.item():
+            return torch.full_like(grads, ZERO), state
+        updates, after = transformation.update(grads, state, hyper, weights)
+        if is_traced(grads):
+            updates, after = torch.where(some, updates, ZERO), trees.where(some, after, state)
+        return updates, after
+
+    return GradientTransformation(transformation.init, update)
 
 
 def last_accepted(state: Any) -> Tensor:

@@ -13,6 +13,7 @@ from nappo2.recipes.gsde_agents import (
     exploring_actor_critic,
     exploring_actor_critics,
 )
+from nappo2.recipes.normalizing import with_statistics_first
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe
@@ -115,11 +116,14 @@ PPO_PRESETS = {
 def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
     """``ppo`` with gSDE: its actor explores by a random matrix of its last features.
 
+    With ``normalize`` the first rollout only counts: by its statistics the second is normalised.
+
     Raises:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
     """
     pieces = exploring_actor_critic(env, "ppo_gsde", ON_POLICY_GSDE, config)
-    return ppo(env, config, **pieces._asdict()).replace(name="ppo_gsde")
+    made = ppo(env, config, **pieces._asdict()).replace(name="ppo_gsde")
+    return with_statistics_first(made) if config.normalize else made
 
 
 SAC_PRESETS = {

@@ -1,6 +1,6 @@
-"""Off-policy recipes whose networks see observations normalised by running statistics."""
+"""Recipes of running statistics: off-policy ones that normalise by them, and what waits for the first."""
 
-from nappo2 import losses
+from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs.masks import without_mask
 from nappo2.losses.normalized import normalized_view
@@ -34,4 +34,16 @@ def with_normalized_observations(recipe: Recipe) -> Recipe:
         greedy=with_view(recipe.greedy, normalized_view),
         loss=losses.with_normalized_observations(recipe.loss),
         value=value if recipe.value else None,
+    )
+
+
+@checked
+def with_statistics_first(recipe: Recipe) -> Recipe:
+    """The recipe that learns nothing from its first rollout, whose statistics normalise the second.
+
+    With many updates per rollout, what is learnt from the first one as it is would have to be unlearnt.
+    """
+    return recipe.replace(
+        loss=losses.after_first_statistics(recipe.loss),
+        optimizer=optim.apply_if_any(recipe.optimizer),
     )

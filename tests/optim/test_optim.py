@@ -10,6 +10,7 @@ from nappo2 import PPO, envs, ppo, repeat
 from nappo2.optim import (
     adam,
     adamw,
+    apply_if_any,
     apply_if_finite,
     chain,
     clip_by_global_norm,
@@ -236,3 +237,25 @@ def test_members_refuse_as_one_does_whatever_state_an_optimiser_has(ours):
             expected[i] = expected[i] + update
     torch.testing.assert_close(vectors, expected)
     assert states.refused.tolist() == [0, 0] and vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("ours", [adam(), chain(clip_by_global_norm(1.0), sgd(0.9))])
+def test_a_gradient_of_zeros_changes_nothing_for_one_or_for_members(ours):
+    """Of two under vmap, the second gradient of the first is 0: its weights are those without it."""
+    optimizer, grads = apply_if_any(ours), randn(3, 2, 5)
+    grads[1, 0] = 0
+    vectors = torch.zeros(2, 5)
+    first = optimizer.init(vectors[0])
+    states = tree_map(lambda leaf: torch.stack([leaf, leaf]), first)
+    step = torch.vmap(lambda g, s, w: optimizer.update(g, s, HYPER, w))
+    expected, alone, without = torch.zeros(5), first, [torch.zeros(5), first]
+    for i, both in enumerate(grads):
+        updates, states = step(both, states, vectors)
+        vectors = vectors + updates
+        update, alone = optimizer.update(both[0], alone, HYPER, expected)
+        expected = expected + update
+        if i != 1:
+            update, state = ours.update(both[0], without[1], HYPER, without[0])
+            without = [without[0] + update, state]
+    torch.testing.assert_close(vectors[0], expected)
+    assert torch.equal(expected, without[0])

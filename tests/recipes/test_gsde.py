@@ -26,7 +26,7 @@ from nappo2.schemes import SCHEMES, scheme
 from nappo2.seeds import generator
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of
 from tests.makers.recipes import composed, fused
-from tests.makers.stepping import train
+from tests.makers.stepping import steps_of, train
 
 F, A, N = 5, 2, 6
 TORSO = ("torso", "0", "0", "weight")
@@ -170,6 +170,25 @@ def test_ppo_with_it_learns_in_one_step_as_in_many(same):
     s = ppo_gsde(envs.pendulum(4), SMALL)
     params, _ = train(fused(s), s.init(0), 2)
     assert same(params, train(composed(s) | repeat(4), s.init(0), 2)[0])
+
+
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.faults)])
+def test_the_first_rollout_is_only_counted_and_the_second_is_learnt_from(jit):
+    """32 transitions; Adam's first step has the size of the learning rate, as if nothing was before it."""
+    s = ppo_gsde(envs.pendulum(4), replace(SMALL, num_epochs=1, num_minibatches=1, jit=jit))
+    first, steps = s.init(0), steps_of(fused(s), s.init(0))
+    _, counted, report = next(steps)
+    moved = {name: (x - first["weights"][name]).abs().max() for name, x in leaves(counted)}
+    assert not any(moved.values()) and report.means["grad_norm"].value == 0
+    assert (counted["normalizer", "observation", "moments"][0] == 32).all()
+    _, learnt, _ = next(steps)
+    assert learnt["version"] == 2
+    moved = [(x - first["weights"][name]).abs().max() for name, x in leaves(learnt)]
+    assert max(moved) == pytest.approx(3e-5, rel=0.02)
+
+
+def leaves(params):
+    return params["weights"].items(True, True)
 
 
 REPLAY = {"num_steps": 2, "hidden": (8, 8), "batch_size": 16, "capacity": 1000, "start_steps": 16}
