@@ -93,6 +93,13 @@ def bench(session):
 
 
 @nox.session
+def zoo(session):
+    """Learning curves, kept in evidence/results: ``nox -s zoo -- ppo-cartpole``; ``-- --list`` shows all."""
+    session.install(".[test,pybullet]")
+    session.run("python", "-m", "evidence", *session.posargs)
+
+
+@nox.session
 def jax(session):
     """PPO in torch environments beside the same program in JAX, which has an environment of its own."""
     session.install(".[test]")

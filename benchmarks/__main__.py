@@ -1,7 +1,8 @@
 """``python -m benchmarks [name ...]``: a JSON line per figure of all benchmarks, or of those named.
 
 Each runs in a process of its own; the exit code is 1 if a bound is not kept. Figures are kept in
-runs/bench.json; what got slower since, by more than both spreads, is printed and then kept as it is.
+benchmarks/results/bench.json; what got slower since, by more than both spreads, is printed and then
+kept as it is.
 """
 
 import json
@@ -24,7 +25,7 @@ NAMES = (
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
     *("recording", "advise"),
 )
-KEPT = Path("runs/bench.json")
+KEPT = Path(__file__).parent / "results/bench.json"
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
 
 
@@ -66,11 +67,14 @@ def keep(figures: list[dict]) -> None:
 
 
 def slower(before: dict[str, dict], figures: list[dict]) -> list[str]:
-    """A line for each figure that is worse than it was, all of its spread beyond all of that."""
+    """A line for each figure that is worse than it was, all of its spread beyond all of that.
+
+    A figure that was kept without a spread says nothing.
+    """
     lines = []
     for now in figures:
         old = before.get(now["figure"])
-        if old and _worse(old, now):
+        if old and old["spread"] and _worse(old, now):
             lines.append(
                 f"slower: {now['figure']}: {now['value']} {now['spread']} {now['unit']}, "
                 f"after {old['value']} {old['spread']}"

@@ -1,9 +1,11 @@
 """``nox -s compare``: PPO beside Stable-Baselines3 and TorchRL, as a table and a picture for the docs.
 
 The same environments, networks and hyper-parameters, one torch thread, in turns; medians over the
-rounds with their quartiles. CPU seconds stand beside wall seconds, as they show what waits.
+rounds with their quartiles, kept in benchmarks/results/compare.json. CPU seconds stand beside wall
+seconds, as they show what waits.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +18,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks import cartpole, locomotion
+from benchmarks.comparison import DOCS, KEPT, PEER, kept, page, table
 from benchmarks.figures import interleaved
 from benchmarks.simulators import NUM_ENVS, NUM_STEPS, half_cheetah
 from benchmarks.torchrl_ppo import torchrl
@@ -25,10 +28,8 @@ from nappo2.recipes import PPO, ppo
 from nappo2.runs.learner import Learner
 from nappo2.schemes import scheme
 
-DOCS = Path("docs")
-COMMAND = "nox -s compare"
 PACKAGES = {"sb3": "stable-baselines3", "torchrl": "torchrl", "torch": "torch"}
-PEER, TICKS = "Stable-Baselines3", (0.1, 0.25, 0.5, 1, 2, 4, 8, 16)
+TICKS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 16)
 
 
 class Turn(NamedTuple):
@@ -95,20 +96,6 @@ def _spread(values: list[float]) -> tuple[float, float, float]:
     return low, median(values), high
 
 
-def table(found: list[dict]) -> str:
-    """In Markdown, medians with quartiles."""
-    lines = [
-        "| what | who | env steps/s | per CPU second | over Stable-Baselines3 |",
-        "|---|---|---|---|---|",
-    ]
-    for row in found:
-        wall, cpu = (f"{x[1]:,.0f} ({x[0]:,.0f} to {x[2]:,.0f})" for x in (row["wall"], row["cpu"]))
-        low, middle, high = row["ratio"]
-        ratio = f"{middle:.2f} ({low:.2f} to {high:.2f})"
-        lines.append(f"| {row['what']} | {row['who']} | {wall} | {cpu} | {ratio} |")
-    return "\n".join(lines)
-
-
 def draw(found: list[dict], path: Path) -> None:
     """Bars of the ratios, with their quartiles."""
     from matplotlib.figure import Figure
@@ -138,28 +125,14 @@ def main(rounds: int = 15) -> None:
         pole = interleaved(rounds, **cartpoles())
     found = rows("HalfCheetahBullet, 8 x 256, 10 epochs of 32 minibatches", cheetah)
     found += rows("CartPole-v1, 8 x 128, 4 epochs of 4 minibatches", pole)
-    text = table(found)
-    print(text)
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / "pictures").mkdir(exist_ok=True)
+    print(table(found))
+    versions = {name: version(package) for name, package in PACKAGES.items()}
+    lines = ",\n ".join(map(json.dumps, found))
+    KEPT.write_text(
+        f'{{"rounds": {rounds}, "versions": {json.dumps(versions)}, "rows": [\n {lines}\n]}}\n'
+    )
     draw(found, DOCS / "pictures" / "comparison.png")
-    peers = {name: version(package) for name, package in PACKAGES.items()}
-    page = PAGE.format(table=text, rounds=rounds, command=COMMAND, **peers)
-    (DOCS / "comparison.md").write_text(page)
-
-
-PAGE = """# Comparison with Stable-Baselines3 and TorchRL
-
-PPO with the same networks (64-64 tanh, separate), hyper-parameters and environments, one torch
-thread, in one process. The libraries take turns, {rounds} rounds; medians, with quartiles in
-brackets. Made by `{command}`, with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}. TorchRL
-runs its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused Adam.
-[Benchmarks](benchmarks.md) were measured on another, faster machine: compare ratios, not rates.
-
-{table}
-
-![env steps/s over Stable-Baselines3's](pictures/comparison.png)
-"""
+    (DOCS / "comparison.md").write_text(page(kept()))
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def measure(rounds: int = 25) -> list[dict]:
         figure(f"{share}: SB3", (t.share for t in sb3)),
         figure(f"{rate}: nappo2 / SB3", ratios(speed["eager"], speed["sb3"]), at_least=1.25),
         figure(f"{rate}: nappo2, jit / SB3", ratios(speed["jit"], speed["sb3"]), at_least=1.6),
+        figure(f"{rate}: bare simulator / SB3", ratios(speed["bare"], speed["sb3"])),
         *(figure(f"{rate}: {name}", found, "1/s") for name, found in speed.items()),
     ]
 

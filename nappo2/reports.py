@@ -122,7 +122,7 @@ def held_back(report: Report) -> tuple[Report, Report]:
 RESERVED = (
     *("loss", "grad_norm", "collection_lag", "gradient_lag", "restarts", "event"),
     *("env_steps", "updates", "recorded_updates", "seconds", "steps_per_second"),
-    *("episode_return", "episode_length", "episode_return_std"),
+    *("episode_return", "episode_length", "episode_return_std", "recent_return"),
     *("evaluation_return", "evaluation_length", "evaluation_std", "evaluation_env_steps"),
     *("success_rate", "evaluation_success_rate"),
 )

@@ -7,6 +7,7 @@ from sphinx.util.docutils import SphinxDirective
 from extensions.public import parsed
 from nappo2 import recipes
 from nappo2.recipes import PRESETS
+from nappo2.recipes.presets import evidence_of
 from nappo2.recipes.table import TABLE
 from nappo2.show import configs
 
@@ -45,7 +46,7 @@ class Config(Table):
 class Presets(Table):
     """What the presets of a recipe are for, and where they differ from its defaults."""
 
-    head = ("preset", "made for", "differs from the defaults by", "source")
+    head = ("preset", "made for", "differs from the defaults by", "source", "measured by")
 
     def rows(self, name):
         for preset, found in PRESETS[name].items():
@@ -57,7 +58,13 @@ class Presets(Table):
             ]
             made_for = f"``{found.env}``, " if found.env else ""
             made_for += f"{found.num_envs} x {found.total_steps:,} steps"
-            yield f"``{preset}``", made_for, ", ".join(changed) or "nothing", found.source
+            yield (
+                f"``{preset}``",
+                made_for,
+                ", ".join(changed) or "nothing",
+                found.source,
+                evidence_of(name, preset),
+            )
 
 
 class Fits(Table):

@@ -71,9 +71,9 @@ A2C_PRESETS = {
         8,
         200_000,
         A2C(value_coef=1.0),
-        "rl-zoo3, with rollouts of 8 steps; measured here",
+        "rl-zoo3, with rollouts of 8 steps",
     ),
-    "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "not measured"),
+    "default": Preset("*", 8, 1_000_000, A2C(normalize=True), "chosen here"),
 }
 
 
@@ -152,8 +152,8 @@ class VPG:
 
 
 VPG_PRESETS = {
-    "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "measured here"),
-    "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "not measured"),
+    "cartpole": Preset("*CartPole-v1", 8, 200_000, VPG(), "chosen here"),
+    "default": Preset("*", 8, 1_000_000, VPG(normalize=True), "chosen here"),
 }
 
 

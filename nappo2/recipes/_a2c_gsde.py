@@ -42,10 +42,10 @@ PRESETS = {
         4,
         2_000_000,
         replace(FALLING, learning_rate=8e-4),
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
-    "bullet": Preset("*BulletEnv-v0", 4, 2_000_000, FALLING, "rl-zoo3; not measured here"),
-    "default": Preset("*", 4, 2_000_000, GsdeA2C(), "rl-zoo3 for PyBullet; not measured here"),
+    "bullet": Preset("*BulletEnv-v0", 4, 2_000_000, FALLING, "rl-zoo3"),
+    "default": Preset("*", 4, 2_000_000, GsdeA2C(), "rl-zoo3 for PyBullet"),
 }
 
 

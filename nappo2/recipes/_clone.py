@@ -44,7 +44,7 @@ class Clone:
     jit: bool = False
 
 
-PRESETS = {"default": Preset("*", 1, 100_000, Clone(), "chosen here; not measured here")}
+PRESETS = {"default": Preset("*", 1, 100_000, Clone(), "chosen here")}
 
 
 @recipe(COMPATIBLE, PRESETS)

@@ -70,9 +70,9 @@ PRESETS = {
             hidden=(64, 64),
             critic_hidden=(256, 256),
         ),
-        "SAC's, with critics four times as wide; not measured here",
+        "SAC's, with critics four times as wide",
     ),
-    "default": Preset("*", 1, 1_000_000, CrossQ(), "Bhatt et al. 2024; not measured here"),
+    "default": Preset("*", 1, 1_000_000, CrossQ(), "Bhatt et al. 2024"),
 }
 
 

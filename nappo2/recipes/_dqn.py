@@ -85,18 +85,14 @@ ZOO_ATARI = DQN(
     orthogonal=False,
 )
 DQN_PRESETS = {
-    "cartpole": Preset("*CartPole-v1", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3; not measured here"),
-    "atari": Preset(ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3; not measured here"),
-    "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
+    "cartpole": Preset("*CartPole-v1", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3"),
+    "atari": Preset(ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3"),
+    "default": Preset("*", 4, 50_000, DQN(), "chosen here"),
 }
 DOUBLE_DQN_PRESETS = {
-    "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "measured here"),
-    "cartpole_zoo": Preset(
-        "", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3's numbers for DQN; not measured here"
-    ),
-    "atari": Preset(
-        ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3's numbers for DQN; not measured here"
-    ),
+    "cartpole": Preset("*CartPole-v1", 4, 60_000, DQN(gamma=0.98), "chosen here"),
+    "cartpole_zoo": Preset("", 1, 50_000, ZOO_CARTPOLE, "rl-zoo3's numbers for DQN"),
+    "atari": Preset(ATARI, 1, 10_000_000, ZOO_ATARI, "rl-zoo3's numbers for DQN"),
     "cliff_walking": Preset(
         "CliffWalking*",
         8,
@@ -109,10 +105,10 @@ DOUBLE_DQN_PRESETS = {
             exploration_updates=4_000,
             hidden=(64,),
         ),
-        "measured here",
+        "chosen here",
         env_arguments={"env_kwargs": {"max_episode_steps": 200}},  # it has no limit of its own
     ),
-    "default": Preset("*", 4, 50_000, DQN(), "not measured here"),
+    "default": Preset("*", 4, 50_000, DQN(), "chosen here"),
 }
 
 

@@ -50,8 +50,8 @@ class Impala:
 
 
 PRESETS = {
-    "cartpole": Preset("*CartPole-v1", 8, 200_000, Impala(), "measured here"),
-    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured"),
+    "cartpole": Preset("*CartPole-v1", 8, 200_000, Impala(), "chosen here"),
+    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "chosen here"),
 }
 
 

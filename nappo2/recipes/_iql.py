@@ -56,7 +56,7 @@ class IQL(OffPolicy):
     normalize: bool = False
 
 
-PAPER = "Kostrikov et al. 2021, without the falling learning rate of its actor; not measured here"
+PAPER = "Kostrikov et al. 2021, without the falling learning rate of its actor"
 PRESETS = {
     "maze": Preset(
         "AntMaze* PointMaze*",

@@ -108,7 +108,7 @@ PRESETS = {
         8,
         100_000,
         replace(CARTPOLE, anneal_updates=7_812),  # of 100,000 steps, 20 per rollout
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "catch": Preset(
         "torch/Catch-v0",
@@ -122,7 +122,7 @@ PRESETS = {
             entropy_coef=0.01,
             normalize=False,
         ),
-        "measured here",
+        "chosen here",
     ),
     "frozen_lake": Preset(
         "FrozenLake*",
@@ -135,21 +135,21 @@ PRESETS = {
             entropy_coef=0.02,
             anneal_updates=4 * 4 * 146,  # of 300,000 steps
         ),
-        "measured here on the map of 4 x 4",
+        "chosen here on the map of 4 x 4",
     ),
     "taxi": Preset(
         "Taxi-v*",
         8,
         400_000,
         replace(TOY_TEXT, anneal_updates=4 * 4 * 390),  # of 400,000 steps
-        "measured here",
+        "chosen here",
     ),
     "blackjack": Preset(
         "Blackjack-v*",
         8,
         200_000,
         replace(TOY_TEXT, gamma=1.0, lambda_=1.0, anneal_updates=4 * 4 * 195),  # of 200,000 steps
-        "measured here",
+        "chosen here",
     ),
     "atari": Preset(
         ATARI,
@@ -166,7 +166,7 @@ PRESETS = {
             normalize=False,
             anneal_updates=4 * 4 * 9_765,  # of 10,000,000 steps
         ),
-        "Schulman et al. 2017, with an epoch more, as in the baselines; not measured here",
+        "Schulman et al. 2017, with an epoch more, as in the baselines",
     ),
     "nappo": Preset(
         "",

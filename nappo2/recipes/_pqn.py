@@ -86,14 +86,14 @@ PRESETS = {
             exploration_updates=1_000,
             normalize=True,
         ),
-        "measured here, on seeds 104 and 106; lambda of purejaxql",
+        "chosen here, on seeds 104 and 106; lambda of purejaxql",
     ),
     "catch": Preset(
         "*Catch-v0",
         32,
         100_000,
         PQN(num_steps=16, hidden=(64,)),
-        "measured here, on seeds 100 and 101",
+        "chosen here, on seeds 100 and 101",
     ),
     "atari": Preset(
         ATARI,
@@ -106,9 +106,9 @@ PRESETS = {
             exploration_updates=15_625,  # a tenth of the run
             hidden=(512,),
         ),
-        "purejaxql's pqn_atari.yaml; not measured here",
+        "purejaxql's pqn_atari.yaml",
     ),
-    "default": Preset("*", 16, 1_000_000, PQN(), "not measured here"),
+    "default": Preset("*", 16, 1_000_000, PQN(), "chosen here"),
 }
 
 

@@ -74,7 +74,7 @@ PRESETS = {
         8,
         100_000,
         R2D2(),
-        "CartPole without velocities, measured here on one seed, with sequences within rollouts",
+        "chosen here, on CartPole without velocities",
     )
 }
 

@@ -45,7 +45,7 @@ class REDQ(SAC):
 
 
 def _preset(env: str, total_steps: int, source: str, **changes: float) -> Preset:
-    return Preset(env, 1, total_steps, REDQ(**changes), f"{source}; not measured here")
+    return Preset(env, 1, total_steps, REDQ(**changes), source)
 
 
 PAPER = "Chen et al. 2021, with the target entropies of their code"
@@ -62,7 +62,7 @@ PRESETS = {
         1,
         300_000,
         REDQ(num_critics=2, dropout=0.01, normalize_layers=True, target_entropy_share=0.5),
-        f"{DROQ}; not measured here",
+        DROQ,
     ),
     "default": _preset("*", 300_000, "Chen et al. 2021, with SAC's target entropy"),
 }

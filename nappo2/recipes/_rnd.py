@@ -94,16 +94,16 @@ PRESETS = {
             hidden=(64,),
             novelty_hidden=(64,),
         ),
-        "PPO as for Atari, RND as in the paper; not measured here",
+        "PPO as for Atari, RND as in the paper",
     ),
     "atari": Preset(
         ATARI,
         8,
         10_000_000,
         RndPPO(hidden=(512,), novelty_hidden=(512,), novelty_features=512),
-        "Burda et al. 2018 in 8 environments instead of 128; not measured here",
+        "Burda et al. 2018 in 8 environments instead of 128",
     ),
-    "default": Preset("*", 16, 1_000_000, RndPPO(), "Burda et al. 2018; not measured here"),
+    "default": Preset("*", 16, 1_000_000, RndPPO(), "Burda et al. 2018"),
 }
 
 

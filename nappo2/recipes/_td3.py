@@ -63,7 +63,7 @@ PRESETS = {
             learning_rate=1e-3,
             hidden=(64, 64),
         ),
-        "measured here",
+        "chosen here",
     ),
     "bullet": Preset(
         "*BulletEnv-v0",
@@ -77,21 +77,21 @@ PRESETS = {
             hidden=(400, 300),
             orthogonal=False,
         ),
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "swimmer": Preset(
         "Swimmer-v[2-5]",
         1,
         1_000_000,
         TD3(learning_rate=1e-3, gamma=0.9999, target_delay=2, hidden=(400, 300), orthogonal=False),
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "mujoco": Preset(
         MUJOCO,
         1,
         1_000_000,
         TD3(learning_rate=1e-3, target_delay=2, hidden=(400, 300), orthogonal=False),
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "paper": Preset(
         "",
@@ -99,9 +99,9 @@ PRESETS = {
         1_000_000,
         TD3(start_steps=25_000, target_delay=2),
         "Fujimoto et al. 2018 with the sizes and rates of their later code: targets move "
-        "with the actor; not measured here",
+        "with the actor",
     ),
-    "default": Preset("*", 1, 1_000_000, TD3(), "Fujimoto et al. 2018; not measured here"),
+    "default": Preset("*", 1, 1_000_000, TD3(), "Fujimoto et al. 2018"),
 }
 
 

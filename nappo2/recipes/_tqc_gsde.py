@@ -21,7 +21,7 @@ class GsdeTQC(SoftGsde, TQC):
 
 
 FALLING = GsdeTQC(anneal_updates=990_000)  # of 1,000,000 steps but the first 10,000
-SOURCE = "rl-zoo3; not measured here"
+SOURCE = "rl-zoo3"
 PRESETS = {
     "hopper": Preset("HopperBulletEnv-v0", 1, 1_000_000, replace(FALLING, num_dropped=5), SOURCE),
     "walker2d": Preset("Walker2DBulletEnv-v0", 1, 1_000_000, FALLING, SOURCE),
@@ -35,7 +35,7 @@ PRESETS = {
     "bullet": Preset(
         "*BulletEnv-v0", 1, 1_000_000, GsdeTQC(), f"{SOURCE}; for HalfCheetah and Ant"
     ),
-    "default": Preset("*", 1, 1_000_000, GsdeTQC(), "rl-zoo3 for PyBullet; not measured here"),
+    "default": Preset("*", 1, 1_000_000, GsdeTQC(), "rl-zoo3 for PyBullet"),
 }
 
 

@@ -79,18 +79,16 @@ PPO_PRESETS = {
         8,
         1_000_000,
         replace(FALLING_CLIP, initial_log_std=-2.7),
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "hopper": Preset(
         "HopperBulletEnv-v0 Walker2DBulletEnv-v0",
         16,
         2_000_000,
         FALLING_CLIP,
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
-    "bullet": Preset(
-        "*BulletEnv-v0", 16, 2_000_000, GsdePPO(), "rl-zoo3 for HalfCheetah; not measured here"
-    ),
+    "bullet": Preset("*BulletEnv-v0", 16, 2_000_000, GsdePPO(), "rl-zoo3 for HalfCheetah"),
     "default": Preset("*", 16, 2_000_000, GsdePPO(), "rl-zoo3 for PyBullet"),
 }
 
@@ -122,21 +120,21 @@ SAC_PRESETS = {
             orthogonal=True,
             learn_features=False,  # as it was measured
         ),
-        "measured here on one seed",
+        "chosen here",
     ),
     "hopper": Preset(
         "HopperBulletEnv-v0 Walker2DBulletEnv-v0",
         1,
         1_000_000,
         GsdeSAC(anneal_updates=990_000),  # of 1,000,000 steps but the first 10,000
-        "rl-zoo3; not measured here",
+        "rl-zoo3",
     ),
     "bullet": Preset(
         "*BulletEnv-v0",
         1,
         1_000_000,
         GsdeSAC(),
-        "rl-zoo3 for HalfCheetah and Ant; not measured here",
+        "rl-zoo3 for HalfCheetah and Ant",
     ),
     "default": Preset("*", 1, 1_000_000, GsdeSAC(), "rl-zoo3 for PyBullet"),
 }

@@ -1,7 +1,10 @@
-"""Presets: configurations that are known to work, with the environments and budgets they are for."""
+"""Presets: configurations with the environments and budgets they are for, and what measured them."""
 
+import json
 from collections.abc import Mapping
 from fnmatch import fnmatch
+from functools import cache
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 ATARI = "ALE/* *NoFrameskip-v[04]"
@@ -48,3 +51,14 @@ def preset_matching(presets: Mapping[str, Preset], env_id: str) -> Preset:
         if any(fnmatch(env_id, pattern) for pattern in preset.env.split())
     )
     return next(matching, presets["default"])
+
+
+def evidence_of(algorithm: str, name: str) -> str:
+    """The entries of the page "Measured curves" that measured a preset, or ``unmeasured``."""
+    return ", ".join(_evidence().get(algorithm, {}).get(name, ["unmeasured"]))
+
+
+@cache
+def _evidence() -> Mapping[str, Mapping[str, list[str]]]:
+    """Names of entries by recipe and preset: a file that ``nox -s zoo -- --draw`` writes."""
+    return json.loads(files("nappo2.recipes").joinpath("evidence.json").read_text())

@@ -46,11 +46,9 @@ PPO_PRESETS = {
             gamma=0.98,
             lambda_=0.9,
         ),
-        "measured here, without velocities",
+        "chosen here, without velocities",
     ),
-    "default": Preset(
-        "*", 8, 1_000_000, PPO(num_steps=128, num_minibatches=4), "not measured here"
-    ),
+    "default": Preset("*", 8, 1_000_000, PPO(num_steps=128, num_minibatches=4), "chosen here"),
 }
 
 
@@ -94,9 +92,9 @@ def _check_layers(c: PPO) -> None:
 
 IMPALA_PRESETS = {
     "cartpole": Preset(
-        "*CartPole-v1", 8, 300_000, Impala(normalize=True), "measured here, without velocities"
+        "*CartPole-v1", 8, 300_000, Impala(normalize=True), "chosen here, without velocities"
     ),
-    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "not measured here"),
+    "default": Preset("*", 8, 1_000_000, Impala(normalize=True), "chosen here"),
 }
 
 

@@ -12,8 +12,9 @@ from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import position
 
 POINTS = 200  # at which several curves are interpolated
-BLUE, ORANGE = "#1f5fa8", "#c8551b"
+BLUE, LIGHT, ORANGE = "#1f5fa8", "#8fb4dc", "#c8551b"
 INTERVAL = "interquartile mean, 95 % interval"
+LAST_100, RECENT = "mean of the last 100 episodes", "episodes of the last 10,000 env steps"
 
 
 def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
@@ -49,8 +50,8 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
     elif trained:
-        label = "training, mean of the last 100 episodes"
-        axes.plot(*zip(*trained, strict=True), color=BLUE, label=label)
+        draw_recent(axes, rows)
+        axes.plot(*zip(*trained, strict=True), color=BLUE, label=LAST_100)
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, events_of(rows))
@@ -65,6 +66,13 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         each.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     return Path(path)
+
+
+def draw_recent(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Draws the mean return of training episodes that ended in the last 10,000 env steps."""
+    recent = [(position(row), row["recent_return"]) for row in rows if _has(row, "recent_return")]
+    if recent:
+        axes.plot(*zip(*recent, strict=True), color=LIGHT, linewidth=1, label=RECENT)
 
 
 def evaluated(
@@ -95,7 +103,9 @@ def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> No
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
 
 
-def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -> None:
+def draw_interval(
+    axes: Any, curves: Sequence[tuple], label: str, colour: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
 
     Args:
@@ -103,12 +113,16 @@ def draw_interval(axes: Any, curves: Sequence[tuple], label: str, colour: str) -
         curves: pairs of x and y.
         label: in the legend.
         colour: of line and band.
+
+    Returns:
+        The points of the mean, x and y.
     """
     steps, values = on_one_grid(curves)
     mean, low, high = interval(values)
     axes.plot(steps, mean, color=colour, label=label)
     if len(curves) > 1:
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    return steps, mean
 
 
 def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:

@@ -62,7 +62,8 @@ class Learner:
         metrics: a row of numbers per rollout, hyper-parameters among them. Returns and lengths are
             means over the last 100 training episodes, undiscounted and unscaled; so are
             ``success_rate``, of environments that tell ``is_success``, and ``episode_x`` of a number
-            ``x`` among the ``info_keywords`` of an environment. ``event`` is a text
+            ``x`` among the ``info_keywords`` of an environment. ``recent_return`` is the mean over the
+            episodes that ended in the last 10,000 env steps. ``event`` is a text
             on what happened since the row before: ``set``, ``adopt``, what began anew in ``resume``,
             restarts of workers; an interrupt is in the last row.
         env_steps: transitions collected. Updates are ``params["version"]``.

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from nappo2.runs.metrics import Metrics, Row
+from nappo2.runs.recorder import RECENT_STEPS, drop_early
 
 RECENT = 20  # rollouts
 STEPS = ("env_steps", "evaluation_env_steps")  # columns that count those of all members
@@ -13,8 +14,9 @@ STEPS = ("env_steps", "evaluation_env_steps")  # columns that count those of all
 def member_rows(rows: Sequence[Row]) -> list[Metrics]:
     """The rows of each member; none if these rows are of a single run.
 
-    Rows have ``env_steps`` of the member alone, and as ``episode_return`` the mean over the last
-    RECENT rollouts in which one of the member's episodes ended.
+    Rows have ``env_steps`` of the member alone, as ``episode_return`` the mean over the last RECENT
+    rollouts in which one of the member's episodes ended, and as ``recent_return`` over those of the
+    last 10,000 env steps.
     """
     names = {key for row in rows for key in row if re.fullmatch(r"episode_return_\d+", key)}
     return [_rows_of(rows, i, len(names)) for i in range(len(names))]
@@ -27,13 +29,18 @@ def rows_per_member(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _rows_of(rows: Sequence[Row], i: int, num_members: int) -> Metrics:
-    recent: deque[float] = deque(maxlen=RECENT)
+    scores: deque[float] = deque(maxlen=RECENT)
+    recent: deque[tuple[float, float]] = deque()
     metrics = Metrics()
     for row in rows:
         numbers = {"event": row["event"]} if row.get("event") else {}
         if (score := row.get(f"episode_return_{i}")) is not None:
-            recent.append(score)
-            numbers["episode_return"] = sum(recent) / len(recent)
+            steps = row["env_steps"] / num_members
+            scores.append(score)
+            recent.append((steps, score))
+            drop_early(recent, steps - RECENT_STEPS)
+            means = {"episode_return": scores, "recent_return": [x for _, x in recent]}
+            numbers |= {k: sum(x) / len(x) for k, x in means.items()}
         if numbers:
             metrics.append({"env_steps": row["env_steps"] / num_members} | numbers)
     return metrics

@@ -14,6 +14,7 @@ from nappo2.runs.metrics import RECORDED, Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
 RECENT_SPANS = 2_000
+RECENT_STEPS = 10_000  # env steps; returns of episodes that ended in them are averaged, too
 Numbers = dict[str, float]  # of an episode: return, length, and what is told of it
 
 
@@ -37,6 +38,7 @@ class Recorder:
         self.spans: tuple[Span, ...] = ()
         self.recent_spans: deque[Span] = deque(maxlen=RECENT_SPANS)
         self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
+        self._ended: deque[tuple[int, float]] = deque()  # env steps and return of recent episodes
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
         self._numbers: Row = {}  # likewise
@@ -84,7 +86,10 @@ class Recorder:
         self.recent_spans.extend(self.spans)
         steps = int(report.sums.get("env_steps", 0))
         self.env_steps += steps
-        self._episodes.extend(each_episode(report.episodes))
+        episodes = each_episode(report.episodes)
+        self._episodes.extend(episodes)
+        self._ended.extend((self.env_steps, episode["return"]) for episode in episodes)
+        drop_early(self._ended, self.env_steps - RECENT_STEPS)
         numbers = totals(report)
         for name, x in numbers.items():
             self.sums[name] = self.sums.get(name, 0.0) + x
@@ -115,7 +120,9 @@ class Recorder:
         row = {episode_column(name): x for name, x in means_of(self._episodes).items()}
         returns = [episode["return"] for episode in self._episodes]
         finite = all(map(math.isfinite, returns))
-        return row | {"episode_return_std": pstdev(returns) if finite else math.nan}
+        recent = sum(x for _, x in self._ended) / len(self._ended)
+        spread = pstdev(returns) if finite else math.nan
+        return row | {"episode_return_std": spread, "recent_return": recent}
 
     @property
     def best_score(self) -> float:
@@ -132,6 +139,7 @@ class Recorder:
             "sums": self.sums,
             "metrics": self.metrics,
             "episodes": list(self._episodes),
+            "ended": list(self._ended),
             "unlogged": [report._replace(spans=()) for report in self._reports],
             "events": self._events,
         }
@@ -141,7 +149,14 @@ class Recorder:
         self.env_steps, self.seconds = counters["env_steps"], counters["seconds"]
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
+        self._ended = deque(counters["ended"])
         self._reports, self._events = counters["unlogged"], list(counters["events"])
+
+
+def drop_early(ended: deque[tuple[float, float]], since: float) -> None:
+    """Drops the episodes that ended at env step ``since`` or before, but never those that ended last."""
+    while ended and ended[0][0] <= min(since, ended[-1][0] - 1):
+        ended.popleft()
 
 
 def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:

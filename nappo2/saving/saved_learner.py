@@ -84,6 +84,7 @@ KINDS = {
     "metrics": list,
     "seed": int,
     "episodes": list,
+    "ended": list,
     "unlogged": list,
     "events": list,
     "given": TensorDict,
@@ -100,6 +101,7 @@ def check_counters(counters: Any) -> dict[str, Any]:
         raise ValueError(f"its counters are {type(counters).__name__}")
     counters = {"events": []} | counters  # which earlier versions did not save
     counters |= {"episodes": _episodes(counters.get("episodes"))}
+    counters = {"ended": _ended(counters)} | counters
     for name, kind in KINDS.items():
         if not isinstance(counters.get(name), kind) or isinstance(counters[name], bool):
             raise ValueError(f"its {name} is {counters.get(name)!r}")
@@ -111,6 +113,13 @@ def check_counters(counters: Any) -> dict[str, Any]:
             raise ValueError("its episodes have no return and length")
         if not all(isinstance(x, (int, float)) for x in episode.values()):
             raise ValueError("its episodes hold more than numbers")
+    for pair in counters["ended"]:
+        if (
+            not isinstance(pair, (tuple, list))
+            or len(pair) != 2
+            or not all(isinstance(x, (int, float)) for x in pair)
+        ):
+            raise ValueError("its ended episodes are no pairs of env steps and return")
     if not all(isinstance(report, Report) for report in counters["unlogged"]):
         raise ValueError("its reports are none")
     if not all(isinstance(event, str) for event in counters["events"]):
@@ -129,4 +138,14 @@ def _episodes(saved: Any) -> Any:
         if isinstance(x, (tuple, list)) and len(x) == 2
         else x
         for x in saved
+    ]
+
+
+def _ended(counters: dict[str, Any]) -> list[tuple[int, float]]:
+    """The recent episodes of a checkpoint of an earlier version, which did not say when they ended."""
+    if not isinstance(counters["episodes"], list):
+        return []
+    now = counters.get("env_steps")
+    return [
+        (now, x["return"]) for x in counters["episodes"] if isinstance(x, dict) and "return" in x
     ]

@@ -6,7 +6,9 @@ from typing import Any
 
 from nappo2.runs.curve import (
     INTERVAL,
+    LAST_100,
     draw_interval,
+    draw_recent,
     draw_successes,
     evaluated,
 )
@@ -18,11 +20,13 @@ from nappo2.show.runs import columns
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
 RECENT = 50  # rows over which seconds are summed
+WATCHED = ("approx_kl", "clip_fraction", "entropy", "grad_norm", "value", "alpha")
+"""What tells how a recipe is doing besides returns and losses."""
 
 
 def dashboard(learner: Any) -> bytes:
     """Draws return and spread, success rates if there are any, losses, lags, speed, and seconds by stage
-    of a Learner as a PNG.
+    of a Learner as a PNG; where no lag varies, KL, entropy and other means instead.
     """
     rows = learner.metrics
     has_rates = any("success_rate" in row for row in rows[-RECENT:])
@@ -41,9 +45,11 @@ def dashboard(learner: Any) -> bytes:
     draw_columns(
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
-    draw_columns(
-        axes["lag"], rows, [n for n in column_names(rows) if n.endswith("lag")], "lag (updates)"
-    )
+    lags = [n for n in column_names(rows) if n.endswith("lag")]
+    if any(len(set(columns(rows, "env_steps", name)[1])) > 1 for name in lags):
+        draw_columns(axes["lag"], rows, lags, "lag (updates)")
+    else:
+        draw_watched(axes["lag"], rows)
     draw_columns(axes["speed"], rows, ["steps_per_second"], "env steps/s")
     draw_seconds(axes["time"], rows[-RECENT:])
     return as_picture(figure).png
@@ -85,7 +91,8 @@ def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
 def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
     """Draws the mean return of the last episodes and their standard deviation; returns its env steps."""
     steps, means = columns(rows, "env_steps", "episode_return")
-    axes.plot(steps, means, color=BLUE, label="mean of the last 100 episodes")
+    draw_recent(axes, rows)
+    axes.plot(steps, means, color=BLUE, label=LAST_100)
     spread = columns(rows, "env_steps", "episode_return_std")[1]
     if len(spread) == len(means):
         low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
@@ -112,6 +119,27 @@ def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: st
     mark_if_empty(axes)
     if len(names) > 1:
         axes.legend(frameon=False, fontsize=7, loc="best")
+
+
+def draw_watched(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws what one watches a recipe by, each column over its own range, with its last value."""
+    for name, colour in zip(WATCHED, COLOURS, strict=False):
+        steps, values = columns(rows, "env_steps", name)
+        if values:
+            label = f"{name.replace('_', ' ')} {values[-1]:.3g}"
+            axes.plot(steps, within_range(values), color=colour, linewidth=1.2, label=label)
+    style_axes(axes, "each over its own range")
+    axes.set_yticks([])
+    format_thousands(axes)
+    mark_if_empty(axes)
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=7, loc="best")
+
+
+def within_range(values: Sequence[float]) -> list[float]:
+    """Values on a scale on which the least is 0 and the largest 1; 0.5 where all are equal."""
+    low, high = min(values), max(values)
+    return [(x - low) / (high - low) if high > low else 0.5 for x in values]
 
 
 def mark_if_empty(axes: Any) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from nappo2.checks import checked
 from nappo2.runs.events import literal
 from nappo2.runs.intervals import interval
+from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
-from nappo2.show.pictures import COLOURS, Picture, as_picture, new_figure, style_axes
+from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
 from nappo2.show.runs import Runs, group_runs
 
 
@@ -46,7 +47,7 @@ class Comparison(NamedTuple):
         figure = new_figure((7, 0.8 + 0.42 * len(self.names)))
         axes = figure.add_subplot()
         axes.use_sticky_edges = False  # or the lowest interval would begin at the frame
-        for i, colour in zip(range(len(self.names)), COLOURS * len(self.names), strict=False):
+        for i, colour in enumerate(colours_of(self.names)):
             width = self.high[i] - self.low[i]
             axes.barh(i, width, left=self.low[i], height=0.5, color=colour, alpha=0.4)
             axes.vlines(self.iqm[i], i - 0.25, i + 0.25, color=colour, linewidth=2.5)

@@ -5,8 +5,8 @@ from typing import Any
 from nappo2.checks import checked
 from nappo2.runs.curve import draw_interval
 from nappo2.runs.events import events_of, literal, mark_events
+from nappo2.show.labels import End, by_name, label_ends, style_of
 from nappo2.show.pictures import (
-    COLOURS,
     Picture,
     as_picture,
     format_thousands,
@@ -48,15 +48,22 @@ def plot(
         raise ValueError(f"no run has {x!r} and {y!r}; their columns are {names}")
     figure = None if axes is not None else new_figure((7, 4))
     axes = figure.add_subplot() if figure else axes
-    for (name, curves), colour in zip(curves_by_name.items(), COLOURS * len(groups), strict=False):
+    colours, ends, means = by_name(list(groups)), [], []
+    for name, curves in curves_by_name.items():
         if curves:
-            label = f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name
-            draw_interval(axes, curves, literal(label), colour)
-    for group, colour in zip(groups.values(), COLOURS * len(groups), strict=False):
-        mark_events(axes, (event for run in group for event in events_of(run.metrics, x)), colour)
+            label = literal(f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name)
+            steps, mean = draw_interval(axes, curves, label, colours[name])
+            axes.lines[-1].set_linestyle(style_of(mean, means))
+            means.append(mean)
+            ends.append(End(label, float(steps[-1]), float(mean[-1]), colours[name]))
+    for name, group in groups.items():
+        events = (event for run in group for event in events_of(run.metrics, x))
+        mark_events(axes, events, colours[name])
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     style_axes(axes)
     format_thousands(axes)
-    if any(groups):
+    if figure and len(ends) > 1:
+        label_ends(axes, ends)
+    elif any(groups):
         axes.legend(frameon=False, fontsize=8)
     return as_picture(figure, dpi=110) if figure else None

@@ -82,7 +82,7 @@ def from_zoo(
         found = preset_of(algorithm, env_id, flattened(entries[name]), without)
     except ValueError as error:
         raise ValueError(f"{name} in {path}: {error}") from error
-    source = f"rl-zoo3's {Path(path).name}, entry {name}; not measured here"
+    source = f"rl-zoo3's {Path(path).name}, entry {name}"
     return found._replace(preset=found.preset._replace(source=source))
 
 

@@ -15,6 +15,11 @@ def test_what_got_slower_by_more_than_the_noise_is_told():
     assert line == "slower: a step: 13 [12, 14] us, after 10 [9, 11]"
 
 
+def test_a_figure_without_a_spread_is_no_measure_of_others():
+    before = {"a step": figure(10, 9, 11) | {"spread": None}}
+    assert slower(before, [figure(99, 98, 100)]) == []
+
+
 def test_of_rates_less_is_slower():
     before = {"a step": figure(10, 9, 11, "1/s")}
     assert slower(before, [figure(13, 12, 14, "1/s")]) == []

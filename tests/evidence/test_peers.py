@@ -1,0 +1,36 @@
+"""Stable-Baselines3 beside us: with our settings, and with results of the same form."""
+
+import json
+
+import pytest
+
+from evidence.entry import PEERS, Entry, Task
+from evidence.peers import Peer, ppo_arguments, sac_arguments, train
+from evidence.training import RESULT
+from nappo2.recipes import PPO, SAC
+
+POLE = Entry(
+    "pole", ("classic", "pole"), ("sb3", "ppo"), "CartPole-v1", 512, 1, 1, (), None, 2, PEERS
+)
+
+
+def test_settings_are_the_same_in_other_words():
+    """8 x 256 steps in 32 minibatches of 64; its value loss has no half, so that its share is one."""
+    arguments = ppo_arguments(PPO(), 8)
+    assert arguments["batch_size"] == 64 and arguments["vf_coef"] == 0.25
+    assert sac_arguments(SAC(num_steps=8, update_ratio=0.5), 1)["gradient_steps"] == 4
+
+
+@pytest.mark.faults
+def test_a_model_leaves_a_result_of_the_same_form_and_goes_on_where_it_was_saved(tmp_path):
+    pytest.importorskip("stable_baselines3")
+    task = Task(0, 1, tmp_path)
+    assert train(POLE, task) == 0
+    result = json.loads((tmp_path / RESULT).read_text())
+    (run,) = result["runs"]
+    assert result["card"]["algorithm"] == "Stable-Baselines3's ppo"
+    assert run["evaluations"]["env_steps"] == [256, 512]
+    assert len(run["last"]["return"]) == len(run["best"]["return"]) == 100
+    again = Peer(POLE, task)
+    assert again.env_steps == again.model.num_timesteps == 512
+    assert again.recorder.metrics[-1]["env_steps"] <= 512

@@ -1,0 +1,69 @@
+"""Names at the ends of curves, and colours that a group keeps from picture to picture."""
+
+import types
+
+import pytest
+
+from nappo2.runs.metrics import Metrics
+from nappo2.show import compare, plot
+from nappo2.show._dashboard import draw_watched, within_range
+from nappo2.show.labels import colours_of, numbers_in, shade, spread, style_of
+from nappo2.show.pictures import COLOURS, new_figure
+
+
+def run(*returns):
+    rows = [{"env_steps": 10 * i, "episode_return": x} for i, x in enumerate(returns)]
+    return types.SimpleNamespace(metrics=Metrics(rows), description={}, params=None)
+
+
+def test_labels_are_moved_apart_as_little_as_need_be():
+    """Three at 5, one apart, are at 4, 5 and 6; 0, 0.2 and 0.9 lie around their mean of 0.3667."""
+    assert spread([0.0, 10.0], 1.0) == [0.0, 10.0]
+    assert spread([5.0, 5.0, 5.0], 1.0) == [4.0, 5.0, 6.0]
+    assert spread([0.0, 0.2, 0.9], 1.0) == pytest.approx([-0.6333, 0.3667, 1.3667], abs=1e-3)
+
+
+def test_a_name_has_the_same_colour_in_any_order_and_ten_names_have_ten():
+    assert colours_of(["sac", "ppo"]) == colours_of(["ppo", "sac"])[::-1]
+    assert len(set(colours_of(list("abcdefghij")))) == len(COLOURS) == 10
+
+
+def test_names_that_differ_by_a_number_are_from_light_to_dark():
+    names = [f"learning_rate {x}" for x in ("0.01", "1e-4", "0.001")]
+    assert numbers_in(names) == [0.01, 0.0001, 0.001]
+    assert colours_of(names) == [shade(1), shade(0), shade(0.5)]
+    assert numbers_in(["ppo 1", "sac 2", "ppo 3"]) is None
+
+
+def test_a_curve_that_would_hide_another_is_dashed():
+    assert style_of([1.0, 2.0], [[0.0, 0.0]]) == "-"
+    assert style_of([1.0, 2.0], [[0.0, 0.0], [1.0, 2.0]]) == "--"
+
+
+def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
+    """And ``compare`` gives each group the colour that ``plot`` gives it."""
+    from nappo2.show import comparison, plots
+
+    labelled, bars = [], []
+    monkeypatch.setattr(plots, "label_ends", lambda axes, ends: labelled.extend(ends))
+    runs = {"b": [run(1.0, 2.0)], "a": [run(1.0, 3.0)]}
+    plot(runs)
+    assert [(end.name, end.y) for end in labelled] == [("b", 2.0), ("a", 3.0)]
+    monkeypatch.setattr(
+        comparison, "colours_of", lambda names: bars.extend(names) or colours_of(names)
+    )
+    compare(runs).picture()
+    assert dict(zip(bars, colours_of(bars), strict=True)) == {e.name: e.colour for e in labelled}
+
+
+def test_where_no_lag_varies_one_sees_what_a_recipe_is_watched_by():
+    """KL and entropy, each over its own range, with their last values in the legend."""
+    axes = new_figure((3, 2)).add_subplot()
+    rows = [{"env_steps": i, "approx_kl": 0.01 * i, "entropy": 2.0 - i} for i in range(3)]
+    draw_watched(axes, rows)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "approx kl 0.02",
+        "entropy 0",
+    ]
+    assert within_range([1.0, 3.0, 2.0]) == [0.0, 1.0, 0.5]
+    assert within_range([4.0, 4.0]) == [0.5, 0.5]
