@@ -93,6 +93,18 @@ def bench(session):
 
 
 @nox.session
+def jax(session):
+    """PPO in torch environments beside the same program in JAX, which has an environment of its own."""
+    session.install(".[test]")
+    peer = f"{session.create_tmp()}/jax"
+    session.run("python", "-m", "venv", peer)
+    # gymnax 1.0 returns six values from step; 0.0.9 does not say that it needs six, too
+    packages = ("jax", "flax", "optax", "gymnax==0.0.9", "six")
+    session.run(f"{peer}/bin/pip", "install", "--quiet", *packages, external=True)
+    session.run("python", "-m", "benchmarks.race", f"{peer}/bin/python")
+
+
+@nox.session
 def registry(session):
     """1,000 steps of every environment of Gymnasium's registry; ``nox -s registry -- 'Fetch*'`` for some."""
     session.install(".[test,pybullet]")

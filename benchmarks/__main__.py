@@ -11,7 +11,16 @@ from pathlib import Path
 
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
-    *("distributed", "cores", "processes", "sleeping", "straggler", "transfer", "replaying"),
+    *(
+        "distributed",
+        "decentralised",
+        "cores",
+        "processes",
+        "sleeping",
+        "straggler",
+        "transfer",
+        "replaying",
+    ),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
     "recording",
 )

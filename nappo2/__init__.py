@@ -83,6 +83,8 @@ from nappo2.saving.checkpoint import load_params, save_params
 from nappo2.saving.datasets import load_dataset, save_dataset
 from nappo2.schemes import (
     all_reduce,
+    all_updates,
+    between,
     on_ray,
     read_timing,
     record_timing,
@@ -199,8 +201,10 @@ __all__ = [
     "all_minibatches",
     "all_reduce",
     "all_sequences",
+    "all_updates",
     "batches_of",
     "beside",
+    "between",
     "check_env",
     "check_picklable",
     "clamp",

@@ -26,6 +26,7 @@ WORDS = {
     "GradientTransformation": "a GradientTransformation, as optim.adam() makes one",
     "Backend": "a Backend, as serial or on_ray() is one",
     "Until": "an Until, as until(episode_return=475) makes one",
+    "Between": "a Between, as between(2, 16) makes one",
     "Beside": "a Beside, as beside(test) makes one",
     "Tensor": "a torch.Tensor",
     "TensorDict": "a TensorDict",

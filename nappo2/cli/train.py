@@ -275,7 +275,8 @@ def gpu_share(options: Train) -> float:
     if not options.device.startswith("cuda") or "learners" not in TAKES[options.scheme]:
         return 0.0
     kinds = [name for name in ("collectors", "learners") if name in TAKES[options.scheme]]
-    num_workers = sum(getattr(options, name) for name in kinds)
+    counts = [str(getattr(options, name)).rpartition("..") for name in kinds]
+    num_workers = sum(int(most) for *_, most in counts)
     share = min(1.0, torch.cuda.device_count() / num_workers)
     return math.floor(10_000 * share) / 10_000  # as finely as Ray counts
 

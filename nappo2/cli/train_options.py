@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from nappo2.checks import is_installed
 from nappo2.cli.env_options import env_arguments, env_options
@@ -18,6 +19,19 @@ Config = TypeVar("Config")
 BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
 DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
 """Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
+
+
+NumWorkers = Annotated[
+    int | str,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT|INT..INT",
+        instance_from_str=lambda words: int(words[0]) if words[0].isdecimal() else words[0],
+        is_instance=lambda value: isinstance(value, (int, str)),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+"""A number of workers; ``2..16``, of a number that may change, stays a text."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +50,9 @@ class Train(Generic[Config]):
         time_feature: whether the share of an episode's steps that remains is observed.
         scheme: where the pipeline is cut: 3cs, 3ds, 2dacs, 2daca, ds2cs, da2cs, ds2ds, da2ds, dsdacs,
             dadacs, dsdaca or dadaca.
-        collectors: number of all collectors, where collection has a cut of its own.
-        learners: number of learners, where gradients are distributed.
+        collectors: number of all collectors, where collection has a cut of its own; 2..16 of a number
+            that may change: they join when the cluster has room.
+        learners: number of learners, where gradients are distributed; likewise.
         backend: where workers are: serial (this process, by turns) or ray (processes of their own).
         ahead: in words that begin with da, rollouts that a collector may begin before its last was taken.
         wait_for: in words of one cut, the number of workers that a step waits for.
@@ -77,8 +92,8 @@ class Train(Generic[Config]):
     frame_stack: int = 1
     time_feature: bool = False
     scheme: str = "3cs"
-    collectors: int = 2
-    learners: int = 2
+    collectors: NumWorkers = 2
+    learners: NumWorkers = 2
     backend: Literal["serial", "ray"] = "serial"
     ahead: int = 0
     wait_for: int | None = None

@@ -5,7 +5,10 @@ disk, in ``TORCHINDUCTOR_CACHE_DIR``, for the next start and for other processes
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
+from inspect import signature
+from re import split
 from typing import Any
 
 import torch
@@ -24,10 +27,59 @@ OPTIONS = {
 }
 
 
+@cache
+def tanh_by_sigmoid() -> Callable:
+    """The pass over a graph that makes of each tanh of float32 ``2 sigmoid(2x) - 1``, within 2e-7.
+
+    That takes less than half as long on a CPU. Gradients are then those of tanh, of its result alone: those
+    of the formula would keep the sigmoid beside it.
+    """
+    from torch._inductor.custom_graph_pass import CustomGraphPass
+
+    aten = torch.ops.aten
+    formula = (
+        (aten.mul.Tensor, 2),
+        (aten.sigmoid.default,),
+        (aten.mul.Tensor, 2),
+        (aten.sub.Tensor, 1),
+    )
+
+    class TanhBySigmoid(CustomGraphPass):
+        def __call__(self, graph):
+            for node in graph.find_nodes(op="call_function", target=aten.tanh.default):
+                if node.meta["val"].dtype == torch.float32 and node.meta["val"].is_cpu:
+                    replace(graph, node)
+
+        def uuid(self):
+            return "nappo2: tanh by sigmoid"
+
+    def replace(graph, node):
+        (x,) = node.args
+        with graph.inserting_before(node):
+            for function, *constants in formula:
+                x = graph.call_function(function, (x, *constants))
+                x.meta = dict(node.meta)
+        node.replace_all_uses_with(x)
+        graph.erase_node(node)
+
+    return TanhBySigmoid()
+
+
 def compiled(fn: Callable) -> Callable:
-    """A function that compiles ``fn`` as a whole at its first call, apart from all other compiled code."""
+    """A function that compiles ``fn`` as a whole at its first call, apart from all other compiled code.
+
+    Later calls look at their arguments alone. What else ``fn`` reads, such as the functions of a network,
+    does not change: to look at all of it takes longer than a step of many a scan.
+    """
+    names = frozenset(signature(fn).parameters)
+
+    def of_arguments(guards: Sequence) -> list[bool]:
+        return [guard.name == "" or split(r"[.\[]", guard.name)[0] in names for guard in guards]
+
+    passes = {"post_grad_custom_pre_pass": tanh_by_sigmoid(), "guard_filter_fn": of_arguments}
+    options = OPTIONS | passes
     return torch.compile(
-        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS
+        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=options
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from nappo2.checks import checked
+from nappo2.maths.traced import is_compiled
 
 
 @checked
@@ -123,10 +124,10 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     unsquashed = normal()
 
     def sample_from_noise(outputs, noise):
-        return unsquashed.sample_from_noise(bounded(outputs), noise).tanh()
+        return squashed(unsquashed.sample_from_noise(bounded(outputs), noise))
 
     def mode(outputs):
-        return unsquashed.mode(outputs).tanh()
+        return squashed(unsquashed.mode(outputs))
 
     def log_prob(outputs, action):
         pre_tanh = action.clamp(-limit, limit).atanh()
@@ -164,6 +165,11 @@ def bounded(outputs: Tensor) -> Tensor:
     return torch.cat([mean, log_std.clamp(MIN_LOG_STD, MAX_LOG_STD)], -1)
 
 
+def squashed(x: Tensor) -> Tensor:
+    """``tanh(x)`` [...], as exact in compiled code, as log-probabilities are of ``1 - tanh(x)^2``."""
+    return x.double().tanh().to(x.dtype) if is_compiled() else x.tanh()
+
+
 def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """The action of a tanh-normal as a function of outputs [..., 2A] and normal noise [..., A].
 
@@ -172,7 +178,7 @@ def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """
     mean, log_std = bounded(outputs).chunk(2, -1)
     pre_tanh = mean + log_std.exp() * noise
-    return pre_tanh.tanh(), normal_log_prob(noise, log_std) - log_slope(pre_tanh).sum(-1)
+    return squashed(pre_tanh), normal_log_prob(noise, log_std) - log_slope(pre_tanh).sum(-1)
 
 
 def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ branch ``weights``.
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import torch
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -98,11 +97,10 @@ class ActorCritic(NamedTuple):
 
 @explained
 def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -> Tensor:
-    """Values of a rollout's next observations; of images mostly ``value`` itself, one row on.
+    """Values of a rollout's next observations, mostly ``value`` itself, one row on.
 
-    Within an episode the next observation is the next row's, so images are valued again only where
-    an episode or the rollout ends: a pass over images takes as long as learning from them. Vectors
-    are all valued, as it costs nothing, and a product of a few rows may differ in its last bit.
+    Within an episode the next observation is the next row's, so that observations are valued again only
+    where an episode or the rollout ends. Under vmap, where each member has other ends, all are.
 
     Args:
         critic: ``(params, observation) -> value``.
@@ -114,7 +112,7 @@ def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -
         Values [T, B] float32.
     """
     observation = after["observation"]
-    if is_traced(value) or all(x.dtype != torch.uint8 for x in trees.leaves(observation)):
+    if is_traced(value):
         return critic(params, observation)
     ends = after["done"].clone()
     ends[-1] = True

@@ -13,9 +13,11 @@ from nappo2.checks import checked, explained
 from nappo2.envs.observations import flattened
 from nappo2.machine.threads import torch_threads
 from nappo2.maths.traced import is_compiled
-from nappo2.networks.network import Network, layer_norm, sequential, tanh, with_view
+from nappo2.networks.network import Network, layer_norm, sequential, with_view
 from nappo2.pipeline import positive
 from nappo2.seeds import generator, split
+
+FEW_ROWS = 8  # up to which a product is a sum in compiled code
 
 
 @explained
@@ -54,16 +56,31 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
     def apply(weights, x):
         if is_compiled():
             # subtracted, so that it is not taken into the product, but into what follows it
-            return x @ weights["weight"].mT - (-weights["bias"])
+            return product(x, weights["weight"].mT) - (-weights["bias"])
         return functional.linear(x, weights["weight"], weights["bias"])
 
     return Network(init, apply)
 
 
+def product(x: Tensor, matrix: Tensor) -> Tensor:
+    """``x @ matrix`` in compiled code, of few rows as a sum: to call a library takes longer than that.
+
+    Args:
+        x: [..., inputs].
+        matrix: [inputs, outputs].
+
+    Returns:
+        The product [..., outputs].
+    """
+    if x.numel() > FEW_ROWS * x.shape[-1]:
+        return x @ matrix
+    return (x.unsqueeze(-1) * matrix).sum(-2)
+
+
 @checked
 def mlp(
     *sizes: int,
-    activation: Callable[[Tensor], Tensor] = tanh,
+    activation: Callable[[Tensor], Tensor] = torch.tanh,
     gain: float = 2**0.5,
     final_gain: float = 1.0,
 ) -> Network:

@@ -11,10 +11,12 @@ from nappo2.pipeline.adopting import adopt
 from nappo2.pipeline.making import described, stage
 from nappo2.pipeline.transforms import is_empty, map_items, repeat, stateless
 from nappo2.pipeline.types import (
+    Between,
     Cut,
     Pipeline,
     Stage,
     Transform,
+    between,
     compose,
     is_pipeline,
     is_recorded,
@@ -22,11 +24,13 @@ from nappo2.pipeline.types import (
 )
 
 __all__ = [
+    "Between",
     "Cut",
     "Pipeline",
     "Stage",
     "Transform",
     "adopt",
+    "between",
     "compose",
     "described",
     "is_empty",

@@ -6,6 +6,7 @@ a ``Stage`` and a ``Cut`` describe them to whoever draws, saves, places or check
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import reduce, update_wrapper
 from typing import Any, NamedTuple
@@ -19,28 +20,84 @@ from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState
 
 
+class Between(NamedTuple):
+    """A number of workers that may change; ``between(2, 16)`` makes it.
+
+    Attributes:
+        least: the fewest.
+        most: the most.
+    """
+
+    least: int
+    most: int
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """Makes a ``Between`` of the text ``2..16``; returns any other value as it is.
+
+        Raises:
+            ValueError: if the bounds are in the wrong order.
+        """
+        match = re.fullmatch(r"(\d+)\.\.(\d+)", value) if isinstance(value, str) else None
+        return between(*map(int, match.groups())) if match else value
+
+    @property
+    def text(self) -> str:
+        """The number in the words of the command line: ``2..16``."""
+        return f"{self.least}..{self.most}"
+
+    def __repr__(self):
+        return self.text
+
+
+@checked
+def between(least: int, most: int) -> Between:
+    """A number of workers that may change during a run: ``workers(between(2, 16))``.
+
+    Workers join when there is room for them, and leave when there is none any more.
+
+    Raises:
+        ValueError: unless ``least`` is at least 1, and below ``most``.
+    """
+    if least >= most:
+        raise ValueError(
+            f"between({least}, {most}) is no number of workers that may change: the first is the "
+            "fewest, and less than the second"
+        )
+    return Between(least, most)
+
+
 @checked
 class Cut(NamedTuple):
     """How a cut merges the results of its workers.
 
     Attributes:
-        num_workers: number of workers.
-        wait_for: number of results that a step waits for.
+        num_workers: number of workers; the most of them, if it may change.
+        wait_for: number of results that a step waits for; None for those of all who are there.
         ahead: how many steps a worker may begin before its last result was taken.
         preempt: share of a rollout with which the other workers stop; None lets them finish.
         remote: whether the workers are other processes.
+        least: the fewest workers there are; None if their number stays.
     """
 
     num_workers: int
-    wait_for: int
+    wait_for: int | None
     ahead: int = 0
     preempt: float | None = None
     remote: bool = False
+    least: int | None = None
 
     @property
     def num_merged(self) -> int:
-        """Number of results that make one item."""
-        return self.wait_for if self.preempt is None else self.num_workers
+        """Number of results that make one item, at most."""
+        if self.wait_for is None or self.preempt is not None:
+            return self.num_workers
+        return self.wait_for
+
+    @property
+    def counted(self) -> str:
+        """The number of workers in words: ``4``, or ``2..16``."""
+        return f"{self.num_workers}" if self.least is None else f"{self.least}..{self.num_workers}"
 
 
 @checked
@@ -55,6 +112,8 @@ class Stage(NamedTuple):
         env: environments that it steps.
         batches: kind of batches that it makes of rollouts, such as "minibatches"; None if it makes none.
         update_ratio: batches per transition, of a replay.
+        batches_left: ``state of the pipeline -> int``: how many batches it yields before it collects
+            again; None if it makes none of rollouts.
         cut: how its workers are merged, of a cut.
         reduces: whether the workers of the enclosing cut meet in it.
         regroups: whether its items are no longer the single steps of a rollout [T, B].
@@ -73,6 +132,7 @@ class Stage(NamedTuple):
     env: Any = None
     batches: str | None = None
     update_ratio: float | None = None
+    batches_left: Callable[[Mapping[str, Any]], int] | None = None
     cut: Cut | None = None
     reduces: bool = False
     regroups: bool = False
@@ -84,7 +144,8 @@ class Stage(NamedTuple):
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
 
     def __repr__(self):
-        numbers = {k: v for k, v in self.arguments.items() if isinstance(v, (int, float)) and v}
+        kinds = (int, float, Between)
+        numbers = {k: v for k, v in self.arguments.items() if isinstance(v, kinds) and v}
         shown = ", ".join(f"{name}={value}" for name, value in numbers.items())
         return f"{self.name}({shown})" if shown else self.name
 

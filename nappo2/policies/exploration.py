@@ -1,5 +1,6 @@
 """Greedy policies of values and of deterministic actors, and ways to explore with them."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -98,8 +99,8 @@ def _epsilon_greedy(q: Apply, epsilon: Schedule, choice: Choice) -> Policy:
         noise = drawn(values.shape[:-1], values.shape[-1], generator)
         return chosen(params, observation, values, noise), memory
 
-    def draw(params, num_envs, size, generator):
-        return drawn((num_envs,), size, generator)
+    def draw(params, shape, size, generator):
+        return drawn(shape, size, generator)
 
     def decide(params, observation, memory, noise):
         return chosen(params, observation, q(params, observation), noise), memory
@@ -140,8 +141,8 @@ def with_noise(actor: Apply, std: float) -> Policy:
     def noisy(action, noise):
         return (action + std * noise).clamp(-1, 1)
 
-    def draw(params, num_envs, size, generator):
-        return torch.randn(num_envs, size, generator=generator)
+    def draw(params, shape, size, generator):
+        return torch.randn(*shape, size, generator=generator)
 
     def decide(params, observation, memory, noise):
         return noisy(actor(params, observation), noise), memory
@@ -159,10 +160,14 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any
         policy: to act later.
         uniform: ``(num_envs, generator) -> actions`` [B, ...], as ``env.action_spec.uniform``.
     """
+
+    def drawn(shape, generator):
+        return trees.map(lambda x: x.unflatten(0, shape), uniform(math.prod(shape), generator))
+
     return _warmup(
         policy,
         act=lambda observation, num, generator: uniform(num, generator),
-        draw=lambda num_envs, size, generator: uniform(num_envs, generator),
+        draw=lambda shape, size, generator: drawn(shape, generator),
         action=lambda observation, noise: noise,
     )
 
@@ -175,10 +180,7 @@ def masked_warmup_uniform(policy: Policy) -> Policy:
         mask = observation[MASK]
         return any_allowed(mask, OF_ALLOWED.draw((num,), mask.shape[-1], generator))
 
-    def draw(num_envs, size, generator):
-        return OF_ALLOWED.draw((num_envs,), size, generator)
-
-    return _warmup(policy, act, draw, OF_ALLOWED.action)
+    return _warmup(policy, act, OF_ALLOWED.draw, OF_ALLOWED.action)
 
 
 def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> Policy:
@@ -195,9 +197,9 @@ def _warmup(policy: Policy, act: Callable, draw: Callable, action: Callable) -> 
 
     fixed = from_noise_of(policy)
 
-    def drawn(params, num_envs, size, generator):
-        noise = fixed.draw(params, num_envs, size, generator)
-        return noise, () if params["version"] > 0 else draw(num_envs, size, generator)
+    def drawn(params, shape, size, generator):
+        noise = fixed.draw(params, shape, size, generator)
+        return noise, () if params["version"] > 0 else draw(shape, size, generator)
 
     def decide(params, observation, memory, noise):
         noise, first = noise
@@ -234,9 +236,9 @@ def with_network_noise(
         noisy = beside_noise(observation, draw_noise((num,), generator))
         return policy.act(params, noisy, memory, generator)
 
-    def draw(params, num_envs, size, generator):
-        noise = draw_noise((num_envs,), generator)
-        return noise, fixed.draw(params, num_envs, size, generator)
+    def draw(params, shape, size, generator):
+        noise = draw_noise(shape, generator)
+        return noise, fixed.draw(params, shape, size, generator)
 
     def decide(params, observation, memory, noise):
         of_network, rest = noise

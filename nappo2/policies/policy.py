@@ -48,14 +48,14 @@ class FromNoise(NamedTuple):
     of such a policy draws nothing.
 
     Attributes:
-        draw: ``(params, num_envs, size, generator) -> noise``, a tree of tensors [B, ...]: all
-            randomness of a step for actions of ``size`` dimensions or choices, as ``act`` draws it.
-            Of params it reads ``version`` alone.
+        draw: ``(params, shape, size, generator) -> noise``, a tree of tensors ``[*shape, ...]``: all
+            randomness for actions of ``size`` dimensions or choices. A shape of (B,) is that of a step,
+            drawn as ``act`` draws it; (T, B) is that of a rollout. Of params it reads ``version`` alone.
         decide: ``(params, observation, memory, noise) -> (action, memory)``, the rest of ``act``.
         act: the policy's ``act``; this is void for a policy with another one.
     """
 
-    draw: Callable[[Mapping, int, int, torch.Generator], Any]
+    draw: Callable[[Mapping, tuple[int, ...], int, torch.Generator], Any]
     decide: Callable[[Mapping, Tensor, Any, Any], tuple[Any, Any]]
     act: Callable
 
@@ -140,8 +140,8 @@ def _sampling(actor: Apply, dist: Distribution, make_act: Callable) -> Policy:
     def log_prob(params, rollout):
         return dist.log_prob(actor(params, rollout["observation"]), rollout["action"])
 
-    def draw(params, num_envs, size, generator):
-        return dist.draw_noise((num_envs, dist.num_outputs(size)), generator)
+    def draw(params, shape, size, generator):
+        return dist.draw_noise((*shape, dist.num_outputs(size)), generator)
 
     act, from_noise = make_act(dist.sample), None
     if dist.sample_from_noise:

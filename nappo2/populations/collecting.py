@@ -113,8 +113,8 @@ def acting_at_once(
 ) -> Policy:
     """The policy of all members at once, a function of noise, for a rollout.
 
-    Observations, memories and actions are [n * B, ...], noise is [n, B, ...], drawn with a generator of
-    each member.
+    Observations, memories and actions are [n * B, ...], noise is [n, B, ...], or [T, n, B, ...], drawn
+    with a generator of each member.
 
     Args:
         policy: of one member.
@@ -131,9 +131,11 @@ def acting_at_once(
         given = trees.map(lambda x: x.unflatten(0, (num_members, -1)), (observation, memory))
         return trees.map(lambda x: x.flatten(0, 1), decide_each(*given, noise))
 
-    def draw(params: dict, num_envs: int, size: int, rngs: Sequence[torch.Generator]):
-        num = num_envs // num_members
-        return trees.stack([draw_alone(params, num, size, rng) for rng in rngs])
+    def draw(params: dict, shape: tuple, size: int, rngs: Sequence[torch.Generator]):
+        *times, num_envs = shape
+        alone = (*times, num_envs // num_members)
+        noise = [draw_alone(params, alone, size, rng) for rng in rngs]
+        return trees.map(lambda *each: torch.stack(each, len(times)), *noise)
 
     return policy._replace(from_noise=FromNoise(draw, decide, policy.act))
 

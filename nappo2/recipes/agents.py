@@ -22,7 +22,6 @@ from nappo2.networks import (
     with_reward_scaling,
     with_temperature,
 )
-from nappo2.networks.network import tanh
 from nappo2.recipes.torsos import (
     Activation,
     has_torso,
@@ -39,7 +38,7 @@ def default_agent(
     hidden: tuple[int, ...] = (64, 64),
     normalize: bool = False,
     *,
-    activation: Activation = tanh,
+    activation: Activation = torch.tanh,
     initial_log_std: float = 0.0,
 ) -> ActorCritic:
     """``convolutional`` for images and what has parts of images, ``perceptrons`` for all else.
@@ -71,7 +70,7 @@ def perceptrons(
     hidden: tuple[int, ...] = (64, 64),
     normalize: bool = False,
     *,
-    activation: Activation = tanh,
+    activation: Activation = torch.tanh,
     initial_log_std: float = 0.0,
 ) -> ActorCritic:
     """Separate perceptrons for actor and critic, of an environment's sizes.

@@ -6,7 +6,6 @@ import torch
 
 from nappo2.envs import Env
 from nappo2.networks import ActorCritic, with_uniform_weights
-from nappo2.networks.network import tanh
 from nappo2.recipes.agents import default_agent
 
 A = TypeVar("A", bound=tuple)
@@ -25,7 +24,7 @@ def agent_of(env: Env, config: Any) -> ActorCritic:
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
     """
-    activation = torch.relu if config.relu else tanh
+    activation = torch.relu if config.relu else torch.tanh
     agent = default_agent(
         env,
         config.hidden,

@@ -19,7 +19,6 @@ from nappo2.networks import (
     with_temperature,
 )
 from nappo2.networks import state_dependent as state_dependent_actor
-from nappo2.networks.network import tanh
 from nappo2.policies import Policy, gsde
 from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, ON_POLICY, check_env
@@ -74,7 +73,7 @@ def exploring_actor_critic(
         ValueError: if actions are not continuous, or there is no hidden layer.
     """
     c, (num_features, size) = config, _shape(env, name, compatible, config.hidden)
-    activation = torch.relu if c.relu else tanh
+    activation = torch.relu if c.relu else torch.tanh
 
     def critic(inputs):
         return mlp(inputs, *c.hidden, 1, activation=activation)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import torch
+
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.envs.masks import without_mask
@@ -16,7 +18,6 @@ from nappo2.networks import (
     sequential,
     with_torso,
 )
-from nappo2.networks.network import tanh
 from nappo2.recipes._impala import Impala, impala
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.agents import with_spread
@@ -152,7 +153,9 @@ def recurrent_perceptrons(
         raise ValueError(
             f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
         )
-    torso = perceiving(env, hidden, lambda n: sequential(mlp(n, *hidden[:-1]), tanh), tanh)
+    torso = perceiving(
+        env, hidden, lambda n: sequential(mlp(n, *hidden[:-1]), torch.tanh), torch.tanh
+    )
     core = with_torso(torso, cell(*hidden[-2:]))
     heads = mlp(hidden[-1], actions.size, final_gain=0.01), mlp(hidden[-1], 1)
     agent = with_spread(recurrent_actor_critic(core, *heads), actions)

@@ -88,6 +88,8 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, Path):
         return str(value)
+    if isinstance(getattr(value, "text", None), str):  # a value that is written as a text
+        return value.text
     if isinstance(getattr(value, "made", None), Call):
         call = {"call": value.made.function, "arguments": plain(value.made.arguments)}
         replaced = replaced_fields(value)

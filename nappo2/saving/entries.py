@@ -108,8 +108,8 @@ def _number(value: int) -> bytes:
     return bytes([*parts, value])
 
 
-def decoded(data: bytes, path: Path) -> Entry:
-    """The entry of ``encoded``.
+def decoded(data: bytes, path: Path | str) -> Entry:
+    """The entry of ``encoded``; ``path`` is where it stands.
 
     Raises:
         Damaged: if it is none.
@@ -120,7 +120,9 @@ def decoded(data: bytes, path: Path) -> Entry:
     return value
 
 
-def _decoded(data: bytes, start: int, path: Path, depth: int = 0) -> tuple["int | Entry", int]:
+def _decoded(
+    data: bytes, start: int, path: Path | str, depth: int = 0
+) -> tuple["int | Entry", int]:
     """A value and where it ends."""
     number, shift, end = 0, 0, start
     while True:

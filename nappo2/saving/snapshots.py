@@ -99,13 +99,18 @@ class PreviousStates:
     @cached_property
     def first_workers(self) -> list["PreviousStates"]:
         """The first worker of each cut, asked only if a state is wanted that is nowhere else."""
-        return [PreviousStates(value.ask(0)) for value in self.states.values() if is_cut(value)]
+        return [PreviousStates(first_state(x)) for x in self.states.values() if is_cut(x)]
 
     def get(self, name: str) -> Any:
         """The state of that name, or None."""
         if name in self.states:
             return self.states[name]
         return next((x for first in self.first_workers if (x := first.get(name)) is not None), None)
+
+
+def first_state(cut: Any) -> Mapping[str, Any]:
+    """The state of the first worker of a cut that has one."""
+    return next((state for i in range(cut.num_workers) if (state := cut.ask(i))), {})
 
 
 class Restored(NamedTuple):

@@ -1,5 +1,6 @@
 """Training schemes: where the line from rollouts to params is cut."""
 
+from nappo2.pipeline import Between, between
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.grammar import Word, all_words, parse
@@ -15,7 +16,7 @@ from nappo2.schemes.named import (
     synchronous_gradients,
 )
 from nappo2.schemes.papers import PAPERS, Paper
-from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.reduction import all_reduce, all_updates
 from nappo2.schemes.timing import read_timing, record_timing, replay_timing
 from nappo2.schemes.words import TAKES, scheme
 from nappo2.stages.compatibility import SCHEMES
@@ -33,14 +34,17 @@ __all__ = [
     "SCHEMES",
     "TAKES",
     "Backend",
+    "Between",
     "Paper",
     "Word",
     "all_reduce",
+    "all_updates",
     "all_words",
     "asynchronous_collection",
     "asynchronous_collection_and_gradients",
     "asynchronous_collection_synchronous_gradients",
     "asynchronous_gradients",
+    "between",
     "central",
     "decentralised_update",
     "merge",

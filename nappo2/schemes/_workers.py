@@ -3,7 +3,8 @@
 A training scheme says where the pipeline is cut, and how many of a cut's workers each step waits for.
 One step, of ``collect | workers(4, wait_for=1)`` for example:
 
-1. The params are handed to every worker that has room for a call (``CutStep.call_all``).
+1. The params are handed to every worker that has room for a call (``CutStep.call_all``); where the
+   number of workers may change, some have left before, and others join (``membership``).
 2. With ``preempt``, the calls that are late are told to stop collecting.
 3. The results of the first ``wait_for`` calls are fetched; workers that were lost are replaced
    (``CutStep.results``, or ``group_results`` where workers meet in ``all_reduce``).
@@ -13,13 +14,15 @@ One step, of ``collect | workers(4, wait_for=1)`` for example:
 from collections.abc import Sequence
 from time import perf_counter
 
+import torch
 from tensordict import TensorDict
 
 from nappo2.machine.stop import Interrupted
-from nappo2.pipeline import Cut, Pipeline, Transform, described, positive, stage
-from nappo2.reports import Report, count, join, timed
+from nappo2.pipeline import Between, Cut, Pipeline, Transform, described, positive, stage
+from nappo2.reports import Report, count, join, note, timed
 from nappo2.schemes.backend import Backend, reduces, serial
 from nappo2.schemes.cut_step import CutStep, under_way
+from nappo2.schemes.membership import bounds_of
 from nappo2.schemes.merging import merge
 from nappo2.schemes.regrouping import complete_group, group_results
 from nappo2.schemes.workers_state import Member, WorkersState, settings_of
@@ -28,7 +31,7 @@ from nappo2.seeds import fold_in
 
 @stage
 def workers(
-    num_workers: int,
+    num_workers: int | Between,
     wait_for: int | None = None,
     ahead: int = 0,
     preempt: float | None = None,
@@ -41,10 +44,12 @@ def workers(
     results in the order of their calls, and merges them: rollouts along B, gradients and params
     by their means, reports by joining. To wait for all is synchronous, for one asynchronous.
     Worker i starts from ``fold_in(seed, i)``; one that is lost is replaced, with the newest
-    params and a fresh seed.
+    params and a fresh seed. Of ``between(2, 16)`` workers, further ones join when there is room for them,
+    as Ray says; those that are lost, and for whom there is no room, leave, and reports say how many
+    were there, such as ``num_collectors``.
 
     Args:
-        num_workers: number of workers.
+        num_workers: number of workers; ``between(2, 16)`` of a number that may change.
         wait_for: number of results that make a step; None for all of them.
         ahead: how many steps a worker may begin before its last result was taken.
         preempt: if not None, a step takes the results of all, but when ``wait_for`` are there,
@@ -58,34 +63,35 @@ def workers(
     Raises:
         ValueError: for counts that do not go together.
     """
-    wait_for = num_workers if wait_for is None else wait_for
-    _check_counts(num_workers, wait_for, ahead, preempt)
-    cut = Cut(num_workers, wait_for, ahead, preempt, on.remote)
+    cut = _cut_of(num_workers, wait_for, ahead, preempt, on.remote)
+    least, most = bounds_of(num_workers)
 
     def transform(source):
-        grouped = reduces(source) and num_workers > 1  # its workers meet in all_reduce
+        grouped = reduces(source) and most > 1  # its workers meet in all_reduce
         if grouped:
             _check_group(cut)
         settings = settings_of(source.stages, name, cut)
-        arrivals = (wait_for, preempt) if grouped and preempt is not None else None
+        arrivals = (cut.wait_for, preempt) if grouped and preempt is not None else None
 
         runs = on.runs(source)
 
-        def spawn(params, seeds):
-            return on.spawn(runs, params, seeds, arrivals)
+        def spawn(params, seeds, patient=True):
+            return on.spawn(runs, params, seeds, arrivals, patient)
 
-        def begun(members, delivered):
-            return WorkersState(members, {}, delivered, on, settings, on.notes, on.orders)
+        def begun(members, delivered, begin):
+            fixed = (on, settings, on.notes, on.orders, cut.least, begin)
+            return WorkersState(members, {}, delivered, *fixed)
 
         def init(params, seed, previous=None):
-            seeds = [fold_in(seed, i) for i in range(num_workers)]
+            seeds = [fold_in(seed, i) for i in range(most)]
+            begin = lambda i: spawn(params, [seeds[i]], False)[0]
             old = None if previous is None else previous.states.get(name)
             if hasattr(old, "fits"):  # cuts that do not fit have ended
-                workers_state = begun(old.members, True)
+                workers_state = begun(old.members, True, begin)
                 workers_state.reuse(runs, params, seeds)
                 return {name: workers_state}
-            members = tuple(map(Member, spawn(params, seeds), seeds))
-            return {name: _started(begun(members, False))}
+            workers = [*spawn(params, seeds[:least]), *[None] * (most - least)]
+            return {name: _started(begun(tuple(map(Member, workers, seeds)), False, begin))}
 
         def step(params, state):
             cut_step = CutStep(source, spawn, params, state[name])
@@ -108,7 +114,8 @@ def _started(workers_state: WorkersState) -> WorkersState:
     """The workers once they have begun; an error at the start of one is raised here."""
     try:
         for member in workers_state.members:
-            workers_state.backend.ask(member.worker, _nothing)
+            if member.worker is not None:
+                workers_state.backend.ask(member.worker, _nothing)
     except BaseException:  # also an interrupt
         workers_state.stop()
         raise
@@ -120,6 +127,8 @@ def _nothing(pipeline: Pipeline, state: dict) -> tuple:
 
 
 def _results(cut_step: CutStep, cut: Cut, grouped: bool) -> list[tuple]:
+    if cut.least is not None:
+        cut_step.let_leave()
     if grouped:
         complete_group(cut_step)
     cut_step.call_all(1 + cut.ahead)
@@ -127,7 +136,7 @@ def _results(cut_step: CutStep, cut: Cut, grouped: bool) -> list[tuple]:
         return group_results(cut_step)
     if cut.preempt is not None:
         cut_step.backend.preempt(cut_step.late(cut.wait_for), cut.preempt)
-    return cut_step.results(cut.num_merged)
+    return cut_step.results_of_all() if cut.wait_for is None else cut_step.results(cut.num_merged)
 
 
 def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[TensorDict, Report]:
@@ -140,7 +149,39 @@ def _merged(name: str, results: Sequence[tuple], cut_step: CutStep) -> tuple[Ten
     report = count(report, restarts=report.sums.get("restarts", 0) + cut_step.restarts)
     transfer = cut_step.transfer_seconds + perf_counter() - start
     waits = {f"{name}_wait": cut_step.wait_seconds, f"{name}_transfer": transfer}
+    if cut_step.before.least is not None:
+        report = note(report, 1, **{f"num_{name}": torch.tensor(float(len(cut_step.present())))})
     return item, timed(report, **waits)
+
+
+def _cut_of(
+    num_workers: int | Between,
+    wait_for: int | None,
+    ahead: int,
+    preempt: float | None,
+    remote: bool,
+) -> Cut:
+    """How a cut merges, by the arguments of ``workers``.
+
+    Raises:
+        ValueError: for counts that do not go together.
+    """
+    least, most = bounds_of(num_workers)
+    if least == most:
+        wait_for = most if wait_for is None else wait_for
+        _check_counts(most, wait_for, ahead, preempt)
+        return Cut(most, wait_for, ahead, preempt, remote)
+    if preempt is not None:
+        raise ValueError(
+            f"preempt={preempt} is for a number of workers that stays, not for {num_workers}"
+        )
+    if wait_for is not None and wait_for > least:
+        raise ValueError(
+            f"cannot wait for {wait_for} of {num_workers} workers, who may be {least}; wait_for=None "
+            "waits for all who are there"
+        )
+    _check_counts(least, least if wait_for is None else wait_for, ahead, None)
+    return Cut(most, wait_for, ahead, None, remote, least)
 
 
 def _check_counts(num_workers: int, wait_for: int, ahead: int, preempt: float | None) -> None:
@@ -163,6 +204,11 @@ def _is_integer(x: object) -> bool:
 
 
 def _check_group(cut: Cut) -> None:
+    if cut.least is not None:
+        raise ValueError(
+            f"workers that meet in all_reduce are as many from beginning to end, not {cut.counted}: "
+            "each that joined would have all others begin their episodes anew"
+        )
     if cut.ahead:
         raise ValueError("workers that meet in all_reduce cannot be ahead of each other")
     if cut.wait_for < cut.num_workers and cut.preempt is None:

@@ -15,16 +15,19 @@ from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import close_state
 from nappo2.schemes.group import in_turns
 
+UNBOUNDED = 10**9
+
 
 @checked
 class Backend(NamedTuple):
     """A place for workers.
 
     Attributes:
-        spawn: ``(pipeline, params, seeds, arrivals) -> workers``; they start at once, and their
-            errors show in ``ask`` or ``get``. ``arrivals`` is (how many, share) for workers that
-            meet, and None otherwise: when so many are at the end of their rollouts, the others
-            stop with that share.
+        spawn: ``(pipeline, params, seeds, arrivals, patient=True) -> workers``; they start at once,
+            and their errors show in ``ask`` or ``get``. ``arrivals`` is (how many, share) for workers
+            that meet, and None otherwise: when so many are at the end of their rollouts, the others
+            stop with that share. If it is ``patient``, it waits until there is room for them, or says
+            that there is none.
         put: ``params -> handle``, for any number of workers.
         call: ``(worker, handle) -> ref`` of a step's ``(item, report)``.
         ask: ``(worker, fn, seconds=None) -> result``, where ``fn: (pipeline, state) ->
@@ -36,6 +39,9 @@ class Backend(NamedTuple):
         regroup: ``(workers, fns) -> results``: has workers meet again, and then asks each its
             ``fn``; each result is what that gave, or ``Lost``.
         stop: ``workers``: ends them.
+        room: ``workers -> int``: for how many more there is room beside these.
+        leaving: ``workers -> list[int]``: which of these will find no place, in a place that has become
+            too small.
         max_restarts: failures in a row after which a worker is given up.
         remote: whether results travel, so that ``get`` takes time.
         runs: ``pipeline -> pipeline``: what a worker runs of it, such as one that notes.
@@ -53,6 +59,8 @@ class Backend(NamedTuple):
     get: Callable
     regroup: Callable
     stop: Callable
+    room: Callable = lambda workers: UNBOUNDED
+    leaving: Callable = lambda workers: []
     max_restarts: int = 0
     remote: bool = False
     runs: Callable = lambda pipeline: pipeline
@@ -173,7 +181,7 @@ def _get(calls):
     return in_turns(calls) if grouped else [call() for call in calls]
 
 
-def _spawn(pipeline, params, seeds, arrivals):
+def _spawn(pipeline, params, seeds, arrivals, patient=True):
     workers: list[Worker] = []
     try:
         for seed in seeds:

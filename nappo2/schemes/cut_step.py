@@ -7,7 +7,7 @@ from typing import Any
 
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline
-from nappo2.schemes.backend import Delivered, Lost
+from nappo2.schemes.backend import UNBOUNDED, Delivered, Lost
 from nappo2.schemes.obeying import Obeyed
 from nappo2.schemes.observed import Observed
 from nappo2.schemes.workers_state import Member, WorkersState
@@ -15,6 +15,7 @@ from nappo2.seeds import fold_in
 
 log = logging.getLogger("nappo2")
 LONGEST_PAUSE = 60.0  # seconds
+ROOM_SECONDS = 1.0  # between two looks for room
 
 
 class CutStep:
@@ -22,7 +23,7 @@ class CutStep:
 
     Attributes:
         source: the pipeline that the workers run.
-        spawn: ``(params, seeds) -> workers``.
+        spawn: ``(params, seeds, patient) -> workers``.
         params: of this step.
         backend: where the workers are.
         timing: what depends on the clock and on other processes, as it happens or as it was noted.
@@ -54,7 +55,19 @@ class CutStep:
             delivered=self.delivered,
             notes=None if notes is None else (*notes, tuple(self.timing.events)),
             orders=orders,
+            left=(),
         )
+
+    def present(self) -> dict[int, Any]:
+        """The workers that are there, by their indices."""
+        return {i: x.worker for i, x in enumerate(self.members) if x.worker is not None}
+
+    def let_leave(self) -> None:
+        """Ends the workers that have no place any more, but for the fewest that there may be."""
+        present = self.present()
+        num = len(present) - self.before.least
+        for i in self.timing.leaves(present, num, self.before.left):
+            self._leave(i)
 
     def call_all(self, calls_each: int) -> None:
         """Calls each worker until ``calls_each`` of its calls are pending."""
@@ -77,13 +90,27 @@ class CutStep:
         results: list[tuple] = []
         while len(results) < num:
             self._restart_due()
-            answers = self.fetch(num - len(results))
-            good = [x for _, x in answers if not isinstance(x, Lost)]
-            self.delivered |= bool(good)
-            for i, x in answers:
-                self.replace_lost(i, x) if isinstance(x, Lost) else self.mark_alive(i)
-            results += good
+            results += self._delivered(num - len(results))
         return results
+
+    def results_of_all(self) -> list[tuple]:
+        """The results of all who are there; who is lost lives again in a later step, if any is left."""
+        self._restart_due()
+        results: list[tuple] = []
+        while self.pending or not results:
+            if not self.pending:
+                self._restart_due()
+            results += self._delivered(len(self.pending))
+        return results
+
+    def _delivered(self, num: int) -> list[tuple]:
+        """The results among the first ``num`` answers; lost workers are replaced."""
+        answers = self.fetch(num)
+        good = [x for _, x in answers if not isinstance(x, Lost)]
+        self.delivered |= bool(good)
+        for i, x in answers:
+            self.replace_lost(i, x) if isinstance(x, Lost) else self.mark_alive(i)
+        return good
 
     def fetch(self, num: int) -> list[tuple[int, Any]]:
         """The first ``num`` answers (results or ``Lost``), in order of the calls, with worker indices."""
@@ -120,24 +147,50 @@ class CutStep:
             raise RuntimeError(
                 f"worker {i} was lost {failures} times in a row, at last by {lost.error!r}"
             ) from lost.error
-        log.warning("worker %d is replaced (%d in a row): %r", i, failures, lost.error)
+        what = "is replaced" if self.before.least is None else "has left"
+        log.warning("worker %d %s (%d in a row): %r", i, what, failures, lost.error)
         self.backend.stop([member.worker])
         self.pending = {ref: j for ref, j in self.pending.items() if j != i}
         due = monotonic() + (min(LONGEST_PAUSE, 2.0 ** (failures - 2)) if failures > 1 else 0.0)
         self.members[i] = Member(None, member.seed, member.lives + 1, failures, due)
         self.restarts += 1
 
+    def _leave(self, i: int) -> None:
+        """Ends a worker that has no place any more, and drops its calls; it may join again."""
+        member = self.members[i]
+        if member.worker is not None:
+            self.backend.stop([member.worker])
+        self.pending = {ref: j for ref, j in self.pending.items() if j != i}
+        self.members[i] = Member(None, member.seed, member.lives + 1)
+
     def _restart_due(self) -> None:
-        """Begins the lives that are due, and waits for one if nobody is at work."""
+        """Begins the lives that are due, if there is room, and waits for one if nobody is at work."""
         due = {i: member.due for i, member in enumerate(self.members) if member.worker is None}
-        for i in self.timing.begins(due, idle=not self.pending):
+        for i in self.timing.begins(due, idle=not self.pending, room=self._room):
             self.begin_life(i)
             self._call(i)
+        self._look_again_later()
+
+    def _room(self) -> int:
+        """How many lives may begin now: any of a number of workers that stays, or of the fewest."""
+        if self.before.least is None:
+            return UNBOUNDED
+        present = self.present()
+        return max(self.before.least - len(present), self.backend.room(list(present.values())))
+
+    def _look_again_later(self) -> None:
+        """Has those for whom there was no room wait for a second, where the number of workers may change."""
+        if self.before.least is None:
+            return
+        for i, member in enumerate(self.members):
+            if member.worker is None and member.due <= monotonic():
+                self.members[i] = member._replace(due=monotonic() + ROOM_SECONDS)
 
     def begin_life(self, i: int) -> None:
         """Spawns a worker again, with the params of this step and the seed of its next life."""
-        member = self.members[i]
-        (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)])
+        member, least = self.members[i], self.before.least
+        patient = least is None or len(self.present()) < least
+        (worker,) = self.spawn(self.params, [fold_in(member.seed, member.lives)], patient)
         self.members[i] = member._replace(worker=worker)
 
 

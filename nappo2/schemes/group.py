@@ -34,6 +34,15 @@ def group() -> Group:
     return _group.get()
 
 
+def gather_bytes(data: bytes) -> list[bytes]:
+    """The bytes of all workers of this group, in their order, of any lengths."""
+    gather = group().gather
+    lengths = [int(x) for x in gather(torch.tensor([len(data)]))]
+    padded = bytearray(data.ljust(max(lengths), b"\0"))  # as all tensors of a gather have one shape
+    tensors = gather(torch.frombuffer(padded, dtype=torch.uint8))
+    return [x[:n].cpu().numpy().tobytes() for x, n in zip(tensors, lengths, strict=True)]
+
+
 def enter(group: Group) -> None:
     """Puts this thread into ``group``."""
     _group.set(group)

@@ -4,7 +4,7 @@ Each is ``scheme`` with its word, and with those arguments alone that it takes.
 """
 
 from nappo2.checks import checked
-from nappo2.pipeline import Pipeline
+from nappo2.pipeline import Between, Pipeline
 from nappo2.populations import Population
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.words import Cuts, line_of
@@ -41,7 +41,7 @@ def decentralised_update(
 
 @checked
 def synchronous_gradients(
-    recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int | None = None,
+    recipe: Recipe, learners: int | Between, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """2dacs: gradients of all workers make an update (A2C; a synchronous parameter server).
@@ -63,7 +63,7 @@ def synchronous_gradients(
 
 @checked
 def asynchronous_gradients(
-    recipe: Recipe, learners: int, *, on: Backend = serial, wait_for: int = 1
+    recipe: Recipe, learners: int | Between, *, on: Backend = serial, wait_for: int = 1
 ) -> Pipeline:
     """2daca: the gradient of any worker makes an update (A3C, https://arxiv.org/abs/1602.01783).
 
@@ -81,7 +81,7 @@ def asynchronous_gradients(
 
 @checked
 def synchronous_collection(
-    recipe: Recipe, collectors: int, *, on: Backend = serial, wait_for: int | None = None,
+    recipe: Recipe, collectors: int | Between, *, on: Backend = serial, wait_for: int | None = None,
     preempt: float | None = None,
 ) -> Pipeline:  # fmt: skip
     """ds2cs: a central learner takes the rollouts of all collectors (PAAC, https://arxiv.org/abs/1705.04862).
@@ -104,7 +104,12 @@ def synchronous_collection(
 
 @checked
 def asynchronous_collection(
-    recipe: Recipe, collectors: int, *, on: Backend = serial, ahead: int = 0, wait_for: int = 1
+    recipe: Recipe,
+    collectors: int | Between,
+    *,
+    on: Backend = serial,
+    ahead: int = 0,
+    wait_for: int = 1,
 ) -> Pipeline:
     """da2cs: a central learner takes rollouts as they arrive (IMPALA, https://arxiv.org/abs/1802.01561).
 

@@ -89,9 +89,31 @@ class Obeyed:
     def rest(self, due: float) -> None:
         """Waits for nothing."""
 
-    def begins(self, due: dict[int, float], idle: bool) -> list[int]:
-        """The workers whose lives began, of those that were lost."""
+    def begins(self, due: dict[int, float], idle: bool, room: Any = None) -> list[int]:
+        """The workers whose lives began.
+
+        Args:
+            due: of whom; those that were lost or absent.
+            idle: of no meaning here.
+            room: likewise.
+
+        Returns:
+            Their indices.
+        """
         return list(self._next(Event.BEGAN)) if due else []
+
+    def leaves(self, workers: dict[int, Any], num: int, before: Sequence[int]) -> list[int]:
+        """The workers that left.
+
+        Args:
+            workers: of no meaning here.
+            num: likewise.
+            before: likewise.
+
+        Returns:
+            Their indices.
+        """
+        return list(self._next(Event.LEFT))
 
     def wait(self, refs: list, num: int) -> list:
         """The calls that were ready.
@@ -223,11 +245,11 @@ def ordered(state: dict[str, Any], orders: Orders | None) -> dict[str, Any]:
 
 
 def together(pending: Sequence[SerialCall], pairs: Sequence[tuple[SerialCall, tuple]]) -> None:
-    """Takes the calls of a group in turns, once; also one of a worker that was lost after it had reduced."""
+    """Takes the calls of a group in turns, once; also those of workers that were lost after they had met."""
     if any(hasattr(call, "result") for call in pending):
         return
     noted = {id(call): answer[2:] for call, answer in pairs}
-    unknown = ((), None)  # of a call that was lost
+    unknown = ((), None)  # of a call that is answered later
 
     def fn(call):
         return lambda: _step(call, *(noted.get(id(call)) or unknown))

@@ -1,8 +1,8 @@
 """The timing of a cut, as it happens and is noted.
 
-A step of a cut is a function of the pipeline, params and seeds, but for five kinds of events, which
+A step of a cut is a function of the pipeline, params and seeds, but for six kinds of events, which
 depend on the clock and on other processes: which calls were ready, what became of each, which lives
-began, who answered, and how workers met again. Each event is a tuple of whole numbers and of such
+began, who answered, how workers met again, and who left. Each event is a tuple of whole numbers and of such
 tuples, that begins with its kind; a step is the tuple of its events, in their order. ``Observed`` asks
 a backend and notes the events; ``obeying.Obeyed`` has the same methods, and takes events from notes.
 """
@@ -19,7 +19,9 @@ from tensordict import TensorDict
 from nappo2.machine.stop import Stop, current_stop, pause, stopped_by
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
-from nappo2.schemes.backend import Backend, Delivered, Lost, Parted
+from nappo2.saving.entries import Entry, decoded, encoded
+from nappo2.schemes.backend import UNBOUNDED, Backend, Delivered, Lost, Parted, reduces
+from nappo2.schemes.group import gather_bytes, group
 from nappo2.trees import walk
 
 
@@ -28,9 +30,10 @@ class Event(IntEnum):
 
     BEGAN = 0  # the indices of workers whose lives began
     READY = 1  # the positions, among the pending calls, of those that were ready
-    ANSWERED = 2  # for each of these calls its ``Answer``, alone or with the fields of ``Noted``
+    ANSWERED = 2  # for each of these calls its ``Answer``, alone or with digest, stops and steps
     ASKED = 3  # the ``Answer`` of one worker
     MET = 4  # the ``Answer`` of each worker of a group
+    LEFT = 5  # the indices of workers that left, where their number may change
 
 
 class Answer(IntEnum):
@@ -51,12 +54,14 @@ class Noted(NamedTuple):
         stops: for each rollout the step in it that was the last, because the worker was told to stop;
             0 if it was complete. Complete ones at the end are left out.
         steps: of the cut within the worker.
+        group: the stops and the steps of all workers that met in the step; () if none did.
     """
 
     report: Report
     digest: int
     stops: tuple[int, ...]
     steps: tuple[tuple, ...]
+    group: tuple[tuple, ...] = ()
 
 
 def digest(item: TensorDict) -> int:
@@ -70,16 +75,27 @@ def digest(item: TensorDict) -> int:
 
 
 def noting(source: Pipeline) -> Pipeline:
-    """``source`` for a worker, whose reports are ``Noted``."""
+    """``source`` for a worker, whose reports are ``Noted``.
+
+    Workers that meet tell each other what they note: one of them may be lost before it delivers.
+    """
+    meets = reduces(source)
 
     def step(params, state):
         rollouts = Rollouts(current_stop())
         with stopped_by(rollouts.stop()):
             state, item, report = source.step(params, state)
         state, steps = taken(state)
-        return state, item, Noted(report, digest(item), rollouts.stops(), steps or ())
+        notes = (rollouts.stops(), steps or ())
+        of_all = notes_of_all(notes) if meets and group().size > 1 else ()
+        return state, item, Noted(report, digest(item), *notes, of_all)
 
     return source._replace(step=step)
+
+
+def notes_of_all(notes: Entry) -> tuple[Entry, ...]:
+    """What all workers of this group note, in their order."""
+    return tuple(decoded(x, "what a worker notes") for x in gather_bytes(encoded(notes)))
 
 
 def taken(state: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple, ...] | None]:
@@ -140,12 +156,15 @@ class Observed:
         """Waits until a life may begin, by ``time.monotonic``."""
         pause(due - monotonic())
 
-    def begins(self, due: dict[int, float], idle: bool) -> list[int]:
+    def begins(
+        self, due: dict[int, float], idle: bool, room: Callable[[], int] = lambda: UNBOUNDED
+    ) -> list[int]:
         """The workers whose lives begin now.
 
         Args:
-            due: when the life of each lost worker may begin.
+            due: when the life of each worker that is lost or absent may begin.
             idle: whether nobody is at work, so that one is waited for.
+            room: for how many there is room; asked if one is due.
 
         Returns:
             Their indices.
@@ -155,7 +174,24 @@ class Observed:
         if idle:
             self.rest(min(due.values()))
         indices = [i for i, when in due.items() if when <= monotonic()]
+        indices = indices[: max(0, room())] if indices else []
         self._note(Event.BEGAN, *indices)
+        return indices
+
+    def leaves(self, workers: dict[int, Any], num: int, before: Sequence[int]) -> list[int]:
+        """The workers that leave, as they have no place any more.
+
+        Args:
+            workers: that are there, by their indices.
+            num: how many may leave.
+            before: indices of those that have left since the last step.
+
+        Returns:
+            The indices of all who have left.
+        """
+        positions = self.backend.leaving(list(workers.values()))
+        indices = [*before, *(list(workers)[i] for i in positions[: max(0, num)])]
+        self._note(Event.LEFT, *indices)
         return indices
 
     def wait(self, refs: list, num: int) -> list:
@@ -175,7 +211,7 @@ class Observed:
         results = iter(self.backend.get(others) if others else ())
         answers = [x.result if isinstance(x, Delivered) else next(results) for x in ready]
         noted = [x[1] if not isinstance(x, Lost) else x for x in answers]
-        self._note(Event.ANSWERED, *map(_answer, noted))
+        self._note(Event.ANSWERED, *map(_answer, noted, notes_of_lost(ready, pending, noted)))
         return [
             (x[0], report.report) if isinstance(report, Noted) else x
             for x, report in zip(answers, noted, strict=True)
@@ -205,12 +241,30 @@ class Observed:
         self.events.append((int(kind), *values))
 
 
-def _answer(answer: Any) -> tuple:
+def notes_of_lost(ready: list, pending: list, noted: list) -> list[Entry]:
+    """What is known of each ready call if it was lost: what the others of its group were told.
+
+    Args:
+        ready: calls.
+        pending: all calls of the group, in its order.
+        noted: of each ready call ``Noted``, a plain report, or ``Lost``.
+
+    Returns:
+        For each ready call no digest (0), its stops and steps; () if nothing is known.
+    """
+    of_all = next((x.group for x in noted if isinstance(x, Noted) and x.group), ())
+    if len(of_all) != len(pending):
+        return [()] * len(ready)
+    notes = {id(call): (0, *x) for call, x in zip(pending, of_all, strict=True)}
+    return [notes[id(call)] for call in ready]
+
+
+def _answer(answer: Any, if_lost: Entry = ()) -> tuple:
     """An answer in notes."""
     if isinstance(answer, Noted):
-        return int(Answer.DELIVERED), *answer[1:]
+        return int(Answer.DELIVERED), answer.digest, answer.stops, answer.steps
     if not isinstance(answer, Lost):
         return (int(Answer.DELIVERED),)
     if isinstance(answer.error, Parted):
-        return (int(Answer.PARTED),)
-    return (int(Answer.DIED if answer.died else Answer.RAISED),)
+        return int(Answer.PARTED), *if_lost
+    return int(Answer.DIED if answer.died else Answer.RAISED), *if_lost

@@ -1,7 +1,10 @@
-"""The reduction of a decentralised update: workers of a cut average their gradients within a step.
+"""A decentralised update: workers of a cut average their gradients, and take all updates of a rollout.
 
-Gradient, samples and moments travel as one vector, so that one gather is enough.
+Gradient, samples and moments travel as one vector, so that one gather is enough for an update.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -9,8 +12,8 @@ from torch import Tensor
 
 from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, device_of, ravel
-from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
-from nappo2.reports import Report
+from nappo2.pipeline import Pipeline, Stage, Transform, described, is_empty, stage
+from nappo2.reports import Report, join
 from nappo2.schemes.group import group
 from nappo2.schemes.merging import averaged_gradients
 
@@ -43,6 +46,54 @@ def all_reduce() -> Transform:
         return Pipeline(source.init, step)
 
     return described(transform, reduces=True)
+
+
+@stage
+def all_updates() -> Transform:
+    """Takes all updates that a rollout is good for as one step; right of ``update``.
+
+    The step ends as soon as a worker of the enclosing cut has no batch left, so that none of them
+    collects twice in it. They tell each other once how many they have.
+    """
+
+    def transform(source):
+        collecting = keys_before_updates(source.stages)
+        left = [x.batches_left for x in source.stages if x.batches_left is not None]
+
+        def step(params, state):
+            state, item, report = source.step(params, state)
+            reports = [report]
+            with broken_off_after(only(state, collecting)):
+                num = least(max((num_left(state) for num_left in left), default=0))
+            for _ in range(num):
+                params = params if is_empty(item) else item
+                with broken_off_after(only(state, collecting)):
+                    state, item, report = source.step(params, state)
+                reports.append(report)
+            return state, item, join(reports)
+
+        return Pipeline(source.init, step)
+
+    return Transform(transform)
+
+
+def least(num: int) -> int:
+    """The least of the numbers that all workers of the enclosing cut have."""
+    workers = group()
+    if workers.size == 1:
+        return num
+    return min(int(x) for x in workers.gather(torch.tensor([num])))
+
+
+def keys_before_updates(stages: Sequence[Stage]) -> set[str]:
+    """The names of states that an update which is broken off leaves behind: of the stages before it."""
+    updating = (i for i, x in enumerate(stages) if x.reduces or x.updates)
+    return {key for x in stages[: next(updating, len(stages))] for key in x.keys}
+
+
+def only(state: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    """The states of these names."""
+    return {key: x for key, x in state.items() if key in keys}
 
 
 def no_gradient(params: Params) -> TensorDict:

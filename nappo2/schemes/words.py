@@ -13,7 +13,8 @@
     dsdaca   collect | workers(n)               | gradients | workers(m, wait_for=1)  | update
     dadaca   collect | workers(n, wait_for=1)   | gradients | workers(m, wait_for=1)  | update
 
-What is left of a cut runs on its workers. ``grammar`` says what the letters mean, and why there are no
+Replicas of ``3ds``, ``ds2ds`` and ``da2ds`` take ``all_updates`` of a rollout in a step of the cut. What is
+left of a cut runs on its workers. ``grammar`` says what the letters mean, and why there are no
 other words. Where no cut stands between them, ``gradients | update`` is one fused stage, ``learn``:
 PPO's da2cs is ``collect | collectors | to_device | gae | all_minibatches | learn``.
 """
@@ -23,13 +24,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nappo2.checks import checked
-from nappo2.pipeline import Pipeline, Transform, is_recorded, positive
+from nappo2.pipeline import Between, Pipeline, Transform, is_recorded, positive
 from nappo2.populations import Population
 from nappo2.saving.calls import remembering
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.grammar import Wait, Word, parse
-from nappo2.schemes.reduction import all_reduce
+from nappo2.schemes.membership import bounds_of
+from nappo2.schemes.reduction import all_reduce, all_updates
 from nappo2.stages.compatibility import SCHEMES, check_compatible
 from nappo2.stages.recipe import (
     Recipe,
@@ -47,8 +49,8 @@ TAKES = {name: parse(name).arguments for name in SCHEMES}
 class Cuts(NamedTuple):
     """The arguments of a scheme; see ``scheme``."""
 
-    collectors: int = 2
-    learners: int = 2
+    collectors: int | Between = 2
+    learners: int | Between = 2
     on: Backend = serial
     ahead: int = 0
     wait_for: int | None = None
@@ -77,8 +79,8 @@ def scheme(
     name: str,
     recipe: Recipe | Population,
     *,
-    collectors: int | None = None,
-    learners: int | None = None,
+    collectors: int | Between | None = None,
+    learners: int | Between | None = None,
     on: Backend = serial,
     ahead: int = 0,
     wait_for: int | None = None,
@@ -91,7 +93,9 @@ def scheme(
         recipe: such as ``ppo(env)``.
         collectors: how many there are in all, 2 by default, where collection has a cut of its
             own; learners share them evenly.
-        learners: how many compute gradients, 2 by default, where these are distributed.
+        learners: how many compute gradients, 2 by default, where these are distributed. Where there is
+            one cut, both may be ``between(2, 16)``, which is also written "2..16": workers join when
+            there is room for them, and leave when there is none.
         on: where the workers are: ``serial`` or ``on_ray()``, or one of the words "serial" and "ray".
         ahead: where any collector's rollout makes a step: how many rollouts a collector may begin
             before its last one was taken.
@@ -135,9 +139,11 @@ def line_of(name: str, recipe: Recipe | Population, cuts: Cuts) -> Pipeline:
         source = source | _collectors(word, cuts)
     if not word.learners:
         return source | recipe.prepare | learn_of(recipe)
-    line = source | recipe.prepare | batches_of(recipe, cuts.learners) | gradients_of(recipe)
+    _, most = bounds_of(cuts.learners)
+    line = source | recipe.prepare | batches_of(recipe, most) | gradients_of(recipe)
     if word.replicas:
-        return line | all_reduce() | update_of(recipe) | _learners(word, cuts)
+        replica = line | all_reduce() | update_of(recipe) | all_updates()
+        return replica | _learners(word, cuts)
     return line | _learners(word, cuts) | update_of(recipe)
 
 
@@ -158,11 +164,26 @@ def check_source(word: Word, recipe: Recipe | Population) -> None:
 
 def _collectors(word: Word, cuts: Cuts) -> Transform:
     if word.learners:
+        for count in (cuts.collectors, cuts.learners):
+            check_stays(word.name, count)
         each = shared(cuts.collectors, cuts.learners)
         return workers(each, _first(word.collectors), cuts.ahead, on=cuts.on, name="collectors")
     _check_collectors(word, cuts)
     wait_for = _first(word.collectors) if cuts.wait_for is None else cuts.wait_for
     return workers(cuts.collectors, wait_for, cuts.ahead, cuts.preempt, cuts.on, "collectors")
+
+
+def check_stays(name: str, count: int | Between) -> None:
+    """Refuses a number of workers that may change, in a word of two cuts.
+
+    Raises:
+        ValueError: says which words take it.
+    """
+    if isinstance(count, Between):
+        raise ValueError(
+            f"{name} has two cuts, whose numbers of workers stay: {count} is for words of one cut, such "
+            "as da2cs and 2daca"
+        )
 
 
 def _learners(word: Word, cuts: Cuts) -> Transform:
@@ -175,7 +196,8 @@ def _first(wait: Wait | None) -> int | None:
 
 
 def _check_collectors(word: Word, cuts: Cuts) -> None:
-    some = cuts.wait_for is not None and cuts.wait_for < cuts.collectors
+    _, most = bounds_of(cuts.collectors)
+    some = cuts.wait_for is not None and cuts.wait_for < most
     if word.collectors == "all" and some and cuts.preempt is None:
         raise ValueError(
             f"{word.name} learns from the rollouts of all collectors: with wait_for={cuts.wait_for} of "

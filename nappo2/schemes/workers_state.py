@@ -14,6 +14,7 @@ from nappo2.pipeline import Cut, Pipeline, Stage, adopt
 from nappo2.saving.packing import Packed
 from nappo2.saving.snapshots import CUT, LIVES, PENDING, EndedCut, is_cut, packed_state, restored
 from nappo2.schemes.backend import Backend
+from nappo2.schemes.membership import where_states
 from nappo2.schemes.pending import called_again, saved_calls
 
 log = logging.getLogger("nappo2")
@@ -50,6 +51,9 @@ class WorkersState(NamedTuple):
         settings: what was settled when they began, as ``settings_of`` gives it.
         notes: the events of each step since they were taken; None if timing is not noted.
         orders: ``Orders`` of steps that were noted in another run; None if the workers obey none.
+        least: the fewest workers there are; None if their number stays.
+        begin: ``index -> worker``, in its first life.
+        left: indices of workers that have left since the last step.
     """
 
     members: tuple[Member, ...]
@@ -59,10 +63,13 @@ class WorkersState(NamedTuple):
     settings: tuple = ()
     notes: tuple | None = None
     orders: Any = None
+    least: int | None = None
+    begin: Callable | None = None
+    left: tuple[int, ...] = ()
 
     @property
     def num_workers(self) -> int:
-        """Number of workers."""
+        """Number of workers; the most of them, if it may change."""
         return len(self.members)
 
     def fits(self, pipeline: Pipeline) -> bool:
@@ -90,19 +97,34 @@ class WorkersState(NamedTuple):
         if getattr(old, "members", None) is self.members:
             return self
         states = [old.ask(i) for i in range(old.num_workers)] if is_cut(old) else [old]
+        if self.least is not None and is_cut(old):
+            return self._where(states)._gone_on(old, states)
+        return self._gone_on(old, states)
+
+    def _where(self, states: Sequence[Any]) -> "WorkersState":
+        """The same cut with workers where there are states, as far as there is room for them."""
+        members, left = where_states(self.members, states, self.least, self.backend, self.begin)
+        return self._replace(members=members, left=left)
+
+    def _gone_on(self, old: Any, states: Sequence[Any]) -> "WorkersState":
+        """The same workers, which go on from these states of ``old``."""
         whole = set()  # whose states nothing is missing in
         for i, (member, state) in enumerate(zip(self.members, states, strict=False)):
+            if member.worker is None:
+                continue
             notes = self.backend.ask(member.worker, _restoring(state))
             for note in notes:
                 log.warning("worker %d: %s", i, note)
             if state and not notes:
                 whole.add(i)
-        return self._going_on(old, whole) if isinstance(old, EndedCut) else self
+        return self._with_calls(old, whole) if isinstance(old, EndedCut) else self
 
-    def _going_on(self, old: EndedCut, whole: set[int]) -> "WorkersState":
+    def _with_calls(self, old: EndedCut, whole: set[int]) -> "WorkersState":
         """The same workers with the lives and the pending calls of those that go on."""
         members = [
-            member._replace(lives=old.lives[i]) if i in whole and i < len(old.lives) else member
+            member._replace(lives=old.lives[i])
+            if i < len(old.lives) and (i in whole or member.worker is None)
+            else member
             for i, member in enumerate(self.members)
         ]
         calls = [call for call in old.pending if call.worker in whole]
@@ -110,8 +132,9 @@ class WorkersState(NamedTuple):
         return self._replace(members=tuple(members), pending=pending)
 
     def ask(self, i: int) -> Any:
-        """The state of worker ``i``."""
-        return self.backend.ask(self.members[i].worker, _state)
+        """The state of worker ``i``; empty where none is there."""
+        worker = self.members[i].worker
+        return {} if worker is None else self.backend.ask(worker, _state)
 
     def worker_states(self) -> list[dict]:
         """The states of workers in this process."""
@@ -179,7 +202,7 @@ def settings_of(source: Sequence[Stage], name: str, cut: Cut) -> tuple:
     """
     grouped = any(stage.reduces for stage in source)
     arrivals = (cut.wait_for, cut.preempt) if grouped else None
-    return name, cut.num_workers, cut.remote, arrivals
+    return name, cut.num_workers, cut.least, cut.remote, arrivals
 
 
 def is_plain(state: Any) -> bool:

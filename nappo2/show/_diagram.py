@@ -140,7 +140,7 @@ class Drawing:
             element("path", d=_card(left, top, frame.right, bottom, CARD * i), fill="none", **line)
             for i in range(1, min(frame.cut.num, 3))
         ]
-        title = f"{frame.cut.num} {frame.cut.name}"
+        title = f"{frame.cut.counted} {frame.cut.name}"
         caption = svg_text(left + 9, top + 14, title, size=11.5, weight=600) + svg_text(
             left + 9 + 7.4 * len(title) + 6, top + 14, frame.cut.where, faint=True
         )
@@ -196,7 +196,7 @@ class Drawing:
 
 def _title_width(cut: Cut) -> float:
     """The width of a frame's title."""
-    return 2.0 + 9 + 7.4 * len(f"{cut.num} {cut.name}") + 6 + LETTER * len(cut.where) + 9
+    return 2.0 + 9 + 7.4 * len(f"{cut.counted} {cut.name}") + 6 + LETTER * len(cut.where) + 9
 
 
 def _stack_width(cut: Cut) -> float:

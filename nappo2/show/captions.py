@@ -10,7 +10,8 @@ class Cut(NamedTuple):
 
     Attributes:
         name: of the stage.
-        num: of workers.
+        num: of workers, at most.
+        counted: the number in words.
         where: the workers run.
         waits: the number of workers that a step waits for.
         further: rollouts ahead and preemption; empty for neither.
@@ -19,6 +20,7 @@ class Cut(NamedTuple):
 
     name: str
     num: int
+    counted: str
     where: str
     waits: str
     further: str
@@ -27,14 +29,15 @@ class Cut(NamedTuple):
 
 def cut_of(stage: Stage) -> Cut:
     """The words for a ``workers`` stage."""
-    arguments = stage.arguments
-    num, ahead, preempt = arguments["num_workers"], arguments["ahead"], arguments["preempt"]
-    wait_for = num if arguments["wait_for"] is None else arguments["wait_for"]
-    where = "in processes of Ray" if arguments["on"].remote else "in this process"
-    waits = f"all {num}" if wait_for == num else f"{wait_for} of {num}"
-    further = [f"{ahead} ahead"] if ahead else []
-    further += [f"rest at {preempt:.0%}"] if preempt is not None else []
-    return Cut(stage.name, num, where, waits, ", ".join(further), wait_for == num)
+    cut = stage.cut
+    where = "in processes of Ray" if cut.remote else "in this process"
+    waits_for_all = cut.wait_for in (None, cut.num_workers)
+    waits = f"all {cut.counted}" if waits_for_all else f"{cut.wait_for} of {cut.counted}"
+    further = [f"{cut.ahead} ahead"] if cut.ahead else []
+    further += [f"rest at {cut.preempt:.0%}"] if cut.preempt is not None else []
+    return Cut(
+        stage.name, cut.num_workers, cut.counted, where, waits, ", ".join(further), waits_for_all
+    )
 
 
 def words(stage: Stage) -> str:

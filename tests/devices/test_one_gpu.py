@@ -325,7 +325,7 @@ def test_workers_on_ray_share_one_gpu_and_collectors_need_none():
 def test_workers_that_share_a_gpu_gather_on_the_cpu(tmp_path):
     from torch import distributed
 
-    from nappo2.schemes.remote.actor import Actor, group_backend
+    from nappo2.schemes.remote.meeting import Meeting, group_backend
 
     assert group_backend("cuda", 1) == "nccl"
     assert group_backend("cuda", 0.5) == group_backend("cpu", 0) == "gloo"
@@ -333,7 +333,7 @@ def test_workers_that_share_a_gpu_gather_on_the_cpu(tmp_path):
     distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         with pretended_cuda() as cuda:
-            (part,) = Actor(None, "cuda", 5.0)._gather(torch.ones(2, device=cuda))
+            (part,) = Meeting("cuda", 5.0, None).gather(torch.ones(2, device=cuda))
             assert part.device == cuda and part.tolist() == [1.0, 1.0]
     finally:
         distributed.destroy_process_group()

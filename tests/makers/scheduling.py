@@ -28,7 +28,8 @@ def drawn(seed: int, loss: float = 0.0, finished: float = 0.5) -> Backend:
     """A backend whose decisions are drawn.
 
     A call is lost with probability ``loss``: before it was taken, or after; of a group, with probability
-    ``finished`` after all had met, so that the others deliver.
+    ``finished`` after all had met, so that the others deliver. Where the number of workers may change,
+    some join, and some leave.
     """
     draw = Random(seed)
 
@@ -78,12 +79,25 @@ def drawn(seed: int, loss: float = 0.0, finished: float = 0.5) -> Backend:
             return [Lost(ConnectionError("drawn"), died=True) if x else None for x in lost]
         return serial.regroup(workers, fns)
 
+    def room(workers):
+        return draw.randrange(3)
+
+    def leaving(workers):
+        return [i for i in range(len(workers)) if draw.random() < 0.1]
+
     return serial._replace(
-        call=call, wait=wait, get=get, regroup=regroup, max_restarts=10**6, spawn=spawn
+        call=call,
+        wait=wait,
+        get=get,
+        regroup=regroup,
+        max_restarts=10**6,
+        spawn=spawn,
+        room=room,
+        leaving=leaving,
     )
 
 
-def spawn(pipeline, params, seeds, arrivals):
+def spawn(pipeline, params, seeds, arrivals, patient=True):
     """Workers that have params of their own, as those of other processes do."""
     workers = serial.spawn(pipeline, params.clone(), seeds, arrivals)
     for worker in workers:

@@ -100,7 +100,7 @@ def test_a_noisy_network_explores_and_an_evaluation_does_not():
     x = torch.randn(64, 4, generator=generator(0))
     fixed, plain = recipe.policy.from_noise, params.to_dict()
     acted = [recipe.policy.act(plain, x, (), generator(seed))[0] for seed in (1, 1, 2)]
-    drawn = fixed.draw(plain, 64, 2, generator(1))
+    drawn = fixed.draw(plain, (64,), 2, generator(1))
     assert torch.equal(fixed.decide(plain, x, (), drawn)[0], acted[0])
     assert torch.equal(acted[0], acted[1]) and not torch.equal(acted[0], acted[2])
     calm = [recipe.greedy.act(plain, x, (), generator(seed))[0] for seed in (1, 2)]

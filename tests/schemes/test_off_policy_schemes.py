@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
 from itertools import islice
+from unittest import mock
 
 import pytest
 import torch
 
-from nappo2 import Learner, adopt, envs, join, losses, mlp, scheme
+from nappo2 import Learner, adopt, compose, envs, join, losses, mlp, scheme
 from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
 from nappo2.recipes import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
@@ -42,13 +43,19 @@ def make_recipe(**changes):
 
 
 def one_by_one(recipe):
-    """The recipe, whose ``learn`` is not fused, so that a step is an update in every scheme."""
+    """The recipe, whose ``learn`` is not fused."""
     return recipe.replace(all_batches=None)
+
+
+def line(name, recipe, **options):
+    """The pipeline of a scheme whose steps are single updates."""
+    with mock.patch("nappo2.schemes.words.all_updates", compose):
+        return scheme(name, one_by_one(recipe), **scheme_arguments(name, **options))
 
 
 def run(name, num_updates, recipe, **options):
     """State, params and report of each step; a step is an update."""
-    pipe = scheme(name, one_by_one(recipe), **scheme_arguments(name, **options))
+    pipe = line(name, recipe, **options)
     steps = steps_of(pipe, recipe.init(0))
     for version, (state, params, report) in enumerate(islice(steps, num_updates), 1):
         assert params["version"] == version
@@ -114,6 +121,18 @@ def test_a_decentralised_update_is_a_central_one(learners, same):
     assert differs(one, trained("3cs")[0][-1])
 
 
+@pytest.mark.parametrize("name", ["3ds", "ds2ds", "da2ds"])
+def test_all_updates_of_a_step_are_those_of_so_many_steps(name, same):
+    """Seven batches for ten env steps: a rollout of 2 makes one due, or two; those are a step."""
+    recipe = make_recipe(update_ratio=0.7)
+    params, reports = train_until(scheme(name, recipe), recipe.init(0), 20)
+    single = [step[1:] for step in run(name, int(params["version"]), recipe)]
+    assert same(params, single[-1][0]) and len(reports) < len(single)
+    ours, theirs = join(reports), join([report for _, report in single])
+    assert ours.sums == theirs.sums
+    assert ours.means["loss"].value == pytest.approx(theirs.means["loss"].value, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", ["2dacs", "2daca", "3ds"])
 def test_one_learner_equals_none(name, same):
     assert same(trained(name, learners=1)[0][-1], trained("3cs")[0][-1])
@@ -132,9 +151,7 @@ def test_one_collector_equals_none(same):
 @pytest.mark.parametrize(("old", "new"), [("3cs", "2dacs"), ("2dacs", "3cs"), ("3cs", "3ds")])
 def test_a_run_goes_on_under_another_scheme(old, new, same):
     """With one learner, as if nothing had happened, replay and all."""
-    first, second = (
-        scheme(name, make_recipe(), **scheme_arguments(name, learners=1)) for name in (old, new)
-    )
+    first, second = (line(name, make_recipe(), learners=1) for name in (old, new))
     params = make_recipe().init(0)
     state = first.init(params, 1)
     for _ in range(15):

@@ -163,18 +163,18 @@ def test_a_learner_that_dies_while_its_group_meets_again_is_replaced_too(on_ray,
 
     Where the second lives, it keeps the optimiser's state: all of a group have the same afterwards.
     """
-    from nappo2.schemes.remote import backend
+    from nappo2.schemes.remote import grouping
 
     run = run_of(CARTPOLE_PPO, "3ds", on=on_ray())
     step_until(run, lambda: run.env_steps >= 32)
-    real = backend.answers
+    real = grouping.answers
     for phase, calls in {"none": None, "node": 0, "meet": 2, "join": 3, "ask": 4}.items():
         first, second = sorted(_learners(run))
-        monkeypatch.setattr(backend, "answers", killing(real, second, calls))
+        monkeypatch.setattr(grouping, "answers", killing(real, second, calls))
         os.kill(first, signal.SIGKILL)
         lost = 1 if phase == "none" else 2
         step_until(run, partial(restarted, run, run.sums["restarts"] + lost))
-        monkeypatch.setattr(backend, "answers", real)
+        monkeypatch.setattr(grouping, "answers", real)
         step_until(run, partial(updated, run, run.params["version"] + 8))
         counted = run.params["normalizer", "observation", "moments"][0, 0]
         dead = {first} if phase == "none" else {first, second}
@@ -351,9 +351,11 @@ def test_stragglers_on_ray_stop_early_and_their_steps_are_counted(name, on_ray):
     for _ in range(6):
         state, params, report = pipe.step(params, state)
         counts.append(int(report.sums.get("env_steps", 0)))
-    assert counts[0] == counts[2] == counts[4] == 0
+    if name == "2dacs":  # a step is one of two updates
+        assert counts[0::2] == [0, 0, 0]
+        counts = counts[1::2]
     # 2 x 40, and 2 x 20 at least
-    assert all(80 + 40 <= n < 80 + 60 for n in counts[1::2]), counts
+    assert all(80 + 40 <= n < 80 + 60 for n in counts), counts
     assert params["normalizer", "observation", "moments"][0, 0] == sum(counts)
     state["learners"].stop()
 

@@ -33,15 +33,16 @@ def train(name, num_updates=24, recipe=CARTPOLE_PPO, **options):
 
 TABLE = {
     "3cs": "collect | to_device | gae | all_minibatches | learn",
-    "3ds": "collect | to_device | gae | minibatches | gradients | all_reduce | update | learners(n)",
+    "3ds": "collect | to_device | gae | minibatches | gradients | all_reduce | update"
+    " | all_updates | learners(n)",
     "2dacs": "collect | to_device | gae | minibatches | gradients | learners(n) | update",
     "2daca": "collect | to_device | gae | minibatches | gradients | learners(n, wait_for=1) | update",
     "ds2cs": "collect | collectors(n) | to_device | gae | all_minibatches | learn",
     "da2cs": "collect | collectors(n, wait_for=1) | to_device | gae | all_minibatches | learn",
     "ds2ds": "collect | collectors(n) | to_device | gae | minibatches | gradients | all_reduce | update"
-    " | learners(n)",
+    " | all_updates | learners(n)",
     "da2ds": "collect | collectors(n, wait_for=1) | to_device | gae | minibatches | gradients"
-    " | all_reduce | update | learners(n)",
+    " | all_reduce | update | all_updates | learners(n)",
     "dsdacs": "collect | collectors(n) | to_device | gae | minibatches | gradients | learners(n) | update",
     "dsdaca": "collect | collectors(n) | to_device | gae | minibatches | gradients"
     " | learners(n, wait_for=1) | update",
@@ -90,14 +91,14 @@ def test_a_decentralised_update_is_a_central_one(learners, same):
 
 
 LAGS = {  # of collection and gradients, with c collectors per learner and l learners
-    "3cs": lambda c, l: ((1.5, 1.5), (0, 0)),  # the mean of 0 to 3, as learn takes them in one step
+    "3cs": lambda c, l: ((1.5, 1.5), (0, 0)),  # the mean of 0 to 3, where a step takes them all
     "2dacs": lambda c, l: ((0, K - 1), (0, 0)),
-    "3ds": lambda c, l: ((0, K - 1), (0, 0)),
+    "3ds": lambda c, l: ((1.5, 1.5), (0, 0)),
     "ds2cs": lambda c, l: ((1.5, 1.5), (0, 0)),
-    "ds2ds": lambda c, l: ((0, K - 1), (0, 0)),
+    "ds2ds": lambda c, l: ((1.5, 1.5), (0, 0)),
     "dsdacs": lambda c, l: ((0, K - 1), (0, 0)),
     "da2cs": lambda c, l: (((c * l - 1) * K + 1.5,) * 2, (0, 0)),
-    "da2ds": lambda c, l: (((c - 1) * K, c * K - 1), (0, 0)),
+    "da2ds": lambda c, l: (((c - 1) * K + 1.5,) * 2, (0, 0)),
     "dadacs": lambda c, l: (((c - 1) * K, c * K - 1), (0, 0)),
     "2daca": lambda c, l: ((0, (K - 1) * l), (l - 1, l - 1)),
     "dsdaca": lambda c, l: ((0, (K - 1) * l), (l - 1, l - 1)),
@@ -232,7 +233,7 @@ def test_minibatches_of_a_short_rollout_are_as_many():
 
 def test_misfits_are_one_sentence():
     for options, message in [
-        ({"learners": 0}, "learners is an integer of at least 1, not 0"),
+        ({"learners": 0}, "learners is an integer of at least 1, or a Between, .*, not 0"),
         ({"wait_for": 3}, "cannot wait for 3 of 2 workers"),
         ({"preempt": 0.0, "wait_for": 1}, "preempt is a share of a rollout"),
     ]:

@@ -78,8 +78,17 @@ def test_lost_workers_are_replayed_to_the_last_bit(name, same, monkeypatch):
 def test_preempted_rollouts_are_replayed_to_the_last_bit(name, same):
     """They stop where they stopped."""
     rows = is_replayed(name, drawn(7), same, num=12, wait_for=1, preempt=0.25)
-    complete = 12 * 4 * 16 if name == "ds2cs" else 12 // 4 * 3 * 16  # 4 updates per rollout
+    complete = {"ds2cs": 12 * 4 * 16, "2dacs": 12 // 4 * 3 * 16, "3ds": 12 * 3 * 16}[name]
     assert sum(steps for _, steps, _ in rows) < complete
+
+
+@pytest.mark.parametrize("name", ["3ds", "ds2ds", "da2ds"])
+def test_learners_that_are_lost_before_they_deliver_are_replayed(name, same, monkeypatch):
+    """They have averaged their gradients with the others, who deliver, and know what they collected."""
+    monkeypatch.setattr("nappo2.schemes.cut_step.LONGEST_PAUSE", 0.0)
+    preempted = {"wait_for": 1, "preempt": 0.25} if name == "3ds" else {}
+    rows = is_replayed(name, drawn(7, 0.2, finished=1.0), same, **preempted)
+    assert sum(restarts for *_, restarts in rows) > 0
 
 
 @pytest.mark.faults
@@ -88,9 +97,9 @@ def test_preempted_rollouts_are_replayed_to_the_last_bit(name, same):
 def test_runs_of_many_timings_are_replayed_to_the_last_bit(name, seed, same, monkeypatch):
     """Two rollouts ahead where a scheme takes that, one call in five lost, stragglers stopped.
 
-    A learner that has met the others and is then lost takes the notes of its own collectors with it.
+    Also of learners that are lost when they have met the others, and before they deliver: what they
+    noted of their rollouts is known to the others.
     """
     monkeypatch.setattr("nappo2.schemes.cut_step.LONGEST_PAUSE", 0.0)
-    preempted = {"wait_for": 1, "preempt": 0.25} if name in ("ds2cs", "2dacs") else {}
-    finished = 0.0 if name in ("ds2ds", "da2ds") else 0.5
-    is_replayed(name, drawn(seed, 0.2, finished), same, num=30, ahead=2, **preempted)
+    preempted = {"wait_for": 1, "preempt": 0.25} if name in ("ds2cs", "2dacs", "3ds") else {}
+    is_replayed(name, drawn(seed, 0.2), same, num=30, ahead=2, **preempted)

@@ -68,7 +68,7 @@ def test_a_cut_says_where_its_workers_are_and_what_else_they_do():
     far = serial._replace(remote=True)
     pipe = collect_of(RECIPE) | workers(8, 6, ahead=1, preempt=0.5, on=far)
     assert cut_of(pipe.stages[-1]) == (
-        "workers", 8, "in processes of Ray", "6 of 8", "1 ahead, rest at 50%", False
+        "workers", 8, "8", "in processes of Ray", "6 of 8", "1 ahead, rest at 50%", False
     )  # fmt: skip
     assert "params" not in words(diagram(pipe))  # of rollouts, nothing goes back
 

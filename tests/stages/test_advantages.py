@@ -1,5 +1,6 @@
 """Advantages: where the values of what was reached come from."""
 
+import pytest
 import torch
 
 from nappo2 import envs
@@ -8,17 +9,18 @@ from nappo2.stages.advantages import returns_inputs
 from nappo2.stages.recipe import collect_of
 
 
-def test_what_was_reached_has_the_value_that_the_critic_gives_it():
-    """Of images, whether the next row has it, an episode ended there, or the rollout did."""
-    recipe = ppo(envs.make("torch/Catch-v0", 4), PPO(num_steps=24, num_minibatches=4, hidden=(16,)))
-    params, valued = recipe.init(0), []
+@pytest.mark.parametrize("env_id", ["torch/Catch-v0", "torch/CartPole-v1"])
+def test_what_was_reached_has_the_value_that_the_critic_gives_it(env_id):
+    """Of images and vectors, whether the next row has it, an episode ended there, or the rollout did."""
+    recipe = ppo(envs.make(env_id, 4), PPO(num_steps=24, num_minibatches=4, hidden=(16,)))
+    params, valued, rank = recipe.init(0), [], len(recipe.env.observation_space.shape)
     _, rollout, _ = collect_of(recipe).step(params, collect_of(recipe).init(params, 0))
     reached = rollout["next"]
 
     def critic(params, observation):
         """The value of an image is where its pixels are; remembers of how many images it was asked."""
-        valued.append(observation.shape[:-3].numel())
-        pixels = observation.flatten(-3).float()
+        valued.append(observation.shape[:-rank].numel())
+        pixels = (100 * observation.flatten(-rank).float()).round()  # whose sums are exact
         return pixels @ torch.arange(pixels.shape[-1]).float()
 
     agent = default_agent(recipe.env)._replace(critic=critic)

@@ -11,6 +11,8 @@ from torch.utils._pytree import tree_leaves
 from nappo2 import PPO, collect, distributions, envs, frozen, ppo
 from nappo2.maths.moments import absorb, normalize
 from nappo2.params import replaced
+from nappo2.policies import action_of
+from nappo2.seeds import generator, split
 from nappo2.stages.recipe import collect_of
 
 RECIPE = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
@@ -152,15 +154,30 @@ def test_what_acting_left_may_be_written_to_and_differentiated():
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("env", [envs.cartpole(3), envs.pendulum(3), envs.catch(3)])
-def test_noise_that_is_drawn_before_is_the_noise_that_is_drawn_in_each_step(env):
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_noise_that_is_drawn_before_is_the_noise_that_simulators_draw_in_each_step(env_id):
     """To the last bit."""
+    env = envs.from_gym(env_id, 3)
     recipe = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
     params, found = recipe.init(0), []
-    for policy in (recipe.policy, recipe.policy._replace(sampler=None)):
+    for policy in (recipe.policy, recipe.policy._replace(from_noise=None)):
         source = collect(env, policy, 16)
         found.append(source.step(params, source.init(params, 4))[1])
     assert (found[0] == found[1]).all()
+
+
+@pytest.mark.parametrize("env", [envs.cartpole(3), envs.pendulum(3), envs.catch(3)])
+def test_noise_of_environments_in_torch_is_one_draw_per_rollout(env):
+    """The actions are those of the noise [T, B], to the last bit."""
+    recipe = ppo(env, PPO(num_steps=16, hidden=(8,), num_minibatches=1))
+    params, fixed = recipe.init(0), recipe.policy.from_noise
+    state = collect_of(recipe).init(params, 4)
+    _, rollout, _ = collect_of(recipe).step(params, state)
+    _, key = split(state["collect"].seed)
+    noise = fixed.draw(params, (16, 3), env.action_spec.size, generator(key))
+    for t in range(16):
+        action, _ = fixed.decide(params, rollout["observation"][t], (), noise[t])
+        assert torch.equal(action_of(action), rollout["action"][t])
 
 
 def test_a_policy_that_acts_in_another_way_is_asked_whatever_it_was_made_of():

@@ -11,15 +11,15 @@ from ray import cloudpickle
 from nappo2.checks import checked
 from nappo2.machine.stop import check_interrupt, current_stop
 from nappo2.saving.calls import remembering
-from nappo2.schemes.backend import Backend, Lost, reduces
+from nappo2.schemes.backend import Backend, reduces
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 from nappo2.schemes.remote.actor import RemoteActor
-from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, answers, get, wait_until
-from nappo2.schemes.remote.cluster import actors_of, find_place
+from nappo2.schemes.remote.calls import Handle, RemoteCall, answer, get, wait_until
+from nappo2.schemes.remote.cluster import actors_of, find_place, num_fitting
+from nappo2.schemes.remote.grouping import join_group, regroup
 from nappo2.schemes.transfer import pack_params
 
 START_SECONDS = 60.0  # in which an actor has made its environments
-JOIN_SECONDS = 5.0  # in which the others of a group notice that one was lost while they met
 
 
 @remembering
@@ -75,16 +75,20 @@ def on_ray(
     options = {name: value for name, value in options.items() if value is not None}
     device = "cuda" if num_gpus and torch.cuda.is_available() else "cpu"
 
-    def spawn(pipeline, params, seeds, arrivals):
+    def spawn(pipeline, params, seeds, arrivals, patient=True):
         data = check_picklable(
             pipeline, "pipeline", cloudpickle.dumps, int(max_megabytes * MEGABYTE)
         )
-        find_place(needs, actors_of(pipeline, len(seeds)), logs)
+        if patient:
+            find_place(needs, actors_of(pipeline, len(seeds)), logs)
         make = RemoteActor.options(**options)
         grouped = reduces(pipeline)
-        handles = [Handle(make.remote(arrivals, device, group_deadline), grouped) for _ in seeds]
+        num = actors_of(pipeline, 1)
+        handles = [
+            Handle(make.remote(arrivals, device, group_deadline), grouped, num) for _ in seeds
+        ]
         if grouped and len(seeds) > 1:
-            for lost in filter(None, join_group(handles)):
+            for lost in filter(None, join_group(handles, START_SECONDS + group_deadline)):
                 raise lost.error
         params_ref = put(params)
         for worker, seed in zip(handles, seeds, strict=True):
@@ -98,31 +102,6 @@ def on_ray(
                 "resume(...) goes on from a checkpoint"
             )
         return ray.put(pack_params(params))
-
-    def join_group(handles):
-        """Lets workers meet: for each None, or ``Lost``."""
-        late = TimeoutError("a worker did not meet the others of its group in time")
-        seconds, size = START_SECONDS + group_deadline, len(handles)
-        actors = [worker.actor for worker in handles]
-        for _ in range(2):  # while some start, others may be lost
-            nodes = answers([actor.node.remote() for actor in actors], actors, seconds, late)
-            if any(isinstance(node, Lost) for node in nodes):
-                return [node if isinstance(node, Lost) else None for node in nodes]
-        (place,) = answers([actors[0].meet.remote(nodes)], actors[:1], seconds, late)
-        if isinstance(place, Lost):
-            return [place, *[None] * (size - 1)]
-        joined = [actor.join.remote(place, i, size) for i, actor in enumerate(actors)]
-        return answers(joined, actors, seconds, late, patience=JOIN_SECONDS)
-
-    def regroup(handles, fns):
-        if any(lost := join_group(handles)):
-            return lost
-        late = TimeoutError(f"a worker did not begin anew within {START_SECONDS + deadline:g} s")
-        actors = [worker.actor for worker in handles]
-        refs = [
-            actor.ask.remote(cloudpickle.dumps(fn)) for actor, fn in zip(actors, fns, strict=True)
-        ]
-        return answers(refs, actors, START_SECONDS + deadline, late)
 
     def call(worker, params_ref):
         worker.calls += 1
@@ -148,6 +127,21 @@ def on_ray(
     def wait(refs, num):
         return wait_until(refs, num, deadline)
 
+    def needs_of_each(handles):
+        each = max((worker.num_actors for worker in handles), default=1)
+        return {name: x * each for name, x in needs.items()}
+
+    def room(handles):
+        waiting = sum(not worker.placed() for worker in handles)  # whose resources are still free
+        return num_fitting(needs_of_each(handles), ray.available_resources()) - waiting
+
+    def leaving(handles):
+        waiting = [i for i, worker in enumerate(handles) if not worker.placed()]
+        if not waiting:
+            return []
+        num = num_fitting(needs_of_each(handles), ray.cluster_resources())
+        return waiting[num - len(handles) :] if len(handles) > num else []
+
     return Backend(
         spawn,
         put,
@@ -156,8 +150,12 @@ def on_ray(
         preempt,
         wait,
         get=partial(get, deadline=deadline),
-        regroup=regroup,
+        regroup=lambda handles, fns: regroup(
+            handles, fns, START_SECONDS + group_deadline, START_SECONDS + deadline
+        ),
         stop=lambda handles: [ray.kill(worker.actor) for worker in handles],
+        room=room,
+        leaving=leaving,
         max_restarts=max_restarts,
         remote=True,
     )

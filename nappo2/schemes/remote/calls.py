@@ -15,7 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from nappo2.machine.stop import SLICE_SECONDS, check_interrupt, current_stop
 from nappo2.schemes.backend import Lost
-from nappo2.schemes.remote.cluster import without_process
+from nappo2.schemes.remote.cluster import has_process, without_process
 from nappo2.schemes.transfer import unpack
 
 log = logging.getLogger("nappo2")
@@ -35,10 +35,25 @@ class RemoteCall(NamedTuple):
 
 
 class Handle:
-    """An actor, the number of its steps, and whether it is one of a group."""
+    """An actor and the driver's books of it.
 
-    def __init__(self, actor: Any, grouped: bool):
-        self.actor, self.calls, self.grouped = actor, 0, grouped
+    Args:
+        actor: the actor.
+        grouped: whether it is one of a group.
+        num_actors: number of actors, with those of its own inner cuts.
+
+    Attributes:
+        calls: number of its steps.
+    """
+
+    def __init__(self, actor: Any, grouped: bool, num_actors: int = 1):
+        self.actor, self.grouped, self.num_actors = actor, grouped, num_actors
+        self.calls, self._placed = 0, False
+
+    def placed(self) -> bool:
+        """Whether the actor has found a place and a process."""
+        self._placed = self._placed or has_process(self.actor)
+        return self._placed
 
 
 def wait_until(refs: list[RemoteCall], num: int, deadline: float) -> list[RemoteCall]:

@@ -16,6 +16,7 @@ from ray._private import ray_constants
 from nappo2.checks import explained
 from nappo2.machine.stop import check_interrupt
 from nappo2.pipeline import Pipeline
+from nappo2.schemes.backend import UNBOUNDED
 from nappo2.schemes.remote.watchdog import watched
 
 ROOM = 256  # CPUs that are declared, as a Ray that somebody uses cannot grow
@@ -79,10 +80,20 @@ def find_place(needs: dict[str, float], num_actors: int, logs: bool = False) -> 
         sleep(0.05)
 
 
+def has_process(actor: Any) -> bool:
+    """Whether Ray has started an actor, which may have ended since."""
+    return ray._private.state.actors(actor._actor_id.hex()).get("State") not in WITHOUT_PROCESS
+
+
+def num_fitting(needs: dict[str, float], resources: dict[str, float]) -> int:
+    """For how many actors with such needs, as ``{"CPU": 1}``, there are resources."""
+    counts = [math.floor(resources.get(name, 0) / x + 1e-6) for name, x in needs.items() if x]
+    return min(counts, default=UNBOUNDED)
+
+
 def without_process(actors: Sequence[Any]) -> str | None:
     """A sentence about the actors that Ray has not started yet, and free resources; None if it has all."""
-    infos = [ray._private.state.actors(actor._actor_id.hex()) for actor in actors]
-    num = sum(info.get("State") in WITHOUT_PROCESS for info in infos)
+    num = sum(not has_process(actor) for actor in actors)
     if not num:
         return None
     whole, free = ray.cluster_resources(), ray.available_resources()

@@ -136,16 +136,17 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     reward, done = rollout["next"]["reward"], rollout["next"]["done"]
     points = rollout["next"].get("raw_reward", reward)
     over = rollout["next"].get("game_over", done)
-    score = returns.running_return(points, over, state.score)
-    length = returns.running_return(torch.ones_like(points), over, state.length)
+    both = (points, torch.ones_like(points)), (over, over), (state.score, state.length)
+    sums = returns.running_return(*(torch.cat(pair, -1) for pair in both))
+    score, length = sums.chunk(2, 1)
     counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
-    sums, discounted, mask = {}, state.discounted, valid(rollout)
+    counts, discounted, mask = {}, state.discounted, valid(rollout)
     for name, x in named(unmasked(rollout["observation"])).items():
         if name in counted:
-            sums[name] = moments(x, mask)
+            counts[name] = moments(x, mask)
     if "return" in counted:
         running = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
-        sums["return"] = moments(running, mask)
+        counts["return"] = moments(running, mask)
         discounted = running[-1].where(~done[-1], 0)
     going_on = ~over[-1]
     state = state._replace(
@@ -158,4 +159,4 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     check_names(tuple(infos))
     episodes = {"return": score[over], "length": length[over]}
     episodes |= {name: x[over].float() for name, x in infos.items()}
-    return state, Report(sums={"env_steps": done.numel()}, moments=sums, episodes=episodes)
+    return state, Report(sums={"env_steps": done.numel()}, moments=counts, episodes=episodes)

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from nappo2 import trees
-from nappo2.envs import Env, Transition, counted
+from nappo2.envs import Env, Transition, counted, physics_of
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_garbage_collection
-from nappo2.policies import Decision, Policy, from_noise_of
+from nappo2.policies import Decision, FromNoise, Policy, from_noise_of
 from nappo2.seeds import generator
 from nappo2.stages.collecting.non_finite import finite
 
@@ -134,7 +135,7 @@ def acting(
 ) -> tuple[Callable, list]:
     """The function that acts, and the source of randomness of each step: noise, or the generator.
 
-    Noise is drawn for all steps before the first, where the policy is a function of noise.
+    Noise is drawn before the first step, where the policy is a function of noise.
 
     Args:
         env: environments in which to act.
@@ -149,9 +150,32 @@ def acting(
     fixed = from_noise_of(policy)
     if fixed is None:
         return policy.act, [rng] * num_steps
+    noise = noise_ahead(env, fixed, num_steps, params, rng)
+    columns, structure = tree_flatten(noise)
+    rows = zip(*columns, strict=True) if columns else [()] * num_steps
+    return fixed.decide, [tree_unflatten(list(row), structure) for row in rows]
+
+
+def noise_ahead(env: Env, fixed: FromNoise, num_steps: int, params: Mapping, rng: Any) -> Any:
+    """The noise of a rollout, a tree of tensors [T, B, ...]; of n members [T, n, B, ...].
+
+    Of environments in torch it is drawn in one call. A step of a simulator takes far longer than its
+    draw, so there each step keeps its own: what was measured of simulators stays reproducible.
+
+    Args:
+        env: environments in which to act.
+        fixed: the policy as a function of noise.
+        num_steps: of each environment.
+        params: of the policy.
+        rng: a generator, or one for each member of a population.
+
+    Returns:
+        The noise.
+    """
     size = env.action_spec.size
-    noise = [fixed.draw(params, env.num_envs, size, rng) for _ in range(num_steps)]
-    return fixed.decide, noise
+    if physics_of(env):
+        return fixed.draw(params, (num_steps, env.num_envs), size, rng)
+    return trees.stack([fixed.draw(params, (env.num_envs,), size, rng) for _ in range(num_steps)])
 
 
 def out_of_inference(x: Any) -> Any:

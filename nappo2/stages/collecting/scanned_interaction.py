@@ -18,8 +18,8 @@ from nappo2.policies import Apply, Policy, sampler_of
 from nappo2.stages.collecting.interaction import (
     TRANSITION,
     CollectState,
-    acting,
     generators,
+    noise_ahead,
     rollout_of,
 )
 from nappo2.stages.collecting.non_finite import finite
@@ -61,12 +61,13 @@ def scan_interact(
     many = isinstance(seed, tuple)
     keys, starts = (seed, simulated.starts) if many else ((seed,), (simulated.starts,))
     num_envs = env.num_envs // len(keys)
-    noise = trees.stack(acting(env, policy, num_steps, params, generators(seed))[1])
+    noise = noise_ahead(env, policy.from_noise, num_steps, params, generators(seed))
     noise = trees.map(lambda x: x.flatten(1, 2), noise) if many else noise
     draws, states = zip(
         *(ahead(physics.start, num_envs, num_steps, x) for x in starts), strict=True
     )
-    constants = trees.map(copied, {key: x for key, x in params.items() if key != "version"})
+    copy = copied if many else copied_by_column
+    constants = trees.map(copy, {key: x for key, x in params.items() if key != "version"})
     carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
     program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
     (physics_state, time, observation, ends), columns = program(
@@ -84,6 +85,11 @@ def scan_interact(
 def copied(x: Tensor) -> Tensor:
     """A copy [...]: weights are views of one vector, and a scan takes no two tensors that share memory."""
     return x.clone(memory_format=torch.contiguous_format)
+
+
+def copied_by_column(x: Tensor) -> Tensor:
+    """A copy [...], of a matrix column by column: so a product of few rows is a sum of whole vectors."""
+    return copied(x.mT).mT if x.ndim == 2 else copied(x)
 
 
 @lru_cache(64)

@@ -116,7 +116,8 @@ def _one_by_one(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Tran
 
         return Pipeline(_first_state(source, slicing), step)
 
-    return described(transform, keys=(slicing.name,), batches=slicing.name)
+    left = lambda state: len(state[slicing.name].waiting)
+    return described(transform, keys=(slicing.name,), batches=slicing.name, batches_left=left)
 
 
 def _at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transform:

@@ -12,7 +12,7 @@ from nappo2.params import Plain, beside_params
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.recording.sampling import check_collected
-from nappo2.stages.replaying.replay import check_replay, filled, spent, waiting
+from nappo2.stages.replaying.replay import check_replay, filled, num_due, spent, waiting
 from nappo2.stages.replaying.ring import ReplayState, empty, latest_rows, read, resized
 
 Priority = Callable[[Mapping, Mapping], Tensor]
@@ -113,8 +113,8 @@ def prioritized_replay(
 
         return Pipeline(init, step)
 
-    keys = ("replay", "priorities")
-    return described(transform, keys=keys, batches="replay", update_ratio=update_ratio)
+    facts = {"batches": "replay", "update_ratio": update_ratio, "batches_left": num_due}
+    return described(transform, keys=("replay", "priorities"), **facts)
 
 
 def check_priority(values: Tensor, batch_size: int) -> None:

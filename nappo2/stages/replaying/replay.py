@@ -5,6 +5,8 @@ counts are those of one member; of a batch, [n, N], each samples its own rows.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -81,7 +83,8 @@ def replay(
 
         return Pipeline(init, sample if is_recorded(source) else step)
 
-    return described(transform, batches="replay", update_ratio=update_ratio)
+    facts = {"batches": "replay", "update_ratio": update_ratio, "batches_left": num_due}
+    return described(transform, **facts)
 
 
 def check_replay(capacity: int, batch_size: int, update_ratio: float) -> None:
@@ -163,6 +166,11 @@ def whole(owed: float) -> float:
     """
     nearest = round(owed)
     return float(nearest) if nearest and math.isclose(owed, nearest, rel_tol=1e-9) else owed
+
+
+def num_due(state: Mapping[str, Any]) -> int:
+    """The number of batches that are due, by the state of the pipeline."""
+    return int(state["replay"].owed)
 
 
 def spent(replay_state: ReplayState) -> tuple[ReplayState, Report]:
