@@ -99,7 +99,7 @@ WRONG = {
     "train --until-patience 0": "patience is an integer of at least 1, not 0",
     "train --log paper": "paper",
     "fly": "no command is called 'fly'; there is train",
-    "trian ppo": "export, search, presets; did you mean 'train'?",
+    "trian ppo": "export, search, trace, presets; did you mean 'train'?",
 }
 
 
