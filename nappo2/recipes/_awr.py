@@ -41,7 +41,7 @@ PRESETS = {
         1,
         100_000,
         AWR(),
-        "Peng et al. 2019 in weights and limit, with Adam and networks of cloning; not measured here",
+        "Peng et al. 2019 in weights and limit, with Adam and networks of cloning",
     )
 }
 

@@ -44,7 +44,7 @@ class RecurrentSAC(Sequences, Soft):
     hidden: tuple[int, ...] = (64, 64)
 
 
-PRESETS = {"default": Preset("*", 1, 60_000, RecurrentSAC(), "chosen here; not measured here")}
+PRESETS = {"default": Preset("*", 1, 60_000, RecurrentSAC(), "chosen here")}
 
 
 @recipe(COMPATIBLE, PRESETS)

@@ -42,7 +42,7 @@ class RecurrentTD3(Sequences, TD3):
     hidden: tuple[int, ...] = (64, 64)
 
 
-PRESETS = {"default": Preset("*", 1, 60_000, RecurrentTD3(), "chosen here; not measured here")}
+PRESETS = {"default": Preset("*", 1, 60_000, RecurrentTD3(), "chosen here")}
 
 
 @recipe(COMPATIBLE, PRESETS)
