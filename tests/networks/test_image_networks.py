@@ -211,7 +211,7 @@ def test_members_of_a_population_see_what_each_would_see(network):
 
 
 def test_networks_can_be_traced_whole():
-    """Without a break in the graph, which is what compiling asks for; of few rows, products are sums there."""
+    """Without a break in the graph, which compiling asks for; products of few rows are sums there."""
     for network in SMALL.values():
         weights, x = network.init(0).to_dict(), pixels(3, 2, 10, 9)
         traced = torch.compile(network.apply, backend="eager", fullgraph=True)
