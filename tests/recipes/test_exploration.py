@@ -140,7 +140,8 @@ def test_all_workers_count_together(name):
 def test_a_decentralised_update_is_a_central_one():
     """3ds and 2dacs merge the same gradients and counts of two workers."""
     recipe = pole()
-    one, other = (train(scheme(name, recipe), recipe.init(0), 8)[0] for name in ("3ds", "2dacs"))
+    pipes = (scheme(name, recipe) for name in ("3ds", "2dacs"))
+    one, other = (train_until(pipe, recipe.init(0), 8)[0] for pipe in pipes)
     torch.testing.assert_close(ravel(one["weights"])[0], ravel(other["weights"])[0])
     torch.testing.assert_close(
         one["normalizer", RETURN, "moments"], other["normalizer", RETURN, "moments"]
