@@ -161,9 +161,13 @@ def broken(recipe, at):
     return recipe.replace(loss=times_nan)
 
 
-def stepped(name, at, num=8, **options):
-    recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=2, num_epochs=2, hidden=(4,)))
-    recipe = broken(recipe, at)
+PASSES = PPO(num_steps=8, num_minibatches=2, num_epochs=2, hidden=(4,))
+ONE_UPDATE = PPO(num_steps=4, num_minibatches=1, num_epochs=1, hidden=(4,))
+"""A rollout of 8 transitions for one update, so that a step of any scheme has one."""
+
+
+def stepped(name, at, num=8, config=PASSES, **options):
+    recipe = broken(ppo(envs.cartpole(2), config), at)
     pipe = scheme(name, recipe, **options)
     state, params = pipe.init(recipe.init(0), 0), recipe.init(0)
     seen = [(params, _optimizer(state))]
@@ -182,7 +186,7 @@ def test_a_gradient_that_is_no_number_is_refused(name, same, tmp_path, monkeypat
     """The sixth: weights and optimizer are those before it to the last bit, and the seventh goes on."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("nappo2.stages.learning.refused_batches._numbers", iter(range(MOST)))
-    seen = stepped(name, [5])
+    seen = stepped(name, [5], config=ONE_UPDATE)
     (before, own), (after, left), (later, _) = seen[5:8]
     assert same(after["weights"], before["weights"]) and not same(
         later["weights"], after["weights"]

@@ -30,7 +30,7 @@ from nappo2.stages import gradients, scheduled, update
 from nappo2.stages.learning.feeds import minibatch_sizes
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of, learn_of, update_of
 from tests.makers.recipes import PENDULUM_PPO, composed, fused, pendulum_ppo
-from tests.makers.stepping import train
+from tests.makers.stepping import train, train_until
 
 VARIANTS = {
     "as it is": {},
@@ -160,7 +160,7 @@ def test_learners_that_stop_early_take_as_many_gradients(preempt):
     s = ppo(envs.pendulum(1), replace(PENDULUM_PPO, num_steps=4, num_epochs=1))
     for name in ("2dacs", "3ds"):
         pipe = scheme(name, s, learners=2, wait_for=1, preempt=preempt)
-        params, _ = train(pipe, s.init(0), 8)
+        params, _ = train_until(pipe, s.init(0), 8)
         assert params["version"] == 8 and ravel(params["weights"])[0].isfinite().all()
 
 
