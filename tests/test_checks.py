@@ -17,6 +17,7 @@ from tensordict import TensorDict
 
 import nappo2
 from nappo2 import PPO, distributions, envs, gae, mlp, networks, optim, ppo, serial
+from nappo2.advice.costs import Costs, Learning
 from nappo2.envs import Env
 from nappo2.pipeline import Pipeline, Transform
 from nappo2.runs.learner import Learner
@@ -58,6 +59,7 @@ EXAMPLES = {
     networks.Cell: TORSO,
     Sight: SIGHT,
     Bonus: random_distillation(NETWORK, NETWORK, SIGHT),
+    Costs: Costs(16, 2, 1.0, 0.0, {1: Learning(0.0, 0.0, 0.1, 0.2)}, 0.1),
     distributions.Distribution: distributions.categorical(),
     optim.GradientTransformation: optim.adam(),
     TensorDict: PARAMS,
@@ -92,6 +94,7 @@ GOOD = {
     ("partition", "transformations"): {"a": optim.adam()},
     ("from_torch", "optimizer"): torch.optim.SGD,
     ("make", "env_id"): "torch/CartPole-v1",
+    ("predict", "word"): "da2cs",
     ("atari", "env_id"): "ALE/Pong-v5",
 }
 """Good values of arguments for which one of their kind is none."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nappo2.advice.costs import Costs, Learning, Transfer, kind_of
 from nappo2.advice.simulation import Cores, Idle, Process, Steps, Until, Work, simulate
+from nappo2.checks import checked
 from nappo2.schemes.grammar import Word, parse
 
 WARM_ROLLOUTS, ROLLOUTS = 4, 16  # of each collector
@@ -49,6 +50,7 @@ Step = Callable[[float], Steps]
 """A step of a simulated pipeline, ``version of params -> Item``."""
 
 
+@checked
 def predict(
     word: str, costs: Costs, collectors: int, learners: int, cores: int, ahead: int = 0
 ) -> Prediction:

@@ -16,7 +16,6 @@ from nappo2.networks._actor_critics import (
     quantile_actor_critics,
     quantile_actor_critics_with_torso,
     single_valued,
-    with_temperature,
 )
 from nappo2.networks._batch_actor_critics import BatchActorCritics, batch_actor_critics, of_pairs
 from nappo2.networks._batch_renorm import (
@@ -36,6 +35,7 @@ from nappo2.networks._joined import joined
 from nappo2.networks._mlp import flattening, layer_norm_mlp, linear, mlp, orthogonal
 from nappo2.networks._simba import simba
 from nappo2.networks._state_dependent import state_dependent
+from nappo2.networks._temperature import with_temperature
 from nappo2.networks._uniform import with_uniform_weights
 from nappo2.networks.agent import (
     Agent,

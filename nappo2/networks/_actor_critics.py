@@ -1,7 +1,7 @@
 """An actor with K critics of actions, continuous or discrete: the agents of SAC, TD3, TQC and REDQ."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
@@ -48,9 +48,6 @@ class ActorCritics(NamedTuple):
 
         return self._replace(actor=actor, critics=critics)
 
-
-A = TypeVar("A", bound=tuple)
-"""An agent."""
 
 View = Callable[[Any], Tensor]
 """``observation -> x``: what networks take in place of an observation."""
@@ -194,10 +191,3 @@ def _values(critic, num_critics):
 
 def _actor(actor, view):
     return lambda params, x: actor.apply(params["weights"]["actor"], view(x))
-
-
-@checked
-def with_temperature(agent: A, initial: float = 1.0) -> A:
-    """Adds ``log_alpha`` to the weights, the learnt logarithm of SAC's temperature, first log ``initial``."""
-    start = torch.tensor(float(initial)).log()
-    return agent._replace(init=lambda seed: agent.init(seed).update({"log_alpha": start.clone()}))

@@ -14,9 +14,9 @@ from nappo2.networks._actor_critics import (
     _actor,
     _init,
     _values,
-    with_temperature,
 )
 from nappo2.networks._batch_renorm import BatchNetwork
+from nappo2.networks._temperature import with_temperature
 from nappo2.networks.network import Network
 from nappo2.seeds import split
 

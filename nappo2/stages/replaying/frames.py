@@ -123,7 +123,9 @@ def with_room(frames: Frames, num: int, back: int, in_use: Tensor) -> Frames:
     if total + num - len(pool) <= oldest:
         return frames._replace(oldest=oldest)
     size = max(total + num - oldest, len(pool) + len(pool) // 8)  # episodes are very short
-    larger = pool.new_zeros(size, *pool.shape[1:])  # equal runs have equal bytes, in unused rows, too
+    larger = pool.new_zeros(
+        size, *pool.shape[1:]
+    )  # equal runs have equal bytes, in unused rows, too
     numbers = torch.arange(oldest, total)
     larger[numbers % size] = pool[numbers % len(pool)]
     return Frames(larger, known, total, oldest)
