@@ -24,22 +24,7 @@ from nappo2.stages import Recipe, replay
 @checked
 @dataclass(frozen=True)
 class RecurrentTD3(Sequences, TD3):
-    """Hyper-parameters of TD3 with a memory: those of ``TD3`` and ``Sequences``, for small problems.
-
-    Attributes:
-        num_steps: of each environment per rollout; sequences go over their borders.
-        capacity: sequences in the replay.
-        batch_size: sequences in a batch.
-        hidden: sizes of the layers, of which the last is the cell's and that of the layer behind it.
-    """
-
-    num_steps: int = 16
-    capacity: int = 20_000
-    batch_size: int = 32
-    update_ratio: float = 0.25
-    start_steps: int = 1_000
-    learning_rate: float = 1e-3
-    hidden: tuple[int, ...] = (64, 64)
+    """Hyper-parameters of TD3 with a memory: those of ``TD3`` and ``Sequences``, for small problems."""
 
 
 PRESETS = {"default": Preset("*", 1, 60_000, RecurrentTD3(), "chosen here")}

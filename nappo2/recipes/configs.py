@@ -76,15 +76,26 @@ class Soft(Critics):
 @checked
 @dataclass(frozen=True)
 class Sequences:
-    """Hyper-parameters of a replay of sequences with a memory.
+    """Hyper-parameters of a replay of sequences with a memory, for small problems.
 
     Attributes:
+        num_steps: of each environment per rollout; sequences go over their borders.
+        capacity: sequences in the replay.
+        batch_size: sequences in a batch.
+        hidden: sizes of the layers, of which the last is the cell's and that of the layer behind it.
         length: steps of a sequence, with its burn-in.
         period: steps from the beginning of a sequence to that of the next; with ``length - burn_in``
             each step is learnt from once.
         burn_in: first steps of a sequence, which only bring the memory up to date.
     """
 
+    num_steps: int = 16
+    capacity: int = 20_000
+    batch_size: int = 32
+    update_ratio: float = 0.25
+    start_steps: int = 1_000
+    learning_rate: float = 1e-3
+    hidden: tuple[int, ...] = (64, 64)
     length: int = 24
     period: int = 16
     burn_in: int = 8
