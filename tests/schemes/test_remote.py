@@ -135,7 +135,7 @@ def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path, caplog):
         assert learner.env_steps == counted, fault
         assert learner.sums["restarts"] == told >= restarts, fault
     lost = [span for span in learner.recorder.recent_spans if span.name == "lost"]
-    assert len(lost) == learner.sums["restarts"]
+    assert 1 <= len(lost) <= learner.sums["restarts"]  # the recent ones, so at least the last
     assert all(span.worker in {("collectors 0",), ("collectors 1",)} for span in lost)
     assert sum("restarted" in row.get("event", "") for row in learner.metrics) >= 1
     learner.close()
