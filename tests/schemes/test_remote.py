@@ -134,9 +134,6 @@ def test_a_collector_that_is_lost_is_replaced(faults, on_ray, tmp_path, caplog):
         told = sum("is replaced" in record.message for record in caplog.records)
         assert learner.env_steps == counted, fault
         assert learner.sums["restarts"] == told >= restarts, fault
-    lost = [span for span in learner.recorder.recent_spans if span.name == "lost"]
-    assert 1 <= len(lost) <= learner.sums["restarts"]  # the recent ones, so at least the last
-    assert all(span.worker in {("collectors 0",), ("collectors 1",)} for span in lost)
     assert sum("restarted" in row.get("event", "") for row in learner.metrics) >= 1
     learner.close()
 

@@ -11,6 +11,7 @@ from nappo2.schemes.observed import taken
 from nappo2.schemes.timing import record_timing
 from tests.makers.recipes import CARTPOLE_PPO, scheme_arguments
 from tests.makers.scheduling import drawn
+from tests.makers.stepping import train
 
 CUT = [name for name in SCHEMES if parse(name).arguments]
 
@@ -72,6 +73,16 @@ def test_lost_workers_are_replayed_to_the_last_bit(name, same, monkeypatch):
     monkeypatch.setattr("nappo2.schemes.cut_step.LONGEST_PAUSE", 0.0)
     rows = is_replayed(name, drawn(7, loss=0.1), same, num=20)
     assert sum(restarts for *_, restarts in rows) > 0
+
+
+def test_lost_workers_and_the_lives_that_follow_have_spans(monkeypatch):
+    """As many lives begin anew as there are restarts, and each follows a loss."""
+    monkeypatch.setattr("nappo2.schemes.cut_step.LONGEST_PAUSE", 0.0)
+    pipe = scheme("da2cs", CARTPOLE_PPO, collectors=4, on=drawn(7, loss=0.1))
+    _, reports = train(pipe, CARTPOLE_PPO.init(0), 20)
+    names = [span.name for report in reports for span in report.spans]
+    restarts = sum(report.sums["restarts"] for report in reports)
+    assert 0 < restarts == names.count("begun anew") <= names.count("lost")
 
 
 @pytest.mark.parametrize("name", ["ds2cs", "2dacs", "3ds"])
