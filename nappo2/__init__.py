@@ -14,7 +14,17 @@ from nappo2.maths import distributions
 from nappo2.maths.moments import frozen
 from nappo2.networks import actor_critic, from_module, mlp, normalized
 from nappo2.params import Params, make_params, ravel
-from nappo2.pipeline import Pipeline, Stage, Transform, adopt, compose, map_items, repeat, stage
+from nappo2.pipeline import (
+    Pipeline,
+    Stage,
+    Transform,
+    adopt,
+    between,
+    compose,
+    map_items,
+    repeat,
+    stage,
+)
 from nappo2.policies import Policy, greedy, stochastic
 from nappo2.populations import Population, population
 from nappo2.recipes import (
@@ -91,7 +101,6 @@ from nappo2.saving.datasets import load_dataset, save_dataset
 from nappo2.schemes import (
     all_reduce,
     all_updates,
-    between,
     on_ray,
     read_timing,
     record_timing,

@@ -1,6 +1,5 @@
 """Training schemes: where the line from rollouts to params is cut."""
 
-from nappo2.pipeline import Between, between
 from nappo2.schemes._workers import workers
 from nappo2.schemes.backend import Backend, serial
 from nappo2.schemes.grammar import Word, all_words, parse
@@ -34,7 +33,6 @@ __all__ = [
     "SCHEMES",
     "TAKES",
     "Backend",
-    "Between",
     "Paper",
     "Word",
     "all_reduce",
@@ -44,7 +42,6 @@ __all__ = [
     "asynchronous_collection_and_gradients",
     "asynchronous_collection_synchronous_gradients",
     "asynchronous_gradients",
-    "between",
     "central",
     "decentralised_update",
     "merge",
