@@ -49,7 +49,7 @@ def learner(recipe: Recipe, entry: Entry, task: Task) -> Learner:
     return made
 
 
-def bits(copies: bool, entry: Entry, task: Task) -> Learner:
+def flipping(copies: bool) -> Recipe:
     """Double DQN that flips 20 bits, with hindsight or without."""
     config = DQN(
         num_steps=BITS,
@@ -65,10 +65,15 @@ def bits(copies: bool, entry: Entry, task: Task) -> Learner:
     )
     recipe = double_dqn(envs.bit_flipping(8, BITS), config)
     relabel = hindsight(envs.bits_reward, future(4), envs.bits_reached)
-    return learner(recipe.replace(rollouts=relabel) if copies else recipe, entry, task)
+    return recipe.replace(rollouts=relabel) if copies else recipe
 
 
-def reach(copies: bool, entry: Entry, task: Task) -> Learner:
+def bits(copies: bool, entry: Entry, task: Task) -> Learner:
+    """``flipping`` as an entry."""
+    return learner(flipping(copies), entry, task)
+
+
+def reaching(copies: bool, env_id: str) -> Recipe:
     """SAC that moves a robot's hand to a goal, with hindsight or without."""
     config = SAC(
         num_steps=50,
@@ -80,9 +85,14 @@ def reach(copies: bool, entry: Entry, task: Task) -> Learner:
         target_step_size=0.02,
         hidden=(64, 64),
     )
-    recipe, reward = sac(envs.make(entry.env, 1), config), envs.goal_reward(entry.env)
+    recipe, reward = sac(envs.make(env_id, 1), config), envs.goal_reward(env_id)
     relabel = hindsight(reward, future(4), lambda reached, goal: reward(reached, goal) == 0)
-    return learner(recipe.replace(rollouts=relabel) if copies else recipe, entry, task)
+    return recipe.replace(rollouts=relabel) if copies else recipe
+
+
+def reach(copies: bool, entry: Entry, task: Task) -> Learner:
+    """``reaching`` as an entry."""
+    return learner(reaching(copies, entry.env), entry, task)
 
 
 def door_key(entry: Entry, task: Task) -> Learner:

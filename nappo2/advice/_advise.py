@@ -22,7 +22,7 @@ SIMPLE = ("3cs", "ds2cs", "da2cs", "3ds", "2dacs", "2daca")
 
 
 class Advice(NamedTuple):
-    """What was measured of a recipe, and what each scheme would do with it.
+    """Measured costs of a recipe, and predictions for each scheme.
 
     Attributes:
         recipe: its name.
@@ -47,7 +47,7 @@ class Advice(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What to do."""
+        """The advice in words."""
         best, others = self.best, [x for x in self.predictions if x.word != "3cs"]
         here = f"{self.recipe} on {self.env} with {self.cores} cores"
         if best.word == "3cs":
@@ -164,7 +164,7 @@ def _call(x: Prediction) -> str:
 
 
 def _costs_in_words(costs: Costs) -> list[str]:
-    """What was measured, as sentences."""
+    """The measured costs as sentences."""
     learning, updates = costs.learning_of(1), costs.num_updates
     sentences = [
         f"A rollout of {costs.env_steps:,} env steps: {_ms(costs.collect)} of a core and "

@@ -22,7 +22,7 @@ from nappo2.stages.recipe import Recipe, batches_of, collect_of, gradients_of
 
 
 class Call(NamedTuple):
-    """What a step of a cut takes, in seconds.
+    """Seconds of a step of a cut.
 
     Attributes:
         wall: by the clock.
@@ -123,7 +123,7 @@ def change(stepped: Stepped, pipeline: Pipeline) -> None:
 
 
 def measured(stepped: Stepped, seconds: float, least: int = 10) -> Call:
-    """What steps of a cut take: the median, and by the clock what is seldom undercut.
+    """Median seconds of steps of a cut, and a low quantile by the clock.
 
     The clock also counts while others have the cores, and calls are fast when nobody does.
 
@@ -150,7 +150,7 @@ def measured(stepped: Stepped, seconds: float, least: int = 10) -> Call:
 
 
 def transfer_of(call: Call, put: float, num_workers: int) -> Transfer:
-    """What each call costs; of the caller's part, a third is calling and the rest taking the result.
+    """Costs of each call; of the caller's part, a third is calling and the rest taking the result.
 
     Args:
         call: a step of a cut that waits for all workers.
@@ -166,7 +166,7 @@ def transfer_of(call: Call, put: float, num_workers: int) -> Transfer:
 
 
 def reduction_of(grouped: Call, alone: Call, num_workers: int) -> Reduction:
-    """What workers that average gradients take longer than those that do not.
+    """The additional seconds of workers that average gradients.
 
     Args:
         grouped: a step of a cut whose workers do.
@@ -181,7 +181,7 @@ def reduction_of(grouped: Call, alone: Call, num_workers: int) -> Reduction:
 
 
 def _work_of(recipe: Recipe, num_workers: int) -> Pipeline:
-    """What workers compute: rollouts, and gradients of them."""
+    """The pipeline of workers: rollouts, and gradients of them."""
     prepared = collect_of(recipe) | recipe.prepare | batches_of(recipe, num_workers)
     return prepared | gradients_of(recipe)
 

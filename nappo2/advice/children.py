@@ -1,4 +1,4 @@
-"""What the processes that this one has started have taken of the cores, and those that these started."""
+"""CPU time of the processes that this one has started, and of those that these started."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the operations of a recipe cost on a machine, and what it costs that they are apart."""
+"""Costs of a recipe's operations on a machine, and of distributing them."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -6,18 +6,18 @@ from typing import Literal, NamedTuple
 from nappo2.schemes.grammar import Word
 
 Kind = Literal["rollout", "gradients", "params"]
-"""What a worker delivers."""
+"""The kind of item that a worker delivers."""
 
 
 def kind_of(word: Word, cut: Literal["collectors", "learners"]) -> Kind:
-    """What the workers of a cut deliver."""
+    """The kind of item that the workers of a cut deliver."""
     if cut == "collectors":
         return "rollout"
     return "params" if word.replicas else "gradients"
 
 
 class Transfer(NamedTuple):
-    """What a call of a worker costs beside its step, in seconds.
+    """Costs of a call of a worker beside its step, in seconds.
 
     Attributes:
         call: of a core, in the process that calls.
@@ -33,7 +33,7 @@ class Transfer(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """What it costs each worker that gradients are averaged among all, in seconds.
+    """Costs of averaging a gradient among all workers, for each of them, in seconds.
 
     Attributes:
         cpu: of a core.
@@ -45,7 +45,7 @@ class Reduction(NamedTuple):
 
 
 class Learning(NamedTuple):
-    """What it costs to learn from so many rollouts at once, in seconds of a core.
+    """Costs of learning from so many rollouts at once, in seconds of a core.
 
     Attributes:
         prepare: them, such as for advantages.
@@ -65,7 +65,7 @@ class Learning(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What was measured, per rollout where nothing else is said.
+    """Measured costs of a recipe, per rollout where nothing else is said.
 
     Attributes:
         env_steps: of a rollout.

@@ -33,7 +33,7 @@ MOST_SECONDS = 60.0  # until a recipe makes its first update
 
 
 class Spent(NamedTuple):
-    """What something took, in seconds.
+    """Seconds that something took.
 
     Attributes:
         wall: by the clock.
@@ -52,7 +52,7 @@ class Spent(NamedTuple):
 
 
 def spent_on(call: Callable[[], Any]) -> Spent:
-    """What a call takes."""
+    """Seconds of a call."""
     wall, cpu, queued = perf_counter(), process_time(), seconds_queued()
     call()
     return Spent(perf_counter() - wall, process_time() - cpu, seconds_queued() - queued)
@@ -149,7 +149,7 @@ def _next_rollout(source: Stepped) -> TensorDict:
 
 
 def _whole(recipe: Recipe, params: Params, seconds: float) -> Spent:
-    """What a row of a Learner takes in one process."""
+    """Seconds that a Learner in one process takes per row."""
     learner = Learner(scheme("3cs", recipe), params, progress=False)
     try:
         return typical(learner.step, seconds)
@@ -166,7 +166,7 @@ def given(item: TensorDict) -> Pipeline:
 def _learning(
     recipe: Recipe, params: Params, item: TensorDict, seconds: float
 ) -> tuple[Learning, int, float]:
-    """What it costs to learn from a rollout, the number of updates, and what an update costs."""
+    """Costs of learning from a rollout, the number of updates, and costs of an update."""
     fused = Stepped(given(item) | recipe.prepare | learn_of(recipe), params)
     fused.first_update()
     learn = typical(fused.step, seconds)

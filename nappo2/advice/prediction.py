@@ -17,7 +17,7 @@ WARM_ROLLOUTS, ROLLOUTS = 4, 16  # of each collector
 
 
 class Prediction(NamedTuple):
-    """What a scheme would do.
+    """The predicted speed and lags of a scheme.
 
     Attributes:
         word: of the scheme.
@@ -39,7 +39,7 @@ class Prediction(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What a step yields: of how many env steps, and of which versions of params."""
+    """An item of a step: of how many env steps, and of which versions of params."""
 
     env_steps: int
     collected: float
@@ -126,12 +126,12 @@ class Simulated:
         return step if self.word.replicas else self._then(step, self.costs.update)
 
     def _in_learner(self) -> Step:
-        """What stands left of the cut of learners, in one of them."""
+        """The pipeline left of the cut of learners, in one of them."""
         step = self._gradients(self._collected())
         return self._replica(step) if self.word.replicas else step
 
     def _collected(self) -> Step:
-        """What yields rollouts, with workers of its own or without."""
+        """The source of rollouts, with workers of its own or without."""
         if not self.word.collectors:
             return self._collect()
         return self._cut(self.each, self.word.collectors, "collectors", self._collect)

@@ -8,52 +8,24 @@ from pathlib import Path
 
 import torch
 
+from evidence.recipes import BITS, flipping, reaching
 from nappo2 import Learner, envs, evaluate, scheme
-from nappo2.recipes import DQN, SAC, double_dqn, sac
-from nappo2.stages import Recipe, future, hindsight
+from nappo2.stages import Recipe
 
 PICTURE = Path(__file__).parents[2] / "docs/pictures/hindsight.png"
-BITS, REACH = 20, "PandaReach-v3"
+REACH = "PandaReach-v3"
 Curve = Iterator[tuple[int, float]]
 
 
 def bits(copies: bool, steps: int = 100_000) -> Curve:
     """Env steps and the share of 100 goals of 20 bits that are met in 20 flips."""
-    config = DQN(
-        num_steps=BITS,
-        capacity=500_000,
-        batch_size=256,
-        update_ratio=0.25,
-        start_steps=2_000,
-        learning_rate=1e-3,
-        gamma=0.98,
-        target_step_size=0.05,
-        epsilon=0.1,
-        hidden=(256,),
-    )
-    recipe = double_dqn(envs.bit_flipping(8, BITS), config)
-    if copies:
-        relabel = hindsight(envs.bits_reward, future(4), envs.bits_reached)
-        recipe = recipe.replace(rollouts=relabel)
+    recipe = flipping(copies)
     return successes(recipe, envs.bit_flipping(100, BITS), 100, BITS, steps, every=10_000)
 
 
 def reach(copies: bool, steps: int = 30_000) -> Curve:
     """Env steps and the share of 30 goals that a hand comes within 5 cm of in 50 steps."""
-    config = SAC(
-        num_steps=50,
-        capacity=200_000,
-        update_ratio=0.5,
-        start_steps=1_000,
-        learning_rate=1e-3,
-        gamma=0.95,
-        target_step_size=0.02,
-        hidden=(64, 64),
-    )
-    recipe, reward = sac(envs.make(REACH, 1), config), envs.goal_reward(REACH)
-    if copies:
-        relabel = hindsight(reward, future(4), there(reward))
-        recipe = recipe.replace(rollouts=relabel)
+    recipe = reaching(copies, REACH)
     return successes(recipe, envs.make(REACH, 3), 30, 50, steps, every=3_000)
 
 
