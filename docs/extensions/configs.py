@@ -12,9 +12,13 @@ from nappo2.recipes.table import TABLE
 from nappo2.show import configs
 
 
+UNMEASURED = "unmeasured"
+
+
 def setup(app):
     app.add_directive("config", Config)
     app.add_directive("presets", Presets)
+    app.add_directive("evidence", Evidence)
     app.add_directive("fits", Fits)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -56,15 +60,36 @@ class Presets(Table):
                 for f in fields(default)
                 if getattr(found.config, f.name) != getattr(default, f.name)
             ]
-            made_for = f"``{found.env}``, " if found.env else ""
-            made_for += f"{found.num_envs} x {found.total_steps:,} steps"
-            yield (
-                f"``{preset}``",
-                made_for,
-                ", ".join(changed) or "nothing",
-                found.source,
-                evidence_of(name, preset),
-            )
+            differs = ", ".join(changed) or "nothing"
+            yield f"``{preset}``", made_for(found), differs, found.source, measured_by(name, preset)
+
+
+class Evidence(Table):
+    """The presets that were measured, with the entries that did; how many were not."""
+
+    required_arguments = 0
+    head = ("recipe", "preset", "made for", "measured by")
+
+    def rows(self):
+        pairs = [(name, preset) for name, presets in PRESETS.items() for preset in presets]
+        measured = [pair for pair in pairs if evidence_of(*pair) != UNMEASURED]
+        for name, preset in measured:
+            made = made_for(PRESETS[name][preset])
+            yield f"``{name}``", f"``{preset}``", made, measured_by(name, preset)
+        yield "the others", f"{len(pairs) - len(measured)} of {len(pairs)}", "", UNMEASURED
+
+
+def made_for(preset):
+    """The environments of a preset, and how long it trains in how many of them."""
+    where = f"``{preset.env}``, " if preset.env else ""
+    return f"{where}{preset.num_envs} x {preset.total_steps:,} steps"
+
+
+def measured_by(name, preset):
+    """The entries that measured a preset, each with a link to the page of measured curves."""
+    entries = evidence_of(name, preset)
+    linked = ", ".join(f":doc:`{entry} </zoo>`" for entry in entries.split(", "))
+    return entries if entries == UNMEASURED else linked
 
 
 class Fits(Table):
