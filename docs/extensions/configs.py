@@ -11,7 +11,6 @@ from nappo2.recipes.presets import evidence_of
 from nappo2.recipes.table import TABLE
 from nappo2.show import configs
 
-
 UNMEASURED = "unmeasured"
 
 
