@@ -14,8 +14,9 @@ from nappo2.checks import checked
 from nappo2.replays._rewind import rewound, take_again
 from nappo2.replays.source import Run, Source, source_of
 from nappo2.replays.tracing import Item, leaves_of, traced
+from nappo2.runs.learner import Learner
 from nappo2.schemes import serial
-from nappo2.schemes.observed import Answer, Event, digest
+from nappo2.schemes.observed import Answer, Event
 from nappo2.schemes.timing import Step
 
 PARAMS = "params"
@@ -28,7 +29,8 @@ class Difference(NamedTuple):
         step: of the Learner, from 0.
         updates: before this step.
         stage: whose item is the first to be another; the name of a cut whose timing was another;
-            ``params`` before any step, or after a step whose items are the same.
+            ``params`` before any step; after a step whose items are the same ``params``, or the
+            stage whose state is another, as where Adam rounds a difference away and keeps it.
         leaf: of the item, such as ``next/reward``; ``timing`` where calls came in another order, were
             lost or stopped elsewhere; ``set`` where other hyper-parameters were set.
         a: the leaf in the first run; None where there is none.
@@ -76,7 +78,7 @@ def differ(a: Run, b: Run) -> Difference | None:
     parted = next((i for i, pair in enumerate(steps) if not _same_step(*pair)), None)
     if parted is None and (not steps or steps[-1][0].digest == steps[-1][1].digest is not None):
         return None
-    i = _first_other_params(sources, len(steps) if parted is None else parted)
+    i = _first_other_step(sources, len(steps) if parted is None else parted)
     if i == len(steps):
         return None
     updates = steps[i - 1][0].version if i else 0
@@ -93,8 +95,8 @@ def _same_step(x: Step, y: Step) -> bool:
     return x[:3] == y[:3] and len(digests) < 2
 
 
-def _first_other_params(sources: Sequence[Source], end: int) -> int:
-    """The first step that leads to other params in two runs; ``end`` if none before it does.
+def _first_other_step(sources: Sequence[Source], end: int) -> int:
+    """The first step that leads to other params or another state; ``end`` if none before it does.
 
     The records have few digests of params, and seven bits of those of items, so that they may notice a
     difference later.
@@ -102,15 +104,23 @@ def _first_other_params(sources: Sequence[Source], end: int) -> int:
     common = {0, *sources[0].checkpoints()} & {0, *sources[1].checkpoints()}
     for first in sorted((n for n in common if n <= end), reverse=True):
         with closing(rewound(sources[0], first)) as x, closing(rewound(sources[1], first)) as y:
-            if digest(x.params) != digest(y.params):
+            if _first_leaf(*map(_params_and_state, (x, y))):
                 continue
             for i in range(first, end):
                 take_again(x, sources[0], i)
                 take_again(y, sources[1], i)
-                if digest(x.params) != digest(y.params):
+                if _first_leaf(*map(_params_and_state, (x, y))):
                     return i
         break
     return end
+
+
+def _params_and_state(learner: Learner) -> dict[str, Tensor]:
+    """The leaves of the params, and of the state of the stage that gives them, such as Adam's moments."""
+    stage = learner.pipeline.stages[-1]
+    states = {key: learner.state[key] for key in stage.keys if key in learner.state}
+    own = {key: x for key, x in states.items() if not hasattr(x, "members")}  # workers have theirs
+    return leaves_of({PARAMS: learner.params, stage.name: own})
 
 
 def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | None:
@@ -119,15 +129,18 @@ def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | N
     for source in sources:
         with closing(rewound(source, i)) as learner:
             items = traced(partial(take_again, learner, source, i))
-            results.append((items, leaves_of(learner.params)))
-    (items, params), (others, other_params) = results
+            results.append((items, _params_and_state(learner)))
+    (items, after), (others, other_after) = results
     for item, other in zip_longest(items, others, fillvalue=Item("", {})):
         if item.stage != other.stage:
             return Difference(i, updates, item.stage or other.stage, "another stage")
         if found := _first_leaf(item.leaves, other.leaves):
             return Difference(i, updates, item.stage, *found)
-    found = _first_leaf(params, other_params)
-    return Difference(i, updates, PARAMS, *found) if found else None
+    if found := _first_leaf(after, other_after):
+        name, *values = found
+        stage, _, leaf = name.partition("/")
+        return Difference(i, updates, stage, leaf, *values)
+    return None
 
 
 def _first_leaf(
