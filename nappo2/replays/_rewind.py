@@ -135,7 +135,12 @@ def rewound(source: Source, num_steps: int, log_dir: str | Path | None = None) -
 
 
 def take_again(learner: Learner, source: Source, i: int) -> None:
-    """Takes the step ``i`` of a recorded run again.
+    """Takes a step of a recorded run again.
+
+    Args:
+        learner: before the step.
+        source: the recorded run.
+        i: which step.
 
     Raises:
         OtherRun: if it leads to other params than were recorded; the Learner is closed then.

@@ -81,7 +81,15 @@ class Coder:
             self.last = code
 
     def decode(self, data: bytes, start: int, path: Path) -> tuple[Checked, int]:
-        """The entry that begins at ``start``, and where it ends.
+        """Reads an entry.
+
+        Args:
+            data: of the whole file.
+            start: where the entry begins.
+            path: of the file, for errors.
+
+        Returns:
+            The entry, and where it ends.
 
         Raises:
             IndexError: if the file ends before it does.
