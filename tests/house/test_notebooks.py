@@ -52,7 +52,10 @@ ON_RAY = ("2_seven_schemes.ipynb", "4_to_ray.ipynb", "9_time_travel.ipynb")
     ],
 )
 def test_a_notebook_runs_from_a_clean_kernel(path, kernel_env):
-    """An error in a cell is raised here. A run ends after an eighth, but not before 1,000 steps; a search is shorter still."""
+    """An error in a cell is raised here.
+
+    A run ends after an eighth, but not before 1,000 steps. The rungs of a search are 64 steps apart.
+    """
     notebook = nbformat.read(path, 4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(EARLY))
     resources = {"metadata": {"path": str(path.parent)}}
