@@ -47,7 +47,7 @@ def atari(
     84 x 84; observations are the last four of these, [B, 4, 84, 84] bytes, black before an
     episode. Rewards are signs. A lost life terminates an episode and is no reset; it is the game
     that is reset, after up to ``noop_max`` frames of doing nothing. Returns are reported of whole
-    games, unclipped.
+    games, unclipped. What is saved of a game is its seed and its actions: ``load`` plays it again.
 
     Args:
         env_id: ``ALE/Pong-v5``, where each frame's action is the one before with a probability of
@@ -116,6 +116,18 @@ def atari(
         state = state._replace(lives=frames.lives, lost=lost)
         return state, torch.from_numpy(frames.observation), transition
 
+    def save(state):
+        rows = {"settings": state.settings, "lives": state.lives, "lost": state.lost}
+        return rows | {"games": state.envs.save()}
+
+    def load(state, saved):
+        if saved["settings"] != state.settings:
+            raise ValueError(f"it was saved of {saved['settings']}, and this is {state.settings}")
+        if len(saved["lives"]) != num_envs:
+            raise ValueError(f"{len(saved['lives'])} games were saved, and here are {num_envs}")
+        state.envs.load(saved["games"])
+        return state._replace(lives=saved["lives"], lost=saved["lost"])
+
     spaces = Box(0, 255, (4, 84, 84), "uint8"), Discrete(len(actions))
     return Env(
         reset,
@@ -124,6 +136,8 @@ def atari(
         num_envs,
         env_id,
         close=lambda state: state.envs.close(),
+        save=save,
+        load=load,
         restarts=lambda state: state.envs.restarts,
     )
 

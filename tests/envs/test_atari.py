@@ -165,3 +165,35 @@ def test_a_game_that_there_is_not_is_a_value_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py.roms", None)
     with pytest.raises(ValueError, match=r"GPL and not installed: pip install 'ale-py"):
         envs.make("ALE/Pong-v5")
+
+
+@pytest.mark.parametrize(("processes", "others"), [(0, 2), (2, 0)])
+def test_games_go_on_where_they_were_saved(processes, others):
+    """Also where another number of processes saved them, actions are sticky, and some have ended."""
+    rng = torch.Generator().manual_seed(0)
+    actions = torch.randint(0, 4, (400, 3), generator=rng)
+    env, other = (envs.make("ALE/Breakout-v5", 3, processes=x) for x in (processes, others))
+    state, _ = env.reset(0)
+    for action in actions[:350]:
+        state, observation, _ = env.step(state, action)
+    saved = env.save(state)
+    assert saved["games"]["games"].min() >= 1
+    again, _ = other.reset(5)
+    again = other.load(again, saved)
+    for action in actions[350:]:
+        state, observation, transition = env.step(state, action)
+        again, seen, outcome = other.step(again, action)
+        assert torch.equal(observation, seen)
+        assert all(map(torch.equal, transition[:4], outcome[:4]))
+    env.close(state)
+    other.close(again)
+
+
+def test_games_of_other_settings_are_refused():
+    few, many = envs.atari("PongNoFrameskip-v4", 2), envs.atari("PongNoFrameskip-v4", 3)
+    calm = envs.atari("PongNoFrameskip-v4", 2, noop_max=0)
+    saved = few.save(few.reset(0)[0])
+    with pytest.raises(ValueError, match="2 games were saved, and here are 3"):
+        many.load(many.reset(0)[0], saved)
+    with pytest.raises(ValueError, match="30, True, and this is PongNoFrameskip-v4, 0, True"):
+        calm.load(calm.reset(0)[0], saved)

@@ -4,9 +4,9 @@ from itertools import product
 
 import pytest
 
-from nappo2 import record_timing, rewind, serial
+from nappo2 import envs, ppo, record_timing, rewind, serial
 from tests.makers.comparing import equal, states, timeless
-from tests.makers.recipes import CARTPOLE_PPO, run_of
+from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
 from tests.makers.stepping import step
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("without_curves")]
@@ -16,12 +16,12 @@ POINTS = [1, 5, 11]
 CASES = list(product(WORDS, POINTS))
 
 
-def interrupted(name, folder, point, on):
+def interrupted(name, folder, point, on, recipe=CARTPOLE_PPO):
     """A run that takes 16 steps, and is saved, closed and resumed after some of them."""
-    run = step(run_of(CARTPOLE_PPO, name, folder, on=on()), point)
+    run = step(run_of(recipe, name, folder, on=on()), point)
     run.save()
     run.close()
-    run = run_of(CARTPOLE_PPO, name, folder, on=on())
+    run = run_of(recipe, name, folder, on=on())
     run.resume(folder)
     return step(run, 16 - point)
 
@@ -29,8 +29,18 @@ def interrupted(name, folder, point, on):
 @pytest.mark.parametrize(("name", "point"), CASES)
 def test_a_resumed_run_is_the_uninterrupted_one(name, point, tmp_path):
     """In one process: params, rows and the states of all stages, to the last bit."""
-    whole = step(run_of(CARTPOLE_PPO, name, tmp_path / "whole"), 16)
-    resumed = interrupted(name, tmp_path / "resumed", point, lambda: serial)
+    are_one(name, tmp_path, point, CARTPOLE_PPO)
+
+
+@pytest.mark.parametrize("name", ["da2cs", "dadaca"])
+def test_a_resumed_run_of_pong_is_the_uninterrupted_one(name, tmp_path):
+    """The emulators' states, also those in workers, are in the checkpoint."""
+    are_one(name, tmp_path, 5, ppo(envs.make("PongNoFrameskip-v4", 2), SMALL_PPO))
+
+
+def are_one(name, folder, point, recipe):
+    whole = step(run_of(recipe, name, folder / "whole"), 16)
+    resumed = interrupted(name, folder / "resumed", point, lambda: serial, recipe)
     assert equal(whole.params, resumed.params)
     assert equal(timeless(whole.metrics), timeless(resumed.metrics))
     assert equal(*map(states, (whole, resumed)))
