@@ -21,6 +21,9 @@ with warnings.catch_warnings():  # torch says once that arrays are read-only, as
     torch.from_numpy(np.frombuffer(b"read", np.uint8))
 
 
+ALIGNMENT = 64  # bytes, of torch's own tensors on a CPU
+
+
 class Transfer(NamedTuple):
     """A TensorDict: its leaves as arrays."""
 
@@ -51,19 +54,28 @@ def _packed(leaf: Any) -> Any:
 
 
 def unpack(tree: Any) -> Any:
-    """The tree that was packed; tensors share memory with the arrays."""
+    """The tree that was packed; tensors share memory with arrays that are ``aligned``."""
     return trees.map(_unpacked, tree, is_leaf=lambda node: isinstance(node, (Transfer, Vector)))
 
 
 def _unpacked(leaf: Any) -> Any:
     if isinstance(leaf, np.ndarray):
-        return torch.from_numpy(leaf)
+        return aligned(torch.from_numpy(leaf))
     if isinstance(leaf, Transfer):
         leaves = {name: _unpacked(x) for name, x in leaf.leaves.items()}
         return TensorDict(leaves, batch_size=leaf.batch_size)
     if isinstance(leaf, Vector):
-        return TensorDict(unravel_of(leaf.paths, leaf.shapes)(torch.from_numpy(leaf.array)))
+        vector = aligned(torch.from_numpy(leaf.array))
+        return TensorDict(unravel_of(leaf.paths, leaf.shapes)(vector))
     return leaf
+
+
+def aligned(x: Tensor) -> Tensor:
+    """A tensor [...] at a place like those that torch gives, copied if need be.
+
+    The last bits of matrix products with few rows depend on it, and small arrays may arrive anywhere.
+    """
+    return x.clone() if x.data_ptr() % ALIGNMENT else x
 
 
 def pack_params(params: Params) -> Transfer:
