@@ -22,7 +22,7 @@ def test_what_arrives_lies_where_torch_puts_its_own_tensors(offset):
     """In a multiple of 64 bytes, on which the last bits of products depend; else it is not copied."""
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     array, weights = placed_at(offset, values), placed_at(offset, values.reshape(-1))
-    vector = Vector(weights, (("actor", "weight"),), ((3, 4),))
+    vector = Vector(weights, (("actor", "weight"),), (torch.Size([3, 4]),))
     rollout = unpack(Transfer((3,), {"observation": array, "weights": vector}))
     for x in (rollout["observation"], rollout["weights", "actor", "weight"]):
         assert x.data_ptr() % 64 == 0 and equal(x, torch.from_numpy(values))
