@@ -225,20 +225,20 @@ def age(params: Params, batch: TensorDict) -> Tensor:
 
 
 def valid_transitions(rollout: TensorDict) -> TensorDict:
-    """Flattens a rollout [T, B] to the transitions that count, [N]."""
+    """Flattens a rollout [T, B], or what is flat, to the transitions that count, [N]."""
     flat, mask = flattened(without(rollout, "mask")), valid(rollout)
     return flat if mask is None else take(flat, mask.flatten().nonzero().squeeze(-1))
 
 
 def flattened(rollout: TensorDict) -> TensorDict:
     """The transitions of a rollout [T, B], or of members [n, T, B], in one dimension, [N] or [n, N]."""
+    if rollout.ndim < 2:
+        return rollout
     dim, size = rollout.ndim - 2, (*rollout.shape[:-2], rollout.shape[-2] * rollout.shape[-1])
 
     def flat(part: Mapping) -> dict:
-        tensors = part.items()
-        return {
-            k: x.flatten(dim, dim + 1) if isinstance(x, Tensor) else flat(x) for k, x in tensors
-        }
+        flatten = lambda x: x.flatten(dim, dim + 1) if isinstance(x, Tensor) else flat(x)
+        return {key: flatten(x) for key, x in part.items()}
 
     return as_tensordict(flat(rollout), size)
 

@@ -28,7 +28,7 @@ from nappo2.stages.collecting.interaction import (
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
 from nappo2.stages.collecting.simulators import live_environments, restarts_of
-from nappo2.stages.collecting.tally import Sums, Tally, sums_of
+from nappo2.stages.collecting.tally import Sums, Tally, sums_of, tally
 from nappo2.trees import as_tensordict
 
 
@@ -98,7 +98,7 @@ def collect(
             rollout, num_bad = non_finite(env.name, {**rollout, "is_init": result.is_init})
             rollout.pop("is_init")
             sums = sums_of(rollout, Sums(before.score, before.length))
-            result = result._replace(sums=sums)
+            result = tally(rollout, before.fresh, sums)
         check_masks(env, rollout)
         rollout["next"]["done"] = done
         if "memory" in rollout:
@@ -147,19 +147,13 @@ def account(
     Raises:
         ValueError: if an environment tells a number by the name of another one, such as ``length``.
     """
-    done, over, (score, length) = result.done, result.over, result.sums
+    done, (score, length) = result.done, result.left
     discounted, counts = count_moments(params, rollout, done, state.discounted)
-    going_on = ~over[-1]
-    state = state._replace(
-        score=score[-1].where(going_on, 0),
-        length=length[-1] * going_on,
-        fresh=done[-1],
-        discounted=discounted,
-    )
+    state = state._replace(score=score, length=length, fresh=done[-1], discounted=discounted)
     infos = rollout["next"].get("info", {})
     check_names(tuple(infos))
-    ends = over.flatten().nonzero().squeeze(-1)
-    columns = {"return": score, "length": length, **infos}
+    ends = result.over.flatten().nonzero().squeeze(-1)
+    columns = {"return": result.sums.score, "length": result.sums.length, **infos}
     episodes = {name: x.flatten()[ends].float() for name, x in columns.items()}
     return state, Report(sums={"env_steps": done.numel()}, moments=counts, episodes=episodes)
 

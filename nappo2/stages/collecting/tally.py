@@ -28,6 +28,7 @@ class Tally(NamedTuple):
         is_init: where episodes begin, [T, B] bool.
         over: where games end, which may have several lives, [T, B] bool.
         sums: of each game.
+        left: the sums of games that are not over, after the rollout.
         is_finite: whether all observations and rewards are finite, [] bool.
     """
 
@@ -35,6 +36,7 @@ class Tally(NamedTuple):
     is_init: Tensor
     over: Tensor
     sums: Sums
+    left: Sums
     is_finite: Tensor
 
 
@@ -54,7 +56,9 @@ def tally(rollout: Mapping, fresh: Tensor, sums: Sums) -> Tally:
     is_init = torch.cat([fresh[None], done[:-1]])
     numbers = [rollout["observation"], after["observation"], after["reward"]]
     numbers += [after["raw_reward"]] if "raw_reward" in after else []
-    return Tally(done, is_init, after.get("game_over", done), sums, all_finite(numbers))
+    over = after.get("game_over", done)
+    left = Sums(*(torch.where(over[-1], 0.0, x[-1]) for x in sums))
+    return Tally(done, is_init, over, sums, left, all_finite(numbers))
 
 
 def sums_of(rollout: Mapping, before: Sums) -> Sums:
