@@ -2,6 +2,8 @@
 
 import html
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -9,11 +11,13 @@ import torch
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.replays._rewind import rewound
+from nappo2.replays._rewind import rewound, take_again
 from nappo2.replays.source import Run, Source, source_of
 from nappo2.replays.tracing import Item, leaves_of, traced
+from nappo2.runs.learner import Learner
 from nappo2.schemes import serial
 from nappo2.schemes.observed import Answer, Event
+from nappo2.schemes.timing import Step
 
 PARAMS = "params"
 
@@ -25,7 +29,8 @@ class Difference(NamedTuple):
         step: of the Learner, from 0.
         updates: before this step.
         stage: whose item is the first to be another; the name of a cut whose timing was another;
-            ``params`` before any step, or after a step whose items are the same.
+            ``params`` before any step; after a step whose items are the same ``params``, or the
+            stage whose state is another, as where Adam rounds a difference away and keeps it.
         leaf: of the item, such as ``next/reward``; ``timing`` where calls came in another order, were
             lost or stopped elsewhere; ``set`` where other hyper-parameters were set.
         a: the leaf in the first run; None where there is none.
@@ -51,9 +56,9 @@ class Difference(NamedTuple):
 def differ(a: Run, b: Run) -> Difference | None:
     """The first step, stage and leaf in which two recorded runs part: ``differ("runs/a", "runs/b")``.
 
-    The records say the first step. Both runs are rewound to it, and take it again in this process, while
-    the item of each stage is kept: so a changed constant, a seed or one bit of a gradient is found
-    where it enters.
+    The records say by which step they do. Both runs are taken again in this process from the last
+    checkpoint that they share, to the first step that leads to other params, of which the item of each
+    stage is kept: so a changed constant, a seed or one bit of a gradient is found where it enters.
 
     Args:
         a: the folder of a run with ``on=record_timing(...)``, or its Learner.
@@ -69,37 +74,73 @@ def differ(a: Run, b: Run) -> Difference | None:
     sources = source_of(a), source_of(b)
     if found := _first_leaf(*(leaves_of(source.params) for source in sources)):
         return Difference(0, 0, PARAMS, *found)
-    records = [source.record.steps for source in sources]
-    pairs = enumerate(zip(*records, strict=False))
-    i = next((i for i, (x, y) in pairs if x != y), None)
-    if i is None:
+    steps = list(zip(*(source.record.steps for source in sources), strict=False))
+    parted = next((i for i, pair in enumerate(steps) if not _same_step(*pair)), None)
+    if parted is None and (not steps or steps[-1][0].digest == steps[-1][1].digest is not None):
         return None
-    updates = records[0][i - 1].version if i else 0
-    steps = [steps[i] for steps in records]
-    if steps[0].set != steps[1].set:
+    i = _first_other_step(sources, len(steps) if parted is None else parted)
+    if i == len(steps):
+        return None
+    updates = steps[i - 1][0].version if i else 0
+    if steps[i][0].set != steps[i][1].set:
         return Difference(i, updates, PARAMS, "set")
-    if cut := _other_timing(steps[0].notes, steps[1].notes, cuts_of(sources[0])):
+    if cut := _other_timing(steps[i][0].notes, steps[i][1].notes, cuts_of(sources[0])):
         return Difference(i, updates, cut, "timing")
     return _in_items(sources, i, updates)
+
+
+def _same_step(x: Step, y: Step) -> bool:
+    """Tests whether the records of two steps are equal, as far as both have them."""
+    digests = {x.digest, y.digest} - {None}
+    return x[:3] == y[:3] and len(digests) < 2
+
+
+def _first_other_step(sources: Sequence[Source], end: int) -> int:
+    """The first step that leads to other params or another state; ``end`` if none before it does.
+
+    The records have few digests of params, and seven bits of those of items, so that they may notice a
+    difference later.
+    """
+    common = {0, *sources[0].checkpoints()} & {0, *sources[1].checkpoints()}
+    for first in sorted((n for n in common if n <= end), reverse=True):
+        with closing(rewound(sources[0], first)) as x, closing(rewound(sources[1], first)) as y:
+            if _first_leaf(*map(_params_and_state, (x, y))):
+                continue
+            for i in range(first, end):
+                take_again(x, sources[0], i)
+                take_again(y, sources[1], i)
+                if _first_leaf(*map(_params_and_state, (x, y))):
+                    return i
+        break
+    return end
+
+
+def _params_and_state(learner: Learner) -> dict[str, Tensor]:
+    """The leaves of the params, and of the state of the stage that gives them, such as Adam's moments."""
+    stage = learner.pipeline.stages[-1]
+    states = {key: learner.state[key] for key in stage.keys if key in learner.state}
+    own = {key: x for key, x in states.items() if not hasattr(x, "members")}  # workers have theirs
+    return leaves_of({PARAMS: learner.params, stage.name: own})
 
 
 def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | None:
     """The difference of step ``i``, which both runs take again."""
     results = []
     for source in sources:
-        learner = rewound(source, i)
-        if new := source.record.steps[i].set:
-            learner.set(**new)
-        results.append((traced(learner.step), leaves_of(learner.params)))
-        learner.close()
-    (items, params), (others, other_params) = results
+        with closing(rewound(source, i)) as learner:
+            items = traced(partial(take_again, learner, source, i))
+            results.append((items, _params_and_state(learner)))
+    (items, after), (others, other_after) = results
     for item, other in zip_longest(items, others, fillvalue=Item("", {})):
         if item.stage != other.stage:
             return Difference(i, updates, item.stage or other.stage, "another stage")
         if found := _first_leaf(item.leaves, other.leaves):
             return Difference(i, updates, item.stage, *found)
-    found = _first_leaf(params, other_params)
-    return Difference(i, updates, PARAMS, *found) if found else None
+    if found := _first_leaf(after, other_after):
+        name, *values = found
+        stage, _, leaf = name.partition("/")
+        return Difference(i, updates, stage, leaf, *values)
+    return None
 
 
 def _first_leaf(
@@ -151,7 +192,7 @@ def cuts_of(source: Source) -> list[str]:
 
 
 def _other_timing(a: Sequence[tuple], b: Sequence[tuple], cuts: Sequence[str]) -> str | None:
-    """The cut whose events are not the same, but for digests; None if all are."""
+    """The cut whose events are not the same, but for checks; None if all are."""
     name, *inner = cuts
     outer = [[[_shallow(event) for event in step] for step in steps] for steps in (a, b)]
     if outer[0] != outer[1]:
@@ -162,7 +203,7 @@ def _other_timing(a: Sequence[tuple], b: Sequence[tuple], cuts: Sequence[str]) -
 
 
 def _shallow(event: tuple) -> tuple:
-    """An event without digests and inner steps."""
+    """An event without checks and inner steps."""
     if event[0] != Event.ANSWERED:
         return event
     return event[0], *((answer[0], *answer[2:3]) for answer in event[1:])

@@ -10,9 +10,9 @@ from nappo2.runs.background import Background
 from nappo2.runs.loggers import LoggerMaker, Run, makers
 from nappo2.runs.metrics import CsvFile, Row
 from nappo2.saving.checkpoint import Checkpoints
-from nappo2.saving.entries import Entry, EntryFile
 from nappo2.saving.log_dir import Claim, made, set_aside
-from nappo2.schemes.timing import NAME as TIMING
+from nappo2.schemes.timing_file import NAME as TIMING
+from nappo2.schemes.timing_file import TimingFile
 
 
 class RunFiles:
@@ -41,7 +41,7 @@ class RunFiles:
         self._claim = self.log_dir and Claim(self.log_dir)
         self.checkpoints = self.log_dir and Checkpoints(self.log_dir / "checkpoints")
         self._csv = self.log_dir and CsvFile(self.log_dir / "metrics.csv")
-        self._timing = self.log_dir and EntryFile(self.log_dir / TIMING)
+        self._timing = self.log_dir and TimingFile(self.log_dir)
         self._loggers: list[Background] = []
         self._begun, self._warned = False, set()
 
@@ -98,11 +98,11 @@ class RunFiles:
             except Exception as error:
                 self._warn_once("metrics.csv", error)
 
-    def write_timing(self, entry: Entry) -> None:
-        """Adds an entry to timing.bin, until that fails once: a record with a gap is none."""
+    def note_timing(self, note: Callable[[TimingFile], None]) -> None:
+        """Adds to timing.bin, until that fails once: a record with a gap is none."""
         if self._timing is not None and TIMING not in self._warned:
             try:
-                self._timing.append(entry)
+                note(self._timing)
             except Exception as error:
                 self._warn_once(TIMING, error)
 

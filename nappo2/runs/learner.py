@@ -33,14 +33,14 @@ from nappo2.runs.targets import (
     target_of,
 )
 from nappo2.saving.checkpoint import position_of, read_checkpoint, save_params, set_aside_after
-from nappo2.saving.entries import Entry
 from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
 from nappo2.saving.unpacking import unpack
 from nappo2.schemes.observed import taken
-from nappo2.schemes.timing import FIRST, Kind, set_entry, step_entry
+from nappo2.schemes.timing import FIRST
+from nappo2.schemes.timing_file import TimingFile
 from nappo2.seeds import check_seed
 from nappo2.stages.recording.sampling import AT_ONCE
 
@@ -139,7 +139,6 @@ class Learner:
         self.evaluations, self._until = Evaluations(self.files, self.recorder), until
         self.checkpoint_every = checkpoint_every
         self._given = params["hyper"].clone()
-        self._set: list[Entry] = []  # hyper-parameters that were set since the last step
         self._steps_without_row = 0
         self._whole = True  # whether no step was broken off
         self._closed = False
@@ -183,7 +182,8 @@ class Learner:
         """
         if self._closed:
             raise ValueError("this Learner is closed; another one goes on from what it saved")
-        self._note_timing()
+        if self._notes_timing():
+            self.begin()  # so that the params before the first step are there
         start = perf_counter()
         self._whole = False
         try:
@@ -191,7 +191,7 @@ class Learner:
                 self.state, item, report = self.pipeline.step(self.params, self.state)
         except Interrupted as interrupt:
             self.state, self._whole = left_behind(self.state, interrupt), True
-            self._note_timing((Kind.BROKEN,))
+            self._note_timing(TimingFile.broken)
             raise
         params = self.params if is_empty(item) else item
         if "hyper" not in params.keys():
@@ -205,8 +205,7 @@ class Learner:
         self.params = params
         self.state, notes = taken(self.state)
         if notes is not None:
-            self._note_timing(*self._set, step_entry(params, notes))
-            self._set = []
+            self._note_timing(lambda file: file.step(params, notes))
         self.recorder.add(report, perf_counter() - start)
         self._whole = True
         if report.sums.get("env_steps") or self._row_of_updates():
@@ -319,7 +318,7 @@ class Learner:
         check_target(pipeline, self.target_updates)
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         self.pipeline = pipeline
-        self._note_timing((Kind.BROKEN,))
+        self._note_timing(TimingFile.broken)
         if self.files.is_open:
             self._write_card()
         self.recorder.tell(f"adopt {pipeline!r}")
@@ -333,7 +332,7 @@ class Learner:
             ValueError: if params have none of that name; names those they have.
         """
         self.params = with_hyper(self.params, **hyper)
-        self._set.append(set_entry(hyper))
+        self._note_timing(lambda file: file.set(hyper))
         self.recorder.tell(*(f"set {name} {value:g}" for name, value in hyper.items()))
 
     @checked
@@ -406,7 +405,7 @@ class Learner:
             raise ValueError(f"{name} is not finite, and good checkpoints stay")
         self.begin()
         self.files.checkpoints.begin(self._packed(), self.recorder.position, best)
-        self._note_timing((Kind.SAVED, self.recorder.position))
+        self._note_timing(lambda file: file.saved(self.recorder.position, self.params))
 
     @checked
     def resume(self, path: str | Path) -> None:
@@ -435,8 +434,7 @@ class Learner:
             log.warning(note)
         self.recorder.restore(saved.counters)
         self.seed = saved.counters["seed"]
-        self._set = []
-        self._note_timing((Kind.RESUMED, self.recorder.position))
+        self._note_timing(lambda file: file.resumed(self.recorder.position, self.params))
         self.recorder.tell(*(f"resume: {note}" for note in notes))
 
     def _checked(self, parts: dict[str, Packed]) -> SavedLearner:
@@ -465,7 +463,7 @@ class Learner:
         if self.files.begin(aside):
             self._write_card()
             if aside and self._notes_timing():
-                self._note_timing((Kind.BEGUN, self.seed))
+                self._note_timing(lambda file: file.begun(self.seed, self.params))
                 first = self.log_dir / FIRST
                 self.files.attempt(FIRST, lambda: save_params(self.params, first))
             hyper = {name: float(x) for name, x in self._given.items() if x.numel() == 1}
@@ -497,17 +495,16 @@ class Learner:
         """Whether decisions of the pipeline's cuts are noted, and there is a place for them."""
         return self.log_dir is not None and taken(self.state)[1] is not None
 
-    def _note_timing(self, *entries: Entry) -> None:
-        """Opens the files, and adds entries to timing.bin, if the timing of the pipeline is recorded."""
-        if self._notes_timing():
-            self.begin()
-            for entry in entries:
-                self.files.write_timing(entry)
+    def _note_timing(self, note: Callable[[TimingFile], None]) -> None:
+        """Adds to timing.bin, if the timing of the pipeline is recorded and the files are open."""
+        if self.files.is_open and self._notes_timing():
+            self.files.note_timing(note)
 
     def close(self) -> None:
         """Closes simulators, ends workers, and releases the log_dir; params and metrics stay."""
         if not self._closed:
             self._closed = True
+            self._note_timing(lambda file: file.params(self.params))
             close_state(self.pipeline, self.state)
             self.evaluations.close()
             self.files.close()

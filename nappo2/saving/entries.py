@@ -1,97 +1,13 @@
-"""A file of entries that is only ever appended to: what was written before a process ended stays.
+"""Tuples of whole numbers of at least 0, and of such tuples, as bytes."""
 
-An entry is a tuple of whole numbers of at least 0, and of such tuples. Each stands behind its length and
-its CRC-32; the last one, if the process ended while it was written, is dropped.
-"""
-
-import os
-import struct
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from nappo2.saving.archive import Damaged
 
-HEADER = struct.Struct("<II")  # length and CRC-32 of what follows
-MAGIC = b"nappo2 timing 1\n"
 MOST_DEPTH = 64
 
 Entry = tuple["int | Entry", ...]
 """Numbers, and tuples of numbers."""
-
-
-class EntryFile:
-    """Appends entries to a file, which is made with the first one.
-
-    Args:
-        path: of the file; whole entries that are there stay.
-        magic: with which it begins.
-    """
-
-    def __init__(self, path: Path, magic: bytes = MAGIC):
-        self.path, self.magic, self._file = path, magic, None
-
-    def append(self, entry: Entry) -> None:
-        """Writes an entry, which survives the process from then on.
-
-        Raises:
-            OSError: if the disk refuses.
-        """
-        if self._file is None:
-            self._file = _opened(self.path, self.magic)
-        data = encoded(entry)
-        self._file.write(HEADER.pack(len(data), zlib.crc32(data)) + data)
-
-    def close(self) -> None:
-        """Closes the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def _opened(path: Path, magic: bytes):
-    """The file without a torn entry, open behind its last whole one."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    file = os.fdopen(descriptor, "r+b", buffering=0)
-    data = file.read()
-    end = len(data) if data else 0
-    if data:
-        end = max((last for last, _ in _entries(data, path, magic)), default=len(magic))
-        file.truncate(end)
-        file.seek(end)
-    else:
-        file.write(magic)
-    return file
-
-
-def read_entries(path: Path, magic: bytes = MAGIC) -> list[Entry]:
-    """The entries of a file that begins with ``magic``, without a last one that is torn.
-
-    Raises:
-        Damaged: if it is no such file, or something else than its end was changed.
-        FileNotFoundError: if there is none.
-    """
-    return [decoded(data, path) for _, data in _entries(path.read_bytes(), path, magic)]
-
-
-def _entries(data: bytes, path: Path, magic: bytes) -> Iterator[tuple[int, bytes]]:
-    """The bytes of each entry, with where it ends."""
-    if not data.startswith(magic):
-        what = magic.split()[1].decode()
-        raise Damaged(f"{path} is no record of {what} that this version of nappo2 reads")
-    start = len(magic)
-    while start + HEADER.size <= len(data):
-        length, crc = HEADER.unpack_from(data, start)
-        end = start + HEADER.size + length
-        entry = data[start + HEADER.size : end]
-        if end > len(data):
-            return  # torn
-        if zlib.crc32(entry) != crc:
-            if end == len(data):
-                return
-            raise Damaged(f"{path} is damaged: the entry at byte {start} is another")
-        yield end, entry
-        start = end
 
 
 def whole_of(text: str | bytes) -> int:
@@ -107,11 +23,11 @@ def bytes_of(number: int) -> bytes:
 def encoded(entry: "int | Entry") -> bytes:
     """A number or a tuple as bytes: twice the number, or twice the length plus 1 and what is in it."""
     if isinstance(entry, tuple):
-        return _number(2 * len(entry) + 1) + b"".join(map(encoded, entry))
-    return _number(2 * int(entry))
+        return encoded_number(2 * len(entry) + 1) + b"".join(map(encoded, entry))
+    return encoded_number(2 * int(entry))
 
 
-def _number(value: int) -> bytes:
+def encoded_number(value: int) -> bytes:
     """A number of at least 0, seven bits a byte; the highest bit says that more follow."""
     parts = []
     while value >= 128:

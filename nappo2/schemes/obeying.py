@@ -23,7 +23,7 @@ from nappo2.schemes.backend import (
     serial,
 )
 from nappo2.schemes.group import in_turns
-from nappo2.schemes.observed import Answer, Event, Noted, digest
+from nappo2.schemes.observed import Answer, Event, Noted, check_of
 
 MOST_RESTARTS = 10**9  # whoever gave up did so in the run that was recorded
 
@@ -198,7 +198,7 @@ def taken_again(
 
     Args:
         call: a step of a worker, or one whose result is there.
-        expected: digest of the item; None if none was noted.
+        expected: check of the item; None if none was noted.
         stops: of its rollouts.
         steps: of the cut within the worker.
 
@@ -212,7 +212,7 @@ def taken_again(
         item, report = call.result
     else:
         item, report = _step(call, stops, steps)
-    if expected is not None and digest(item) != expected:
+    if expected is not None and check_of(item) != expected:
         where = ""
         if isinstance(call, SerialCall):
             version, pipeline = int(call.params["version"]), call.worker.pipeline

@@ -20,6 +20,7 @@ from nappo2.machine.stop import Stop, current_stop, pause, stopped_by
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.saving.entries import Entry, decoded, encoded
+from nappo2.saving.entry_file import CHECKS
 from nappo2.schemes.backend import UNBOUNDED, Backend, Delivered, Lost, Parted, reduces
 from nappo2.schemes.group import gather_bytes, group
 from nappo2.trees import walk
@@ -30,7 +31,7 @@ class Event(IntEnum):
 
     BEGAN = 0  # the indices of workers whose lives began
     READY = 1  # the positions, among the pending calls, of those that were ready
-    ANSWERED = 2  # for each of these calls its ``Answer``, alone or with digest, stops and steps
+    ANSWERED = 2  # for each of these calls its ``Answer``, alone or with check, stops and steps
     ASKED = 3  # the ``Answer`` of one worker
     MET = 4  # the ``Answer`` of each worker of a group
     LEFT = 5  # the indices of workers that left, where their number may change
@@ -50,7 +51,7 @@ class Noted(NamedTuple):
 
     Attributes:
         report: of the step.
-        digest: of the item, as ``digest`` gives it.
+        check: of the item, as ``check_of`` gives it.
         stops: for each rollout the step in it that was the last, because the worker was told to stop;
             0 if it was complete. Complete ones at the end are left out.
         steps: of the cut within the worker.
@@ -58,7 +59,7 @@ class Noted(NamedTuple):
     """
 
     report: Report
-    digest: int
+    check: int
     stops: tuple[int, ...]
     steps: tuple[tuple, ...]
     group: tuple[tuple, ...] = ()
@@ -72,6 +73,11 @@ def digest(item: TensorDict) -> int:
         data = leaf.detach().cpu().contiguous().reshape(-1)
         value = zlib.crc32(data.view(torch.uint8).numpy(), value) if len(data) else value
     return value
+
+
+def check_of(item: TensorDict) -> int:
+    """The lowest seven bits of an item's digest, which a record keeps: of 128 other items it passes one."""
+    return digest(item) & CHECKS
 
 
 def noting(source: Pipeline) -> Pipeline:
@@ -88,7 +94,7 @@ def noting(source: Pipeline) -> Pipeline:
         state, steps = taken(state)
         notes = (rollouts.stops(), steps or ())
         of_all = notes_of_all(notes) if meets and group().size > 1 else ()
-        return state, item, Noted(report, digest(item), *notes, of_all)
+        return state, item, Noted(report, check_of(item), *notes, of_all)
 
     return source._replace(step=step)
 
@@ -250,7 +256,7 @@ def notes_of_lost(ready: list, pending: list, noted: list) -> list[Entry]:
         noted: of each ready call ``Noted``, a plain report, or ``Lost``.
 
     Returns:
-        For each ready call no digest (0), its stops and steps; () if nothing is known.
+        For each ready call no check (0), its stops and steps; () if nothing is known.
     """
     of_all = next((x.group for x in noted if isinstance(x, Noted) and x.group), ())
     if len(of_all) != len(pending):
@@ -262,7 +268,7 @@ def notes_of_lost(ready: list, pending: list, noted: list) -> list[Entry]:
 def _answer(answer: Any, if_lost: Entry = ()) -> tuple:
     """An answer in notes."""
     if isinstance(answer, Noted):
-        return int(Answer.DELIVERED), answer.digest, answer.stops, answer.steps
+        return int(Answer.DELIVERED), answer.check, answer.stops, answer.steps
     if not isinstance(answer, Lost):
         return (int(Answer.DELIVERED),)
     if isinstance(answer.error, Parted):

@@ -1,36 +1,19 @@
 """The record of a run, ``timing.bin``: what the clock and other processes, and whoever ran it, decided."""
 
-import struct
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from nappo2.checks import checked
-from nappo2.params import Params
 from nappo2.saving.calls import remembering
-from nappo2.saving.entries import Entry, bytes_of, read_entries, whole_of
+from nappo2.saving.entry_file import Checked, read_entries
 from nappo2.saving.log_dir import folder_of
 from nappo2.schemes.backend import Backend
 from nappo2.schemes.obeying import obeying
-from nappo2.schemes.observed import digest, noting
+from nappo2.schemes.observed import noting
+from nappo2.schemes.timing_file import MAGIC, NAME, Kind, numbers_of, with_noted
 
-NAME = "timing.bin"
 FIRST = "first.npz"  # the params before the first step
-DOUBLE = struct.Struct("<d")
-
-
-class Kind(IntEnum):
-    """The kind of an entry, and what follows it in the tuple."""
-
-    BEGUN = 0  # the seed
-    STEP = (
-        1  # version and digest of the params after it, and the notes of the steps of the last cut
-    )
-    SET = 2  # names and values of hyper-parameters
-    SAVED = 3  # position of a checkpoint, by which its file is called
-    RESUMED = 4  # position of the checkpoint from which the run goes on
-    BROKEN = 5  # a step was broken off, or the pipeline was changed
 
 
 class Step(NamedTuple):
@@ -38,15 +21,15 @@ class Step(NamedTuple):
 
     Attributes:
         version: of the params after it.
-        digest: of the params after it.
         notes: of the steps of the last cut in it.
         set: hyper-parameters that were set before it.
+        digest: of the params after it; None if it was not noted.
     """
 
     version: int
-    digest: int
     notes: tuple[tuple, ...]
     set: Mapping[str, float] = {}
+    digest: int | None = None
 
 
 class Record(NamedTuple):
@@ -83,7 +66,8 @@ def record_timing(on: Backend) -> Backend:
         on: where the workers are: ``serial``, or ``on_ray(...)``.
 
     Returns:
-        The same backend, whose workers also compute a CRC-32 of each item that they deliver.
+        The same backend, whose workers also compute a check of each item that they deliver: the lowest
+        seven bits of its CRC-32.
     """
     return on._replace(runs=noting, notes=())
 
@@ -133,14 +117,14 @@ def read_timing(run: str | Path) -> Record:
             f"there is no {NAME} in {path.parent}: a run is recorded with on=record_timing(on_ray()), "
             "or nappo2 train --record-timing"
         )
-    return record_of(read_entries(path))
+    return record_of(read_entries(path, MAGIC))
 
 
-def record_of(entries: Sequence[Entry]) -> Record:
+def record_of(entries: Sequence[Checked]) -> Record:
     """The record that entries of ``timing.bin`` make."""
-    seed, steps, saved, hyper = 0, [], {}, {}
-    broken = not entries or entries[0][0] != Kind.BEGUN
-    for kind, *values in entries:
+    seed, first, steps, saved, hyper = 0, 0, [], {}, {}
+    broken = not entries or entries[0].entry[0] != Kind.BEGUN
+    for (kind, *values), checks in entries:
         if kind == Kind.RESUMED:
             broken = values[0] not in saved
             del steps[saved.get(values[0], len(steps)) :]
@@ -148,29 +132,15 @@ def record_of(entries: Sequence[Entry]) -> Record:
         elif kind == Kind.BROKEN or broken:
             broken = True
         elif kind == Kind.BEGUN:
-            (seed,) = values
+            seed, first = values
         elif kind == Kind.STEP:
-            version, params_digest, *notes = values
-            steps.append(Step(version, params_digest, tuple(notes), hyper))
+            version = values[0] + (steps[-1].version if steps else first)
+            steps.append(Step(version, with_noted(values[1:], checks), hyper))
             hyper = {}
         elif kind == Kind.SET:
             hyper = hyper | numbers_of(values)
         elif kind == Kind.SAVED:
             saved[values[0]] = len(steps)
+        if kind in (Kind.SAVED, Kind.PARAMS) and steps and not broken:
+            steps[-1] = steps[-1]._replace(digest=values[-1])
     return Record(seed, tuple(steps), saved, broken)
-
-
-def step_entry(params: Params, notes: tuple[tuple, ...]) -> Entry:
-    """The entry of a step of a Learner, with its params after it and the notes that were taken."""
-    return int(Kind.STEP), int(params["version"]), digest(params), *notes
-
-
-def set_entry(hyper: Mapping[str, float]) -> Entry:
-    """The entry of hyper-parameters that were set."""
-    pairs = ((whole_of(name), whole_of(DOUBLE.pack(x))) for name, x in hyper.items())
-    return int(Kind.SET), *pairs
-
-
-def numbers_of(pairs: Sequence[tuple[int, int]]) -> dict[str, float]:
-    """The hyper-parameters of ``set_entry``."""
-    return {bytes_of(name).decode(): DOUBLE.unpack(bytes_of(x))[0] for name, x in pairs}

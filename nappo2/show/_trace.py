@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from nappo2.checks import checked
 from nappo2.reports import Span
 from nappo2.runs.loggers._trace import BETWEEN, MAGIC, NAME, Kind
-from nappo2.saving.entries import Entry, bytes_of, read_entries
+from nappo2.saving.entries import Entry, bytes_of
+from nappo2.saving.entry_file import read_entries
 from nappo2.saving.log_dir import folder_of
 
 LEARNER = "learner"  # the process of the Learner, as it is called in a trace
@@ -100,7 +101,7 @@ def read_trace(folder: Path) -> Traced:
             f'there is no {NAME} in {folder}: a run is traced with Learner(loggers=["trace"]), or '
             "nappo2 train --log trace"
         )
-    return traced_of(read_entries(folder / NAME, MAGIC))
+    return traced_of([x.entry for x in read_entries(folder / NAME, MAGIC)])
 
 
 def traced_of(entries: Sequence[Entry]) -> Traced:

@@ -73,8 +73,10 @@ def test_one_bit_of_one_number_of_a_gradient(name, version, index, tmp_path):
     other = with_a_flipped_bit(version, index, watched)
     difference = differ(*two_runs(CARTPOLE_PPO, other, name, tmp_path, version, watched))
     assert difference.step == watched.first
-    if name in FUSED:  # further updates of the same step change other weights, too
-        assert difference.stage == "learn" and difference.leaf.startswith("weights/")
+    if (
+        name in FUSED
+    ):  # further updates of the same step change other weights, or Adam rounds it away
+        assert difference.stage == "learn" and difference.leaf.startswith(("weights/", "update/"))
     else:
         assert (difference.stage, difference.leaf) == ("gradients", "weights")
         assert (difference.a != difference.b).sum() == 1

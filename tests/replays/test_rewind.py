@@ -2,12 +2,13 @@
 
 import pytest
 
-from nappo2 import envs, fork, load_params, ppo, read_timing, rewind
+from nappo2 import envs, fork, load_params, ppo, read_timing, record_timing, rewind
 from nappo2.cli import train
 from nappo2.schemes.obeying import OtherRun, RecordEnded
 from tests.makers.comparing import equal, timeless
-from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO
+from tests.makers.recipes import CARTPOLE_PPO, SMALL_PPO, run_of
 from tests.makers.replays import recorded_run
+from tests.makers.scheduling import drawn
 from tests.makers.stepping import step
 
 pytestmark = pytest.mark.usefixtures("without_curves")
@@ -118,3 +119,18 @@ def test_more_updates_than_there_are_and_runs_without_a_record_are_refused(tmp_p
     (tmp_path / "timing.bin").unlink()
     with pytest.raises(FileNotFoundError, match="record_timing"):
         rewind(tmp_path)
+
+
+@pytest.mark.usefixtures("without_curves")
+@pytest.mark.parametrize("name", ["da2cs", "2daca", "dadaca"])
+def test_a_record_takes_less_than_a_byte_for_each_update_and_worker(name, tmp_path):
+    """Of 400 updates on drawn timings, but for the first 100, in which most entries are new."""
+    run = run_of(CARTPOLE_PPO, name, tmp_path, on=record_timing(drawn(7)))
+    sizes = []
+    for updates in (100, 500):
+        while int(run.params["version"]) < updates:
+            run.step()
+        sizes.append((tmp_path / "timing.bin").stat().st_size)
+    run.close()
+    num_workers = 4 if name == "dadaca" else 2
+    assert sizes[1] - sizes[0] <= 400 * num_workers

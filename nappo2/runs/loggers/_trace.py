@@ -13,10 +13,11 @@ from nappo2.checks import checked
 from nappo2.reports import Span
 from nappo2.runs.loggers.logger import LoggerMaker, Run
 from nappo2.runs.metrics import Row
-from nappo2.saving.entries import EntryFile, whole_of
+from nappo2.saving.entries import whole_of
+from nappo2.saving.entry_file import EntryFile
 
 NAME = "trace.bin"
-MAGIC = b"nappo2 trace 1\n"
+MAGIC = b"nappo2 trace 2\n"
 BETWEEN = "\n"  # the names of workers within each other
 
 
