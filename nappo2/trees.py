@@ -131,7 +131,7 @@ def as_tensordict(tree: Mapping, size: Sequence[int] = ()) -> TensorDict:
     """Nested mappings of tensors as a TensorDict, in a quarter of the time of its constructor.
 
     Args:
-        tree: of tensors [*size, ...] by names that are texts, which is not checked.
+        tree: of tensors ``[*size, ...]`` by names that are texts, which is not checked.
         size: the batch size.
 
     Returns:
