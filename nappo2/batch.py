@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.params import Params
+from nappo2.trees import as_tensordict
 
 
 class Key(NamedTuple):
@@ -224,14 +225,37 @@ def age(params: Params, batch: TensorDict) -> Tensor:
 
 
 def valid_transitions(rollout: TensorDict) -> TensorDict:
-    """Flattens a rollout [T, B] to the transitions that count, [N]."""
-    flat, mask = rollout.exclude("mask").reshape(-1), valid(rollout)
+    """Flattens a rollout [T, B], or what is flat, to the transitions that count, [N]."""
+    flat, mask = flattened(without(rollout, "mask")), valid(rollout)
     return flat if mask is None else take(flat, mask.flatten().nonzero().squeeze(-1))
+
+
+def flattened(rollout: TensorDict) -> TensorDict:
+    """The transitions of a rollout [T, B], or of members [n, T, B], in one dimension, [N] or [n, N]."""
+    if rollout.ndim < 2:
+        return rollout
+    dim, size = rollout.ndim - 2, (*rollout.shape[:-2], rollout.shape[-2] * rollout.shape[-1])
+
+    def flat(part: Mapping) -> dict:
+        flatten = lambda x: x.flatten(dim, dim + 1) if isinstance(x, Tensor) else flat(x)
+        return {key: flatten(x) for key, x in part.items()}
+
+    return as_tensordict(flat(rollout), size)
+
+
+def with_columns(batch: TensorDict, columns: Mapping[str, Any]) -> TensorDict:
+    """A copy of a batch with other or further columns, which shares the tensors."""
+    return as_tensordict({**dict(batch.items()), **columns}, batch.batch_size)
+
+
+def without(batch: TensorDict, *names: str) -> TensorDict:
+    """A copy of a batch without the columns of these names, which shares the tensors."""
+    return as_tensordict({k: x for k, x in batch.items() if k not in names}, batch.batch_size)
 
 
 def loss_inputs(batch: TensorDict) -> dict:
     """The batch as a plain dictionary, for losses; without ``params_version``."""
-    return batch.exclude("params_version").to_dict()
+    return without(batch, "params_version").to_dict()
 
 
 def take(batch: TensorDict, index: Tensor, dim: int = 0) -> TensorDict:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.checks import checked, explained, suggestion
-from nappo2.trees import nested, walk
+from nappo2.trees import as_tensordict, nested, walk
 
 Params: TypeAlias = TensorDict
 """``{weights, target, normalizer, version, hyper}``; ``make_params`` makes one."""
@@ -51,7 +51,7 @@ def make_params(
 
 def replaced(params: Params, **changed: Any) -> Params:
     """A copy of ``params`` with other branches, such as ``weights=...``."""
-    return TensorDict({name: params[name] for name in params.keys()} | changed)
+    return as_tensordict({**dict(params.items()), **changed})
 
 
 class Plain(dict):
@@ -136,7 +136,7 @@ def in_one_vector(params: Params) -> Params:
     The last bits of matrix products with few rows depend on the place in memory.
     """
     vector, unravel = ravel(params["weights"])
-    return replaced(params, weights=TensorDict(unravel(vector)))
+    return replaced(params, weights=as_tensordict(unravel(vector)))
 
 
 def non_finite(params: Params) -> str | None:

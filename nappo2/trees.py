@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -125,6 +125,23 @@ def walk(tree: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
             yield (*path, name), child
         else:
             yield from walk(child, (*path, name))
+
+
+def as_tensordict(tree: Mapping, size: Sequence[int] = ()) -> TensorDict:
+    """Nested mappings of tensors as a TensorDict, in a quarter of the time of its constructor.
+
+    Args:
+        tree: of tensors ``[*size, ...]`` by names that are texts, which is not checked.
+        size: the batch size.
+
+    Returns:
+        The TensorDict, which shares the tensors.
+    """
+    entries = {
+        key: x if isinstance(x, (Tensor, TensorDictBase)) else as_tensordict(x, size)
+        for key, x in tree.items()
+    }
+    return TensorDict._new_unsafe(entries, batch_size=torch.Size(size))
 
 
 def nested(paths: Sequence[tuple[str, ...]], leaves: Sequence[Tensor]) -> dict:

@@ -5,6 +5,7 @@ state by itself spends more time on that than on the physics.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -32,6 +33,8 @@ class Starts(NamedTuple):
     used: int
 
 
+@lru_cache(64)  # as a compiled rollout draws for more resets than there are, and the next one again
+@torch.inference_mode(False)  # as others may take them outside
 def drawn(start: Start, num_envs: int, seed: int) -> Starts:
     """Draws first states for the next resets of ``num_envs`` environments.
 

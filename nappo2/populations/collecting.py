@@ -70,19 +70,20 @@ def collect_members(
         seeds, keys = split_each(state.seed)
         each = over_members(here)
         acting = acting_at_once(policy, n, each)
-        state, rollout, seconds = act(together, acting, num_steps, here.to_dict(), state, keys)
-        fail(env.name, rollout)
+        state, rollout, result, seconds = act(
+            together, acting, num_steps, here.to_dict(), state, keys
+        )
+        if not result.is_finite:
+            fail(env.name, rollout)
         check_masks(env, rollout)
-        done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
-        rollout["next"]["done"] = done
+        done = rollout["next"]["done"] = result.done
         if "memory" in rollout:
-            rollout["is_init"] = torch.cat([state.fresh[None], done[:-1]])
-        uncounted = TensorDict(normalizer=TensorDict())
-        state, report = account(uncounted, rollout, state._replace(seed=seeds))
-        ends = rollout["next"].get("game_over", done)
+            rollout["is_init"] = result.is_init
+        uncounted = {"normalizer": {}}
+        state, report = account(uncounted, rollout, result, state._replace(seed=seeds))
         for key in FOR_COUNTS:
             rollout["next"].pop(key, None)
-        report = with_members(report, ends, n)
+        report = with_members(report, result.over, n)
         rollout = trees.map(lambda x: x.unflatten(1, (n, -1)).transpose(0, 1).contiguous(), rollout)
         state, counts = counted(here, rollout, state)
         if len(done) < num_steps:

@@ -22,7 +22,13 @@ from nappo2.seeds import fold_in
 from nappo2.stages.learning.batches import Batches
 from nappo2.stages.learning.learn import fused_stage
 from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target
-from nappo2.stages.learning.scan_loop import Lift, functional_loop, in_one_scan, step_by_step
+from nappo2.stages.learning.scan_loop import (
+    Lift,
+    averages,
+    functional_loop,
+    in_one_scan,
+    step_by_step,
+)
 from nappo2.trees import walk
 
 
@@ -77,7 +83,8 @@ def members_in_one_scan(step: Callable, *args: Any) -> tuple:
 
 def members_step_by_step(step: Callable, *args: Any) -> tuple:
     """``step_by_step`` of many members: all steps under one vmap, as to enter it takes as long as a step."""
-    return torch.vmap(partial(step_by_step, step), (0, 0, 0, 1), (0, 1))(*args)
+    carry, means = torch.vmap(partial(step_by_step, step), (0, 0, 0, 1), (0, 1))(*args)
+    return carry, averages(means)
 
 
 def with_member_seeds(transform: Transform, num_members: int) -> Transform:

@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from statistics import pstdev
 from typing import Any
 
 from torch import Tensor
@@ -119,10 +118,8 @@ class Recorder:
             return {}
         row = {episode_column(name): x for name, x in means_of(self._episodes).items()}
         returns = [episode["return"] for episode in self._episodes]
-        finite = all(map(math.isfinite, returns))
         recent = sum(x for _, x in self._ended) / len(self._ended)
-        spread = pstdev(returns) if finite else math.nan
-        return row | {"episode_return_std": spread, "recent_return": recent}
+        return row | {"episode_return_std": spread(returns), "recent_return": recent}
 
     @property
     def best_score(self) -> float:
@@ -169,10 +166,19 @@ def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:
 def means_of(episodes: Sequence[Numbers]) -> Numbers:
     """The mean of each number over the episodes that have it, in the order in which names first come."""
     names = dict.fromkeys(name for episode in episodes for name in episode)
-    columns = {name: [x[name] for x in episodes if not is_missing(x, name)] for name in names}
+    columns = {name: told_of(episodes, name) for name in names}
     return {name: sum(values) / len(values) for name, values in columns.items() if values}
 
 
-def is_missing(episode: Numbers, name: str) -> bool:
-    """Tests whether nothing was told of an episode; a return is there, if it is NaN."""
-    return name not in episode or (name != "return" and math.isnan(episode[name]))
+def told_of(episodes: Sequence[Numbers], name: str) -> list[float]:
+    """A number of each episode that has it, where a NaN tells nothing; a return is there, if it is NaN."""
+    numbers = [x[name] for x in episodes if name in x]
+    return numbers if name == "return" else [x for x in numbers if x == x]
+
+
+def spread(numbers: Sequence[float]) -> float:
+    """The standard deviation of numbers, NaN if one is not finite."""
+    if not all(map(math.isfinite, numbers)):
+        return math.nan
+    mean = sum(numbers) / len(numbers)
+    return math.sqrt(sum([(x - mean) * (x - mean) for x in numbers]) / len(numbers))

@@ -10,7 +10,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import only_valid
+from nappo2.batch import only_valid, with_columns
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
@@ -116,7 +116,7 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
         del columns["value"]
         gamma = params["hyper", "gamma"]
         target = returns.lambda_return(**columns, gamma=gamma, lambda_=lambda_)
-        return rollout.copy().update({"value_target": target})
+        return with_columns(rollout, {"value_target": target})
 
     return map_rollouts("lambda_returns", fn)
 
@@ -128,7 +128,7 @@ def standardized() -> Transform:
     def fn(params, rollout):
         advantage = rollout["advantage"]
         scaled = standardize(advantage, only_valid(advantage, rollout))
-        return rollout.copy().update({"advantage": scaled})
+        return with_columns(rollout, {"advantage": scaled})
 
     return stateless(fn)
 
@@ -171,4 +171,4 @@ def with_estimates(
         The copy, [T, B], which shares the tensors of the rollout.
     """
     estimates = {"state_value": value, "advantage": advantage, "value_target": value_target}
-    return rollout.copy().update(estimates)
+    return with_columns(rollout, estimates)

@@ -15,8 +15,7 @@ from nappo2 import envs
 from nappo2.maths.moments import absorb, normalize, scale_reward
 from nappo2.params import replaced, with_hyper
 from nappo2.recipes import PPO, GsdePPO, ppo, ppo_gsde
-from nappo2.stages.collecting.collect import account
-from nappo2.stages.collecting.interaction import CollectState
+from nappo2.stages.collecting.collect import count_moments
 from nappo2.stages.learning.loops import eager_loop
 from nappo2.stages.learning.scan_loop import scan_loop
 from tests.makers.sb3 import (
@@ -109,9 +108,9 @@ def test_statistics_of_a_rollout_are_vec_normalizes():
     env = envs.make(HOPPER, ENVS)
     params = ppo(env, PPO(num_minibatches=1)).init(0)
     zeros = torch.zeros(ENVS)
-    state = CollectState(None, None, (), zeros, zeros, zeros.bool(), zeros, 0)
-    _, report = account(params, rollout.to_dict(), state)
-    stats = absorb(params["normalizer"], report.moments)
+    done = rollout["next", "done"]
+    _, moments = count_moments(params.to_dict(), rollout.to_dict(), done, zeros)
+    stats = absorb(params["normalizer"], moments)
     observation, reward = rollout["observation"], rollout["next", "reward"]
     expected = theirs._normalize_obs(observation.double().numpy(), counted)
     found = normalize(stats["observation"], observation)

@@ -1,7 +1,9 @@
 """``collect``: the source of pipelines, whose items are rollouts [T, B] of environments."""
 
+from collections.abc import Mapping
+
 import torch
-from tensordict import TensorDict
+from torch import Tensor
 
 from nappo2.batch import valid
 from nappo2.envs import Env
@@ -11,17 +13,23 @@ from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
-from nappo2.params import Params, Plain, beside_environments
+from nappo2.params import Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
 from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.forbidden import check_masks
-from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
+from nappo2.stages.collecting.interaction import (
+    FOR_COUNTS,
+    CollectState,
+    interact,
+)
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
 from nappo2.stages.collecting.simulators import live_environments, restarts_of
+from nappo2.stages.collecting.tally import Sums, Tally, sums_of, tally
+from nappo2.trees import as_tensordict
 
 
 @stage
@@ -75,29 +83,32 @@ def collect(
 
     @torch.no_grad()
     def step(params, states):
-        state = states["collect"]
-        restarts = restarts_of(env, state.env)
+        before = states["collect"]
+        restarts = restarts_of(env, before.env)
         params = beside_environments(params)
         plain = Plain(params.to_dict())
-        seed, key = split(state.seed)
+        seed, key = split(before.seed)
         try:
-            state, rollout, seconds = act(env, policy, num_steps, plain, state, key, limit)
+            state, rollout, result, seconds = act(env, policy, num_steps, plain, before, key, limit)
         except Exception:  # the reason may be params of another environment
-            check_acts(env, policy, plain, state.observation, state.memory)
+            check_acts(env, policy, plain, before.observation, before.memory)
             raise
-        done = rollout["next"]["terminated"] | rollout["next"]["truncated"]
-        is_init = torch.cat([state.fresh[None], done[:-1]])
-        rollout, num_bad = non_finite(env.name, {**rollout, "is_init": is_init})
+        done, num_bad = result.done, 0
+        if not result.is_finite:
+            rollout, num_bad = non_finite(env.name, {**rollout, "is_init": result.is_init})
+            rollout.pop("is_init")
+            sums = sums_of(rollout, Sums(before.score, before.length))
+            result = tally(rollout, before.fresh, sums)
         check_masks(env, rollout)
         rollout["next"]["done"] = done
-        if "memory" not in rollout:
-            rollout.pop("is_init")
+        if "memory" in rollout:
+            rollout["is_init"] = result.is_init
         if "action_log_prob" not in rollout:
             rollout["action_log_prob"] = policy.log_prob(plain, rollout)
         rollout["params_version"] = params["version"].expand(done.shape)
         if len(done) < num_steps:
             rollout.setdefault("mask", torch.ones_like(done))  # says that it was cut short
-        state, report = account(params, rollout, state._replace(seed=seed))
+        state, report = account(plain, rollout, result, state._replace(seed=seed))
         if len(done) < num_steps:
             check_interrupt({"collect": state})
         report = timed(report, **seconds)
@@ -109,7 +120,7 @@ def collect(
             rollout["next"].pop(key, None)
         if valid(rollout) is not None:  # the traces, not the episodes, which were counted above
             rollout = cut_at_masked(rollout)
-        return {"collect": state}, TensorDict(rollout, batch_size=done.shape), report
+        return {"collect": state}, as_tensordict(rollout, done.shape), report
 
     def with_non_finite(non_finite):
         return collect(env, policy, num_steps, non_finite, jit)
@@ -119,13 +130,16 @@ def collect(
     )
 
 
-def account(params: Params, rollout: dict, state: CollectState) -> tuple[CollectState, Report]:
-    """Counts a rollout: env steps, finished episodes, and moments for the normalizer.
+def account(
+    params: Mapping, rollout: dict, result: Tally, state: CollectState
+) -> tuple[CollectState, Report]:
+    """Reports a rollout: env steps, finished episodes, and moments for the normalizer.
 
     Args:
         params: whose ``normalizer`` says which moments are wanted.
         rollout: tensors [T, B, ...].
-        state: before the rollout.
+        result: its tally.
+        state: after the rollout, with the counters before it.
 
     Returns:
         The state with the returns and lengths of unfinished episodes, and the report.
@@ -133,30 +147,39 @@ def account(params: Params, rollout: dict, state: CollectState) -> tuple[Collect
     Raises:
         ValueError: if an environment tells a number by the name of another one, such as ``length``.
     """
-    reward, done = rollout["next"]["reward"], rollout["next"]["done"]
-    points = rollout["next"].get("raw_reward", reward)
-    over = rollout["next"].get("game_over", done)
-    both = (points, torch.ones_like(points)), (over, over), (state.score, state.length)
-    sums = returns.running_return(*(torch.cat(pair, -1) for pair in both))
-    score, length = sums.chunk(2, 1)
-    counted = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
-    counts, discounted, mask = {}, state.discounted, valid(rollout)
-    for name, x in named(unmasked(rollout["observation"])).items():
-        if name in counted:
-            counts[name] = moments(x, mask)
-    if "return" in counted:
-        running = returns.running_return(reward, done, discounted, params["hyper"]["gamma"])
-        counts["return"] = moments(running, mask)
-        discounted = running[-1].where(~done[-1], 0)
-    going_on = ~over[-1]
-    state = state._replace(
-        score=score[-1].where(going_on, 0),
-        length=length[-1] * going_on,
-        fresh=done[-1],
-        discounted=discounted,
-    )
+    done, (score, length) = result.done, result.left
+    discounted, counts = count_moments(params, rollout, done, state.discounted)
+    state = state._replace(score=score, length=length, fresh=done[-1], discounted=discounted)
     infos = rollout["next"].get("info", {})
     check_names(tuple(infos))
-    episodes = {"return": score[over], "length": length[over]}
-    episodes |= {name: x[over].float() for name, x in infos.items()}
+    ends = result.over.flatten().nonzero().squeeze(-1)
+    columns = {"return": result.sums.score, "length": result.sums.length, **infos}
+    episodes = {name: x.flatten()[ends].float() for name, x in columns.items()}
     return state, Report(sums={"env_steps": done.numel()}, moments=counts, episodes=episodes)
+
+
+def count_moments(
+    params: Mapping, rollout: dict, done: Tensor, discounted: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Counts the moments of a rollout [T, B].
+
+    Args:
+        params: whose ``normalizer`` says which moments are wanted.
+        rollout: tensors [T, B, ...].
+        done: where episodes end, [T, B] bool.
+        discounted: the discounted return of each episode before the rollout, [B].
+
+    Returns:
+        The discounted returns after it, [B], and moments [3, ...] by name.
+    """
+    names = [name for name, x in params["normalizer"].items() if "moments" in x.keys()]
+    counts, mask = {}, valid(rollout)
+    for name, x in named(unmasked(rollout["observation"])).items():
+        if name in names:
+            counts[name] = moments(x, mask)
+    if "return" in names:
+        reward, gamma = rollout["next"]["reward"], params["hyper"]["gamma"]
+        running = returns.running_return(reward, done, discounted, gamma)
+        counts["return"] = moments(running, mask)
+        discounted = running[-1].where(~done[-1], 0)
+    return discounted, counts

@@ -15,6 +15,7 @@ from nappo2.machine.threads import without_garbage_collection
 from nappo2.policies import Decision, FromNoise, Policy, from_noise_of
 from nappo2.seeds import generator
 from nappo2.stages.collecting.non_finite import finite
+from nappo2.stages.collecting.tally import Sums, Tally, sums_of, tally
 
 
 class CollectState(NamedTuple):
@@ -32,6 +33,22 @@ class CollectState(NamedTuple):
     seed: int | tuple[int, ...]  # a tuple has a seed for each member of a population
 
 
+class Interaction(NamedTuple):
+    """A rollout.
+
+    Attributes:
+        state: after the rollout, but for the counters of episodes.
+        rollout: tensors [T, B, ...], as ``rollout_of`` makes it.
+        tally: what is counted of it.
+        seconds: by name, for the report.
+    """
+
+    state: CollectState
+    rollout: dict
+    tally: Tally
+    seconds: dict[str, float]
+
+
 def interact(
     env: Env,
     policy: Policy,
@@ -40,7 +57,7 @@ def interact(
     state: CollectState,
     seed: int | tuple[int, ...],
     limit: float = 0.0,
-) -> tuple[CollectState, dict, dict[str, float]]:
+) -> Interaction:
     """Acts ``num_steps`` times, or fewer where the worker is preempted.
 
     Steps are stacked once at the end, as copying each into a rollout takes longer.
@@ -55,8 +72,7 @@ def interact(
         limit: replaces infinite numbers in what the policy acts on.
 
     Returns:
-        The state after the rollout, the rollout as ``rollout_of`` makes it, and the seconds inside of
-        ``env.step`` by name, for the report.
+        The rollout as ``rollout_of`` makes it, with its tally, and the seconds inside of ``env.step``.
     """
     rng = generators(seed)
     env_state, observation, memory = state[:3]
@@ -85,8 +101,10 @@ def interact(
     columns = {key: trees.stack([row[key] for row in rows]) for key in rows[0]}
     columns |= game_columns(outcomes) | info_columns(outcomes)
     env_state, observation, memory = trees.map(out_of_inference, (env_state, observation, memory))
+    rollout = rollout_of(columns)
+    result = tally(rollout, state.fresh, sums_of(rollout, Sums(state.score, state.length)))
     state = state._replace(env=env_state, observation=observation, memory=memory)
-    return state, rollout_of(columns), {"simulator": seconds}
+    return Interaction(state, rollout, result, {"simulator": seconds})
 
 
 TRANSITION = ("next_observation", "reward", "terminated", "truncated")  # as a Transition begins

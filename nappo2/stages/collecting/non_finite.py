@@ -18,7 +18,8 @@ from nappo2.pipeline import Pipeline, Transform
 NonFinite = Callable[[str, dict], tuple[dict, int]]
 """``(environment's name, rollout) -> (rollout, number of observations and rewards not finite)``.
 
-The rollout has ``is_init`` [T, B] bool, whether an episode began with the observation. A policy acts on
+It is called for rollouts with such numbers, which have ``is_init`` [T, B] bool, whether an episode began
+with the observation. A policy acts on
 the attribute ``limit`` in place of infinite numbers, if the function has it, and on 0 otherwise.
 """
 

@@ -18,11 +18,13 @@ from nappo2.policies import Apply, Policy, sampler_of
 from nappo2.stages.collecting.interaction import (
     TRANSITION,
     CollectState,
+    Interaction,
     generators,
     noise_ahead,
     rollout_of,
 )
 from nappo2.stages.collecting.non_finite import finite
+from nappo2.stages.collecting.tally import Sums, tally
 
 KEYS = ("observation", "action", "action_log_prob", *TRANSITION)  # of a step of the scan
 
@@ -42,7 +44,7 @@ def scan_interact(
     state: CollectState,
     seed: int | tuple[int, ...],
     limit: float = 0.0,
-) -> tuple[CollectState, dict, dict]:
+) -> Interaction:
     """``interact`` as one compiled scan; noise and first states are drawn before it, by the same seeds.
 
     Args:
@@ -55,7 +57,7 @@ def scan_interact(
         limit: replaces infinite numbers in what the policy acts on.
 
     Returns:
-        The state after the rollout, the rollout, and no seconds.
+        As ``interact``, without seconds.
     """
     physics, sampler, simulated = physics_of(env), policy.sampler, state.env
     many = isinstance(seed, tuple)
@@ -66,20 +68,19 @@ def scan_interact(
     draws, states = zip(
         *(ahead(physics.start, num_envs, num_steps, x) for x in starts), strict=True
     )
-    copy = copied if many else copied_by_column
-    constants = trees.map(copy, {key: x for key, x in params.items() if key != "version"})
-    carry = (simulated.physics, simulated.time, state.observation, torch.zeros(len(keys)).long())
-    program = roll(physics, sampler.actor, sampler.dist, len(keys) if many else None, limit)
-    (physics_state, time, observation, ends), columns = program(
-        constants, carry, noise, torch.stack(states, 1)
+    constants = {key: x for key, x in params.items() if key != "version"}
+    ends = torch.zeros(len(keys), dtype=torch.int64)
+    carry = (simulated.physics, simulated.time, state.observation, state.score, ends)
+    num_members = len(keys) if many else None
+    program = roll(physics, sampler.actor, sampler.dist, num_members, limit)
+    (physics_state, time, observation, _, ends), rollout, result = program(
+        constants, carry, noise, torch.stack(states, 1), state.fresh
     )
     current_stop().arrived()
     left = tuple(map(after, draws, ends.tolist()))
     simulated = PhysicsState(physics_state, time, left if many else left[0])
-    *columns, infos = columns
-    info = {"info": infos} if infos else {}
-    rollout = rollout_of(dict(zip(KEYS, columns, strict=True)) | info)
-    return state._replace(env=simulated, observation=observation), rollout, {}
+    state = state._replace(env=simulated, observation=observation)
+    return Interaction(state, rollout, result, {})
 
 
 def copied(x: Tensor) -> Tensor:
@@ -94,7 +95,11 @@ def copied_by_column(x: Tensor) -> Tensor:
 
 @lru_cache(64)
 def roll(
-    physics: Physics, actor: Apply, dist: Distribution, num_members: int | None, limit: float = 0.0
+    physics: Physics,
+    actor: Apply,
+    dist: Distribution,
+    num_members: int | None,
+    limit: float = 0.0,
 ):
     """The program of a rollout; compiled when called.
 
@@ -106,7 +111,7 @@ def roll(
         limit: replaces infinite numbers in what the policy acts on.
 
     Returns:
-        ``(params, carry, noise [T, B, ...], starts) -> (carry, columns [T, B, ...])``.
+        ``(params, carry, noise [T, B, ...], starts, fresh) -> (carry, rollout, tally)``.
     """
     from torch._higher_order_ops.scan import scan
 
@@ -116,27 +121,34 @@ def roll(
         x = trees.map(lambda leaf: leaf.unflatten(0, (num_members, -1)), observation)
         return torch.vmap(lambda plain, x: actor(Plain(plain), x))(params, x).flatten(0, 1)
 
-    def run(params, carry, noise, starts):
+    copy = copied_by_column if num_members is None else copied
+
+    def run(params, carry, noise, starts, fresh):
+        params = trees.map(copy, params)
+
         def body(carry, noise):
-            physics_state, time, observation, ends = carry
+            physics_state, time, observation, score, ends = carry
             outputs = outputs_of(params, finite(observation, limit))
             action = dist.sample_from_noise(outputs, noise)
             moved, reward, terminated = physics.step(physics_state, action)
-            time = time + 1
-            truncated = (time >= physics.time_limit) & ~terminated
-            done = terminated | truncated
+            time, score = time + 1, score + reward
+            done = terminated | (time >= physics.time_limit)
             fresh = torch.stack(
                 [starts[:, i].index_select(0, ends[i : i + 1])[0] for i in range(len(ends))]
             )
             over = done.view(len(ends), -1)
             after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
             columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
-            columns = (*columns, physics.observe(moved), reward, terminated, truncated)
+            columns = (*columns, physics.observe(moved), reward, terminated, score, time)
             columns = (*columns, told(physics.info(moved), done) if physics.info else {})
-            observation = physics.observe(after_reset)
-            return (after_reset, time * ~done, observation, ends + over.any(1)), columns
+            observation, score = physics.observe(after_reset), torch.where(done, 0.0, score)
+            return (after_reset, time * ~done, observation, score, ends + over.any(1)), columns
 
-        return scan(body, carry, noise)
+        carry, (*columns, score, time, infos) = scan(body, carry, noise)
+        columns = dict(zip(KEYS, columns, strict=False))
+        columns["truncated"] = (time >= physics.time_limit) & ~columns["terminated"]
+        rollout = rollout_of({**columns, **({"info": infos} if infos else {})})
+        return carry, rollout, tally(rollout, fresh, Sums(score, time))
 
     return compiled(run)
 

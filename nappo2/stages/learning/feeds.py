@@ -12,7 +12,16 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import age, loss_inputs, num_samples, take, valid, valid_transitions
+from nappo2.batch import (
+    age,
+    flattened,
+    loss_inputs,
+    num_samples,
+    take,
+    valid,
+    valid_transitions,
+    without,
+)
 from nappo2.checks import shown
 from nappo2.networks import Agent
 from nappo2.params import beside_params, device_of
@@ -167,7 +176,8 @@ def _shuffled(
         return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
 
     orders = draw_each(draw, seed)
-    orders = torch.cat([orders] * -(-sum(sizes) // size), -1)[..., : sum(sizes)]
+    if sum(sizes) != size:
+        orders = torch.cat([orders] * -(-sum(sizes) // size), -1)[..., : sum(sizes)]
     return batch, orders.to(device_of(batch)), sizes
 
 
@@ -176,8 +186,8 @@ def transitions_of(rollout: TensorDict) -> TensorDict:
 
     Of members, [n, T, B], they are [n, N], and none is masked.
     """
-    flat = rollout.exclude("next")
-    return valid_transitions(flat) if flat.ndim == 2 else flat.flatten(1)
+    rest = without(rollout, "next")
+    return valid_transitions(rest) if rest.ndim == 2 else flattened(rest)
 
 
 def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
@@ -222,7 +232,7 @@ def sequence_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
 
 
 TRANSITIONS = Slicing("minibatches", transitions_of, minibatch_sizes, 0)
-SEQUENCES = Slicing("sequences", lambda rollout: rollout.exclude("next"), sequence_sizes, 1)
+SEQUENCES = Slicing("sequences", lambda rollout: without(rollout, "next"), sequence_sizes, 1)
 
 
 class Feed(NamedTuple):

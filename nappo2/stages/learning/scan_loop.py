@@ -9,17 +9,18 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from nappo2 import trees
+from nappo2.batch import without
 from nappo2.machine.compiling import compiled, mark_dynamic_length
 from nappo2.machine.stop import check_interrupt
 from nappo2.params import Params, ravel
 from nappo2.stages.learning.batches import Batches, View
 from nappo2.stages.learning.gradients import functional_gradient
 from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, target_source
+from nappo2.trees import as_tensordict
 
 
 class Lift(NamedTuple):
@@ -38,7 +39,7 @@ ALONE = Lift(ravel, lambda unravel, vector: unravel(vector))
 """The lift of one run."""
 
 Run = Callable[[Callable, Mapping, Any, Mapping, Any], tuple[Any, dict[str, Tensor]]]
-"""``(step, constants, carry, data, xs) -> (carry, means [K, ...])``: a step for each x of xs [K, ...].
+"""``(step, constants, carry, data, xs) -> (carry, averages)``: a step for each x of xs [K, ...].
 
 The step is that of one run; of many members, constants, carry and data are [n, ...], xs [K, n, ...].
 """
@@ -88,18 +89,16 @@ def functional_loop(
     if rule.stop_early is not None:
         carry = (carry, torch.zeros(vector.shape[:-1], dtype=torch.bool, device=vector.device))
     step = functional_step(rule, unravel, unravel_target, view)
-    constants = params.exclude("weights", "target", "version").to_dict()
+    constants = without(params, "weights", "target", "version").to_dict()
     carry, means = run(step, constants, carry, data, mark_dynamic_length(xs))
-    num_updates, counted = batches.num, 1.0
+    num_updates = batches.num
     if rule.stop_early is not None:
         carry, _ = carry
-        counted, taken = means.pop("counted"), means.pop("taken")
-        num_updates = int(taken.sum(0).max())
+        num_updates = int(means.pop("taken"))
     vector, target, state = carry
     follows = rule.target is not None
-    target = TensorDict(lift.unravel(unravel_target, target)) if follows else params["target"]
-    means = {name: mean_of(x, counted) for name, x in means.items()}
-    weights = TensorDict(lift.unravel(unravel, vector))
+    target = as_tensordict(lift.unravel(unravel_target, target)) if follows else params["target"]
+    weights = as_tensordict(lift.unravel(unravel, vector))
     return LoopResult(weights, target, state, means, num_updates)
 
 
@@ -108,11 +107,17 @@ def delayed(rule: Rule) -> bool:
     return rule.target is not None and rule.target.delay > 1
 
 
-def mean_of(x: Tensor, counted: Tensor | float) -> Tensor:
-    """The mean, [], of x [K, ...] where ``counted`` [K, ...] bool is true; of all x, if it is a float."""
-    if not isinstance(counted, Tensor):
-        return x.mean()
-    return torch.where(counted, x, 0.0).sum() / counted.sum()
+def averages(means: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The averages, [], of means [K, ...] of K steps, or of those that a ``stoppable`` step counted.
+
+    ``taken`` is then the number of steps that were taken; of many members the most that any took.
+    """
+    if "counted" not in means:
+        return {name: x.mean() for name, x in means.items()}
+    counted, taken = means["counted"], means["taken"].sum(0).max()
+    rest = {name: x for name, x in means.items() if name not in ("counted", "taken")}
+    sums = {name: torch.where(counted, x, 0.0).sum() for name, x in rest.items()}
+    return {**{name: x / counted.sum() for name, x in sums.items()}, "taken": taken}
 
 
 @lru_cache(64)
@@ -196,7 +201,7 @@ def in_one_scan(step: Callable, constants: Mapping, carry: Any, data: Mapping, x
         xs: trees of tensors [K, ...], an x for each step.
 
     Returns:
-        The carry after the last step, and means [K, ...].
+        The carry after the last step, and the averages of the means.
     """
     leaves, spec = tree_flatten(carry)
     leaves, means = scan_program(step, spec)(constants, tuple(leaves), data, xs)
@@ -205,7 +210,7 @@ def in_one_scan(step: Callable, constants: Mapping, carry: Any, data: Mapping, x
 
 @lru_cache(64)
 def scan_program(step: Callable, spec: TreeSpec) -> Callable:
-    """A scan of ``step`` over xs, with the leaves of a tree as carry; compiled when called."""
+    """A scan of ``step`` over xs, with the leaves of a tree as carry, and averages; compiled when called."""
     from torch._higher_order_ops.scan import scan
 
     def run(constants, carry, data, xs):
@@ -214,6 +219,7 @@ def scan_program(step: Callable, spec: TreeSpec) -> Callable:
             leaves, _ = tree_flatten(carry)
             return tuple(leaf.clone() if leaf.numel() == 0 else leaf for leaf in leaves), means
 
-        return scan(body, carry, xs)
+        carry, means = scan(body, carry, xs)
+        return carry, averages(means)
 
     return compiled(run)
