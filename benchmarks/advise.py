@@ -1,13 +1,15 @@
 """What ``advise`` predicts beside what schemes do: env steps/s of seven schemes, on Ray and two cores.
 
 PPO on CartPole in torch, on HalfCheetahBullet, and on an environment that sleeps, each with little,
-some and much learning. Two collectors and two learners. The last figures say how far the scheme that
-``advise`` chooses is from the fastest that was measured.
+some and much learning; ``python -m benchmarks.advise "4 epochs"`` measures those with some. Two collectors
+and two learners. The last figures say how far the scheme that ``advise`` chooses is from the fastest that
+was measured.
 """
 
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 from benchmarks.figures import report
@@ -79,9 +81,12 @@ def _figure(name: str, value: float) -> dict:
     return {"figure": name, "value": value, "spread": [value, value], "unit": "", "met": True}
 
 
-def measure() -> list[dict]:
+def measure(part: str = "") -> list[dict]:
+    """Figures of the cases whose name has this part."""
     figures = []
     for name, recipe in cases():
+        if part not in name:
+            continue
         advice = advise(recipe, cores=2, **COUNTS, words=WORDS, on=on_ray(num_cpus=0.5))
         figures += compared(name, advice, {word: rate_of(word, recipe) for word in WORDS})
     chosen = [x["value"] for x in figures if "chosen" in x["figure"]]
@@ -94,4 +99,4 @@ def measure() -> list[dict]:
 
 
 if __name__ == "__main__":
-    sys.exit(report(measure))
+    sys.exit(report(partial(measure, *sys.argv[1:])))
