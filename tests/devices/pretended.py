@@ -115,7 +115,8 @@ def name_of(func: Any) -> str:
 def mapped(fn: Callable, x: Any) -> Any:
     """``fn`` of what is in tuples, lists and dictionaries: torch's own takes longer than what it maps."""
     if isinstance(x, (tuple, list)):
-        return type(x)([mapped(fn, part) for part in x])
+        make = getattr(type(x), "_make", type(x))  # of a tuple with names
+        return make([mapped(fn, part) for part in x])
     return {key: mapped(fn, part) for key, part in x.items()} if type(x) is dict else fn(x)
 
 
