@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from nappo2.pipeline import Pipeline
 from nappo2.runs.metrics import Row, position
 
 MOST_TEXTS = 10  # in a picture
@@ -26,6 +27,18 @@ def events_of(rows: Sequence[Row], x: str = "env_steps") -> list[Event]:
     if x == "env_steps":
         return [Event(position(row), row["event"]) for row in told]
     return [Event(row[x], row["event"]) for row in told if row.get(x) is not None]
+
+
+def adoption(old: Pipeline, new: Pipeline) -> str:
+    """The event of ``adopt``: another scheme by its name, else the stages that are new or gone."""
+    names = [pipeline.made and pipeline.made.arguments.get("name") for pipeline in (old, new)]
+    if names[1] and names[0] != names[1]:
+        return f"adopt {names[1]}"
+    before, after = ([repr(stage) for stage in pipeline.stages] for pipeline in (old, new))
+    kept = {stage.name for stage in new.stages}
+    changed = [stage for stage in after if stage not in before]
+    changed += [f"no {stage.name}" for stage in old.stages if stage.name not in kept]
+    return f"adopt {', '.join(changed)}" if changed else "adopt"
 
 
 def mark_events(

@@ -20,6 +20,7 @@ from nappo2.reports import RESERVED, count
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
+from nappo2.runs.events import adoption
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interruptible
 from nappo2.runs.metrics import RECORDED, Metrics, Row, counters_of
@@ -317,11 +318,12 @@ class Learner:
         """
         check_target(pipeline, self.target_updates)
         self.state = adopt(pipeline, self.state, self.params, self.seed)
+        event = adoption(self.pipeline, pipeline)
         self.pipeline = pipeline
         self._note_timing(TimingFile.broken)
         if self.files.is_open:
             self._write_card()
-        self.recorder.tell(f"adopt {pipeline!r}")
+        self.recorder.tell(event)
         return self
 
     @checked

@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 
 from nappo2 import Learner, plot, scheme
 from nappo2.runs.curve import draw_curve
-from nappo2.runs.events import Event, events_of, mark_events
+from nappo2.runs.events import Event, adoption, events_of, mark_events
 from nappo2.runs.members import member_rows
 from nappo2.runs.metrics import Metrics
 from nappo2.show.runs import SavedRun
-from tests.makers.recipes import CARTPOLE_PPO
+from tests.makers.recipes import CARTPOLE_PPO, composed, fused
 
 ROWS = [
     {"env_steps": 10, "seconds": 1.0, "updates": 4, "episode_return": 1.0},
@@ -97,3 +97,16 @@ def test_an_event_that_no_row_has_yet_is_in_the_checkpoint(tmp_path):
     again.step()
     assert again.metrics[-1]["event"] == "set learning_rate 0.001"
     again.close()
+
+
+def test_the_text_of_an_adoption_says_what_is_new_or_gone():
+    """The word of another scheme; else the stages: a line of CartPole's PPO is some 150 characters long."""
+    one = scheme("da2cs", CARTPOLE_PPO)
+    assert adoption(one, scheme("dadaca", CARTPOLE_PPO)) == "adopt dadaca"
+    wider = scheme("da2cs", CARTPOLE_PPO, collectors=4)
+    assert adoption(one, wider) == "adopt collectors(num_workers=4, wait_for=1)"
+    assert adoption(one, fused(CARTPOLE_PPO)) == "adopt no collectors"
+    assert adoption(fused(CARTPOLE_PPO), composed(CARTPOLE_PPO)).endswith(
+        "no all_minibatches, no learn"
+    )
+    assert adoption(one, one) == "adopt"

@@ -294,7 +294,7 @@ def test_what_was_changed_is_told_in_the_next_row(tmp_path):
     rows = read_csv(tmp_path / "metrics.csv")
     assert [row["env_steps"] for row in rows if "event" in row] == [128, 192]
     assert rows[1]["event"] == "set learning_rate 0.5; set gamma 0.25"
-    assert rows[2]["event"].startswith("adopt collect(num_steps=32)")
+    assert rows[2]["event"] == "adopt 2dacs"
     assert [row["learning_rate"] for row in rows] == pytest.approx([3e-4, 0.5, 0.5])
     assert rows[0]["gamma"] == pytest.approx(run.metrics[0]["gamma"]) == pytest.approx(0.99)
     assert run.metrics.to_pandas()["event"].notna().sum() == 2
