@@ -17,7 +17,7 @@ from nappo2.exporting.trial import Trial, action_leaves, memory_leaves, refilled
 from nappo2.params import Plain
 from nappo2.policies import Policy, action_of
 from nappo2.seeds import generator
-from nappo2.trees import nested, walk
+from nappo2.trees import walk
 
 
 class Program(NamedTuple):
@@ -172,8 +172,13 @@ def constants_of(params: Plain) -> Callable[[], dict[str, Tensor]]:
     return lambda: {name: torch.tensor(x, dtype=dtype) for name, (x, dtype) in numbers.items()}
 
 
-def with_leaves(params: Plain, leaves: Mapping[str, Tensor]) -> Plain:
-    """Params with other leaves [...] by dotted names; those without one stay."""
-    paths, _ = zip(*walk(params), strict=True)
-    values = [leaves.get(name, leaf) for name, leaf in named(params)]
-    return Plain(nested(paths, values))
+def with_leaves(params: Mapping, leaves: Mapping[str, Tensor], path: str = "") -> Plain:
+    """Params with other leaves [...] by dotted names; those without one stay, and so do empty branches."""
+    return Plain(
+        {
+            name: leaves.get(f"{path}{name}", x)
+            if isinstance(x, Tensor)
+            else with_leaves(x, leaves, f"{path}{name}.")
+            for name, x in params.items()
+        }
+    )

@@ -79,14 +79,13 @@ def aligned(x: Tensor) -> Tensor:
 
 
 def pack_params(params: Params) -> Transfer:
-    """Packs params, whose weights and targets travel as one vector each."""
-    transfer = pack(params.exclude("weights", "target"))
-    for name in ("weights", "target"):
-        if len(params[name].keys()):
-            transfer.leaves[name] = _vector(params[name])
-        else:
-            transfer.leaves[name] = Transfer((), {})
-    return transfer
+    """Packs params, whose weights and targets travel as one vector each; all stay in their order."""
+    return Transfer((), {name: _branch(name, x) for name, x in params.items()})
+
+
+def _branch(name: str, branch: Any) -> Any:
+    is_one = name in ("weights", "target") and len(branch.keys())
+    return _vector(branch) if is_one else pack(branch)
 
 
 def _vector(weights: TensorDict) -> Vector:

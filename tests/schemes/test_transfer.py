@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nappo2.schemes.transfer import Transfer, Vector, unpack
+from nappo2.schemes.transfer import Transfer, Vector, pack_params, unpack
 from tests.makers.comparing import equal
+from tests.makers.recipes import CARTPOLE_PPO, REPLAYED
 
 
 def placed_at(offset, values):
@@ -27,3 +28,11 @@ def test_what_arrives_lies_where_torch_puts_its_own_tensors(offset):
     for x in (rollout["observation"], rollout["weights", "actor", "weight"]):
         assert x.data_ptr() % 64 == 0 and equal(x, torch.from_numpy(values))
         assert np.shares_memory(x.numpy(), array) or np.shares_memory(x.numpy(), weights) or offset
+
+
+@pytest.mark.parametrize("recipe", [CARTPOLE_PPO, REPLAYED["td3"]()])
+def test_params_arrive_as_they_were_sent_in_the_same_order(recipe):
+    """With and without targets: what is packed for a file does not depend on where they have been."""
+    params = recipe.init(0)
+    arrived = unpack(pack_params(params))
+    assert equal(arrived, params) and list(arrived.keys()) == list(params.keys())
