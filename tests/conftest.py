@@ -9,11 +9,18 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, whoever im
 import pytest
 import torch
 import tyro  # noqa: F401, before a doctest sets builtins._, which it wants to hash when it is imported
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 install_import_hook("nappo2.maths.returns", "beartype.beartype")
 
 torch.set_num_threads(1)
+
+# how long a machine takes to draw an example says nothing of what is tested
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_itemcollected(item):
