@@ -173,7 +173,16 @@ def constants_of(params: Plain) -> Callable[[], dict[str, Tensor]]:
 
 
 def with_leaves(params: Mapping, leaves: Mapping[str, Tensor], path: str = "") -> Plain:
-    """Params with other leaves [...] by dotted names; those without one stay, and so do empty branches."""
+    """Params with other leaves; those without one stay, and so do empty branches.
+
+    Args:
+        params: or a branch of them.
+        leaves: tensors [...] by dotted names.
+        path: of the branch, such as ``weights.``.
+
+    Returns:
+        A copy.
+    """
     return Plain(
         {
             name: leaves.get(f"{path}{name}", x)
