@@ -129,11 +129,9 @@ class Emulators:
 
 def seed_of_game(first: int, number: int) -> int:
     """The seed of an emulator's game, of the seed of its first one."""
-    return (
-        first
-        if number == 0
-        else int(np.random.SeedSequence((first, number)).generate_state(1)[0] >> 1)
-    )
+    if number == 0:
+        return first
+    return int(np.random.SeedSequence((first, number)).generate_state(1)[0] >> 1)
 
 
 class RemoteEmulators:

@@ -118,9 +118,10 @@ def _first_other_step(sources: Sequence[Source], end: int) -> int:
 def _params_and_state(learner: Learner) -> dict[str, Tensor]:
     """The leaves of the params, and of the state of the stage that gives them, such as Adam's moments."""
     stage = learner.pipeline.stages[-1]
-    states = {key: learner.state[key] for key in stage.keys if key in learner.state}
-    own = {key: x for key, x in states.items() if not hasattr(x, "members")}  # workers have theirs
-    return leaves_of({PARAMS: learner.params, stage.name: own})
+    states = {key: x for key, x in learner.state.items() if key in stage.keys}
+    if stage.cut is not None:  # its state is its workers, whose items show what differs in them
+        states = {}
+    return leaves_of({PARAMS: learner.params, stage.name: states})
 
 
 def _in_items(sources: Sequence[Source], i: int, updates: int) -> Difference | None:

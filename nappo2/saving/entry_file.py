@@ -29,7 +29,7 @@ class Checked(NamedTuple):
 
 
 class Coder:
-    """What is known of the entries so far: the same where they are written and where they are read.
+    """Table of the entries so far, which whoever writes a file and whoever reads it build alike.
 
     Attributes:
         known: entries that may come again, in bytes, in the order in which they came.

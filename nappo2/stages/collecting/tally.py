@@ -1,4 +1,4 @@
-"""What is counted of a rollout besides its transitions, as one function of tensors.
+"""Counts of a rollout: ends of episodes, returns, lengths, and whether all numbers are finite.
 
 A compiled rollout has it in its program; the eager loop calls it after the last step.
 """
@@ -21,7 +21,7 @@ class Sums(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What is counted of a rollout.
+    """Counts of a rollout.
 
     Attributes:
         done: where episodes end, [T, B] bool.
