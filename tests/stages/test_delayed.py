@@ -1,4 +1,4 @@
-"""Updates at which actor and temperature stay compute the critics alone; weights are those of the whole loss."""
+"""Updates at which actor and temperature stay compute critics alone, with weights of the whole loss."""
 
 from dataclasses import replace
 
