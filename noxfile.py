@@ -108,7 +108,7 @@ def jax(session):
     # gymnax 1.0 returns six values from step; 0.0.9 does not say that it needs six, too
     packages = ("jax", "flax", "optax", "gymnax==0.0.9", "six")
     session.run(f"{peer}/bin/pip", "install", "--quiet", *packages, external=True)
-    session.run("python", "-m", "benchmarks.race", f"{peer}/bin/python")
+    session.run("python", "-m", "benchmarks", f"race:{peer}/bin/python")
 
 
 @nox.session

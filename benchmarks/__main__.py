@@ -1,14 +1,17 @@
 """``python -m benchmarks [name ...]``: a JSON line per figure of all benchmarks, or of those named.
 
-Each runs in a process of its own; the exit code is 1 if a bound is not kept. Figures are kept in
-benchmarks/results/bench.json; what got slower since, by more than both spreads, is printed and then
-kept as it is.
+Each runs in a process of its own; the exit code is 1 if a bound is not kept. Arguments of one are
+behind its name: ``race:PYTHON``, ``advise:CartPole``. Figures are kept in benchmarks/results/bench.json,
+and with their commit in history.jsonl; what got slower since, by more than both spreads, is printed and
+then kept as it is.
 """
 
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks import history
 
 NAMES = (
     *("minibatch", "collecting", "locomotion", "cartpole", "soft", "populations", "starting"),
@@ -25,14 +28,16 @@ NAMES = (
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
     *("recording", "advise"),
 )
+WITH_ARGUMENTS = ("race",)  # which others run
 KEPT = Path(__file__).parent / "results/bench.json"
 COSTS = ("us", "ms", "s", "MB")  # of which more is worse
 
 
 def main(names: list[str]) -> int:
     for name in names:
-        if name not in NAMES:
-            print(f"no benchmark is called {name!r}; there is {', '.join(NAMES)}", file=sys.stderr)
+        if name.partition(":")[0] not in (*NAMES, *WITH_ARGUMENTS):
+            known = ", ".join((*NAMES, *WITH_ARGUMENTS))
+            print(f"no benchmark is called {name!r}; there is {known}", file=sys.stderr)
             return 2
     failed = False
     for name in names or NAMES:
@@ -41,12 +46,14 @@ def main(names: list[str]) -> int:
         for line in slower(kept(), figures):
             print(line, flush=True)
         keep(figures)
+        history.add(name.partition(":")[0], figures)
     return int(failed)
 
 
 def run(name: str) -> tuple[list[dict], int]:
     """The figures of a benchmark, printed as they come, and its exit code."""
-    command, found = [sys.executable, "-m", f"benchmarks.{name}"], []
+    module, *arguments = name.split(":")
+    command, found = [sys.executable, "-m", f"benchmarks.{module}", *arguments], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             print(line, end="", flush=True)

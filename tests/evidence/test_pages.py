@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks import comparison
+from benchmarks import comparison, history
 from evidence.entries import ENTRIES
 from evidence.entry import Published, definition_of
 from evidence.figures import figures, filled, pages, without_figures
@@ -61,6 +61,11 @@ def test_the_page_of_the_comparison_is_what_its_file_says():
     assert (comparison.DOCS / "comparison.md").read_text() == comparison.page(comparison.kept())
 
 
+def test_the_page_of_benchmarks_over_time_is_what_its_file_says():
+    assert history.PAGE.read_text() == history.page(), AGAIN
+    assert history.digest().encode() in history.PICTURE.read_bytes(), AGAIN
+
+
 def test_figures_on_pages_are_those_of_their_files():
     found = figures()
     for path in pages():
@@ -72,7 +77,7 @@ def test_rates_and_times_stand_on_the_pages_of_benchmarks_or_between_marks():
     """So that the same figure is not in two places with two values."""
     unit = r"\d ?(µs|us|ms|env steps/s|steps/s|steps per second)\b|\d x SB3"
     for path in pages():
-        if path.name not in ("benchmarks.md", "comparison.md"):
+        if path.name not in ("benchmarks.md", "bench_history.md", "comparison.md"):
             assert not re.search(unit, without_figures(path.read_text())), path.name
 
 

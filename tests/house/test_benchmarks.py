@@ -1,5 +1,6 @@
 """Figures of one run beside those of another."""
 
+from benchmarks import history
 from benchmarks.__main__ import slower
 
 
@@ -25,3 +26,30 @@ def test_of_rates_less_is_slower():
     assert slower(before, [figure(13, 12, 14, "1/s")]) == []
     assert len(slower(before, [figure(5, 4, 6, "1/s")])) == 1
     assert slower({}, [figure(5, 4, 6, "1/s")]) == []
+
+
+def test_the_history_has_a_line_per_run_and_shows_ratios(tmp_path):
+    """Two runs of a ratio with a bound and of a rate: the page has the first and the last ratio."""
+    path = tmp_path / "history.jsonl"
+    ratio = {
+        "figure": "ours / theirs",
+        "value": 1.5,
+        "spread": [1.4, 1.7],
+        "unit": "",
+        "at_least": 1,
+    }
+    history.add("race", [ratio, figure(10, 9, 11)], path)
+    history.add("race", [ratio | {"value": 2.0, "spread": [1.9, 2.1]}, figure(8, 7, 9)], path)
+    history.add("race", [], path)
+    assert len(path.read_text().splitlines()) == 2
+    (name, points), *others = history.ratios(path).items()
+    assert name == "ours / theirs" and not others
+    assert [point.value for point in points] == [1.5, 2.0]
+    (row,) = history.page(path).splitlines()[-1:]
+    assert row.startswith("| ours / theirs | 1 | 1.5 (1.4 to 1.7), ") and row.endswith(" | 2 |")
+    assert "| 2 (1.9 to 2.1), " in row
+
+
+def test_a_commit_with_changes_beside_it_is_marked():
+    assert history.short("0123456789abcdef-dirty") == "0123456789+"
+    assert history.short("0123456789abcdef") == "0123456789" and history.short(None) == "none"

@@ -1,0 +1,138 @@
+"""The history of figures: one line per run of a benchmark, with its commit, and the page that draws them.
+
+``benchmarks/results/history.jsonl`` only grows. ``nox -s zoo -- --draw`` draws docs/bench_history.md and its
+picture from it: ratios, as rates are those of a machine.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nappo2.runs.card import circumstances
+from nappo2.show.pictures import COLOURS, new_figure, style_axes
+
+ROOT = Path(__file__).parents[1]
+HISTORY = ROOT / "benchmarks/results/history.jsonl"
+PAGE, PICTURE = ROOT / "docs/bench_history.md", ROOT / "docs/pictures/bench_history.png"
+COLUMNS = 3
+HEAD = """# Benchmarks over time
+
+<!-- Written by nox -s zoo -- --draw from benchmarks/results/history.jsonl: change that, not this page. -->
+
+`nox -s bench` and `nox -s jax` add a line to `benchmarks/results/history.jsonl` for each benchmark that they
+run. Here are its ratios, each measured in one run, in turns: medians with quartiles. Rates depend on the
+machine and are left out. A commit with + had changes beside it. In the picture a dotted line is the bound
+that a figure is to keep.
+
+![Ratios over commits](pictures/bench_history.png)
+
+"""
+
+
+class Point(NamedTuple):
+    """A figure as one run measured it."""
+
+    commit: str
+    date: str
+    value: float
+    low: float
+    high: float
+
+
+def add(bench: str, figures: Sequence[Mapping[str, Any]], path: Path = HISTORY) -> None:
+    """Adds the figures of a run to the history; nothing if there are none."""
+    if not figures:
+        return
+    now = circumstances()
+    line = {"bench": bench, "commit": now["commit"], "date": now["begun"], "figures": [*figures]}
+    with path.open("a") as file:
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def ratios(path: Path = HISTORY) -> dict[str, list[Point]]:
+    """The ratios of all runs, by figure, in the order in which they were measured."""
+    found: dict[str, list[Point]] = {}
+    for line in lines(path):
+        for figure in line["figures"]:
+            if not figure["unit"]:
+                point = Point(
+                    short(line["commit"]), line["date"][:10], figure["value"], *figure["spread"]
+                )
+                found.setdefault(figure["figure"], []).append(point)
+    return found
+
+
+def bounds(path: Path = HISTORY) -> dict[str, float]:
+    """The bounds of figures that have one, as the last run had them."""
+    found = {}
+    for line in lines(path):
+        for figure in line["figures"]:
+            for name in {"at_least", "at_most"} & {*figure}:
+                found[figure["figure"]] = figure[name]
+    return found
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the history."""
+    if path.exists():
+        yield from map(json.loads, path.read_text().splitlines())
+
+
+def short(commit: str | None) -> str:
+    """A commit in ten letters, with + if there were changes beside it."""
+    name, dirty = (commit or "none").partition("-dirty")[:2]
+    return name[:10] + "+" * bool(dirty)
+
+
+def page(path: Path = HISTORY) -> str:
+    """The text of the page: of each ratio the first and the last measurement."""
+    limits, rows = (
+        bounds(path),
+        ["| figure | bound | first | last | runs |", "|---|---|---|---|---|"],
+    )
+    for name, points in ratios(path).items():
+        ends = [
+            f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g}), {x.commit}, {x.date}"
+            for x in (points[0], points[-1])
+        ]
+        rows.append(f"| {name} | {limits.get(name, '')} | {' | '.join(ends)} | {len(points)} |")
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def digest(path: Path = HISTORY) -> str:
+    """Of all that the picture shows, and of the code that draws it."""
+    return sha256((path.read_text() + Path(__file__).read_text()).encode()).hexdigest()
+
+
+def draw(path: Path = HISTORY) -> list[Path]:
+    """Writes the page and its picture; returns the paths of what it wrote."""
+    PAGE.write_text(page(path))
+    if PICTURE.exists() and digest(path).encode() in PICTURE.read_bytes():
+        return [PAGE]
+    found, limits = ratios(path), bounds(path)
+    height = -(-len(found) // COLUMNS)
+    figure = new_figure((3.6 * COLUMNS, 1.9 * height))
+    grid = figure.subplots(height, COLUMNS, squeeze=False).flatten()
+    for axes, (name, points) in zip(grid, found.items(), strict=False):
+        draw_points(axes, name, points, limits.get(name))
+    for axes in grid[len(found) :]:
+        axes.set_visible(False)
+    figure.savefig(PICTURE, dpi=90, facecolor="white", metadata={"Description": digest(path)})
+    return [PAGE, PICTURE]
+
+
+def draw_points(axes: Any, name: str, points: Sequence[Point], bound: float | None) -> None:
+    """Draws a figure over runs, with its quartiles and its bound."""
+    at = range(len(points))
+    middle = [x.value for x in points]
+    spread = [[x.value - x.low for x in points], [x.high - x.value for x in points]]
+    axes.errorbar(at, middle, spread, fmt="o-", color=COLOURS[0], markersize=3, linewidth=1)
+    if bound is not None:
+        axes.axhline(bound, color="grey", linewidth=0.8, linestyle=":")
+    axes.set_xticks(list(at), [x.commit[:7] for x in points], rotation=30, ha="right")
+    axes.set_xlim(-0.5, len(points) - 0.5)
+    axes.set_ylim(bottom=0)
+    style_axes(axes, name if len(name) < 52 else f"{name[:50]}...")
+    axes.tick_params(labelsize=6)
