@@ -123,6 +123,7 @@ RESERVED = (
     *("loss", "grad_norm", "collection_lag", "gradient_lag", "restarts", "event"),
     *("env_steps", "updates", "recorded_updates", "seconds", "steps_per_second"),
     *("episode_return", "episode_length", "episode_return_std", "recent_return"),
+    *("episode_return_min", "episode_return_max"),
     *("evaluation_return", "evaluation_length", "evaluation_std", "evaluation_env_steps"),
     *("success_rate", "evaluation_success_rate"),
 )

@@ -95,6 +95,7 @@ def q_loss(values_and_targets: Callable) -> Loss:
     def loss(params, batch):
         value, y = values_and_targets(params, batch)
         error = smooth_l1_loss(value, y, reduction="none")
-        return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
+        means = {"value": value.mean(), "value_target": y.mean()}
+        return weighted_mean(error, batch.get("importance", None)), means
 
     return loss

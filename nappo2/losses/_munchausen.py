@@ -27,7 +27,7 @@ def munchausen_dqn(
         lowest: bound on the scaled log-probability.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the means ``value`` and ``value_target``.
     """
 
     def values_and_targets(params, batch):

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+TINY = 1e-12  # a variance below is none
+
 
 def clipped_surrogate(log_ratio: Tensor, advantage: Tensor, clip_eps: Tensor | float) -> Tensor:
     """The clipped surrogate of PPO (eq. 7), to be maximised.
@@ -93,6 +95,39 @@ def standardize(x: Tensor, counted: Tensor | None = None) -> Tensor:
         return x
     std, mean = torch.std_mean(counted)
     return (x - mean) / (std + 1e-8)
+
+
+def explained_variance(value: Tensor, target: Tensor, counted: Tensor | None = None) -> Tensor:
+    """The share of the variance of ``target`` that ``value`` explains: ``1 - var(G - V) / var(G)``.
+
+    It is 1 for a critic that knows each return, 0 for one that knows their mean alone, and below 0 for one
+    that is worse than that.
+
+        >>> import torch
+        >>> target = torch.tensor([1.0, 2.0, 3.0])
+        >>> explained_variance(target + 5, target), explained_variance(torch.zeros(3), target)
+        (tensor(1.), tensor(0.))
+
+    Args:
+        value: V, [...].
+        target: G, [...].
+        counted: which of them count, [...] bool; None for all.
+
+    Returns:
+        The share, []; 0 where all targets are equal.
+    """
+    weight = torch.ones_like(target) if counted is None else counted.to(target.dtype)
+    total = variance(target, weight)
+    share = 1 - variance(target - value, weight) / total.clamp(min=TINY)
+    return torch.where(total > TINY, share, torch.zeros_like(share))
+
+
+def variance(x: Tensor, weight: Tensor) -> Tensor:
+    """The biased variance of ``x`` [...], with the weight of each number, [...]: []."""
+    total = weight.sum().clamp(min=1)
+    x = torch.where(weight > 0, x, torch.zeros_like(x))  # what does not count may be NaN
+    mean = (weight * x).sum() / total
+    return (weight * (x - mean).square()).sum() / total
 
 
 def approx_kl(log_ratio: Tensor) -> Tensor:

@@ -6,18 +6,21 @@ the params of the stage that runs it, which on a learner are newer than those th
 recurrent agent is unrolled from the memory recorded at t=0. The formulas are in ``maths.returns``.
 """
 
+from collections.abc import Callable
+
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import only_valid, with_columns
+from nappo2.batch import only_valid, valid, with_columns
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
-from nappo2.maths.surrogates import standardize
+from nappo2.maths.surrogates import explained_variance, standardize
 from nappo2.networks import Agent
 from nappo2.params import Params, Plain
-from nappo2.pipeline import Transform, stage, stateless
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage, stateless
+from nappo2.reports import note
 from nappo2.stages.rollouts import map_rollouts
 
 
@@ -39,7 +42,7 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
         advantage = returns.gae(**columns, gamma=params["hyper", "gamma"], lambda_=lambda_)
         return with_estimates(rollout, columns["value"], advantage, advantage + columns["value"])
 
-    return map_rollouts("gae", fn)
+    return estimated("gae", fn)
 
 
 @stage
@@ -76,7 +79,7 @@ def vtrace(
         )
         return with_estimates(rollout, columns["value"], advantage, target)
 
-    return map_rollouts("vtrace", fn)
+    return estimated("vtrace", fn)
 
 
 @stage
@@ -93,7 +96,7 @@ def discounted(agent: Agent) -> Transform:
         target = returns.discounted(**columns, gamma=params["hyper", "gamma"])
         return with_estimates(rollout, value, target - value, target)
 
-    return map_rollouts("discounted", fn)
+    return estimated("discounted", fn)
 
 
 @stage
@@ -131,6 +134,27 @@ def standardized() -> Transform:
         return with_columns(rollout, {"advantage": scaled})
 
     return stateless(fn)
+
+
+def estimated(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
+    """``map_rollouts`` of a function that adds estimates; reports ``explained_variance`` of the critic."""
+    mapped = map_rollouts(name, fn)
+
+    def transform(source):
+        pipe = mapped(source)
+
+        def step(params, state):
+            state, rollout, report = pipe.step(params, state)
+            if not is_empty(rollout):
+                columns = rollout["state_value"], rollout["value_target"], valid(rollout)
+                report = note(
+                    report, rollout.numel(), explained_variance=explained_variance(*columns)
+                )
+            return state, rollout, report
+
+        return Pipeline(pipe.init, step)
+
+    return transform
 
 
 def returns_inputs(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:
