@@ -182,7 +182,15 @@ def strip_of(names: Sequence[str], rows: Sequence[Row]) -> dict[str, tuple[list,
 
 
 def write_title(axes: Any, height: float, name: str, last: float, *, second: bool) -> None:
-    """Writes the name of a column with its last value above its strip: on the right for the second one."""
+    """Writes the name of a column with its last value above its strip: on the right for the second one.
+
+    Args:
+        axes: of matplotlib.
+        height: of the text, in the values of the axes.
+        name: of the column.
+        last: its last value.
+        second: whether it is the second column of its strip.
+    """
     text = f"{TITLES.get(name, name.replace('_', ' '))} {last:.4g}"
     place, side = (1.0, "right") if second else (0.0, "left")
     colour, transform = ORANGE if second else BLUE, axes.get_yaxis_transform()

@@ -81,6 +81,15 @@ def compare(
 
     Raises:
         ValueError: if a run has no such column, or seeds are missing in an environment.
+
+    Example:
+        >>> def run(rate, seed):
+        ...     config = PPO(num_steps=32, num_minibatches=2, hidden=(8,), learning_rate=rate)
+        ...     recipe = ppo(envs.cartpole(4), config)
+        ...     return Learner(scheme("3cs", recipe), recipe.init(seed), seed, target_steps=512).run()
+        >>> found = compare([run(rate, seed) for rate in (1e-4, 1e-3) for seed in range(2)])
+        >>> sorted(found.names), found.num_runs
+        (['learning_rate 0.0001', 'learning_rate 0.001'], [2, 2])
     """
     groups = _by_environment(runs)
     scores = {name: score_table(by_env, y, scales) for name, by_env in groups.items()}

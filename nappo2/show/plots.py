@@ -29,14 +29,6 @@ def plot(
     Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group. A
     curve that coincides with others is dashed, and its name says with which.
 
-        >>> from nappo2 import PPO, Learner, envs, plot, ppo, scheme
-        >>> def run(rate):
-        ...     config = PPO(num_steps=32, num_minibatches=4, learning_rate=rate, hidden=(8,))
-        ...     recipe = ppo(envs.cartpole(4), config)
-        ...     return Learner(scheme("3cs", recipe), recipe.init(0), target_steps=512).run()
-        >>> sweep = [run(rate) for rate in (1e-4, 1e-3)]
-        >>> pictures = plot(sweep), plot(sweep, x="learning_rate"), plot(sweep, x="seconds")
-
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
             seed; or a mapping from names of groups to such.
@@ -50,6 +42,14 @@ def plot(
 
     Raises:
         ValueError: if no run has these columns.
+
+    Example:
+        >>> def run(rate):
+        ...     config = PPO(num_steps=32, num_minibatches=4, learning_rate=rate, hidden=(8,))
+        ...     recipe = ppo(envs.cartpole(4), config)
+        ...     return Learner(scheme("3cs", recipe), recipe.init(0), target_steps=512).run()
+        >>> sweep = [run(rate) for rate in (1e-4, 1e-3)]
+        >>> curves, by_rate = plot(sweep), plot(sweep, x="learning_rate")
     """
     runs = runs if isinstance(runs, Mapping) or is_one(runs) else list(runs)
     sweep = sweep_of(runs, x)
@@ -119,7 +119,16 @@ def _with_twin(label: str, mean: Any, drawn: Mapping[str, Any]) -> str:
 
 
 def draw_sweeps(axes: Any, sweep: Sweep, y: str) -> list[End]:
-    """Draws the last values of each group over the setting; returns the ends of the lines."""
+    """Draws the last values of each group over the setting.
+
+    Args:
+        axes: of matplotlib.
+        sweep: the groups.
+        y: the column whose last values are drawn.
+
+    Returns:
+        The last point of each line, with its label.
+    """
     colours, ends = by_name(list(sweep.groups)), []
     for name in sweep.groups:
         if (end := draw_sweep(axes, sweep, name, y, colours[name])) is not None:

@@ -63,6 +63,16 @@ def load_run(path: str | Path) -> SavedRun:
     Raises:
         FileNotFoundError: if there is no metrics.csv.
         ValueError: if one of the files is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> options = {"target_steps": 64, "log_dir": folder, "progress": False}
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), **options)
+        >>> learner.run().close()
+        >>> load_run(folder).metrics[-1]["env_steps"]
+        64.0
     """
     folder = Path(path)
     if not (folder / "metrics.csv").exists():

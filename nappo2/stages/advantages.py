@@ -32,6 +32,14 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> rollout = first(rollouts | gae(agent, lambda_=0.95), params).item
+        >>> rollout["advantage"].shape, rollout["value_target"].shape
+        (torch.Size([8, 4]), torch.Size([8, 4]))
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
@@ -65,6 +73,13 @@ def vtrace(
 
     Raises:
         ValueError: if a clip is not above 0.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | vtrace(agent, dist), params).item["advantage"].shape
+        torch.Size([8, 4])
     """
     if not (clip_rho > 0 and clip_c > 0):
         raise ValueError(f"clip_rho and clip_c are above 0, not {clip_rho} and {clip_c}")
@@ -87,6 +102,13 @@ def discounted(agent: Agent) -> Transform:
     """Adds discounted returns as value targets, and these minus the values as advantages.
 
     As the ``OnPolicyBuffer`` of Nappo does.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=1.0)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | discounted(agent), params).item["value_target"].shape
+        torch.Size([8, 4])
     """
 
     @torch.no_grad()
@@ -109,6 +131,13 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=1.0)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | lambda_returns(agent, lambda_=0.5), params).item["value_target"].shape
+        torch.Size([8, 4])
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
@@ -126,7 +155,15 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
 
 @stage
 def standardized() -> Transform:
-    """Scales advantages to mean 0 and standard deviation 1 over the whole rollout, without masked steps."""
+    """Scales advantages to mean 0 and standard deviation 1 over the whole rollout, without masked steps.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8) | gae(agent)
+        >>> round(float(first(rollouts | standardized(), params).item["advantage"].std()), 3)
+        1.0
+    """
 
     def fn(params, rollout):
         advantage = rollout["advantage"]
