@@ -112,6 +112,18 @@ def jax(session):
 
 
 @nox.session
+def offline(session):
+    """IQL on recorded data beside d3rlpy's, which has an environment of its own."""
+    session.install(".[test]")
+    peer = f"{session.create_tmp()}/d3rlpy"
+    session.run("python", "-m", "venv", peer)
+    session.run(
+        f"{peer}/bin/pip", "install", "--quiet", "d3rlpy", "torch>=2.13,<2.14", external=True
+    )
+    session.run("python", "-m", "benchmarks.offline", f"{peer}/bin/python", *session.posargs)
+
+
+@nox.session
 def registry(session):
     """1,000 steps of every environment of Gymnasium's registry; ``nox -s registry -- 'Fetch*'`` for some."""
     session.install(".[test,pybullet]")

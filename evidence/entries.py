@@ -8,6 +8,7 @@ here has half of the squared error.
 from collections.abc import Iterator
 from functools import partial
 
+from evidence import rainbow
 from evidence.entry import PEERS, Entry, Published
 from evidence.recipes import bits, door_key, reach, recorded_and_new
 
@@ -51,8 +52,6 @@ def classic() -> Iterator[Entry]:
     yield entry("pqn-torch-cartpole", f"{tags} torch", "pqn", POLE, 200_000)
     tags = "classic cartpole-off-policy off-policy torch"
     yield entry("dqn-torch-cartpole", tags, "dqn", POLE, 50_000)
-    yield entry("double-dqn-torch-cartpole", tags, "double_dqn", POLE, 60_000)
-    yield entry("rainbow-torch-cartpole", tags, "rainbow", POLE, 60_000)
     yield entry("sac-torch-cartpole", tags, "sac", POLE, 60_000)
     tags, env = "classic pendulum torch", SWING
     yield entry("sac-pendulum", tags, "sac", env, 20_000, published=SWINGS["sac"])
@@ -79,6 +78,21 @@ def classic() -> Iterator[Entry]:
         1_000_000,
         published=(zoo(-110.4, 19.5, "1M"),),
     )
+
+
+def pieces() -> Iterator[Entry]:
+    """Double DQN with each piece of Rainbow, and Rainbow without each."""
+    given = {"env": POLE, "steps": 60_000}
+    tags = "rainbow rainbow-with torch"
+    yield entry("double-dqn-torch-cartpole", tags, "double_dqn", **given)
+    for piece in rainbow.WITH:
+        name, make = f"double-dqn-with-{piece}", partial(rainbow.with_piece, piece)
+        yield entry(name, tags, f"double_dqn with {piece}", **given, make=make, at_once=True)
+    tags = "rainbow rainbow-without torch"
+    yield entry("rainbow-torch-cartpole", tags, "rainbow", **given)
+    for piece in rainbow.WITHOUT:
+        name, make = f"rainbow-without-{piece}", partial(rainbow.without_piece, piece)
+        yield entry(name, tags, f"rainbow without {piece}", **given, make=make, at_once=True)
 
 
 def small() -> Iterator[Entry]:
@@ -236,7 +250,7 @@ def goals() -> Iterator[Entry]:
 
 
 ALL = [
-    *classic(), *small(), *goals(), *bullet(), *mujoco(), *peers(), *schemes(), *atari(),
+    *classic(), *pieces(), *small(), *goals(), *bullet(), *mujoco(), *peers(), *schemes(), *atari(),
 ]  # fmt: skip
 ENTRIES = {each.name: each for each in ALL}
 """The entries by name."""

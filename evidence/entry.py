@@ -57,6 +57,7 @@ class Entry(NamedTuple):
         make: ``(entry, task) -> Learner`` at its beginning, or where it was saved.
         evaluations: in the course of a run, of ten greedy episodes each.
         process: the module that trains a seed.
+        at_once: whether ``make`` makes one population of all seeds.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Entry(NamedTuple):
     make: Callable[["Entry", Task], Learner] | None = None
     evaluations: int = EVALUATIONS
     process: str = OURS
+    at_once: bool = False
 
 
 def command_of(entry: Entry) -> str:
@@ -119,12 +121,12 @@ def is_begun(task: Task) -> bool:
 
 
 def is_population(entry: Entry) -> bool:
-    """Tests whether ``nappo2 train`` would train the seeds as one population."""
+    """Tests whether the seeds are trained as one population, as ``nappo2 train`` would or ``make`` does."""
     from nappo2.cli.train import is_population
     from nappo2.cli.train_options import parse
 
     if entry.make is not None or entry.process != OURS or entry.seeds == 1:
-        return False
+        return entry.at_once
     recipe, *words = entry.words
     words += ["--env", entry.env, SEEDS, str(entry.seeds)]
     return is_population(recipe, parse(recipe, words))

@@ -1,6 +1,7 @@
-"""The file of an entry: cards, thinned rows, evaluations and last episodes of all of its seeds.
+"""The file of an entry: cards, thinned rows, evaluations and last episodes of its seeds.
 
-``results/NAME.json`` has these keys, and stays as it is once it is written:
+``results/NAME.json`` has these keys. Seeds are added as their runs end, so that a long entry can be run on
+several days and machines; a run that is there stays as it is:
 
 - ``format``: 1.
 - ``entry``: what was run: name, words of the command, env, steps, seeds, cores.
@@ -25,19 +26,33 @@ LEFT_OUT = ("log_dir", "resume", "observation_space", "action_space")
 
 
 def keep(entry: Entry, tasks: Sequence[Task], results: Path = RESULTS) -> Path:
-    """Writes the file of an entry from the results of its tasks."""
+    """Adds the results of tasks to the file of an entry; returns its path."""
     found = [json.loads((task.folder / "result.json").read_text()) for task in tasks]
-    pairs = [(run, each["card"]) for each in found for run in each["runs"]]
-    cards = [short(card) for _, card in pairs]
+    new = [small(run) | {"card": short(each["card"])} for each in found for run in each["runs"]]
+    by_seed = {run["seed"]: run for run in [*new, *runs_of(entry, results)]}
+    runs = [by_seed[seed] for seed in sorted(by_seed)]
+    cards = [run["card"] for run in runs]
     common = {k: x for k, x in cards[0].items() if all(card.get(k) == x for card in cards)}
     runs = [
-        small(run) | {"card": {k: x for k, x in card.items() if k not in common}}
-        for (run, _), card in zip(pairs, cards, strict=True)
+        run | {"card": {k: x for k, x in run["card"].items() if k not in common}} for run in runs
     ]
-    path = results / f"{entry.name}.json"
+    path = path_of(entry, results)
     path.parent.mkdir(exist_ok=True)
     write_whole(path, text_of(definition_of(entry), common, runs))
     return path
+
+
+def path_of(entry: Entry, results: Path = RESULTS) -> Path:
+    """Where the file of an entry is, or will be."""
+    return results / f"{entry.name}.json"
+
+
+def runs_of(entry: Entry, results: Path = RESULTS) -> list[dict[str, Any]]:
+    """The runs in the file of an entry with their whole cards; none if it was another entry then."""
+    path = path_of(entry, results)
+    if not path.exists() or (data := read(path))["entry"] != definition_of(entry):
+        return []
+    return [run | {"card": data["card"] | run["card"]} for run in data["runs"]]
 
 
 def short(card: Mapping[str, Any]) -> dict[str, Any]:

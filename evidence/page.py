@@ -19,6 +19,7 @@ PAGE, PICTURES = ROOT / "docs/zoo.md", ROOT / "docs/pictures/zoo"
 PRESET_EVIDENCE = ROOT / "nappo2/recipes/evidence.json"
 SECTIONS = {
     "classic": "Classic control",
+    "rainbow": "Rainbow, piece by piece",
     "pixels": "Pixels",
     "memory": "Memory: CartPole without velocities",
     "toy-text": "Toy texts",
@@ -135,7 +136,7 @@ def row(entry: Entry, data: Mapping[str, Any]) -> str:
     last, rate = greedy(data, "last"), successes(data)
     cells = [
         f"`{entry.name}`",
-        f"{len(data['runs'])} x {data['entry']['steps']:,}",
+        f"{seeds(data)} x {data['entry']['steps']:,}",
         f"**{last}**" + (f"; successes {rate}" if rate else ""),
         str(greedy(data, "best") or ""),
         str(training(data) or ""),
@@ -143,6 +144,12 @@ def row(entry: Entry, data: Mapping[str, Any]) -> str:
         hours(core_hours(data)),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def seeds(data: Mapping[str, Any]) -> str:
+    """How many seeds were run, and of how many where some are still to come."""
+    num, wanted = len(data["runs"]), data["entry"]["seeds"]
+    return str(num) if num == wanted else f"{num} of {wanted}"
 
 
 def published(entry: Entry) -> Iterator[str]:

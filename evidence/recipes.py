@@ -18,6 +18,7 @@ from nappo2 import (
     envs,
     hindsight,
     load_dataset,
+    population,
     ppo,
     preset,
     record,
@@ -32,13 +33,15 @@ BITS = 20
 
 
 def learner(recipe: Recipe, entry: Entry, task: Task) -> Learner:
-    """The Learner of a recipe in one process, which goes on from its last checkpoint."""
-    every = interval_of(entry, task)
+    """The Learner of a recipe, or of a population of it, which goes on from its last checkpoint."""
+    every, members = interval_of(entry, task), recipe
+    if task.num > 1:
+        members = population(recipe, task.num)
     made = Learner(
-        scheme("3cs", recipe),
-        recipe.init(fold_in(task.seed, "params")),
+        scheme("3cs", members),
+        members.init(fold_in(task.seed, "params")),
         task.seed,
-        entry.steps,
+        entry.steps * task.num,
         task.folder,
         evaluate_every=every,
         checkpoint_every=every,

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from evidence.entry import Entry, Task, definition_of, tasks_of
-from evidence.keeping import RESULTS, keep, read
+from evidence.entry import Entry, Task, tasks_of
+from evidence.keeping import RESULTS, keep, path_of, runs_of
 from evidence.training import RESULT
 from nappo2.cli.seeds import Process, last_row, started
 from nappo2.runs.interrupts import interruptible
@@ -29,7 +29,7 @@ class Running(NamedTuple):
 
 
 def run(entries: Sequence[Entry], cores: int, runs: Path = RUNS, results: Path = RESULTS) -> int:
-    """Trains what is left of entries, and keeps the file of each that is done; returns the exit code.
+    """Trains the seeds of entries that their files lack, and keeps each that is done; returns the exit code.
 
     The first SIGINT or SIGTERM is handed on, so that each process is saved and ends. The same call goes
     on, after a SIGKILL as well. An entry of which a seed failed is left as it is, and the others go on.
@@ -44,12 +44,12 @@ def run(entries: Sequence[Entry], cores: int, runs: Path = RUNS, results: Path =
         0, 1 if a seed failed, or 128 and the number of the signal.
     """
     entries = [entry for entry in entries if not is_kept(entry, results)]
-    tasks = {entry.name: tasks_of(entry, runs) for entry in entries}
+    tasks = {entry.name: missing(entry, runs, results) for entry in entries}
     waiting = [(entry, task) for entry in entries for task in tasks[entry.name] if not done(task)]
     running: list[Running] = []
     failed = 0
     for entry in entries:
-        keep_if_done(entry, tasks[entry.name], results)
+        keep_done(entry, tasks[entry.name], results)
     with interruptible() as signals, all_ended(running):
         sent = 0
         while waiting or running:
@@ -62,21 +62,24 @@ def run(entries: Sequence[Entry], cores: int, runs: Path = RUNS, results: Path =
             for each in [x for x in running if x.process.process.poll() is not None]:
                 running.remove(each)
                 failed |= not report(each)
-                keep_if_done(each.entry, tasks[each.entry.name], results)
+                keep_done(each.entry, tasks[each.entry.name], results)
             time.sleep(SECONDS)
     return 128 + signals.number if signals.number else int(failed)
 
 
 def is_kept(entry: Entry, results: Path) -> bool:
-    """Tests whether an entry has its file already, and says so."""
-    path = results / f"{entry.name}.json"
-    if not path.exists() or read(path)["entry"] != definition_of(entry):
+    """Tests whether all seeds of an entry are in its file already, and says so."""
+    if len(runs_of(entry, results)) < entry.seeds:
         return False
-    print(
-        f"{entry.name} is kept in {shown(path)}; without this file it would be run again",
-        flush=True,
-    )
+    path = shown(path_of(entry, results))
+    print(f"{entry.name} is kept in {path}; without this file it would be run again", flush=True)
     return True
+
+
+def missing(entry: Entry, runs: Path, results: Path) -> list[Task]:
+    """The tasks of an entry whose seeds are not in its file."""
+    seeds = {run["seed"] for run in runs_of(entry, results)}
+    return [task for task in tasks_of(entry, runs) if task.seed not in seeds]
 
 
 def free(cores: int, running: Sequence[Running], entry: Entry) -> bool:
@@ -127,13 +130,17 @@ def done(task: Task) -> bool:
     return (task.folder / RESULT).exists()
 
 
-def keep_if_done(entry: Entry, tasks: Sequence[Task], results: Path) -> None:
-    """Keeps the file of an entry all of whose tasks are done."""
-    if all(map(done, tasks)):
-        path = keep(entry, tasks, results)
-        print(
-            f"{entry.name}: kept in {shown(path)} ({path.stat().st_size / 1000:.0f} kB)", flush=True
-        )
+def keep_done(entry: Entry, tasks: Sequence[Task], results: Path) -> None:
+    """Adds the runs of tasks that are done to the file of an entry."""
+    finished = [task for task in tasks if done(task)]
+    if not finished:
+        return
+    path = keep(entry, finished, results)
+    size, num = path.stat().st_size / 1000, len(runs_of(entry, results))
+    print(
+        f"{entry.name}: {num} of {entry.seeds} seeds kept in {shown(path)} ({size:.0f} kB)",
+        flush=True,
+    )
 
 
 def shown(path: Path) -> str:
@@ -154,9 +161,7 @@ def name_of(entry: Entry, task: Task) -> str:
 def progress(entries: Sequence[Entry], runs: Path = RUNS, results: Path = RESULTS) -> Iterator[str]:
     """How far each entry is: kept, how much of its steps, or nothing."""
     for entry in entries:
-        if (results / f"{entry.name}.json").exists():
-            yield "kept"
-            continue
-        folders = sorted((runs / entry.name).glob("*"))
-        steps = sum(last_row(folder).get("env_steps", 0) for folder in folders)
-        yield f"{steps / entry.steps / entry.seeds:.0%}" if steps else ""
+        num, tasks = len(runs_of(entry, results)), missing(entry, runs, results)
+        steps = num * entry.steps + sum(steps_of(task) for task in tasks)
+        share = f"{steps / entry.steps / entry.seeds:.0%}" if steps else ""
+        yield "kept" if num == entry.seeds else share

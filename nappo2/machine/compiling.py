@@ -20,6 +20,7 @@ from nappo2.trees import walk
 SCANS = ("scan", "while_loop")
 OPTIONS = {
     "cpp_wrapper": True,  # calls kernels from C++: a scan's step takes 0.6 of what it takes from Python
+    "cpp_wrapper_build_separate": True,  # -O3 for kernels alone: a third of the compiler's time
     "compile_threads": 1,  # no pool of compilers, which would stay after compiling
     "cpp.vec_isa_ok": True,  # or else each process starts others to test the instructions of the CPU
     # graphs with one are cached on disk too: the key has the body

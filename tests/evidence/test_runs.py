@@ -49,24 +49,31 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(tmp_path):
     assert whole["last"] == resumed["last"] and len(whole["last"]["return"]) == 100
 
 
-def test_an_entry_is_kept_when_all_of_its_seeds_are_done(tmp_path):
+def test_seeds_are_kept_as_they_end(tmp_path):
     """Of two seeds: one card but for seeds and times, and of each 4 evaluations and 200 episodes."""
-    tasks = tasks_of(TINY, tmp_path)
+    results = tmp_path / "results"
+    tasks = running.missing(TINY, tmp_path, results)
     assert [task.seed for task in tasks] == [0, 1]
+    running.keep_done(TINY, tasks, results)
+    assert not results.exists()
     train(TINY, tasks[0])
-    running.keep_if_done(TINY, tasks, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
-    train(TINY, tasks[1])
-    running.keep_if_done(TINY, tasks, tmp_path / "results")
-    data = read(tmp_path / "results/tiny.json")
+    running.keep_done(TINY, tasks, results)
+    (first,) = read(results / "tiny.json")["runs"]
+    assert not running.is_kept(TINY, results)
+    (left,) = running.missing(TINY, tmp_path / "another machine", results)
+    assert left.seed == 1
+    train(TINY, left)
+    running.keep_done(TINY, [left], results)
+    data = read(results / "tiny.json")
+    assert data["runs"][0]["last"] == first["last"]
     assert data["card"]["algorithm"] == "ppo" and "log_dir" not in data["card"]
     assert [run["card"]["seed"] for run in data["runs"]] == [0, 1]
     for run in data["runs"]:
         assert len(run["evaluations"]["return"]) == 4
         assert len(run["last"]["return"]) == len(run["best"]["return"]) == 100
         assert run["best"]["env_steps"] in run["evaluations"]["env_steps"]
-    assert running.is_kept(TINY, tmp_path / "results")
-    assert not running.is_kept(TINY._replace(steps=9), tmp_path / "results")
+    assert running.is_kept(TINY, results)
+    assert not running.is_kept(TINY._replace(steps=9), results)
 
 
 def test_a_folder_of_an_entry_that_has_changed_is_refused(tmp_path):

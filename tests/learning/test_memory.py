@@ -50,21 +50,28 @@ def test_ppo_with_memory_balances_what_ppo_without_cannot(scheme, seed, tmp_path
     assert reached and best(blind_rows)[0] < 200
 
 
-def test_replay_of_sequences_balances_it_too(tmp_path):
+@pytest.mark.parametrize("seed", range(3))
+def test_replay_of_sequences_balances_it_too(seed, tmp_path):
     """r2d2, 100,000 steps: the mean of the last 100 episodes, which explore, reaches 400."""
-    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000")
+    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000", "--seed", str(seed))
     result, rows = trained(tmp_path / "run", "r2d2", *options, "--evaluate-every", "20000")
     evaluated = [row["evaluation_return"] for row in rows if row.get("evaluation_return")]
-    print(f"\nr2d2: {result['episode_return']} in the end, at most {best(rows)[0]:.1f}")
+    print(
+        f"\nr2d2, seed {seed}: {result['episode_return']} in the end, at most {best(rows)[0]:.1f}"
+    )
     print(f"greedy, every 20,000 steps: {evaluated}")
     assert best(rows)[0] >= 400
 
 
-def test_ppo_with_memory_balances_it_within_100_000_steps(tmp_path):
+@pytest.mark.parametrize("seed", range(5))
+def test_ppo_with_memory_balances_it_within_100_000_steps(seed, tmp_path):
     """The mean of the last 100 episodes reaches 475, with the preset and another budget."""
-    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000")
+    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000", "--seed", str(seed))
     result, rows = trained(tmp_path / "run", "recurrent_ppo", *options)
-    print(f"\nrecurrent_ppo: {result['episode_return']} in the end, at most {best(rows)[0]:.1f}")
+    print(
+        f"\nrecurrent_ppo, seed {seed}: {result['episode_return']} in the end, at most "
+        f"{best(rows)[0]:.1f}"
+    )
     assert best(rows)[0] >= 475
 
 
