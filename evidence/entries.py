@@ -49,7 +49,7 @@ def classic() -> Iterator[Entry]:
     yield entry("a2c-torch-cartpole", f"{tags} torch", "a2c", POLE, 200_000)
     yield entry("vpg-torch-cartpole", f"{tags} torch", "vpg", POLE, 200_000)
     yield entry("impala-torch-cartpole", f"{tags} torch", "impala", POLE, 200_000)
-    yield entry("pqn-torch-cartpole", f"{tags} torch", "pqn", POLE, 200_000)
+    yield entry("pqn-torch-cartpole", f"{tags} torch", "pqn", POLE, 300_000)
     tags = "classic cartpole-off-policy off-policy torch"
     yield entry("dqn-torch-cartpole", tags, "dqn", POLE, 50_000)
     yield entry("sac-torch-cartpole", tags, "sac", POLE, 60_000)
