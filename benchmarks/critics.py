@@ -1,7 +1,7 @@
 """Compiled updates of TQC and REDQ beside SAC's, on HalfCheetahBullet, one update per env step.
 
 256-256 perceptrons and batches of 256, in one thread. SAC has two critics, TQC two of 25 quantiles, REDQ
-ten, of whose ``policy_delay`` nothing is spared: a compiled step computes what the actor does not take.
+ten, of which two value the next action; its actor is computed at every 20th update, where it moves.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """``nox -s offline``: IQL on a data set that is made here, beside d3rlpy's IQL on the same.
 
-The data are 20,000 transitions of SAC on its way on Pendulum. Both have 256-256 perceptrons, batches of 256
+The data are 20,000 transitions of SAC on its way on Pendulum. Both have 64-64 perceptrons, batches of 256
 and the paper's numbers. d3rlpy runs in an environment of its own, whose Python is the first argument;
 each agent plays 100 greedy episodes here.
 """
@@ -22,7 +22,7 @@ from evidence.summary import mean_of
 from nappo2 import IQL, Learner, envs, evaluate, iql, preset, recorded, scheme
 
 ENV, UPDATES, EPISODES = "torch/Pendulum-v1", 10_000, 100
-CONFIG = IQL(jit=True)
+CONFIG = IQL(hidden=(64, 64), jit=True)
 
 
 def arrays_of(data: TensorDict) -> dict[str, np.ndarray]:

@@ -47,10 +47,11 @@ def main(argv: Sequence[str]) -> int:
         return 0
     code = run_entries(entries, options) if entries else 0
     if options.draw:
+        from benchmarks import history
         from evidence.figures import fill
         from evidence.page import draw
 
-        for path in (*draw(), *fill()):
+        for path in (*draw(), *history.draw(), *fill()):
             print(path)
     if not entries and not options.draw:
         print("name entries to run, or say --list or --draw", file=sys.stderr)

@@ -10,7 +10,7 @@ from functools import partial
 
 from evidence import rainbow
 from evidence.entry import PEERS, Entry, Published
-from evidence.recipes import bits, door_key, reach, recorded_and_new
+from evidence.recipes import bits, reach, recorded_and_new, without_bonus
 
 ZOO = "https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md"
 SB3 = "https://stable-baselines3.readthedocs.io/en/master/modules"
@@ -233,7 +233,7 @@ def schemes() -> Iterator[Entry]:
 
 
 def goals() -> Iterator[Entry]:
-    """Goals with and without hindsight, a door with and without a bonus, recorded data in a replay."""
+    """Goals with and without hindsight, six rooms with and without a bonus, recorded data in a replay."""
     for label, copies in (("hindsight", True), ("no-hindsight", False)):
         tags, words = f"goals bits {label}", f"double_dqn {label}"
         make = partial(bits, copies)
@@ -241,10 +241,10 @@ def goals() -> Iterator[Entry]:
         tags, words = f"goals panda-reach {label}", f"sac {label}"
         make = partial(reach, copies)
         yield entry(f"panda-reach-{label}", tags, words, "PandaReach-v3", 30_000, make=make)
-    maze = "MiniGrid-DoorKey-6x6-v0"
-    tags = "exploration door-key"
-    yield entry("ppo-rnd-door-key", tags, "ppo_rnd --preset door_key", maze, 300_000)
-    yield entry("ppo-door-key", tags, "ppo the same without a bonus", maze, 300_000, make=door_key)
+    maze, tags, given = "MiniGrid-MultiRoom-N4-S5-v0", "exploration multi-room", {"seeds": 3}
+    yield entry("ppo-rnd-multi-room", tags, "ppo_rnd", maze, 500_000, **given)
+    words = "ppo the same without a bonus"
+    yield entry("ppo-multi-room", tags, words, maze, 500_000, make=without_bonus, **given)
     tags, words = "offline pendulum-offline", "sac half of batches of recorded data"
     yield entry("sac-recorded-pendulum", tags, words, SWING, 20_000, make=recorded_and_new)
 

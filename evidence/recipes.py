@@ -98,9 +98,9 @@ def reach(copies: bool, entry: Entry, task: Task) -> Learner:
     return learner(reaching(copies, entry.env), entry, task)
 
 
-def door_key(entry: Entry, task: Task) -> Learner:
+def without_bonus(entry: Entry, task: Task) -> Learner:
     """PPO with the numbers of the preset of ``ppo_rnd`` for the same maze, without its bonus."""
-    base = preset("ppo_rnd", "door_key")
+    base = preset("ppo_rnd", "minigrid")
     same = PPO(**{field.name: getattr(base.config, field.name) for field in fields(PPO)})
     return learner(ppo(envs.make(entry.env, base.num_envs), same), entry, task)
 

@@ -156,7 +156,7 @@ KEYS = {
         "[N, M]",
         "int64",
         "noise(chosen_critics(num, M))",
-        "losses with least_chosen",
+        "losses with only_chosen or least_chosen",
         "critics whose minimum is a target",
     ),
     "kept": Key(

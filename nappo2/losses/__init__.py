@@ -17,11 +17,19 @@ from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._iql import discrete_iql, iql
 from nappo2.losses._munchausen import munchausen_dqn
 from nappo2.losses._pqn import pqn
-from nappo2.losses._sac import discrete_sac, sac
+from nappo2.losses._sac import discrete_sac, sac, sac_critics
 from nappo2.losses._td3 import td3
 from nappo2.losses._td3_bc import td3_bc
 from nappo2.losses._tqc import tqc
-from nappo2.losses.critics import CriticReduction, least, least_chosen, mean_value
+from nappo2.losses.critics import (
+    CriticChoice,
+    CriticReduction,
+    all_critics,
+    least,
+    least_chosen,
+    mean_value,
+    only_chosen,
+)
 from nappo2.losses.distributional_q import (
     DistributionalQ,
     Following,
@@ -44,6 +52,7 @@ from nappo2.losses.recurrent_dqn import raw_observation, recurrent_double_dqn
 from nappo2.losses.sequences import over_sequences
 
 __all__ = [
+    "CriticChoice",
     "CriticReduction",
     "DistributionalQ",
     "Following",
@@ -51,6 +60,7 @@ __all__ = [
     "ValueLoss",
     "a2c",
     "after_first_statistics",
+    "all_critics",
     "awr",
     "best_of_online",
     "best_of_target",
@@ -75,6 +85,7 @@ __all__ = [
     "mean_value",
     "means_of",
     "munchausen_dqn",
+    "only_chosen",
     "over_sequences",
     "plain_value_loss",
     "ppo",
@@ -84,6 +95,7 @@ __all__ = [
     "raw_observation",
     "recurrent_double_dqn",
     "sac",
+    "sac_critics",
     "statistics_step",
     "summed",
     "td3",

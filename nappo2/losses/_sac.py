@@ -1,10 +1,12 @@
 """Soft actor-critic for continuous and for discrete actions."""
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
 from nappo2.checks import checked
-from nappo2.losses.critics import CriticReduction, critic_loss, least
+from nappo2.losses.critics import CriticChoice, CriticReduction, all_critics, critic_loss, least
 from nappo2.losses.critics import target as target_of
 from nappo2.losses.loss import Loss
 from nappo2.losses.sequences import mean_of_learnt
@@ -20,6 +22,7 @@ def sac(
     agent: ActorCritics,
     *,
     target_entropy: float,
+    next_critics: CriticChoice = all_critics,
     next_value: CriticReduction = least,
     policy_value: CriticReduction = least,
 ) -> Loss:
@@ -38,6 +41,7 @@ def sac(
     Args:
         agent: an actor of tanh-normal outputs [N, 2A], and critics of (observation, action).
         target_entropy: entropy that the temperature aims at, in nats, such as -A.
+        next_critics: ``(weights of the target critics, batch) -> weights`` of those that value a'.
         next_value: ``(values [K, N], batch) -> [N]``, the target critics' value of a'.
         policy_value: ``(values [K, N], batch) -> [N]``, the critics' value of b.
 
@@ -46,20 +50,11 @@ def sac(
         ``value_target`` and ``entropy``.
     """
 
-    def target(params, batch, alpha):
-        after = batch["next"]
-        action, log_prob = squash(agent.actor(params, after["observation"]), batch["next_noise"])
-        values = agent.critics(params["target"]["critics"], after["observation"], action)
-        value = next_value(values, batch)
-        return target_of(params, after, soft_value(value, log_prob, alpha))
+    critic_of = soft_critics(agent, next_critics, next_value)
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]
-        alpha = weights["log_alpha"].detach().exp()
-        with torch.no_grad():
-            y = target(params, batch, alpha)
-        values = agent.critics(weights["critics"], observation, batch["action"])
-        critic = critic_loss(values, y, batch)
+        critic, values, alpha = critic_of(params, batch)
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
         critics = stop_gradient(weights["critics"])
         value = policy_value(agent.critics(critics, observation, action), batch)
@@ -71,6 +66,64 @@ def sac(
         )
 
     return loss
+
+
+@checked
+def sac_critics(
+    agent: ActorCritics,
+    *,
+    next_critics: CriticChoice = all_critics,
+    next_value: CriticReduction = least,
+) -> Loss:
+    """The critics' part of ``sac``, for updates at which actor and temperature stay: see ``stages.Delayed``.
+
+    Args:
+        agent: as for ``sac``.
+        next_critics: as for ``sac``.
+        next_value: as for ``sac``.
+
+    Returns:
+        The loss, with the means ``critic_loss``, ``alpha`` and ``value``.
+    """
+    critic_of = soft_critics(agent, next_critics, next_value)
+
+    def loss(params, batch):
+        critic, values, alpha = critic_of(params, batch)
+        return critic, {"critic_loss": critic, "alpha": alpha, "value": values[0].mean()}
+
+    return loss
+
+
+def soft_critics(
+    agent: ActorCritics, next_critics: CriticChoice, next_value: CriticReduction
+) -> Callable[[Mapping, Mapping], tuple[Tensor, Tensor, Tensor]]:
+    """The loss of SAC's critics.
+
+    Args:
+        agent: as for ``sac``.
+        next_critics: as for ``sac``.
+        next_value: as for ``sac``.
+
+    Returns:
+        ``(params, batch) -> (loss [], values [K, N], temperature [])``.
+    """
+
+    def target(params, batch, alpha):
+        after = batch["next"]
+        action, log_prob = squash(agent.actor(params, after["observation"]), batch["next_noise"])
+        critics = next_critics(params["target"]["critics"], batch)
+        value = next_value(agent.critics(critics, after["observation"], action), batch)
+        return target_of(params, after, soft_value(value, log_prob, alpha))
+
+    def critic_of(params, batch):
+        weights = params["weights"]
+        alpha = weights["log_alpha"].detach().exp()
+        with torch.no_grad():
+            y = target(params, batch, alpha)
+        values = agent.critics(weights["critics"], batch["observation"], batch["action"])
+        return critic_loss(values, y, batch), values, alpha
+
+    return critic_of
 
 
 @checked

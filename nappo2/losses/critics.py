@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.checks import explained
 from nappo2.losses.sequences import step_weight
 from nappo2.maths.surrogates import squared_error
+from nappo2.maths.traced import is_traced
 from nappo2.maths.values import td_target
 
 CriticReduction = Callable[[Tensor, Mapping], Tensor]
 """``(values [K, N, ...], batch) -> value [N, ...]``: one value of those of K critics."""
+
+CriticChoice = Callable[[Mapping, Mapping], Mapping]
+"""``(weights of K critics, batch) -> weights`` of those that are evaluated."""
 
 
 @explained
@@ -36,6 +42,27 @@ def least_chosen(values: Tensor, batch: Mapping) -> Tensor:
         tensor([1., 3.])
     """
     return values.gather(0, batch["chosen"].mT).amin(0)
+
+
+@explained
+def all_critics(weights: Mapping, batch: Mapping) -> Mapping:
+    """The weights of all critics, unchanged."""
+    return weights
+
+
+@explained
+def only_chosen(weights: Mapping, batch: Mapping) -> Mapping:
+    """The weights of the chosen critics, which alone are evaluated (REDQ: Chen et al., https://arxiv.org/abs/2101.05982).
+
+    Reads, of a batch [N], the numbers ``chosen`` [N, M] int64 of M critics, the same in each row, which
+    ``chosen_critics`` draws. For agents of ``networks.actor_critics``, which name critics by number.
+    """
+    chosen, names = batch["chosen"][0], map(str, range(batch["chosen"].shape[-1]))
+    if not is_traced(chosen):
+        return {name: weights[str(i)] for name, i in zip(names, chosen.tolist(), strict=True)}
+    ordered = [weights[str(i)] for i in range(len(weights.keys()))]
+    part = trees.map(lambda *xs: torch.stack(xs)[chosen], *ordered)
+    return {name: trees.map(lambda x, i=i: x[i], part) for i, name in enumerate(names)}
 
 
 @explained

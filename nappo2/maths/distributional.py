@@ -50,10 +50,12 @@ def truncated(quantiles: Tensor, num_dropped: int) -> Tensor:
     num_critics, _, size = quantiles.shape
     if not 0 <= num_dropped < size:
         raise ValueError(f"of {size} quantiles 0 to {size - 1} can be dropped, not {num_dropped}")
-    pooled = quantiles.movedim(-1, 0).flatten(0, 1)
+    pooled = quantiles.permute(1, 2, 0).flatten(
+        1
+    )  # side by side in memory, for vector instructions
     if num_dropped == 0:
-        return pooled
-    return pooled.sort(0).values[: num_critics * (size - num_dropped)]
+        return pooled.mT
+    return pooled.sort().values[:, : num_critics * (size - num_dropped)].mT
 
 
 def categorical_projection(support: Tensor, atoms: Tensor, probs: Tensor) -> Tensor:

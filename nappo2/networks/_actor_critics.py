@@ -195,9 +195,14 @@ def _init(actor, critic, num_critics):
 
 
 def _values(critic, num_critics):
-    """``(weights, x) -> values`` of all critics, [K, ..., n]."""
+    """``(weights, x) -> values`` [K, ..., n] of all critics, or of those whose weights are given."""
     names = [str(i) for i in range(num_critics)]
-    return lambda weights, x: torch.stack([critic.apply(weights[name], x) for name in names])
+
+    def values(weights, x):
+        given = weights.keys()
+        return torch.stack([critic.apply(weights[name], x) for name in names if name in given])
+
+    return values
 
 
 def _actor(actor, view):

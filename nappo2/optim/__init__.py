@@ -17,6 +17,7 @@ from nappo2.optim.transformations import (
     rmsprop,
     set_to_zero,
     sgd,
+    until_due,
 )
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "rmsprop",
     "set_to_zero",
     "sgd",
+    "until_due",
     "warm_up",
 ]

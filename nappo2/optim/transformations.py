@@ -316,3 +316,22 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
         return updates, EveryState(count, inner)
 
     return GradientTransformation(init, update)
+
+
+@checked
+def until_due(num: int) -> Callable[[Any], int]:
+    """``state -> updates`` before the next one that ``every(num, ...)`` in an optimizer's state transforms.
+
+    0 if that is the next update, or there is no such state; of several, and of members, the least.
+    """
+
+    def wait(state):
+        parts = trees.leaves(state, is_leaf=_is_every)
+        counts = [part.count for part in parts if _is_every(part)]
+        return min((int((num - 1 - count % num).min()) for count in counts), default=0)
+
+    return wait
+
+
+def _is_every(part: Any) -> bool:
+    return isinstance(part, EveryState)

@@ -94,6 +94,7 @@ class Population(NamedTuple):
             finite(recipe.optimizer),
             target=recipe.target,
             stop_early=recipe.stop_early,
+            delayed=recipe.delayed,
             jit=recipe.jit,
         )
         batches = with_member_seeds(recipe.all_batches, n)

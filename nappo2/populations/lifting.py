@@ -19,9 +19,8 @@ from nappo2.optim import GradientTransformation
 from nappo2.params import Params, Plain, unravel_of
 from nappo2.pipeline import Transform, stage
 from nappo2.seeds import fold_in
-from nappo2.stages.learning.batches import Batches
 from nappo2.stages.learning.learn import fused_stage
-from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target
+from nappo2.stages.learning.loops import Delayed, EarlyStop, Rule, Target, in_segments
 from nappo2.stages.learning.scan_loop import (
     Lift,
     averages,
@@ -115,6 +114,7 @@ def learn_members(
     *,
     target: Target | None = None,
     stop_early: EarlyStop | None = None,
+    delayed: Delayed | None = None,
     jit: bool = False,
 ) -> Transform:
     """``learn`` of all members, in one step.
@@ -124,6 +124,7 @@ def learn_members(
         optimizer: of one member.
         target: how the target networks of a member follow its weights, as for ``learn``.
         stop_early: whether a member skips the rest of its batches, as for ``learn``.
+        delayed: what is computed while some of the weights of each member stay, as for ``learn``.
         jit: whether the loop is compiled.
 
     Returns:
@@ -133,9 +134,7 @@ def learn_members(
     runs = members_step_by_step, members_in_one_scan
     eager, scan = (partial(functional_loop, run, MEMBERS) for run in runs)
     loop = with_fallback(scan, eager, "learn_members") if jit else eager
-
-    def take(params: Params, state: Any, batches: Batches) -> LoopResult:
-        return loop(rule, params, state, batches)
+    take = partial(loop if delayed is None else in_segments(loop, delayed), rule)
 
     def first_state(params: Params) -> Any:
         return trees.stack([optimizer.init(vector) for vector in vectors(params["weights"])[0]])

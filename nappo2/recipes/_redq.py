@@ -1,5 +1,6 @@
 """Randomised ensembles of critics (REDQ), with dropout DroQ, for continuous actions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace as changed
 
@@ -7,6 +8,7 @@ from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import ActorCritics, dropout_mlp, single_valued
+from nappo2.optim import until_due
 from nappo2.pipeline import compose
 from nappo2.policies import Policy
 from nappo2.recipes._sac import SAC, sac
@@ -19,7 +21,7 @@ from nappo2.recipes.recipe import recipe
 from nappo2.recipes.soft_agents import soft_agent
 from nappo2.recipes.torsos import has_torso, torso_of
 from nappo2.recipes.values import critic_value
-from nappo2.stages import Recipe, all_due, chosen_critics, kept_units, noise, replay
+from nappo2.stages import Delayed, Recipe, all_due, chosen_critics, kept_units, noise, replay
 
 
 @checked
@@ -107,18 +109,20 @@ def redq(
     """
     check_env("redq", COMPATIBLE, env)
     c, size = config, env.action_spec.size
+    targets = targets_of(c, agent)
     agent = agent or ensemble(env, c)
     base = sac(env, changed(c, normalize=False), agent=agent, policy=policy, replay=replay)
     loss = losses.sac(
         agent,
         target_entropy=-c.target_entropy_share * size,
-        next_value=losses.least_chosen,
         policy_value=losses.mean_value,
+        **targets,
     )
+    light = losses.sac_critics(agent, **targets)
     draws = [noise(chosen_critics(c.num_critics, c.num_chosen), name="chosen")]
     hidden = head_sizes(env, c)
     if c.dropout and hidden:
-        loss = losses.with_dropout(loss, *hidden)
+        loss, light = (losses.with_dropout(each, *hidden) for each in (loss, light))
         num_units = 2 * c.num_critics * sum(hidden)
         draws.append(noise(kept_units(c.dropout, num_units), name="kept"))
 
@@ -130,11 +134,26 @@ def redq(
         compatible=COMPATIBLE,
         loss=loss,
         optimizer=delayed_adam(agent, c.policy_delay),
+        delayed=Delayed(light, until_due(c.policy_delay)) if c.policy_delay > 1 else None,
         value=critic_value(agent, base.greedy, lambda values: values.mean(0)),
         batches=batches,
         all_batches=None if base.all_batches is None else compose(batches(1), all_due()),
     )
     return with_normalized_observations(made) if c.normalize else made
+
+
+def targets_of(c: REDQ, agent: ActorCritics | None) -> dict[str, Callable]:
+    """How a loss gets the least value of the chosen target critics, as its arguments.
+
+    An agent of one's own evaluates all critics, as it may not evaluate some of them alone.
+    """
+    if c.num_chosen == c.num_critics:
+        return {}
+    return (
+        {"next_critics": losses.only_chosen}
+        if agent is None
+        else {"next_value": losses.least_chosen}
+    )
 
 
 def ensemble(env: Env, c: REDQ) -> ActorCritics:

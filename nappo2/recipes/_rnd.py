@@ -82,19 +82,21 @@ class RndPPO(RND, PPO):
 
 
 PRESETS = {
-    "door_key": Preset(
-        "MiniGrid-DoorKey-* MiniGrid-MultiRoom-*",
+    "minigrid": Preset(
+        "MiniGrid-*",
         16,
-        1_000_000,
+        500_000,
         RndPPO(
-            learning_rate=2.5e-4,
+            learning_rate=1e-3,
             gamma=0.99,
             clip_eps=0.2,
             entropy_coef=0.01,
             hidden=(64,),
             novelty_hidden=(64,),
+            novelty_rate=1e-3,  # at 1e-4 bonuses hardly fall, and a door stays shut for 300,000 steps
+            novelty_share=1.0,
         ),
-        "PPO as for Atari, RND as in the paper",
+        "chosen here, on seed 1000 of DoorKey-6x6 and MultiRoom-N4-S5",
     ),
     "atari": Preset(
         ATARI,

@@ -28,11 +28,14 @@ def with_normalized_observations(recipe: Recipe) -> Recipe:
     def value(params, observation, memory):
         return recipe.value(params, normalized_view(params, observation), memory)
 
+    normalized = losses.with_normalized_observations
+    delayed = recipe.delayed and recipe.delayed._replace(loss=normalized(recipe.delayed.loss))
     return recipe.replace(
         init=init,
         policy=with_view(recipe.policy, normalized_view),
         greedy=with_view(recipe.greedy, normalized_view),
-        loss=losses.with_normalized_observations(recipe.loss),
+        loss=normalized(recipe.loss),
+        delayed=delayed,
         value=value if recipe.value else None,
     )
 

@@ -25,7 +25,7 @@ from nappo2.stages.learning.feeds import (
 )
 from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import kl_exceeds, learn
-from nappo2.stages.learning.loops import Target
+from nappo2.stages.learning.loops import Delayed, Target
 from nappo2.stages.learning.update import polyak, scheduled, update
 from nappo2.stages.recipe import (
     Recipe,
@@ -52,6 +52,7 @@ __all__ = [
     "Bonus",
     "CollectState",
     "Compatibility",
+    "Delayed",
     "IntrinsicState",
     "MinibatchState",
     "Recipe",

@@ -26,7 +26,7 @@ from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import Compatibility, check_compatible
 from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import learn
-from nappo2.stages.learning.loops import EarlyStop, Target
+from nappo2.stages.learning.loops import Delayed, EarlyStop, Target
 from nappo2.stages.learning.update import polyak, update
 from nappo2.stages.recording.checking import check_spaces
 
@@ -53,6 +53,8 @@ class Recipe(NamedTuple):
         after: transform of params after each update, or after all updates of a rollout.
         target: how target networks follow the weights; None for params without.
         stop_early: ``(hyper, means) -> [] bool``: skips the rest of a rollout's batches; None for never.
+        delayed: a cheaper loss for updates of one process at which the optimizer leaves some of the
+            weights where they are; None for the whole loss at each.
         non_finite: ``fail``, ``mask`` or ``clamp(limit)`` observations and rewards that are not finite.
         jit: whether learning is compiled, and collecting in environments in torch.
         compatible: the action spaces, observations, agents, storages and schemes that fit.
@@ -77,6 +79,7 @@ class Recipe(NamedTuple):
     after: Transform = compose()
     target: Target | None = None
     stop_early: EarlyStop | None = None
+    delayed: Delayed | None = None
     non_finite: NonFinite = fail
     jit: bool = False
     compatible: Compatibility = Compatibility()
@@ -89,7 +92,7 @@ class Recipe(NamedTuple):
 
         No other piece is adapted: a piece on which others depend, as a loss does on an agent, is an
         argument of the function that makes the recipe. With other ``batches`` alone, ``all_batches``
-        is None, so that these are learnt from one by one.
+        is None, so that these are learnt from one by one; with another loss or optimizer ``delayed`` is.
 
         Raises:
             ValueError: if there is no piece of that name (names those there are), or batches or recorded
@@ -103,6 +106,8 @@ class Recipe(NamedTuple):
                 )
         if "batches" in pieces:
             pieces = {"all_batches": None} | pieces
+        if "loss" in pieces or "optimizer" in pieces:
+            pieces = {"delayed": None} | pieces
         return fitting(Recipe(**{**self._asdict(), **pieces}))
 
     def with_hyper(self, **values: float) -> "Recipe":
@@ -212,6 +217,7 @@ def learn_of(recipe: Recipe) -> Transform:
         finite(recipe.optimizer),
         target=recipe.target,
         stop_early=recipe.stop_early,
+        delayed=recipe.delayed,
         jit=recipe.jit,
     )
     return compose(recipe.all_batches, fused, recipe.after)

@@ -64,15 +64,17 @@ def test_replay_of_sequences_balances_it_too(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ppo_with_memory_balances_it_within_100_000_steps(seed, tmp_path):
-    """The mean of the last 100 episodes reaches 475, with the preset and another budget."""
-    options = ("--env", "torch/MaskedCartPole-v1", "--total-steps", "100000", "--seed", str(seed))
-    result, rows = trained(tmp_path / "run", "recurrent_ppo", *options)
-    print(
-        f"\nrecurrent_ppo, seed {seed}: {result['episode_return']} in the end, at most "
-        f"{best(rows)[0]:.1f}"
-    )
-    assert best(rows)[0] >= 475
+def test_ppo_with_memory_balances_it_within_100_000_steps(seed):
+    """475 of 500 in 20 greedy episodes, with the preset's 100,000 steps (rl-zoo3's LSTM reaches 500)."""
+    torch.set_num_threads(1)
+    best = preset("recurrent_ppo", "cartpole")
+    assert best.total_steps == 100_000
+    recipe = recurrent_ppo(envs.make("torch/MaskedCartPole-v1", best.num_envs), best.config)
+    run = Learner(scheme("3cs", recipe), recipe.init(seed), seed, best.total_steps, progress=False)
+    test = envs.make("torch/MaskedCartPole-v1", 20)
+    returns = evaluate(test, recipe.greedy, run.run().params, 20, seed=seed + 1_000).returns
+    print(f"\nrecurrent_ppo, seed {seed}: {returns.mean():.1f} in 20 greedy episodes")
+    assert returns.mean() >= 475
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Ensembles of critics and dropout in them, by hand and against torch's layers."""
 
 from collections import Counter
+from functools import partial
 from itertools import islice, pairwise
 
 import pytest
@@ -13,7 +14,7 @@ from nappo2.networks import actor_critics, dropout_mlp, mlp, with_kept, with_tem
 from nappo2.params import make_params, ravel
 from nappo2.seeds import generator
 from nappo2.stages import chosen_critics, kept_units
-from tests.losses.test_off_policy_losses import GAMMA, INPUTS, SIZE, N, a_batch
+from tests.losses.test_off_policy_losses import GAMMA, INPUTS, SIZE, N, a_batch, our_gradient
 from tests.losses.test_off_policy_losses import continuous as uniform
 from tests.makers.recipes import REPLAYED, composed
 from tests.makers.stepping import steps_of
@@ -28,6 +29,43 @@ def test_the_least_of_two_chosen_critics_by_hand():
     batch = {"chosen": torch.tensor([[0, 2], [0, 1]])}
     assert losses.least_chosen(values, batch).tolist() == [3, 4]
     assert losses.mean_value(values, batch).tolist() == [3, 4]
+
+
+def test_only_the_chosen_critics_are_evaluated_and_weights_are_theirs():
+    """Of critics that are 5, 1 and 3 everywhere the first and the last, in the order drawn."""
+    weights = {str(i): {"0": {"x": torch.tensor([x])}} for i, x in enumerate([5.0, 1.0, 3.0])}
+    pairs = torch.tensor([[2, 0], [1, 2]])
+
+    def values(chosen):
+        part = losses.only_chosen(weights, {"chosen": chosen.expand(6, 2)})
+        return torch.cat([part[name]["0"]["x"] for name in ("0", "1")])
+
+    assert values(pairs[0]).tolist() == [3, 5]
+    assert torch.vmap(values)(pairs).tolist() == [[3, 5], [1, 3]]
+    assert losses.all_critics(weights, {}) is weights
+
+
+def test_the_least_of_evaluated_critics_is_the_least_of_all_chosen_ones():
+    """The loss and its gradient, in eager code and under vmap, to the last bit."""
+    agent = with_temperature(
+        actor_critics(mlp(INPUTS, 8, 2 * SIZE), mlp(INPUTS + SIZE, 8, 1), num_critics=4)
+    )
+    weights, batch = agent.init(0), a_batch(uniform).to_dict()
+    target = agent.init(1).select("critics")
+    batch["chosen"] = torch.tensor([3, 1]).repeat(N, 1)
+    make = partial(losses.sac, agent, target_entropy=-2.0, policy_value=losses.mean_value)
+    few, many = make(next_critics=losses.only_chosen), make(next_value=losses.least_chosen)
+    (ours, means), (expected, theirs) = (
+        our_gradient(loss, weights, target, batch) for loss in (few, many)
+    )
+    assert torch.equal(ours, expected) and torch.equal(means["loss"], theirs["loss"])
+    critics = losses.sac_critics(agent, next_critics=losses.only_chosen)
+    light, less = our_gradient(critics, weights, target, batch)
+    _, unravel = ravel(weights)
+    of_critics = (ravel(unravel(x)["critics"])[0] for x in (light, ours))
+    assert torch.equal(*of_critics) and not unravel(light)["log_alpha"].any()
+    assert not ravel(unravel(light)["actor"])[0].any() and ours.norm() > light.norm() > 0
+    assert all(torch.equal(less[name], means[name]) for name in ("critic_loss", "alpha", "value"))
 
 
 def test_critics_are_chosen_once_for_a_batch_each_pair_as_often_as_any():
@@ -100,14 +138,14 @@ def test_masks_of_a_batch_reach_critics_and_targets_apart():
         assert torch.equal(means["value"], plain(params, batch)[1]["value"]) == (unit == 47)
 
 
-def test_actor_and_temperature_move_with_every_second_update_and_critics_with_each():
-    """To the last bit, of REDQ with a delay of 2."""
+def test_actor_and_temperature_move_with_every_third_update_and_critics_with_each():
+    """To the last bit, of REDQ with a delay of 3."""
     recipe = REPLAYED["redq"]()
     pairs = pairwise(params for _, params, _ in steps_of(composed(recipe), recipe.init(0)))
     for version, (before, after) in enumerate(islice(pairs, 5), 2):
         assert after["version"] == version
-        for name, moves in {"actor": version % 2 == 0, "critics": True}.items():
+        for name, moves in {"actor": version % 3 == 0, "critics": True}.items():
             one, other = (ravel(params["weights", name])[0] for params in (before, after))
             assert torch.equal(one, other) != moves
         alphas = [params["weights", "log_alpha"] for params in (before, after)]
-        assert torch.equal(*alphas) == (version % 2 == 1)
+        assert torch.equal(*alphas) == (version % 3 != 0)

@@ -58,7 +58,7 @@ REPLAYED: dict[str, Callable[..., Recipe]] = {
     ),
     "redq": lambda **c: a.redq(
         envs.pendulum(2),
-        a.REDQ(update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, **REPLAY, **c),
+        a.REDQ(update_ratio=1.0, num_critics=3, policy_delay=3, dropout=0.1, **REPLAY, **c),
     ),
     "crossq": lambda **c: a.crossq(
         envs.pendulum(2),
@@ -109,7 +109,7 @@ CONFIGS = {
     "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,), normalize=True),
     "crossq": a.CrossQ(**OFF, critic_hidden=(8,), policy_delay=2, warm_up=1),
     "redq": a.REDQ(
-        **OFF, update_ratio=1.0, num_critics=3, policy_delay=2, dropout=0.1, normalize_layers=True
+        **OFF, update_ratio=1.0, num_critics=3, policy_delay=3, dropout=0.1, normalize_layers=True
     ),
     "dqn": a.DQN(**OFF),
     "double_dqn": a.DQN(**OFF),

@@ -8,7 +8,20 @@ import torch
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_flatten
 
-from nappo2 import PPO, PQN, collect, envs, fold_in, population, ppo, pqn, ravel, scheme
+from nappo2 import (
+    PPO,
+    PQN,
+    SAC,
+    collect,
+    envs,
+    fold_in,
+    population,
+    ppo,
+    pqn,
+    ravel,
+    sac,
+    scheme,
+)
 from nappo2.machine.compiling import compiled
 from nappo2.populations._population import member
 from nappo2.reports import join
@@ -50,6 +63,19 @@ def test_compiled_replayed_learning_is_learning(name, strict):
         s = REPLAYED[name](jit=jit)
         params, _ = train(fused(s), s.init(0), 3)
         found.append(ravel({name: params[name].to_dict() for name in ("weights", "target")})[0])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
+
+
+@LONG
+def test_a_rollout_of_one_batch_is_compiled_too(strict):
+    """Within 1e-5; a scan of length 1 is C++ that does not compile."""
+    found = []
+    for jit in (False, True):
+        config = SAC(num_steps=1, start_steps=0, batch_size=8, capacity=64, hidden=(8,), jit=jit)
+        s = sac(envs.pendulum(1), config)
+        params, _ = train(fused(s), s.init(0), 4)
+        assert params["version"] == 4
+        found.append(ravel(params["weights"])[0])
     torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
 

@@ -92,6 +92,13 @@ class Sampled(NamedTuple):
         """The number of batches."""
         return len(self.batches)
 
+    def split(self, num: int) -> "tuple[Sampled, Sampled]":
+        """The first batches, ``num`` or all that there are, and those after them."""
+        share = self.num_samples // self.num
+        parts = (self.batches[:num], self.ages[:num]), (self.batches[num:], self.ages[num:])
+        first, rest = (Sampled(batches, share * len(batches), ages) for batches, ages in parts)
+        return first, rest
+
     def lag(self, num_updates: int) -> Tensor:
         """The mean age of the data over updates, each of which adds one version, [] float32."""
         ages = self.ages[: max(num_updates, 1)]

@@ -1,6 +1,7 @@
 """All gradient steps of a rollout in one stage, eager or compiled."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,15 @@ from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
 from nappo2.reports import note
 from nappo2.stages.learning.batches import Batches
-from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, Target, eager_loop
+from nappo2.stages.learning.loops import (
+    Delayed,
+    EarlyStop,
+    LoopResult,
+    Rule,
+    Target,
+    eager_loop,
+    in_segments,
+)
 from nappo2.stages.learning.refused_batches import refused_at_the_end, write_refused
 from nappo2.stages.learning.scan_loop import scan_loop
 from nappo2.stages.learning.update import absorb_moments
@@ -27,18 +36,22 @@ def learn(
     *,
     target: Target | None = None,
     stop_early: EarlyStop | None = None,
+    delayed: Delayed | None = None,
     jit: bool = False,
 ) -> Transform:
     """Takes all gradient steps of a rollout: ``gradients | update | polyak | repeat``, fused.
 
     Right of ``all_minibatches``, ``all_sequences`` or ``all_due``. Numbers, seeds and states equal
-    those of the stages it replaces.
+    those of the stages it replaces. With ``delayed``, means such as the actor's loss are of those updates
+    alone that computed them; a gradient of weights that do not move is not refused, as there is none.
 
     Args:
         loss: ``(params, batch) -> (loss, means)``.
         optimizer: of the vector of weights.
         target: how ``params["target"]`` follows the weights; None for params without.
         stop_early: when the rest of a rollout's batches are left out, such as ``kl_exceeds``.
+        delayed: what is computed at updates at which some of the weights do not move; None for the
+            whole loss. Of batches of a replay.
         jit: whether all steps are one compiled call. That pays after some 15,000 batches; where it
             fails, or there is no C++ compiler, a warning says so and the eager loop runs.
 
@@ -61,9 +74,10 @@ def learn(
     rule = Rule(loss, optimizer, target, stop_early)
     loop = with_fallback(scan_loop, eager_loop, "learn") if jit else eager_loop
 
-    def take(params: Params, state: Any, batches: Batches) -> LoopResult:
+    def each(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
         return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
 
+    take = partial(each if delayed is None else in_segments(each, delayed), rule)
     return fused_stage(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
 
 
@@ -109,6 +123,8 @@ def fused_stage(
             lag = batches.lag(result.num_updates)
             lags = {"collection_lag": lag, "gradient_lag": 0 * lag}
             report = note(report, batches.num_samples, **result.means, **lags)
+            for name, share in result.shares.items():
+                report = note(report, share * batches.num_samples, **{name: result.means[name]})
             return inner | {"update": result.state}, params, report
 
         return Pipeline(init, step)

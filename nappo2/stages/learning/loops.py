@@ -1,10 +1,11 @@
 """Gradient steps over the batches of a rollout: what a step does, and the eager loop.
 
 ``eager_loop`` is the reference: it takes one batch after the other, with ``torch.autograd`` and leaves
-that are views of one vector. ``scan_loop`` has the same as one compiled scan.
+that are views of one vector. ``scan_loop`` has the same as one compiled scan. ``in_segments`` has a loop
+compute less where some of the weights do not move.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 from nappo2.losses.loss import Loss
 from nappo2.machine.stop import check_interrupt
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, Plain, ravel
-from nappo2.stages.learning.batches import Batches
+from nappo2.params import Params, Plain, ravel, replaced
+from nappo2.stages.learning.batches import Batches, Sampled
 from nappo2.stages.learning.gradients import gradient, leaves_of
 from nappo2.trees import nested, walk
 
@@ -51,6 +52,19 @@ class Rule(NamedTuple):
     stop_early: EarlyStop | None = None
 
 
+class Delayed(NamedTuple):
+    """What is computed at updates at which an optimizer leaves some of the weights where they are.
+
+    Attributes:
+        loss: ``(params, batch) -> (loss, means)``, with the whole loss's gradient of the weights that move.
+        wait: ``optimizer state -> updates`` before the next one at which all may move; 0 if that is the
+            next one. See ``optim.until_due``.
+    """
+
+    loss: Loss
+    wait: Callable[[Any], int]
+
+
 class LoopResult(NamedTuple):
     """The state of learning after the gradient steps of a rollout.
 
@@ -60,6 +74,7 @@ class LoopResult(NamedTuple):
         state: of the optimizer.
         means: over the steps, of the loss, its means and the gradients' norms.
         num_updates: steps that were taken; of many members the most that any took.
+        shares: of the steps, by the name of a mean that is over some of them alone.
     """
 
     weights: TensorDict
@@ -67,6 +82,7 @@ class LoopResult(NamedTuple):
     state: Any
     means: dict[str, Tensor]
     num_updates: int
+    shares: Mapping[str, float] = {}
 
 
 def eager_loop(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
@@ -104,6 +120,67 @@ def eager_loop(rule: Rule, params: Params, state: Any, batches: Batches) -> Loop
     weights = TensorDict(nested(paths, [leaf.detach() for leaf in leaves]))
     means = {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
     return LoopResult(weights, TensorDict(plain["target"]), state, means, num_updates)
+
+
+Loop = Callable[[Rule, Params, Any, Batches], LoopResult]
+"""``(rule, params, optimizer state, batches) -> result``, as ``eager_loop``."""
+
+
+def in_segments(loop: Loop, delayed: Delayed) -> Loop:
+    """A loop that computes ``delayed.loss`` where it may, and the rule's own loss where all weights may move.
+
+    Before each segment it looks at the optimizer's state. A gradient that was refused has not counted
+    there, so that all weights move later than was foreseen, and never sooner. A single batch has the
+    whole loss, as another length is another compiled program.
+
+    Args:
+        loop: of the updates of a segment.
+        delayed: what is computed while some of the weights stay.
+
+    Returns:
+        A loop of batches that were sampled; other batches have the whole loss, and so has a rule that
+        stops early.
+    """
+
+    def run(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
+        if not isinstance(batches, Sampled) or rule.stop_early is not None:
+            return loop(rule, params, state, batches)
+        results = []
+        while batches.num:
+            now, batches = batches.split(max(delayed.wait(state), 1))
+            result = whole_or_part(rule, params, state, now)
+            version, state = params["version"] + now.num, result.state
+            branches = {"weights": result.weights, "target": result.target}
+            params = replaced(params, **branches, version=version)
+            results.append(result)
+        return joined(results)
+
+    def whole_or_part(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
+        if batches.num == 1:
+            return loop(rule, params, state, batches)
+        result = loop(rule._replace(loss=delayed.loss), params, state, batches)
+        means = {name: mean for name, mean in result.means.items() if name != "loss"}
+        return result._replace(means=means)
+
+    return run
+
+
+def joined(results: Sequence[LoopResult]) -> LoopResult:
+    """The result of segments, whose means are weighted by their updates.
+
+    What some segments do not compute, as the whole loss and the actor's, is a mean over the updates of
+    the others.
+    """
+    total = sum(result.num_updates for result in results)
+    names = dict.fromkeys(name for result in results for name in result.means)
+    means, shares = {}, {}
+    for name in names:
+        parts = [(r.means[name], r.num_updates) for r in results if name in r.means]
+        num = sum(size for _, size in parts)
+        means[name] = sum(mean * size for mean, size in parts) / num
+        if num < total:
+            shares[name] = num / total
+    return results[-1]._replace(means=means, num_updates=total, shares=shares)
 
 
 def target_source(params: Mapping) -> Tensor:

@@ -204,7 +204,8 @@ def in_one_scan(step: Callable, constants: Mapping, carry: Any, data: Mapping, x
         The carry after the last step, and the averages of the means.
     """
     leaves, spec = tree_flatten(carry)
-    leaves, means = scan_program(step, spec)(constants, tuple(leaves), data, xs)
+    program = scan_program if len(tree_flatten(xs)[0][0]) > 1 else single_program
+    leaves, means = program(step, spec)(constants, tuple(leaves), data, xs)
     return tree_unflatten(list(leaves), spec), means
 
 
@@ -221,5 +222,18 @@ def scan_program(step: Callable, spec: TreeSpec) -> Callable:
 
         carry, means = scan(body, carry, xs)
         return carry, averages(means)
+
+    return compiled(run)
+
+
+@lru_cache(64)
+def single_program(step: Callable, spec: TreeSpec) -> Callable:
+    """``scan_program`` of xs [1, ...], as a scan of length 1 is not C++ that can be compiled."""
+
+    def run(constants, carry, data, xs):
+        x = trees.map(lambda x: x[0], xs)
+        carry, means = step(constants, tree_unflatten(list(carry), spec), data, x)
+        leaves, _ = tree_flatten(carry)
+        return tuple(leaves), averages({name: mean.unsqueeze(0) for name, mean in means.items()})
 
     return compiled(run)
