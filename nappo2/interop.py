@@ -29,6 +29,12 @@ def to_torchrl(batch: TensorDict) -> TensorDict:
 
     Returns:
         A batch [B, T] or [N], of views.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> rollout = first(collect_of(recipe), recipe.init(0)).item
+        >>> to_torchrl(rollout).batch_size, to_torchrl(rollout)["next", "reward"].shape
+        (torch.Size([4, 8]), torch.Size([4, 8, 1]))
     """
 
     def as_column(name, x):

@@ -39,6 +39,13 @@ def make_params(
 
     Returns:
         Params; hyper-parameters and version are tensors [].
+
+    Example:
+        >>> params = make_params(mlp(4, 8, 2).init(0), gamma=0.99, learning_rate=3e-4)
+        >>> sorted(params.keys())
+        ['hyper', 'normalizer', 'target', 'version', 'weights']
+        >>> params["hyper", "gamma"]
+        tensor(0.9900)
     """
     return TensorDict(
         weights=weights,
@@ -90,6 +97,12 @@ def with_hyper(params: Params, **values: float) -> Params:
 
     Raises:
         ValueError: if one of ``values`` is not among those that ``params`` has.
+
+    Example:
+        >>> from nappo2.params import with_hyper
+        >>> params = with_hyper(make_params(mlp(4, 2).init(0), gamma=0.99), gamma=0.5)
+        >>> params["hyper", "gamma"]
+        tensor(0.5000)
     """
     hyper = params["hyper"]
     for name in values:
@@ -106,6 +119,11 @@ def ravel(tree: Mapping) -> tuple[Tensor, Callable[[Tensor], dict]]:
 
     Raises:
         ValueError: if the tree has no leaves.
+
+    Example:
+        >>> vector, unravel = ravel({"a": torch.ones(2), "b": {"c": torch.zeros(1)}})
+        >>> vector, unravel(2 * vector)["a"]
+        (tensor([1., 1., 0.]), tensor([2., 2.]))
     """
     named = tuple(walk(tree))
     if not named:
@@ -140,7 +158,13 @@ def in_one_vector(params: Params) -> Params:
 
 
 def non_finite(params: Params) -> str | None:
-    """The name of a leaf that is not finite; None if all are. Hyper-parameters may be infinite."""
+    """The name of a leaf that is not finite; None if all are. Hyper-parameters may be infinite.
+
+    Example:
+        >>> from nappo2.params import non_finite
+        >>> non_finite(make_params(mlp(4, 2).init(0), gamma=0.99)) is None
+        True
+    """
     for names, leaf in walk(params.exclude("hyper")):
         if leaf.is_floating_point() and not leaf.isfinite().all():
             return "/".join(names)
@@ -148,5 +172,11 @@ def non_finite(params: Params) -> str | None:
 
 
 def stop_gradient(tree: Any) -> Any:
-    """The tree with all leaves detached: no gradient flows through it."""
+    """The tree with all leaves detached: no gradient flows through it.
+
+    Example:
+        >>> from nappo2.params import stop_gradient
+        >>> stop_gradient({"w": torch.ones(1, requires_grad=True)})["w"].requires_grad
+        False
+    """
     return trees.map(lambda leaf: leaf.detach(), tree)

@@ -64,7 +64,13 @@ class Report(NamedTuple):
 
 
 def flat(report: Report) -> dict[str, float]:
-    """A report as plain numbers by the names of metrics, with the means of finished episodes."""
+    """A report as plain numbers by the names of metrics, with the means of finished episodes.
+
+    Example:
+        >>> from nappo2.reports import count, flat
+        >>> flat(count(Report(), env_steps=256))
+        {'env_steps': 256.0}
+    """
     finished = {k: x for k, x in report.episodes.items() if len(x) and k != "member"}
     episodes = {episode_column(name): float(x.nanmean()) for name, x in finished.items()}
     numbers = {name: x for name, x in episodes.items() if x == x}
@@ -95,7 +101,16 @@ def _is_vector(x: Tensor | float) -> bool:
 
 @explained
 def join(reports: Sequence[Report]) -> Report:
-    """Joins reports: weighted means, sums, concatenations."""
+    """Joins reports: weighted means, sums, concatenations.
+
+    Example:
+        >>> from nappo2.reports import count, note
+        >>> one = note(count(Report(), env_steps=10), 1, loss=torch.tensor(1.0))
+        >>> other = note(count(Report(), env_steps=30), 3, loss=torch.tensor(5.0))
+        >>> both = join([one, other])
+        >>> both.sums["env_steps"], both.means["loss"].value
+        (40, tensor(4.))
+    """
     if len(reports) <= 1:
         return reports[0] if reports else Report()
     *parts, elapsed, spans = zip(*reports, strict=True)
@@ -123,6 +138,7 @@ RESERVED = (
     *("loss", "grad_norm", "collection_lag", "gradient_lag", "restarts", "event"),
     *("env_steps", "updates", "recorded_updates", "seconds", "steps_per_second"),
     *("episode_return", "episode_length", "episode_return_std", "recent_return"),
+    *("episode_return_min", "episode_return_max"),
     *("evaluation_return", "evaluation_length", "evaluation_std", "evaluation_env_steps"),
     *("success_rate", "evaluation_success_rate"),
 )
@@ -165,12 +181,24 @@ def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def note(report: Report, weight: float, /, **values: Tensor) -> Report:
-    """Adds means to a report, each of ``weight`` values."""
+    """Adds means to a report, each of ``weight`` values.
+
+    Example:
+        >>> from nappo2.reports import note
+        >>> note(Report(), 1, loss=torch.tensor(0.5))
+        loss 0.5
+    """
     return report._replace(means=report.means | {k: Mean(v, weight) for k, v in values.items()})
 
 
 def count(report: Report, /, **values: Tensor | float) -> Report:
-    """Adds sums to a report."""
+    """Adds sums to a report.
+
+    Example:
+        >>> from nappo2.reports import count
+        >>> count(Report(), env_steps=256)
+        env_steps 256
+    """
     return report._replace(sums=report.sums | values)
 
 

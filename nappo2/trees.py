@@ -36,6 +36,11 @@ def map(fn: Callable, tree: Any, *others: Any, is_leaf: IsLeaf = is_tensordict) 
 
     Raises:
         ValueError: if the structures differ.
+
+    Example:
+        >>> from nappo2 import trees
+        >>> trees.map(lambda x: 2 * x, {"a": torch.ones(1), "b": (torch.zeros(1),)})
+        {'a': tensor([2.]), 'b': (tensor([0.]),)}
     """
     if not others and isinstance(tree, Tensor):
         return fn(tree)
@@ -52,7 +57,13 @@ def leaves(tree: Any, is_leaf: IsLeaf = is_tensordict) -> list:
 
 
 def stack(trees: Sequence[Any]) -> Any:
-    """Stacks n trees of one structure to a tree of tensors [n, ...]."""
+    """Stacks n trees of one structure to a tree of tensors [n, ...].
+
+    Example:
+        >>> from nappo2 import trees
+        >>> trees.stack([{"a": torch.tensor(1.0)}, {"a": torch.tensor(2.0)}])
+        {'a': tensor([1., 2.])}
+    """
     if isinstance(trees[0], Tensor):
         return torch.stack(list(trees))
     if type(trees[0]) is dict:

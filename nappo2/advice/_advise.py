@@ -123,6 +123,11 @@ def advise(
 
     Raises:
         ValueError: for counts below 1, and words that are no schemes; if no update is due within a minute.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> advise(recipe, on=serial, seconds=0.02).best.word
+        '3cs'
     """
     cores = os.cpu_count() or 1 if cores is None else cores
     given = {"collectors": collectors or cores, "learners": learners or cores}

@@ -25,6 +25,10 @@ def acrobot(num_envs: int, time_limit: int = 500) -> Env:
     Observations are cosine and sine of both angles, and the angular velocities, [B, 6]; actions
     turn the joint by -1 (0), 0 (1) or 1 N m (2); each step is worth -1, but the one that gets
     the tip above the line, which ends the episode, 0.
+
+    Example:
+        >>> envs.acrobot(4).action_space
+        Discrete(3)
     """
     limits = torch.tensor(MAX_SPEEDS, dtype=torch.float64)
 

@@ -18,6 +18,10 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
     ``desired_goal``, each [B, num_bits]. An action flips a bit. A step is worth -1, and 0 when
     the goal is reached, which ends the episode; otherwise it is cut off after ``num_bits`` steps.
     Of each episode it tells ``is_success``.
+
+    Example:
+        >>> sorted(envs.bit_flipping(4, num_bits=5).observation_space)
+        ['achieved_goal', 'desired_goal', 'observation']
     """
 
     def start(num, rng):
@@ -45,11 +49,21 @@ def bit_flipping(num_envs: int, num_bits: int = 20) -> Env:
 
 @explained
 def bits_reward(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
-    """The reward [...] float32 of a step to ``achieved`` [..., num_bits]: 0 at the goal, else -1."""
+    """The reward [...] float32 of a step to ``achieved`` [..., num_bits]: 0 at the goal, else -1.
+
+    Example:
+        >>> envs.bits_reward(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]))
+        tensor([-1.])
+    """
     return bits_reached(achieved, desired).float() - 1
 
 
 @explained
 def bits_reached(achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
-    """Tests whether all bits equal those of the goal: [...] bool of two [..., num_bits]."""
+    """Tests whether all bits equal those of the goal: [...] bool of two [..., num_bits].
+
+    Example:
+        >>> envs.bits_reached(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0]]))
+        tensor([True])
+    """
     return (achieved == desired).all(-1)

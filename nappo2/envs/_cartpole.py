@@ -24,6 +24,11 @@ def cartpole(num_envs: int, time_limit: int = 500) -> Env:
 
     Observations are position, velocity, angle and angular velocity, [B, 4]; actions push to the
     left (0) or to the right (1); each step is worth 1.
+
+    Example:
+        >>> env = envs.cartpole(4)
+        >>> env.num_envs, env.observation_space.shape, env.action_space
+        (4, (4,), Discrete(2))
     """
 
     def start(num_envs, rng):

@@ -32,6 +32,10 @@ def catch(num_envs: int, rows: int = 10, columns: int = 5, pixels: int = 1) -> E
 
     Raises:
         ValueError: if a size is not at least 1, or there is no row to fall to.
+
+    Example:
+        >>> envs.catch(4)
+        4 x catch: Box(0, 255, (1, 10, 5), uint8) -> Discrete(3)
     """
     positive(rows=rows, columns=columns, pixels=pixels)
     if rows < 2:

@@ -21,6 +21,10 @@ def mountain_car(num_envs: int, time_limit: int = 200) -> Env:
 
     Observations are position and velocity, [B, 2]; actions push to the left (0), not at all (1)
     or to the right (2); each step is worth -1, until the top is reached.
+
+    Example:
+        >>> envs.mountain_car(4)
+        4 x mountain_car: Box([-1.2 -0.07], [0.6 0.07], (2,), float32) -> Discrete(3)
     """
 
     def start(num_envs, rng):

@@ -68,12 +68,22 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
 @remembering
 @checked
 def masked_cartpole(num_envs: int, time_limit: int = 500) -> Env:
-    """CartPole-v1 without its velocities: position and angle, [B, 2]; it takes memory to solve."""
+    """CartPole-v1 without its velocities: position and angle, [B, 2]; it takes memory to solve.
+
+    Example:
+        >>> envs.masked_cartpole(4)
+        4 x masked cartpole: Box([-4.8 -0.41887903], [4.8 0.41887903], (2,), float32) -> Discrete(2)
+    """
     return observing(cartpole(num_envs, time_limit), (0, 2), "masked cartpole")
 
 
 @remembering
 @checked
 def masked_pendulum(num_envs: int, time_limit: int = 200) -> Env:
-    """Pendulum-v1 without its velocity: cosine and sine of the angle, [B, 2]; it takes memory to solve."""
+    """Pendulum-v1 without its velocity: cosine and sine of the angle, [B, 2]; it takes memory to solve.
+
+    Example:
+        >>> envs.masked_pendulum(4)
+        4 x masked pendulum: Box(-1.0, 1.0, (2,), float32) -> Box(-2.0, 2.0, (1,), float32)
+    """
     return observing(pendulum(num_envs, time_limit), (0, 1), "masked pendulum")

@@ -22,6 +22,10 @@ def pendulum(num_envs: int, time_limit: int = 200) -> Env:
 
     Observations are the cosine and sine of the angle, and the angular velocity, [B, 3]. Actions
     are torques in [-1, 1] of the strongest one (2 N m), [B, 1].
+
+    Example:
+        >>> envs.pendulum(4)
+        4 x pendulum: Box([-1. -1. -8.], [1. 1. 8.], (3,), float32) -> Box(-2.0, 2.0, (1,), float32)
     """
 
     def start(num_envs, rng):

@@ -96,6 +96,11 @@ def action_spec(space: Space) -> ActionSpec:
 
     Raises:
         NotImplementedError: if this class has no spec, or the space has no numbers.
+
+    Example:
+        >>> from gymnasium.spaces import Discrete
+        >>> envs.action_spec(Discrete(3)).kind
+        'discrete'
     """
     raise NotImplementedError(
         f"actions in {space}; nappo2 takes a Box, Discrete, MultiDiscrete, MultiBinary, and a Tuple "

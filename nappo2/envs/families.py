@@ -78,6 +78,12 @@ def make(
     Raises:
         ValueError: if nothing has this id, or does not take an argument; names it.
         NotImplementedError: for a space of observations or actions that has no spec.
+
+    Example:
+        >>> env = envs.make("CartPole-v1", 4)
+        >>> state, observation = env.reset(0)
+        >>> observation.shape
+        torch.Size([4, 4])
     """
     name = env_id if isinstance(env_id, str) else getattr(env_id, "__name__", repr(env_id))
     maker, frames = maker_of(env_id), frame_wrappers(frame_skip, frame_stack, time_feature)

@@ -25,7 +25,12 @@ from nappo2.envs.observations import (
 
 @explained
 def with_goal(observation: Mapping) -> Tensor:
-    """Observation and desired goal of a goal environment, side by side, [..., n + m]."""
+    """Observation and desired goal of a goal environment, side by side, [..., n + m].
+
+    Example:
+        >>> networks.with_goal({"observation": torch.ones(5, 3), "desired_goal": torch.ones(5, 2)}).shape
+        torch.Size([5, 5])
+    """
     return torch.cat([observation["observation"], observation["desired_goal"]], -1)
 
 

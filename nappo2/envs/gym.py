@@ -90,6 +90,14 @@ def from_gym(
             a number of ``info_keywords`` has the name of another column; if there are more processes
             than environments, or it cannot be sent to one.
         NotImplementedError: for a space of observations or actions that has no spec.
+
+    Example:
+        >>> import gymnasium
+        >>> env = envs.from_gym(lambda: gymnasium.make("CartPole-v1"), num_envs=2)
+        >>> state, observation = env.reset(0)
+        >>> state, observation, transition = env.step(state, torch.tensor([0, 1]))
+        >>> transition.reward
+        tensor([1., 1.])
     """
     wrappers = (*wrappers, *frame_wrappers(frame_skip, frame_stack, time_feature))
     place, arguments = Place(processes, deadline), {**env_kwargs, **kwargs}

@@ -117,6 +117,11 @@ def observation_spec(space: Space) -> ObservationSpec:
 
     Raises:
         NotImplementedError: if this class has no spec, or the space has no numbers.
+
+    Example:
+        >>> from gymnasium.spaces import Box
+        >>> envs.observation_spec(Box(0.0, 1.0, (3,))).shape
+        (3,)
     """
     raise NotImplementedError(
         f"observations in {space}, which nappo2 has no spec of; "

@@ -63,6 +63,12 @@ def export(
         ImportError: if a package is missing; says how to install it.
         ValueError: for another suffix, a run whose recipe or environment has to be given, a policy
             that cannot be traced, or a file that differs from the policy by more than 1e-5.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run()
+        >>> _ = export(learner, tempfile.mkdtemp() + "/agent.safetensors")
     """
     agent = run if isinstance(run, TrainedAgent) else load(run, recipe=recipe, member=member)
     env = env or _env_of(run, agent)

@@ -64,7 +64,8 @@ def crossq(
         joint, critics = agent.learn_critics(weights["critics"], *both(batch, next_action))
         values, next_values = joint.chunk(2, 1)
         following = soft_value(next_value(next_values.detach(), batch), next_log_prob, alpha)
-        critic = critic_loss(values, target_of(params, after, following), batch)
+        y = target_of(params, after, following)
+        critic = critic_loss(values, y, batch)
         outputs, actors = agent.learn_actor(weights["actor"], observation)
         action, log_prob = squash(outputs, batch["noise"])
         seen = agent.agent.critics(stop_gradient(critics), observation, action)
@@ -73,7 +74,7 @@ def crossq(
         steps = statistics_step(weights["critics"], critics) + statistics_step(
             weights["actor"], actors
         )
-        means = soft_means(critic, actor, temperature, alpha, values[0], -log_prob)
+        means = soft_means(critic, actor, temperature, alpha, values[0], y, -log_prob)
         return critic + actor + temperature + steps, means
 
     return loss

@@ -29,7 +29,7 @@ def expected_dqn(q: DistributionalQ, *, following: Following = best_of_target) -
         following: the value of the next action, by the target network.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the means ``value`` and ``value_target``.
     """
     return q_loss(_means_and_targets(q, following))
 
@@ -67,7 +67,7 @@ def quantile_dqn(
             that the network was given, ``drawn_tau``.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the means ``value`` and ``value_target``.
     """
     return _loss(q, _quantile_errors(q, following, tau or _midpoints))
 
@@ -106,7 +106,7 @@ def categorical_dqn(
         following: the logits of the next action, by the target network.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the means ``value`` and ``value_target``.
     """
     return _loss(q, _categorical_errors(q, support, following))
 
@@ -164,7 +164,8 @@ def _quantile_errors(q: DistributionalQ, following: Following, tau: Callable) ->
     def errors(params, batch, quantiles, sums):
         reward, discount = sums
         target = reward + discount * following(q, params, batch["next"]["observation"])
-        return lambda: quantile_huber(quantiles, target, tau(batch, quantiles))
+        error = lambda: quantile_huber(quantiles, target, tau(batch, quantiles))
+        return error, target.mean()
 
     return _errors(q, errors)
 
@@ -175,13 +176,16 @@ def _categorical_errors(q: DistributionalQ, support: Tensor, following: Followin
         places = support.to(logits.device)
         probs = following(q, params, batch["next"]["observation"]).softmax(-1)
         target = categorical_projection(places, reward + discount * places, probs)
-        return lambda: cross_entropy(target, logits)
+        return lambda: cross_entropy(target, logits), (target * places).sum(-1).mean()
 
     return _errors(q, errors)
 
 
 def _errors(q: DistributionalQ, errors_of: Callable) -> Callable:
-    """``(params, batch) -> (errors [N], values of the actions [N])``; targets have no gradient."""
+    """``(params, batch) -> (errors [N], means of the actions' values and of their targets)``.
+
+    Targets have no gradient.
+    """
 
     def errors(params, batch):
         action, after = batch["action"], batch["next"]
@@ -189,9 +193,9 @@ def _errors(q: DistributionalQ, errors_of: Callable) -> Callable:
         chosen = of_action(outputs, action)
         with torch.no_grad():
             reward, discount = after["reward"].unsqueeze(-1), discount_of(params, after)
-            error = errors_of(params, batch, chosen, (reward, discount.unsqueeze(-1)))
-            values = q.values(outputs, batch["observation"])
-        return error(), values.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+            error, y = errors_of(params, batch, chosen, (reward, discount.unsqueeze(-1)))
+            values = q.values(outputs, batch["observation"]).gather(-1, action.unsqueeze(-1))
+        return error(), {"value": values.mean(), "value_target": y}
 
     return errors
 
@@ -208,7 +212,7 @@ def _error(errors: Callable) -> Error:
 
 def _loss(q: DistributionalQ, errors: Callable) -> Loss:
     def loss(params, batch):
-        error, value = errors(params, batch)
-        return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
+        error, means = errors(params, batch)
+        return weighted_mean(error, batch.get("importance", None)), means
 
     return loss

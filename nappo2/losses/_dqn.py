@@ -29,6 +29,16 @@ def dqn(q: Q) -> Loss:
 
     Args:
         q: ``(weights, observation) -> values`` of all n actions, [N, n].
+
+    Example:
+        >>> network = mlp(4, 8, 2)
+        >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
+        >>> x, terminated = torch.ones(3, 4), torch.zeros(3, dtype=torch.bool)
+        >>> after = {"observation": x, "reward": torch.ones(3), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1, 0]), "next": after}
+        >>> loss, means = losses.dqn(network.apply)(params, batch)
+        >>> sorted(means)
+        ['value', 'value_target']
     """
     return q_loss(values_and_targets(q, _highest(q)))
 
@@ -39,19 +49,49 @@ def double_dqn(q: Q) -> Loss:
 
     ``dqn`` with ``y = r + gamma q_target(s', argmax_b q(s', b))``: the online network chooses the next
     action, the target network values it. ``q`` is ``(weights, observation) -> values`` [N, n].
+
+    Example:
+        >>> network = mlp(4, 8, 2)
+        >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
+        >>> x, terminated = torch.ones(3, 4), torch.zeros(3, dtype=torch.bool)
+        >>> after = {"observation": x, "reward": torch.ones(3), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1, 0]), "next": after}
+        >>> loss, means = losses.double_dqn(network.apply)(params, batch)
+        >>> sorted(means)
+        ['value', 'value_target']
     """
     return q_loss(values_and_targets(q, _chosen(q)))
 
 
 @checked
 def dqn_error(q: Q) -> Error:
-    """The TD errors of ``dqn``, as priorities for ``prioritized_replay``."""
+    """The TD errors of ``dqn``, as priorities for ``prioritized_replay``.
+
+    Example:
+        >>> network = mlp(4, 8, 2)
+        >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
+        >>> x, terminated = torch.ones(3, 4), torch.zeros(3, dtype=torch.bool)
+        >>> after = {"observation": x, "reward": torch.ones(3), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1, 0]), "next": after}
+        >>> losses.dqn_error(network.apply)(params, batch).shape
+        torch.Size([3])
+    """
     return q_error(values_and_targets(q, _highest(q)))
 
 
 @checked
 def double_dqn_error(q: Q) -> Error:
-    """The TD errors of ``double_dqn``, as priorities for ``prioritized_replay``."""
+    """The TD errors of ``double_dqn``, as priorities for ``prioritized_replay``.
+
+    Example:
+        >>> network = mlp(4, 8, 2)
+        >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
+        >>> x, terminated = torch.ones(3, 4), torch.zeros(3, dtype=torch.bool)
+        >>> after = {"observation": x, "reward": torch.ones(3), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1, 0]), "next": after}
+        >>> losses.double_dqn_error(network.apply)(params, batch).shape
+        torch.Size([3])
+    """
     return q_error(values_and_targets(q, _chosen(q)))
 
 
@@ -95,6 +135,7 @@ def q_loss(values_and_targets: Callable) -> Loss:
     def loss(params, batch):
         value, y = values_and_targets(params, batch)
         error = smooth_l1_loss(value, y, reduction="none")
-        return weighted_mean(error, batch.get("importance", None)), {"value": value.mean()}
+        means = {"value": value.mean(), "value_target": y.mean()}
+        return weighted_mean(error, batch.get("importance", None)), means
 
     return loss

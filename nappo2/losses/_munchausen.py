@@ -27,7 +27,17 @@ def munchausen_dqn(
         lowest: bound on the scaled log-probability.
 
     Returns:
-        The loss, with the mean ``value``.
+        The loss, with the means ``value`` and ``value_target``.
+
+    Example:
+        >>> network = mlp(4, 8, 2)
+        >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
+        >>> x, terminated = torch.ones(3, 4), torch.zeros(3, dtype=torch.bool)
+        >>> after = {"observation": x, "reward": torch.ones(3), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1, 0]), "next": after}
+        >>> loss, means = losses.munchausen_dqn(network.apply)(params, batch)
+        >>> sorted(means)
+        ['value', 'value_target']
     """
 
     def values_and_targets(params, batch):

@@ -19,7 +19,10 @@ def pqn(q: Apply) -> Loss:
     """
 
     def loss(params, batch):
-        value = of_action(q(params, batch["observation"]), batch["action"])
-        return squared_error(value, batch["value_target"]), {"value": value.mean()}
+        value, y = (
+            of_action(q(params, batch["observation"]), batch["action"]),
+            batch["value_target"],
+        )
+        return squared_error(value, y), {"value": value.mean(), "value_target": y.mean()}
 
     return loss

@@ -46,8 +46,8 @@ def sac(
         policy_value: ``(values [K, N], batch) -> [N]``, the critics' value of b.
 
     Returns:
-        The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``
-        and ``entropy``.
+        The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``,
+        ``value_target`` and ``entropy``.
     """
 
     critic_of = soft_critics(agent, next_critics, next_value)
@@ -62,7 +62,7 @@ def sac(
         surplus = log_prob.detach() + target_entropy
         temperature = -mean_of_learnt(weights["log_alpha"] * surplus, batch)
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, values[0], -log_prob
+            critic, actor, temperature, alpha, values[0], y, -log_prob
         )
 
     return loss
@@ -171,7 +171,7 @@ def discrete_sac(
         aim = target_entropy * entropy_share(observation)
         temperature = (weights["log_alpha"] * (entropy - aim)).mean()
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, values[0], entropy
+            critic, actor, temperature, alpha, values[0], y, entropy
         )
 
     return loss
@@ -183,6 +183,7 @@ def soft_means(
     temperature: Tensor,
     alpha: Tensor,
     value: Tensor,
+    value_target: Tensor,
     entropy: Tensor,
 ) -> dict[str, Tensor]:
     """The means that losses with a temperature report, by name.
@@ -193,6 +194,7 @@ def soft_means(
         temperature: loss of the temperature, [].
         alpha: the temperature, [].
         value: of the batch, of any shape.
+        value_target: of the batch, of any shape.
         entropy: of the policy at each observation, [N].
 
     Returns:
@@ -204,5 +206,6 @@ def soft_means(
         "alpha_loss": temperature,
         "alpha": alpha,
         "value": value.mean(),
+        "value_target": value_target.mean(),
         "entropy": entropy.mean(),
     }

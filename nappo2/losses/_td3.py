@@ -40,25 +40,24 @@ def td3(
         next_value: ``(values [K, N], batch) -> [N]``, the target critics' value.
 
     Returns:
-        The loss, with the means ``critic_loss``, ``actor_loss`` and ``value``.
+        The loss, with the means ``critic_loss``, ``actor_loss``, ``value`` and ``value_target``.
     """
 
     critic_of = twin_critics(agent, noise_std, noise_limit, next_value)
 
     def loss(params, batch):
-        critic, values = critic_of(params, batch)
+        critic, of_critics = critic_of(params, batch)
         observation, critics = batch["observation"], stop_gradient(params["weights"]["critics"])
         policy_value = agent.critics(critics, observation, agent.actor(params, observation))[0]
         actor = -mean_of_learnt(policy_value, batch)
-        means = {"critic_loss": critic, "actor_loss": actor, "value": values[0].mean()}
-        return critic + actor, means
+        return critic + actor, {"critic_loss": critic, "actor_loss": actor, **of_critics}
 
     return loss
 
 
 def twin_critics(
     agent: ActorCritics, noise_std: float, noise_limit: float, next_value: CriticReduction
-) -> Callable[[Mapping, Mapping], tuple[Tensor, Tensor]]:
+) -> Callable[[Mapping, Mapping], tuple[Tensor, dict[str, Tensor]]]:
     """The loss of TD3's critics, with targets of smoothed actions of the target actor.
 
     Args:
@@ -68,7 +67,7 @@ def twin_critics(
         next_value: ``(values [K, N], batch) -> [N]``, the target critics' value.
 
     Returns:
-        ``(params, batch) -> (loss [], values [K, N])``.
+        ``(params, batch) -> (loss [], means)``, of ``value``, that of the first critic, and ``value_target``.
     """
 
     def target(params, batch):
@@ -83,6 +82,7 @@ def twin_critics(
             y = target(params, batch)
         critics = params["weights"]["critics"]
         values = agent.critics(critics, batch["observation"], batch["action"])
-        return critic_loss(values, y, batch), values
+        means = {"value": values[0].mean(), "value_target": y.mean()}
+        return critic_loss(values, y, batch), means
 
     return critic_of

@@ -35,12 +35,13 @@ def td3_bc(
         next_value: ``(values [K, N], batch) -> [N]``, the target critics' value.
 
     Returns:
-        The loss, with the means ``critic_loss``, ``actor_loss``, ``cloning_loss`` and ``value``.
+        The loss, with the means ``critic_loss``, ``actor_loss``, ``cloning_loss``, ``value`` and
+        ``value_target``.
     """
     critic_of = twin_critics(agent, noise_std, noise_limit, next_value)
 
     def loss(params, batch):
-        critic, values = critic_of(params, batch)
+        critic, of_critics = critic_of(params, batch)
         observation = batch["observation"]
         action = agent.actor(params, observation)
         critics = stop_gradient(params["weights"]["critics"])
@@ -49,6 +50,6 @@ def td3_bc(
         scale = value.abs().mean().detach().clamp(min=SMALLEST)
         actor = -alpha * value.mean() / scale + cloning
         means = {"critic_loss": critic, "actor_loss": actor, "cloning_loss": cloning}
-        return critic + actor, means | {"value": values[0].mean()}
+        return critic + actor, means | of_critics
 
     return loss

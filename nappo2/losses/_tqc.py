@@ -36,8 +36,8 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
         num_dropped: number of quantiles per critic that the target leaves out, below M.
 
     Returns:
-        The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``
-        and ``entropy``.
+        The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``,
+        ``value_target`` and ``entropy``.
     """
 
     def target(params, batch, alpha):
@@ -64,7 +64,7 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, quantiles, -log_prob
+            critic, actor, temperature, alpha, quantiles, y, -log_prob
         )
 
     return loss

@@ -21,7 +21,12 @@ CriticChoice = Callable[[Mapping, Mapping], Mapping]
 
 @explained
 def least(values: Tensor, batch: Mapping) -> Tensor:
-    """The minimum over critics, [K, N, ...] to [N, ...] (Fujimoto et al., https://arxiv.org/abs/1802.09477)."""
+    """The minimum over critics, [K, N, ...] to [N, ...] (Fujimoto et al., https://arxiv.org/abs/1802.09477).
+
+    Example:
+        >>> losses.least(torch.tensor([[1.0, 5.0], [2.0, 3.0]]), {})
+        tensor([1., 3.])
+    """
     return values.amin(0)
 
 
@@ -30,6 +35,11 @@ def least_chosen(values: Tensor, batch: Mapping) -> Tensor:
     """The minimum over chosen critics, [K, N] to [N] (REDQ: Chen et al., https://arxiv.org/abs/2101.05982).
 
     Reads, of a batch [N], the numbers ``chosen`` [N, M] int64 of M critics, which ``chosen_critics`` draws.
+
+    Example:
+        >>> values = torch.tensor([[1.0, 5.0], [2.0, 3.0], [9.0, 9.0]])
+        >>> losses.least_chosen(values, {"chosen": torch.tensor([[0, 2], [1, 2]])})
+        tensor([1., 3.])
     """
     return values.gather(0, batch["chosen"].mT).amin(0)
 
@@ -57,7 +67,12 @@ def only_chosen(weights: Mapping, batch: Mapping) -> Mapping:
 
 @explained
 def mean_value(values: Tensor, batch: Mapping) -> Tensor:
-    """The mean over critics, [K, N, ...] to [N, ...]."""
+    """The mean over critics, [K, N, ...] to [N, ...].
+
+    Example:
+        >>> losses.mean_value(torch.tensor([[1.0, 5.0], [2.0, 3.0]]), {})
+        tensor([1.5000, 4.0000])
+    """
     return values.mean(0)
 
 

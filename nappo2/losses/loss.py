@@ -66,7 +66,16 @@ def value_and_means(
 
 @checked
 def summed(*losses: Loss) -> Loss:
-    """The sum of losses of the same params and batch, with the means of all."""
+    """The sum of losses of the same params and batch, with the means of all.
+
+    Example:
+        >>> def one(params, batch):
+        ...     return torch.tensor(1.0), {"first": torch.tensor(1.0)}
+        >>> def other(params, batch):
+        ...     return torch.tensor(2.0), {"second": torch.tensor(2.0)}
+        >>> losses.summed(one, other)({}, {})
+        (tensor(3.), {'first': tensor(1.), 'second': tensor(2.)})
+    """
 
     def loss(params, batch):
         values, means = zip(*(each(params, batch) for each in losses), strict=True)

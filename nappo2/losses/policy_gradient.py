@@ -38,6 +38,14 @@ def a2c(agent: Agent, dist: Distribution, *, value_coef: float = 0.5) -> Loss:
 
     Returns:
         The loss, with the means ``policy_loss``, ``value_loss`` and ``entropy``.
+
+    Example:
+        >>> agent = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1))
+        >>> loss = losses.a2c(agent, distributions.categorical(), value_coef=1.0)
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2), agent=agent)
+        >>> recipe = recipe.replace(loss=loss)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
 
     def loss(params, batch):
@@ -115,6 +123,14 @@ def ppo(
     Returns:
         The loss, with the means ``policy_loss``, ``value_loss``, ``entropy``, ``approx_kl`` and
         ``clip_fraction``.
+
+    Example:
+        >>> agent = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1))
+        >>> loss = losses.ppo(agent, distributions.categorical(), value_coef=1.0)
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2), agent=agent)
+        >>> recipe = recipe.replace(loss=loss)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
 
     def loss(params, batch):

@@ -52,7 +52,7 @@ def recurrent_double_dqn(
         rescaling: of the returns that the network learns.
 
     Returns:
-        The loss, with the mean ``value``, which is not rescaled.
+        The loss, with the means ``value`` and ``value_target``, which are not rescaled.
     """
 
     def loss(params, batch):
@@ -82,12 +82,10 @@ def recurrent_double_dqn(
                 params["hyper"]["gamma"],
                 lambda_,
             )
-            y = rescaling.apply(y)
         value = of_action(q.values(weights, memories), part["action"])
-        error = smooth_l1_loss(value, y, reduction="none") * part["learnt"]
-        return sequence_mean(error, part["learnt"], batch), {
-            "value": rescaling.invert(value).mean()
-        }
+        error = smooth_l1_loss(value, rescaling.apply(y), reduction="none") * part["learnt"]
+        means = {"value": rescaling.invert(value).mean(), "value_target": y.mean()}
+        return sequence_mean(error, part["learnt"], batch), means
 
     return loss
 

@@ -54,7 +54,14 @@ def sampling(
 
 
 def categorical() -> Distribution:
-    """A categorical distribution over n actions, int64 [...]; outputs are logits [..., n]."""
+    """A categorical distribution over n actions, int64 [...]; outputs are logits [..., n].
+
+    Example:
+        >>> from nappo2.maths.distributions import categorical
+        >>> dist, logits = categorical(), torch.tensor([[0.0, 2.0]])
+        >>> dist.mode(logits), dist.log_prob(logits, torch.tensor([1])), dist.num_outputs(2)
+        (tensor([1]), tensor([-0.1269]), 2)
+    """
 
     def draw_noise(shape, generator):
         return torch.empty(shape).exponential_(generator=generator)
@@ -79,13 +86,26 @@ def categorical() -> Distribution:
 
 
 def discrete_entropy(log_probs: Tensor) -> Tensor:
-    """The entropy ``-sum p log p`` [...] of log-probabilities [..., n]; an impossible action adds 0."""
+    """The entropy ``-sum p log p`` [...] of log-probabilities [..., n]; an impossible action adds 0.
+
+    Example:
+        >>> from nappo2.maths.distributions import discrete_entropy
+        >>> discrete_entropy(torch.tensor([[0.5, 0.5]]).log())
+        tensor([0.6931])
+    """
     probs = log_probs.exp()
     return -(probs * torch.where(probs > 0, log_probs, 0.0)).sum(-1)
 
 
 def normal() -> Distribution:
-    """A diagonal normal of actions [..., A]; outputs are means and log standard deviations [..., 2A]."""
+    """A diagonal normal of actions [..., A]; outputs are means and log standard deviations [..., 2A].
+
+    Example:
+        >>> from nappo2.maths.distributions import normal
+        >>> dist, outputs = normal(), torch.zeros(1, 2)         # a mean and a log standard deviation
+        >>> dist.mode(outputs), dist.log_prob(outputs, torch.zeros(1, 1)), dist.num_outputs(1)
+        (tensor([[0.]]), tensor([-0.9189]), 2)
+    """
 
     def draw_noise(shape, generator):
         return torch.randn((*shape[:-1], shape[-1] // 2), generator=generator)
@@ -120,6 +140,12 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
     Log standard deviations are clamped to [-20, 2]; actions to ``limit``, so that their
     log-probability is finite: ``log N(atanh(a)) - sum log(1 - a^2)``. The entropy is that of the normal,
     an upper bound.
+
+    Example:
+        >>> from nappo2.maths.distributions import tanh_normal
+        >>> dist, outputs = tanh_normal(), torch.tensor([[5.0, 0.0]])
+        >>> dist.mode(outputs), bool(dist.sample(outputs, generator(0)).abs() <= 1)
+        (tensor([[0.9999]]), True)
     """
     unsquashed = normal()
 
@@ -150,7 +176,14 @@ def tanh_normal(limit: float = 1 - 1e-6) -> Distribution:
 
 @checked
 def state_dependent(dist: Distribution, num_features: int) -> Distribution:
-    """``dist`` of outputs that are followed by ``num_features`` features of ``networks.state_dependent``."""
+    """``dist`` of outputs that are followed by ``num_features`` features of ``networks.state_dependent``.
+
+    Example:
+        >>> from nappo2.maths.distributions import state_dependent
+        >>> dist = state_dependent(distributions.normal(), num_features=4)
+        >>> dist.num_outputs(2)
+        8
+    """
 
     def read(fn):
         return lambda outputs, *rest: fn(outputs[..., :-num_features], *rest)
@@ -160,13 +193,25 @@ def state_dependent(dist: Distribution, num_features: int) -> Distribution:
 
 
 def bounded(outputs: Tensor) -> Tensor:
-    """Clamps the log standard deviations in outputs [..., 2A] of a tanh-normal."""
+    """Clamps the log standard deviations in outputs [..., 2A] of a tanh-normal.
+
+    Example:
+        >>> from nappo2.maths.distributions import bounded
+        >>> bounded(torch.tensor([-100.0, 0.0, 100.0]))
+        tensor([-100.,    0.,    2.])
+    """
     mean, log_std = outputs.chunk(2, -1)
     return torch.cat([mean, log_std.clamp(MIN_LOG_STD, MAX_LOG_STD)], -1)
 
 
 def squashed(x: Tensor) -> Tensor:
-    """``tanh(x)`` [...], as exact in compiled code, as log-probabilities are of ``1 - tanh(x)^2``."""
+    """``tanh(x)`` [...], as exact in compiled code, as log-probabilities are of ``1 - tanh(x)^2``.
+
+    Example:
+        >>> from nappo2.maths.distributions import squashed
+        >>> squashed(torch.tensor([0.0, 100.0]))
+        tensor([0., 1.])
+    """
     return x.double().tanh().to(x.dtype) if is_compiled() else x.tanh()
 
 
@@ -175,6 +220,12 @@ def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The action [..., A], through which gradients flow, and its log-probability [...].
+
+    Example:
+        >>> from nappo2.maths.distributions import squash
+        >>> action, log_prob = squash(torch.zeros(1, 2), torch.zeros(1, 1))
+        >>> action
+        tensor([[0.]])
     """
     mean, log_std = bounded(outputs).chunk(2, -1)
     pre_tanh = mean + log_std.exp() * noise
@@ -182,11 +233,23 @@ def squash(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normal_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
-    """The log-density [...] of ``mean + exp(log_std) * noise``; noise and log_std are [..., A]."""
+    """The log-density [...] of ``mean + exp(log_std) * noise``; noise and log_std are [..., A].
+
+    Example:
+        >>> from nappo2.maths.distributions import normal_log_prob
+        >>> normal_log_prob(torch.zeros(1, 1), torch.zeros(1, 1))
+        tensor([-0.9189])
+    """
     total = torch.addcmul(log_std, noise, noise, value=0.5).sum(-1)
     return -0.5 * math.log(2 * math.pi) * noise.shape[-1] - total
 
 
 def log_slope(x: Tensor) -> Tensor:
-    """``log(1 - tanh(x)^2)`` of ``x`` [...], without cancellation."""
+    """``log(1 - tanh(x)^2)`` of ``x`` [...], without cancellation.
+
+    Example:
+        >>> from nappo2.maths.distributions import log_slope
+        >>> log_slope(torch.zeros(1))
+        tensor([0.])
+    """
     return 2 * (math.log(2) - x - softplus(-2 * x))

@@ -21,6 +21,12 @@ def multi_categorical(sizes: Sequence[int]) -> Distribution:
 
     Raises:
         ValueError: if there is no distribution, or one has no choice.
+
+    Example:
+        >>> from nappo2.maths.factored import multi_categorical
+        >>> dist = multi_categorical([2, 3])
+        >>> dist.num_outputs(2), dist.mode(torch.tensor([[0.0, 1.0, 5.0, 0.0, 0.0]]))
+        (2, tensor([[1, 0]]))
     """
     if not sizes:
         raise ValueError("sizes has the number of choices of each distribution, and is empty")

@@ -17,13 +17,26 @@ from nappo2.checks import checked
 
 
 def no_moments(**shapes: tuple[int, ...]) -> TensorDict:
-    """A normalizer without data, mean 0 and deviation 1, for tensors of these shapes by name."""
+    """A normalizer without data, mean 0 and deviation 1, for tensors of these shapes by name.
+
+    Example:
+        >>> from nappo2.maths.moments import no_moments
+        >>> no_moments(observation=(2,))["observation", "std"]
+        tensor([1., 1.])
+    """
     zeros = {name: torch.zeros(3, *shape, dtype=torch.float64) for name, shape in shapes.items()}
     return TensorDict({name: statistics(x) for name, x in zeros.items()})
 
 
 def statistics(moments: Tensor) -> TensorDict:
-    """Mean and standard deviation [...] of ``moments`` [3, ...]; 0 and 1 where nothing was counted."""
+    """Mean and standard deviation [...] of ``moments`` [3, ...]; 0 and 1 where nothing was counted.
+
+    Example:
+        >>> from nappo2.maths.moments import statistics
+        >>> from nappo2.maths.moments import moments
+        >>> float(statistics(moments(torch.tensor([[[1.0], [3.0]]])))["mean"])
+        2.0
+    """
     count, total, square = moments
     mean = total / count.clamp(min=1)
     variance = (square / count.clamp(min=1) - mean.square()).clamp(min=0)
@@ -32,7 +45,13 @@ def statistics(moments: Tensor) -> TensorDict:
 
 
 def moments(x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The moments [3, ...] of ``x`` [T, B, ...], or of its entries under a mask [T, B] bool."""
+    """The moments [3, ...] of ``x`` [T, B, ...], or of its entries under a mask [T, B] bool.
+
+    Example:
+        >>> from nappo2.maths.moments import moments
+        >>> moments(torch.tensor([[[1.0], [3.0]]])).flatten()      # number, sum, sum of squares
+        tensor([ 2.,  4., 10.], dtype=torch.float64)
+    """
     x, count = x.double(), x.shape[0] * x.shape[1]
     if mask is not None:
         x, count = x.where(mask.view(*mask.shape, *[1] * (x.ndim - 2)), 0), int(mask.sum())
@@ -41,7 +60,14 @@ def moments(x: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def absorb(normalizer: TensorDict, moments: Mapping[str, Tensor]) -> TensorDict:
-    """The normalizer with moments [3, ...] added by name, if these are finite."""
+    """The normalizer with moments [3, ...] added by name, if these are finite.
+
+    Example:
+        >>> from nappo2.maths.moments import absorb, moments, no_moments
+        >>> x = torch.full((1, 2, 1), 5.0)
+        >>> absorb(no_moments(observation=(1,)), {"observation": moments(x)})["observation", "mean"]
+        tensor([5.])
+    """
     return absorb_if(torch.tensor(True), normalizer, moments)[0]
 
 
@@ -73,7 +99,16 @@ def absorb_if(
 
 @checked
 def frozen(normalizer: TensorDict) -> TensorDict:
-    """The normalizer without moments: it normalises as before, and counts no more."""
+    """The normalizer without moments: it normalises as before, and counts no more.
+
+    Example:
+        >>> from nappo2.maths.moments import absorb, moments, no_moments
+        >>> x, other = torch.tensor([[[1.0], [3.0]]]), torch.full((1, 1, 1), 99.0)
+        >>> normalizer = absorb(no_moments(observation=(1,)), {"observation": moments(x)})
+        >>> fixed = absorb(frozen(normalizer), {"observation": moments(other)})
+        >>> normalizer["observation", "mean"], fixed["observation", "mean"]
+        (tensor([2.]), tensor([2.]))
+    """
     return TensorDict({name: stats.exclude("moments") for name, stats in normalizer.items()})
 
 
@@ -87,18 +122,36 @@ def normalize(statistics: Mapping, x: Tensor, limit: float = 10.0) -> Tensor:
 
     Returns:
         A tensor of the shape of ``x``.
+
+    Example:
+        >>> from nappo2.maths.moments import normalize
+        >>> statistics = {"mean": torch.tensor([1.0]), "std": torch.tensor([2.0])}
+        >>> normalize(statistics, torch.tensor([[5.0], [99.0]])).flatten()
+        tensor([ 2., 10.])
     """
     return ((x - statistics["mean"]) / statistics["std"]).clamp(-limit, limit)
 
 
 def statistics_name(path: Sequence[str]) -> str:
-    """The name of the statistics of a part, such as ``observation.pole.angle`` of ("pole", "angle")."""
+    """The name of the statistics of a part, such as ``observation.pole.angle`` of ("pole", "angle").
+
+    Example:
+        >>> from nappo2.maths.moments import statistics_name
+        >>> statistics_name(("pole", "angle"))
+        'observation.pole.angle'
+    """
     escaped = [name.replace("~", "~0").replace(".", "~1") for name in path]
     return ".".join(["observation", *escaped])
 
 
 def named(observation: Any, path: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """The tensors [...] of an observation of one or several parts, by the names of their statistics."""
+    """The tensors [...] of an observation of one or several parts, by the names of their statistics.
+
+    Example:
+        >>> from nappo2.maths.moments import named
+        >>> sorted(named({"pole": {"angle": torch.zeros(1)}, "cart": torch.zeros(1)}))
+        ['observation.cart', 'observation.pole.angle']
+    """
     if isinstance(observation, Tensor):
         return {statistics_name(path): observation}
     parts = observation.items()

@@ -25,7 +25,13 @@ class Rescaling(NamedTuple):
 
 @checked
 def unscaled() -> Rescaling:
-    """Returns as they are."""
+    """Returns as they are.
+
+    Example:
+        >>> from nappo2.maths.rescaling import unscaled
+        >>> unscaled().apply(torch.tensor([99.0]))
+        tensor([99.])
+    """
     return Rescaling(_same, _same)
 
 
@@ -43,6 +49,13 @@ def hyperbolic(eps: float = 1e-3) -> Rescaling:
 
     Raises:
         ValueError: if ``eps`` is below 0.
+
+    Example:
+        >>> from nappo2.maths.rescaling import hyperbolic
+        >>> rescaling = hyperbolic()
+        >>> small = rescaling.apply(torch.tensor([0.0, 99.0]))
+        >>> small, rescaling.invert(small)
+        (tensor([0.0000, 9.0990]), tensor([ 0., 99.]))
     """
     if not eps >= 0:
         raise ValueError(f"eps is at least 0, not {eps}")
@@ -50,7 +63,13 @@ def hyperbolic(eps: float = 1e-3) -> Rescaling:
 
 
 def signed_hyperbolic(x: Tensor, eps: float = 1e-3) -> Tensor:
-    """``sign(x) (sqrt(|x| + 1) - 1) + eps x``, of x [...]."""
+    """``sign(x) (sqrt(|x| + 1) - 1) + eps x``, of x [...].
+
+    Example:
+        >>> from nappo2.maths.rescaling import signed_hyperbolic
+        >>> signed_hyperbolic(torch.tensor([-3.0, 3.0]), eps=0.0)
+        tensor([-1.,  1.])
+    """
     return x.sign() * ((x.abs() + 1).sqrt() - 1) + eps * x
 
 
@@ -59,6 +78,11 @@ def signed_parabolic(y: Tensor, eps: float = 1e-3) -> Tensor:
 
     ``z = (sqrt(1 + 4 eps (|y| + 1 + eps)) - 1) / (2 eps)``, here without the difference and the division,
     which lose digits in float32 and are undefined for an ``eps`` of 0.
+
+    Example:
+        >>> from nappo2.maths.rescaling import signed_parabolic
+        >>> signed_parabolic(torch.tensor([-1.0, 1.0]), eps=0.0)
+        tensor([-3.,  3.])
     """
     shifted = y.abs() + 1 + eps
     z = 2 * shifted / ((1 + 4 * eps * shifted).sqrt() + 1)

@@ -27,7 +27,13 @@ else:
 
 
 def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
-    """Solves ``y[t] = x[t] + c[t] * y[t + 1]`` of tensors [T, ...], by doubling: log2(T) steps on them."""
+    """Solves ``y[t] = x[t] + c[t] * y[t + 1]`` of tensors [T, ...], by doubling: log2(T) steps on them.
+
+    Example:
+        >>> from nappo2.maths.returns import solve_recurrence
+        >>> solve_recurrence(torch.ones(3), torch.full((3,), 0.5))
+        tensor([1.7500, 1.5000, 1.0000])
+    """
     width = 1
     while width < len(x):
         x = torch.cat([torch.addcmul(x[:-width], c[:-width], x[width:]), x[-width:]])
@@ -37,7 +43,13 @@ def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
 
 
 def lambda_advantage(td_error: Real, discount: Real) -> Real:
-    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` backwards in time; all are [T, B]."""
+    """Solves ``A[t] = td_error[t] + discount[t] * A[t + 1]`` backwards in time; all are [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import lambda_advantage
+        >>> lambda_advantage(torch.ones(3, 1), torch.full((3, 1), 0.5)).flatten()
+        tensor([1.7500, 1.5000, 1.0000])
+    """
     return solve_recurrence(td_error, discount)
 
 
@@ -66,6 +78,14 @@ def gae(
 
     Returns:
         Advantages, [T, B]; add ``value`` for the value targets.
+
+    Example:
+        >>> from nappo2.maths.returns import gae
+        >>> reward, next_value = torch.ones(3, 1), torch.zeros(3, 1)
+        >>> terminated, done = torch.zeros(3, 1, dtype=torch.bool), torch.zeros(3, 1, dtype=torch.bool)
+        >>> value = torch.zeros(3, 1)
+        >>> gae(reward, value, next_value, terminated, done, gamma=0.5, lambda_=1.0).flatten()
+        tensor([1.7500, 1.5000, 1.0000])
     """
     td_error = reward + gamma * next_value * ~terminated - value
     return lambda_advantage(td_error, gamma * lambda_ * ~done)
@@ -91,6 +111,13 @@ def continuing_gae(
 
     Returns:
         Advantages, [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import continuing_gae
+        >>> reward, next_value = torch.ones(3, 1), torch.zeros(3, 1)
+        >>> terminated, done = torch.zeros(3, 1, dtype=torch.bool), torch.zeros(3, 1, dtype=torch.bool)
+        >>> continuing_gae(reward, torch.zeros(3, 1), next_value, None, 0.5, 1.0).flatten()
+        tensor([1.7500, 1.5000, 1.0000])
     """
     counted = torch.ones_like(reward, dtype=torch.bool) if counted is None else counted
     goes_on = torch.cat([counted[1:], torch.zeros_like(counted[:1])])
@@ -123,6 +150,15 @@ def vtrace(
 
     Returns:
         Value targets and policy-gradient advantages, each [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import vtrace
+        >>> reward, next_value = torch.ones(3, 1), torch.zeros(3, 1)
+        >>> terminated, done = torch.zeros(3, 1, dtype=torch.bool), torch.zeros(3, 1, dtype=torch.bool)
+        >>> value, log_ratio = torch.zeros(3, 1), torch.zeros(3, 1)
+        >>> target, advantage = vtrace(log_ratio, reward, value, next_value, terminated, done, gamma=0.5)
+        >>> target.flatten(), advantage.flatten()
+        (tensor([1.7500, 1.5000, 1.0000]), tensor([1.7500, 1.5000, 1.0000]))
     """
     ratio = with_finite_ratio(log_ratio).exp()
     rho, c = ratio.clamp(max=clip_rho), lambda_ * ratio.clamp(max=clip_c)
@@ -153,6 +189,13 @@ def lambda_return(
 
     Returns:
         Returns G, [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import lambda_return
+        >>> reward, next_value = torch.ones(3, 1), torch.zeros(3, 1)
+        >>> terminated, done = torch.zeros(3, 1, dtype=torch.bool), torch.zeros(3, 1, dtype=torch.bool)
+        >>> lambda_return(reward, next_value, terminated, done, gamma=0.5, lambda_=1.0).flatten()
+        tensor([1.7500, 1.5000, 1.0000])
     """
     continues = ~done
     continues[-1] = False
@@ -173,6 +216,13 @@ def discounted(
 
     Returns:
         Returns R, [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import discounted
+        >>> reward, next_value = torch.ones(3, 1), torch.zeros(3, 1)
+        >>> terminated, done = torch.zeros(3, 1, dtype=torch.bool), torch.zeros(3, 1, dtype=torch.bool)
+        >>> discounted(reward, next_value, terminated, done, gamma=0.5).flatten()
+        tensor([1.7500, 1.5000, 1.0000])
     """
     last = torch.zeros_like(done)
     last[-1] = True
@@ -191,6 +241,12 @@ def running_return(reward: Real, done: Flag, before: Tensor, gamma: float | Tens
 
     Returns:
         Sums R, [T, B].
+
+    Example:
+        >>> from nappo2.maths.returns import running_return
+        >>> done = torch.tensor([[False], [True], [False]])
+        >>> running_return(torch.ones(3, 1), done, before=torch.tensor([10.0])).flatten()
+        tensor([11., 12.,  1.])
     """
     discount = gamma * ~torch.cat([torch.zeros_like(done[:1]), done[:-1]])
     start = torch.cat([reward[:1] + discount[:1] * before, reward[1:]])

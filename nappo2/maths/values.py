@@ -19,6 +19,11 @@ def td_target(
 
     Returns:
         Targets, of the shape of ``next_value``.
+
+    Example:
+        >>> from nappo2.maths.values import td_target
+        >>> td_target(torch.ones(2), torch.tensor([10.0, 10.0]), torch.tensor([False, True]), gamma=0.9)
+        tensor([10.,  1.])
     """
     return reward + gamma * next_value * ~terminated
 
@@ -33,6 +38,11 @@ def soft_value(value: Tensor, log_prob: Tensor, alpha: Tensor | float) -> Tensor
 
     Returns:
         Values, of the shape of ``value``.
+
+    Example:
+        >>> from nappo2.maths.values import soft_value
+        >>> soft_value(torch.tensor([1.0]), torch.tensor([-2.0]), alpha=0.5)
+        tensor([2.])
     """
     return value - alpha * log_prob
 
@@ -49,6 +59,11 @@ def expected_soft_value(values: Tensor, log_probs: Tensor, alpha: Tensor | float
 
     Returns:
         Values, [N].
+
+    Example:
+        >>> from nappo2.maths.values import expected_soft_value
+        >>> expected_soft_value(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.5, 0.5]]).log(), alpha=0.0)
+        tensor([2.])
     """
     probs = log_probs.exp()
     values, log_probs = (torch.where(probs > 0, x, 0.0) for x in (values, log_probs))
@@ -59,13 +74,24 @@ def expectile_error(error: Tensor, expectile: float) -> Tensor:
     """``|tau - 1(u < 0)| u^2`` of errors u [...], whose minimum is at their expectile tau.
 
     As TorchRL's (Kostrikov et al., https://arxiv.org/abs/2110.06169, eq. 4).
+
+    Example:
+        >>> from nappo2.maths.values import expectile_error
+        >>> expectile_error(torch.tensor([-1.0, 1.0]), expectile=0.75)
+        tensor([0.2500, 0.7500])
     """
     weight = torch.where(error > 0, expectile, 1 - expectile)
     return weight * error.square()
 
 
 def of_action(values: Tensor, action: Tensor) -> Tensor:
-    """The value [...] of each ``action`` [...] int64, where ``values`` are [..., n]."""
+    """The value [...] of each ``action`` [...] int64, where ``values`` are [..., n].
+
+    Example:
+        >>> from nappo2.maths.values import of_action
+        >>> of_action(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1, 0]))
+        tensor([2., 3.])
+    """
     return values.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
 
@@ -82,6 +108,11 @@ def smoothed(action: Tensor, noise: Tensor, std: float, limit: float) -> Tensor:
 
     Returns:
         Actions, [N, A].
+
+    Example:
+        >>> from nappo2.maths.values import smoothed
+        >>> smoothed(torch.tensor([0.0, 0.9]), torch.tensor([10.0, 10.0]), std=0.2, limit=0.5)
+        tensor([0.5000, 1.0000])
     """
     return (action + (std * noise).clamp(-limit, limit)).clamp(-1, 1)
 
@@ -98,6 +129,11 @@ def epsilon_greedy_log_probs(values: Tensor, epsilon: Tensor | float) -> Tensor:
 
     Returns:
         Log-probabilities, [..., n].
+
+    Example:
+        >>> from nappo2.maths.values import epsilon_greedy_log_probs
+        >>> epsilon_greedy_log_probs(torch.tensor([[1.0, 2.0]]), epsilon=0.5).exp()
+        tensor([[0.2500, 0.7500]])
     """
     allowed = (values > FORBIDDEN).to(values.dtype)
     actions = torch.arange(values.shape[-1], device=values.device)

@@ -122,7 +122,14 @@ def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -
 
 @checked
 def actor_critic(actor: Network, critic: Network) -> ActorCritic:
-    """An actor [..., num_outputs] and a critic [..., 1] that share no weights."""
+    """An actor [..., num_outputs] and a critic [..., 1] that share no weights.
+
+    Example:
+        >>> agent = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1))
+        >>> params = make_params(agent.init(0))
+        >>> agent.actor(params, torch.ones(5, 4)).shape, agent.critic(params, torch.ones(5, 4)).shape
+        (torch.Size([5, 2]), torch.Size([5]))
+    """
 
     def init(seed):
         actor_seed, critic_seed = split(seed)
@@ -150,6 +157,13 @@ def shared_actor_critic(torso: Network, actor: Network, critic: Network) -> Acto
 
     Returns:
         The agent, with the branches ``torso``, ``actor`` and ``critic`` of weights.
+
+    Example:
+        >>> agent = networks.shared_actor_critic(mlp(4, 8), mlp(8, 2), mlp(8, 1))
+        >>> params, batch = make_params(agent.init(0)), {"observation": torch.ones(5, 4)}
+        >>> outputs, value = agent.outputs_and_values(params, batch)
+        >>> outputs.shape, value.shape
+        (torch.Size([5, 2]), torch.Size([5]))
     """
     heads = actor_critic(actor, critic)
 

@@ -67,6 +67,12 @@ def actor_critics(
 
     Returns:
         The agent, whose critics give values [K, ...].
+
+    Example:
+        >>> agent = networks.actor_critics(mlp(3, 8, 2), mlp(4, 8, 1), num_critics=2)
+        >>> weights = agent.init(0)
+        >>> agent.critics(weights["critics"], torch.ones(5, 3), torch.ones(5, 1)).shape
+        torch.Size([2, 5])
     """
     return single_valued(quantile_actor_critics(actor, critic, num_critics, view))
 
@@ -108,6 +114,11 @@ def discrete_actor_critics(
 
     Returns:
         The agent, whose critics give values [K, ..., n].
+
+    Example:
+        >>> agent = networks.discrete_actor_critics(mlp(4, 8, 2), mlp(4, 8, 2))
+        >>> agent.critics(agent.init(0)["critics"], torch.ones(5, 4)).shape
+        torch.Size([2, 5, 2])
     """
     values = _values(critic, num_critics)
 

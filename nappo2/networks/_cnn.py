@@ -39,6 +39,11 @@ def cnn(
 
     Raises:
         ValueError: if ``shape`` is not an image's, or too small for the kernels.
+
+    Example:
+        >>> network = networks.cnn((4, 84, 84), features=16)
+        >>> network.apply(network.init(0), torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 16])
     """
     return _convolutions(shape, features, layers, _no_layers, _no_layers)
 
@@ -61,6 +66,11 @@ def layer_norm_cnn(
 
     Raises:
         ValueError: if ``shape`` is not an image's, or too small for the kernels.
+
+    Example:
+        >>> network = networks.layer_norm_cnn((4, 84, 84), features=16)
+        >>> network.apply(network.init(0), torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 16])
     """
     return _convolutions(shape, features, layers, _channel_norm, _layer_norm)
 
@@ -125,6 +135,11 @@ def convolution(
 
     Returns:
         A network of images [N, inputs, H, W] to [N, outputs, H', W'], float32.
+
+    Example:
+        >>> network = networks.convolution(3, 8, kernel=3, stride=2)
+        >>> network.apply(network.init(0), torch.zeros(2, 3, 9, 9)).shape
+        torch.Size([2, 8, 4, 4])
     """
 
     def init(seed):

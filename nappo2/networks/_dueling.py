@@ -24,6 +24,11 @@ def dueling(torso: Network, value: Network, advantage: Network, num_actions: int
 
     Returns:
         A network of observations to [..., n * K], with the branches ``torso``, ``value``, ``advantage``.
+
+    Example:
+        >>> network = networks.dueling(mlp(4, 8), mlp(8, 1), mlp(8, 2), num_actions=2)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
 
     def apply(weights, x):

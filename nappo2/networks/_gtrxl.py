@@ -53,6 +53,11 @@ def gtrxl(
 
     Raises:
         ValueError: if a number is not at least 1, or the heads do not divide the size.
+
+    Example:
+        >>> cell = networks.gtrxl(4, 8, num_layers=1, num_heads=2, window=4)
+        >>> cell.memory_size
+        41
     """
     positive(inputs=inputs, size=size, num_layers=num_layers, num_heads=num_heads, window=window)
     if size % num_heads:

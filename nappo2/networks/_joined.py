@@ -27,6 +27,12 @@ def joined(torsos: Mapping[str, Network | Callable[[Any], Tensor]]) -> Network:
 
     Raises:
         ValueError: if there is no torso.
+
+    Example:
+        >>> network = networks.joined({"angle": mlp(1, 8), "speed": mlp(2, 8)})
+        >>> parts = {"angle": torch.ones(5, 1), "speed": torch.ones(5, 2)}
+        >>> network.apply(network.init(0), parts).shape
+        torch.Size([5, 16])
     """
     if not torsos:
         raise ValueError("at least one part of an observation has a torso, as nothing is seen else")

@@ -31,6 +31,11 @@ def orthogonal(shape: tuple[int, ...], gain: float, seed: int) -> Tensor:
 
     Returns:
         The matrix ``[*shape]`` float32, the same for every number of threads.
+
+    Example:
+        >>> w = networks.orthogonal((2, 2), gain=1.0, seed=0)
+        >>> torch.allclose(w @ w.T, torch.eye(2), atol=1e-6)
+        True
     """
     with torch_threads(1):  # another number of threads gives other bits
         return torch.nn.init.orthogonal_(torch.empty(shape), gain, generator=generator(seed))
@@ -47,6 +52,11 @@ def linear(inputs: int, outputs: int, gain: float = 1.0) -> Network:
 
     Returns:
         A network of ``x`` [..., inputs] to [..., outputs], float32.
+
+    Example:
+        >>> network = networks.linear(4, 2)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
 
     def init(seed):
@@ -99,6 +109,11 @@ def mlp(
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
+
+    Example:
+        >>> network = mlp(4, 64, 64, 2, activation=torch.relu, final_gain=0.01)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
     _check_sizes(sizes)
     gains = [gain] * (len(sizes) - 2) + [final_gain]
@@ -135,6 +150,11 @@ def layer_norm_mlp(
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
+
+    Example:
+        >>> network = networks.layer_norm_mlp(4, 8, 2)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
     _check_sizes(sizes)
     layers: list[Network | Callable[[Tensor], Tensor]] = []
@@ -151,5 +171,11 @@ def _check_sizes(sizes: tuple[int, ...]) -> None:
 
 @checked
 def flattening(network: Network, rank: int) -> Network:
-    """Lets a network of [..., n] take inputs whose last ``rank`` dimensions are ``flattened`` first."""
+    """Lets a network of [..., n] take inputs whose last ``rank`` dimensions are ``flattened`` first.
+
+    Example:
+        >>> network = networks.flattening(mlp(4, 2), rank=2)
+        >>> network.apply(network.init(0), torch.ones(5, 2, 2)).shape
+        torch.Size([5, 2])
+    """
     return with_view(network, partial(flattened, rank=rank))

@@ -35,6 +35,11 @@ def simba(
 
     Raises:
         ValueError: if a size or the number of blocks is not at least 1.
+
+    Example:
+        >>> network = networks.simba(4, 16, 2)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
     positive(inputs=inputs, width=width, outputs=outputs, num_blocks=num_blocks)
     blocks = [_block(width) for _ in range(num_blocks)]

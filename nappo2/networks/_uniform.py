@@ -34,6 +34,11 @@ def with_uniform_weights(network: A) -> A:
 
     Returns:
         The same network or agent with other first weights.
+
+    Example:
+        >>> network = networks.with_uniform_weights(mlp(4, 2))
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
 
     def init(seed):

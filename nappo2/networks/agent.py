@@ -63,6 +63,11 @@ def with_log_std(agent: A, action_size: int, initial: float = 0.0) -> A:
 
     Returns:
         The agent, whose actor gives [..., 2A], with the weights ``log_std`` [A].
+
+    Example:
+        >>> agent = networks.with_log_std(actor_critic(mlp(3, 8, 1), mlp(3, 8, 1)), action_size=1)
+        >>> agent.actor(make_params(agent.init(0)), torch.ones(5, 3)).shape
+        torch.Size([5, 2])
     """
 
     def spread(params, mean):
@@ -91,6 +96,13 @@ def normalized(agent: A, shape: tuple[int, ...]) -> A:
 
     The statistics are in ``params["normalizer"]``: ``collect`` counts, ``update`` adds the counts,
     and ``maths.moments.frozen`` stops both.
+
+    Example:
+        >>> agent = normalized(actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), (4,))
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2), agent=agent)
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run()
+        >>> learner.params["normalizer", "observation", "moments"].shape
+        torch.Size([3, 4])
     """
     return normalized_parts(agent, {"observation": tuple(shape)})
 

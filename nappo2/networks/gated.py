@@ -21,6 +21,11 @@ def gru(inputs: int, size: int) -> Cell:
     """A gated recurrent unit, as torch.nn.GRU, with orthogonal weights and biases of 0.
 
     A memory is the hidden state, which is ``y``, [..., size].
+
+    Example:
+        >>> cell = networks.gru(4, 8)
+        >>> cell.memory_size
+        8
     """
 
     def advance(weights, memory, projected):
@@ -40,6 +45,11 @@ def lstm(inputs: int, size: int) -> Cell:
     """Long short-term memory, as torch.nn.LSTM, with orthogonal weights and biases of 0.
 
     A memory is the hidden state, which is ``y``, and then the cell state, [..., 2 * size].
+
+    Example:
+        >>> cell = networks.lstm(4, 8)
+        >>> cell.memory_size
+        16
     """
 
     def advance(weights, memory, projected):

@@ -24,6 +24,12 @@ def from_module(module: Module | Callable[[], Module]) -> Network:
 
     Raises:
         ValueError: if ``module`` is neither a module nor a function that makes one.
+
+    Example:
+        >>> from torch import nn
+        >>> network = from_module(lambda: nn.Sequential(nn.Linear(4, 8), nn.SiLU(), nn.Linear(8, 2)))
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
     skeleton = deepcopy(module if isinstance(module, Module) else _made(module, 0)).eval()
     make = (lambda: skeleton) if isinstance(module, Module) else module

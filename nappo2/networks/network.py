@@ -28,7 +28,13 @@ class Network(NamedTuple):
 
 @checked
 def with_view(network: Network, view: Callable[[Any], Tensor]) -> Network:
-    """A network of ``view(observation)`` [..., n] in place of an observation ``[..., *shape]``."""
+    """A network of ``view(observation)`` [..., n] in place of an observation ``[..., *shape]``.
+
+    Example:
+        >>> network = networks.with_view(mlp(2, 2), lambda x: x[..., :2])
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
+    """
     return Network(network.init, lambda weights, x: network.apply(weights, view(x)))
 
 
@@ -40,6 +46,11 @@ def sequential(*layers: Network | Callable[[Tensor], Tensor]) -> Network:
 
     Raises:
         ValueError: if a layer is neither a network nor a function, or no layer is a network.
+
+    Example:
+        >>> network = networks.sequential(networks.linear(4, 8), torch.relu, networks.linear(8, 2))
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 2])
     """
     for i, layer in enumerate(layers):
         if not isinstance(layer, Network) and not callable(layer):
@@ -68,6 +79,11 @@ def layer_norm(size: int, eps: float = 1e-5) -> Network:
 
     Raises:
         ValueError: if ``size`` is not at least 1.
+
+    Example:
+        >>> network = networks.layer_norm(4)
+        >>> network.apply(network.init(0), torch.ones(5, 4)).shape
+        torch.Size([5, 4])
     """
     positive(size=size)
 

@@ -130,6 +130,11 @@ def recurrent_actor_critic(cell: Cell, actor: Network, critic: Network) -> Recur
 
     Returns:
         The agent, with the branches ``core``, ``actor`` and ``critic`` of weights.
+
+    Example:
+        >>> agent = networks.recurrent_actor_critic(networks.gru(4, 8), mlp(8, 2), mlp(8, 1))
+        >>> sorted(agent.init(0).keys())
+        ['actor', 'core', 'critic']
     """
     heads = actor_critic(_reading(cell.read, actor), _reading(cell.read, critic))
 

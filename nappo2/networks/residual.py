@@ -36,6 +36,11 @@ def impala_cnn(
 
     Raises:
         ValueError: if ``shape`` is not an image's.
+
+    Example:
+        >>> network = networks.impala_cnn((4, 84, 84), features=16)
+        >>> network.apply(network.init(0), torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 16])
     """
     return _sections(shape, features, widths, _block)
 
@@ -61,6 +66,11 @@ def fixup_cnn(
 
     Raises:
         ValueError: if ``shape`` is not an image's.
+
+    Example:
+        >>> network = networks.fixup_cnn((4, 84, 84), features=16)
+        >>> network.apply(network.init(0), torch.zeros(2, 4, 84, 84)).shape
+        torch.Size([2, 16])
     """
     gain = (2 / (BLOCKS * len(widths))) ** 0.5
     return _sections(shape, features, widths, lambda width: _fixup_block(width, gain))

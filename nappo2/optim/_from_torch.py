@@ -31,6 +31,13 @@ def from_torch(
     Raises:
         ValueError: if the class does not take these options, or its steps take more than gradients.
         NotImplementedError: in ``update``, in compiled code or a population.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.from_torch(torch.optim.SGD)
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.3000, -0.4000])
     """
     weight = torch.zeros(1, requires_grad=True)
     weight.grad = torch.ones(1)

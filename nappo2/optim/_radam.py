@@ -28,6 +28,13 @@ def radam(
 
     Returns:
         A transformation of gradients to updates, which are added to the weights.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.radam()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.3000, -0.4000])
     """
     longest = 2 / (1 - b2) - 1
 

@@ -31,6 +31,14 @@ def apply_if_finite(
     Raises:
         ValueError: if ``patience`` is not at least 1.
         FloatingPointError: in ``update``, at the ``patience``-th refusal in a row.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> grads = torch.tensor([float("nan"), 1.0])
+        >>> optimizer = optim.apply_if_finite(optim.sgd())
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0., -0.])
     """
     if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
         raise ValueError(f"patience is an integer of at least 1, not {patience!r}")
@@ -66,6 +74,14 @@ def apply_if_any(transformation: GradientTransformation) -> GradientTransformati
     """Leaves weights and the state of ``transformation`` as they are where a whole gradient is 0.
 
     Adam would count it, and its first steps afterwards would be several times as large.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> grads = torch.zeros(2)
+        >>> optimizer = optim.apply_if_any(optim.adam())
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0., -0.])
     """
 
     def update(grads, state, hyper, weights=None):

@@ -33,6 +33,15 @@ def partition(
 
     Raises:
         ValueError: if labels and transformations are not the same; names them.
+
+    Example:
+        >>> from nappo2.params import ravel
+        >>> weights = {"actor": torch.ones(1), "critic": torch.ones(1)}
+        >>> parts = {"actor": optim.sgd(rate="actor_rate"), "critic": optim.sgd()}
+        >>> optimizer = optim.partition(weights, parts)
+        >>> vector, hyper = ravel(weights)[0], {"actor_rate": 0.1, "learning_rate": 1.0}
+        >>> optimizer.update(torch.ones(2), optimizer.init(vector), hyper, vector)[0]
+        tensor([-0.1000, -1.0000])
     """
     spans = _spans(weights, label)
     labels = dict.fromkeys(name for name, _ in spans)

@@ -26,6 +26,10 @@ def linear(start: float, end: float, num_updates: int) -> Schedule:
 
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
+
+    Example:
+        >>> optim.linear(1.0, 0.0, num_updates=100)(torch.tensor([0, 50, 100, 200]))
+        tensor([1.0000, 0.5000, 0.0000, 0.0000])
     """
     if num_updates < 1:
         raise ValueError(f"num_updates is at least 1, not {num_updates}")
@@ -53,6 +57,10 @@ def cosine(start: float, end: float, num_updates: int) -> Schedule:
 
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
+
+    Example:
+        >>> optim.cosine(1.0, 0.0, num_updates=100)(torch.tensor([0, 50, 100, 200]))
+        tensor([1.0000, 0.5000, 0.0000, 0.0000])
     """
     if num_updates < 1:
         raise ValueError(f"num_updates is at least 1, not {num_updates}")
@@ -74,6 +82,10 @@ def warm_up(num_updates: int, then: Schedule) -> Schedule:
 
     Raises:
         ValueError: if ``num_updates`` is not at least 1.
+
+    Example:
+        >>> optim.warm_up(100, then=optim.constant(0.1))(torch.tensor([0, 50, 100, 200]))
+        tensor([0.0000, 0.0500, 0.1000, 0.1000])
     """
     if num_updates < 1:
         raise ValueError(f"num_updates is at least 1, not {num_updates}")
@@ -87,5 +99,10 @@ def warm_up(num_updates: int, then: Schedule) -> Schedule:
 
 @checked
 def constant(value: float) -> Schedule:
-    """Always ``value``."""
+    """Always ``value``.
+
+    Example:
+        >>> optim.constant(0.1)(torch.tensor([0, 50, 100, 200]))
+        tensor([0.1000, 0.1000, 0.1000, 0.1000])
+    """
     return lambda version: version * 0.0 + value

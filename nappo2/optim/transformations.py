@@ -31,7 +31,15 @@ class GradientTransformation(NamedTuple):
 
 @checked
 def chain(*transformations: GradientTransformation) -> GradientTransformation:
-    """Applies ``transformations`` in order."""
+    """Applies ``transformations`` in order.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.chain(optim.clip_by_global_norm(1.0), optim.sgd())
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.0600, -0.0800])
+    """
 
     def init(vector):
         return tuple(t.init(vector) for t in transformations)
@@ -52,6 +60,13 @@ def clip_by_global_norm(max_norm: float) -> GradientTransformation:
 
     Raises:
         ValueError: if ``max_norm`` is not above 0.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.clip_by_global_norm(1.0)
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([0.6000, 0.8000])
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm is above 0, not {max_norm}")
@@ -92,6 +107,13 @@ def adam(
 
     Returns:
         A transformation of gradients to updates, which are added to the weights.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.adam()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.1000, -0.1000])
     """
 
     def update(grads, state, hyper, weights=None):
@@ -137,6 +159,13 @@ def adamw(
 
     Returns:
         A transformation of gradients to updates, which are added to the weights.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.adamw(weight_decay=0.1)
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.1100, -0.1100])
     """
     return chain(adam(b1, b2, eps, rate), add_decayed_weights(weight_decay, rate))
 
@@ -148,6 +177,13 @@ def add_decayed_weights(weight_decay: float, rate: str = "learning_rate") -> Gra
     Args:
         weight_decay: per update and unit of the learning rate.
         rate: name of the hyper-parameter that is the learning rate.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.chain(optim.sgd(), optim.add_decayed_weights(0.5))
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.3500, -0.4500])
     """
 
     def update(updates, state, hyper, weights):
@@ -158,7 +194,15 @@ def add_decayed_weights(weight_decay: float, rate: str = "learning_rate") -> Gra
 
 @checked
 def sgd(momentum: float = 0.0, rate: str = "learning_rate") -> GradientTransformation:
-    """Stochastic gradient descent with momentum, as in torch; ``rate`` is as for ``adam``."""
+    """Stochastic gradient descent with momentum, as in torch; ``rate`` is as for ``adam``.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.sgd()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-0.3000, -0.4000])
+    """
 
     def update(grads, velocity, hyper, weights=None):
         velocity = velocity * momentum + grads
@@ -172,6 +216,13 @@ def gradient_descent() -> GradientTransformation:
     """Subtracts gradients as they are, for running statistics whose gradient is their step.
 
     See ``losses.statistics_step``.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.gradient_descent()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-3., -4.])
     """
 
     def update(grads, state, hyper, weights=None):
@@ -193,6 +244,13 @@ def rmsprop(
 
     Returns:
         A transformation of gradients to updates, which are added to the weights.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.rmsprop()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([-1., -1.])
     """
 
     def update(grads, nu, hyper, weights=None):
@@ -204,7 +262,15 @@ def rmsprop(
 
 @checked
 def set_to_zero() -> GradientTransformation:
-    """Moves nothing, whatever the gradient: for weights that stay, in a ``partition``."""
+    """Moves nothing, whatever the gradient: for weights that stay, in a ``partition``.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.set_to_zero()
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([0., 0.])
+    """
 
     def update(grads, state, hyper, weights=None):
         return torch.zeros_like(grads), state
@@ -223,6 +289,13 @@ def every(num: int, transformation: GradientTransformation) -> GradientTransform
 
     Raises:
         ValueError: if ``num`` is not at least 1.
+
+    Example:
+        >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
+        >>> optimizer = optim.every(2, optim.sgd())
+        >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
+        >>> updates
+        tensor([0., 0.])
     """
     if num < 1:
         raise ValueError(f"num is at least 1, not {num}")

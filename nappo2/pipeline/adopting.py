@@ -26,6 +26,15 @@ def adopt(pipeline: Pipeline, state: dict[str, Any], params: Params, seed: int) 
 
     Returns:
         The state of ``pipeline``.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> old, new = scheme("3cs", recipe), scheme("3cs", recipe.replace(num_steps=16))
+        >>> params = recipe.init(0)
+        >>> state, params, _ = old.step(params, old.init(params, 0))
+        >>> state = adopt(new, state, params, seed=0)      # the episodes go on
+        >>> int(new.step(params, state)[2].sums["env_steps"])
+        64
     """
     state = {
         name: x.end() if is_cut(x) and not x.fits(pipeline) else x for name, x in state.items()

@@ -23,6 +23,21 @@ def stage(make: Callable) -> Callable:
 
     The stage's record has the arguments of the call. Its reports have the seconds that it takes, less
     those of the stages before it.
+
+    Example:
+        >>> @stage
+        ... def halved():
+        ...     def transform(source):
+        ...         def step(params, state):
+        ...             state, rollout, report = source.step(params, state)
+        ...             return state, rollout[: len(rollout) // 2], report
+        ...
+        ...         return Pipeline(source.init, step)
+        ...
+        ...     return transform
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8))
+        >>> first(collect_of(recipe) | halved(), recipe.init(0)).item.batch_size
+        torch.Size([4, 4])
     """
     bind = binder(make)
 

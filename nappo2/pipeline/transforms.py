@@ -44,7 +44,16 @@ def _map_items(fn: Callable[[Params, TensorDict], TensorDict], name: str) -> Tra
 
 @checked
 def map_items(fn: Callable[[Params, TensorDict], TensorDict], name: str | None = None) -> Transform:
-    """Replaces every item by ``fn(params, item)``; the stage is called ``name``, or as ``fn`` is."""
+    """Replaces every item by ``fn(params, item)``; the stage is called ``name``, or as ``fn`` is.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> def clipped(params, rollout):
+        ...     reward = rollout["next", "reward"].clamp(-1, 1)
+        ...     return rollout.copy().set(("next", "reward"), reward)
+        >>> collect_of(recipe) | map_items(clipped)
+        collect(num_steps=8) | clipped
+    """
     return _map_items(fn, name=name or getattr(fn, "__name__", "map_items"))
 
 
@@ -54,6 +63,13 @@ def repeat(num_steps: int) -> Transform:
 
     Raises:
         ValueError: if ``num_steps`` is not at least 1.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> twice = scheme("3cs", recipe) | repeat(2)
+        >>> state, params, report = twice.step(recipe.init(0), twice.init(recipe.init(0), 0))
+        >>> int(report.sums["env_steps"])
+        64
     """
     positive(num_steps=num_steps)
 

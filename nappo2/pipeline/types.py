@@ -58,6 +58,11 @@ def between(least: int, most: int) -> Between:
 
     Raises:
         ValueError: unless ``least`` is at least 1, and below ``most``.
+
+    Example:
+        >>> pipe = scheme("ds2cs", ppo(envs.cartpole(2)), collectors=between(1, 4))
+        >>> [stage.cut.counted for stage in pipe.stages if stage.cut]
+        ['1..4']
     """
     if least >= most:
         raise ValueError(
@@ -217,7 +222,13 @@ class Transform(NamedTuple):
 
 @checked
 def compose(*transforms: Transform) -> Transform:
-    """Composes ``transforms``, which are applied from left to right."""
+    """Composes ``transforms``, which are applied from left to right.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> compose(recipe.prepare, batches_of(recipe))
+        to_device | gae(lambda_=0.95) | minibatches(num_epochs=10, num_minibatches=2)
+    """
     no_stages: tuple[Stage, ...] = ()
     stages = reduce(joined, (getattr(each, "stages", no_stages) for each in transforms), no_stages)
     return Transform(lambda source: reduce(Pipeline.__or__, transforms, source), stages)

@@ -108,7 +108,15 @@ def memoryless(num_envs: int, seed: int) -> tuple:
 
 @checked
 def stochastic(actor: Apply, dist: Distribution) -> Policy:
-    """A policy that samples from the distribution of an actor's outputs."""
+    """A policy that samples from the distribution of an actor's outputs.
+
+    Example:
+        >>> network, dist = mlp(4, 8, 2), distributions.categorical()
+        >>> params = make_params(network.init(0), gamma=0.99)
+        >>> policy = stochastic(lambda params, x: network.apply(params["weights"], x), dist)
+        >>> first(collect(envs.cartpole(2), policy, num_steps=3), params).item["action"].shape
+        torch.Size([3, 2])
+    """
 
     def make_act(sample):
         def act(params, observation, memory, source):
@@ -152,7 +160,15 @@ def _sampling(actor: Apply, dist: Distribution, make_act: Callable) -> Policy:
 
 @checked
 def greedy(actor: Apply, dist: Distribution) -> Policy:
-    """A policy that takes the most probable action, for evaluation; the log-probability is 0."""
+    """A policy that takes the most probable action, for evaluation; the log-probability is 0.
+
+    Example:
+        >>> network, dist = mlp(4, 8, 2), distributions.categorical()
+        >>> params = make_params(network.init(0))
+        >>> policy = greedy(lambda params, x: network.apply(params["weights"], x), dist)
+        >>> evaluate(envs.cartpole(2), policy, params, num_episodes=2).returns.shape
+        torch.Size([2])
+    """
 
     def act(params, observation, memory, generator):
         return dist.mode(actor(params, observation)), memory

@@ -133,6 +133,13 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
 
     Raises:
         ValueError: for another number of values, or a recipe of which there is no population.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learners = population(recipe, 3, learning_rate=[1e-4, 1e-3, 1e-2])
+        >>> learner = Learner(scheme("3cs", learners), learners.init(0), target_steps=192, progress=False)
+        >>> learner.run().env_steps
+        192
     """
     positive(num_members=num_members)
     for name, values in hyper.items():
@@ -173,6 +180,13 @@ def member(params: Params, index: int) -> Params:
 
     Raises:
         ValueError: if these are no params of a population, or it has fewer members.
+
+    Example:
+        >>> from nappo2.populations import member
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learners = population(recipe, 3, learning_rate=[1e-4, 1e-3, 1e-2])
+        >>> round(float(member(learners.init(0), 1)["hyper", "learning_rate"]), 4)
+        0.001
     """
     sizes = {len(x) if x.ndim else 0 for x in params["hyper"].values()}
     if not sizes or index >= min(sizes):

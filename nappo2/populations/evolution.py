@@ -47,6 +47,14 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
 
     Raises:
         ValueError: if ``every`` is not at least 1.
+
+    Example:
+        >>> from nappo2.populations import evolve, perturb, truncation
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learners = population(recipe, 4, learning_rate=[1e-4, 3e-4, 1e-3, 3e-3])
+        >>> pipe = scheme("3cs", learners) | evolve(10, truncation(0.25), perturb("learning_rate"))
+        >>> pipe.stages[-1].name
+        'evolve'
     """
     positive(every=every)
 
@@ -108,6 +116,11 @@ def truncation(share: float) -> Exploit:
 
     Raises:
         ValueError: if the share is not above 0 and at most a half.
+
+    Example:
+        >>> from nappo2.populations import truncation
+        >>> truncation(0.25)(torch.tensor([1.0, 2.0, 3.0, 4.0]), generator(0))
+        tensor([3, 1, 2, 3])
     """
     if not 0 < share <= 0.5:
         raise ValueError(f"share is above 0 and at most 0.5, not {share}")
@@ -125,7 +138,13 @@ def truncation(share: float) -> Exploit:
 
 @checked
 def perturb(*names: str, factors: tuple[float, ...] = (0.8, 1.25)) -> Explore:
-    """Multiplies hyper-parameters of members that moved by one of ``factors``, drawn for each of them."""
+    """Multiplies hyper-parameters of members that moved by one of ``factors``, drawn for each of them.
+
+    Example:
+        >>> from nappo2.populations import perturb, truncation, evolve
+        >>> evolve(every=10, exploit=truncation(0.25), explore=perturb("learning_rate"))
+        evolve(every=10)
+    """
 
     def explore(hyper, moved, rng):
         changed = {}

@@ -100,6 +100,11 @@ def a2c(
 
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
+
+    Example:
+        >>> recipe = a2c(envs.cartpole(4), A2C(num_steps=8, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("a2c", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)
@@ -178,6 +183,11 @@ def vpg(
 
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
+
+    Example:
+        >>> recipe = vpg(envs.cartpole(4), VPG(num_steps=8, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("vpg", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)

@@ -55,6 +55,11 @@ def a2c_gsde(env: Env, config: GsdeA2C = GsdeA2C()) -> Recipe:
 
     Raises:
         ValueError: if actions are not continuous.
+
+    Example:
+        >>> recipe = a2c_gsde(envs.pendulum(4), GsdeA2C(num_steps=8, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     pieces = exploring_actor_critic(env, "a2c_gsde", COMPATIBLE, config)
     return a2c(env, config, **pieces._asdict()).replace(name="a2c_gsde", compatible=COMPATIBLE)

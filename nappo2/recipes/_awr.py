@@ -70,6 +70,16 @@ def awr(
 
     Raises:
         ValueError: if the agent does not fit the environment.
+
+    Example:
+        >>> env = envs.cartpole(4)
+        >>> expert = ppo(env, PPO(num_steps=8))
+        >>> data = record(collect_of(expert), expert.init(0), 64)
+        >>> data = with_returns(data, gamma=0.99)
+        >>> recipe = awr(env, AWR(batch_size=8, hidden=(8,))).replace(source=recorded(data))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_updates=5, progress=False)
+        >>> learner.run().done()
+        True
     """
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)

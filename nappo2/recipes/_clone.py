@@ -71,6 +71,15 @@ def clone(
 
     Raises:
         ValueError: if the agent does not fit the environment.
+
+    Example:
+        >>> env = envs.cartpole(4)
+        >>> expert = ppo(env, PPO(num_steps=8))
+        >>> data = record(collect_of(expert), expert.init(0), 64)
+        >>> recipe = clone(env, Clone(batch_size=8, hidden=(8,))).replace(source=recorded(data))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_updates=5, progress=False)
+        >>> learner.run().done()
+        True
     """
     check_env("clone", COMPATIBLE, env)
     c, dist = config, dist or default_distribution(env)

@@ -57,6 +57,13 @@ def with_counts(
     Raises:
         ValueError: if the recipe learns from no advantages, or is one that explores already; if
             observations are no choices, or too many.
+
+    Example:
+        >>> recipe = ppo(envs.make("FrozenLake-v1", 4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> curious = with_counts(recipe, Counts(intrinsic_coef=0.5))
+        >>> learner = Learner(scheme("3cs", curious), curious.init(0), target_steps=64, progress=False)
+        >>> "reward_intrinsic" in learner.step()
+        True
     """
     env = without_mask(recipe.env)
     if state_of is None or num_states is None:

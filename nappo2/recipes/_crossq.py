@@ -102,6 +102,12 @@ def crossq(
 
     Raises:
         ValueError: if the actions are not continuous, or the agent does not fit the environment.
+
+    Example:
+        >>> config = CrossQ(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = crossq(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("crossq", COMPATIBLE, env)
     c, size = config, env.action_spec.size

@@ -138,6 +138,11 @@ def dqn(
 
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, batch_size=8, start_steps=16, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     return q_learning(
         "dqn",
@@ -174,6 +179,11 @@ def double_dqn(
 
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
+
+    Example:
+        >>> recipe = double_dqn(envs.cartpole(4), DQN(num_steps=4, batch_size=8, start_steps=16, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     return q_learning(
         "double_dqn",

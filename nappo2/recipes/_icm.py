@@ -53,6 +53,13 @@ def with_icm(recipe: Recipe, config: ICM = ICM()) -> Recipe:
     Raises:
         ValueError: if the recipe learns from no advantages, or is one that explores already, or
             actions are hybrid.
+
+    Example:
+        >>> plain = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> recipe = with_icm(plain, ICM(intrinsic_coef=0.5))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False)
+        >>> "reward_intrinsic" in learner.step()
+        True
     """
     c, env = config, recipe.env
     spec, actions, size = without_mask(env).observation_spec, env.action_spec, c.novelty_features

@@ -76,6 +76,11 @@ def impala(
 
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
+
+    Example:
+        >>> recipe = impala(envs.cartpole(4), Impala(num_steps=8, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("impala", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)

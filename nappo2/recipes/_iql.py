@@ -95,6 +95,15 @@ def iql(
 
     Raises:
         ValueError: if the recipe cannot learn in the environment, or the agent does not fit it.
+
+    Example:
+        >>> env = envs.pendulum(4)
+        >>> expert = ppo(env, PPO(num_steps=8))
+        >>> data = record(collect_of(expert), expert.init(0), 64)
+        >>> recipe = iql(env, IQL(batch_size=8, hidden=(8,))).replace(source=recorded(data))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_updates=5, progress=False)
+        >>> learner.run().done()
+        True
     """
     check_env("iql", COMPATIBLE, env)
     c, actions, size, masks = config, env.action_spec, env.action_spec.size, masking_of(env)

@@ -233,6 +233,11 @@ def ppo(
     Raises:
         ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
             environment.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("ppo", ON_POLICY, env)
     c, dist = config, dist or default_distribution(env)

@@ -132,6 +132,11 @@ def pqn(env: Env, config: PQN = PQN(), *, q: Network | None = None) -> Recipe:
     Raises:
         ValueError: if the actions are not discrete, the minibatches do not divide a rollout, or ``q``
             does not fit the environment.
+
+    Example:
+        >>> recipe = pqn(envs.cartpole(4), PQN(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("pqn", COMPATIBLE, env)
     c, masks = config, masking_of(env)

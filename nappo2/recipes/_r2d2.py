@@ -107,6 +107,12 @@ def r2d2(
 
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
+
+    Example:
+        >>> config = R2D2(num_steps=8, batch_size=4, start_steps=16, capacity=100)
+        >>> recipe = r2d2(envs.masked_cartpole(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("r2d2", COMPATIBLE, env)
     c, masks, actions = config, masking_of(env), env.action_spec

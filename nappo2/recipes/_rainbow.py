@@ -107,6 +107,12 @@ def rainbow(
 
     Raises:
         ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
+
+    Example:
+        >>> config = Rainbow(num_steps=4, batch_size=8, start_steps=16, hidden=(8,))
+        >>> recipe = rainbow(envs.cartpole(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     c = config
 

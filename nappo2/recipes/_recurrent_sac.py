@@ -59,6 +59,12 @@ def recurrent_sac(
     Raises:
         ValueError: if the actions are not continuous, the agent does not fit the environment or has no
             temperature, or ``hidden`` has fewer than two sizes.
+
+    Example:
+        >>> config = RecurrentSAC(num_steps=8, batch_size=4, start_steps=16, hidden=(8, 8), capacity=100)
+        >>> recipe = recurrent_sac(envs.masked_pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("recurrent_sac", COMPATIBLE, env)
     c, size, dist = config, env.action_spec.size, tanh_normal()

@@ -57,6 +57,12 @@ def recurrent_td3(
     Raises:
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             ``hidden`` has fewer than two sizes.
+
+    Example:
+        >>> config = RecurrentTD3(num_steps=8, batch_size=4, start_steps=16, hidden=(8, 8), capacity=100)
+        >>> recipe = recurrent_td3(envs.masked_pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("recurrent_td3", COMPATIBLE, env)
     c, size = config, env.action_spec.size

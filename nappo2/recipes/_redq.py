@@ -100,6 +100,12 @@ def redq(
     Raises:
         ValueError: if the actions are not continuous, more critics are chosen than there are, the
             agent does not fit the environment, or has no temperature.
+
+    Example:
+        >>> config = REDQ(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = redq(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("redq", COMPATIBLE, env)
     c, size = config, env.action_spec.size

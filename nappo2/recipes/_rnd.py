@@ -115,5 +115,10 @@ def ppo_rnd(env: Env, config: RndPPO = RndPPO()) -> Recipe:
 
     Raises:
         ValueError: if the minibatches do not divide a rollout.
+
+    Example:
+        >>> recipe = ppo_rnd(envs.catch(4), RndPPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     return with_rnd(ppo(env, config), config).replace(name="ppo_rnd")

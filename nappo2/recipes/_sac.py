@@ -132,6 +132,12 @@ def sac(
     Raises:
         ValueError: if the recipe cannot learn in the environment, the agent does not fit it, or
             has no temperature.
+
+    Example:
+        >>> config = SAC(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = sac(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("sac", COMPATIBLE, env)
     c, size, masks = config, env.action_spec.size, masking_of(env)

@@ -125,6 +125,12 @@ def td3(
     Raises:
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             there is no agent for images.
+
+    Example:
+        >>> config = TD3(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = td3(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     c = config
     loss = partial(losses.td3, noise_std=c.noise_std, noise_limit=c.noise_limit)

@@ -56,6 +56,15 @@ def td3_bc(
     Raises:
         ValueError: if the actions are not continuous, the agent does not fit the environment, or
             there is no agent for images.
+
+    Example:
+        >>> env = envs.pendulum(4)
+        >>> expert = ppo(env, PPO(num_steps=8))
+        >>> data = record(collect_of(expert), expert.init(0), 64)
+        >>> recipe = td3_bc(env, TD3BC(batch_size=8, hidden=(8,))).replace(source=recorded(data))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_updates=5, progress=False)
+        >>> learner.run().done()
+        True
     """
     c = config
     loss = partial(losses.td3_bc, alpha=c.alpha, noise_std=c.noise_std, noise_limit=c.noise_limit)

@@ -137,6 +137,12 @@ def tqc(
     Raises:
         ValueError: if the actions are not continuous, no quantile is left, the agent does not fit the
             environment, or has no temperature.
+
+    Example:
+        >>> config = TQC(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = tqc(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("tqc", COMPATIBLE, env)
     c, size = config, env.action_spec.size

@@ -47,6 +47,12 @@ def tqc_gsde(env: Env, config: GsdeTQC = GsdeTQC()) -> Recipe:
 
     Raises:
         ValueError: if actions are not continuous, or no quantile is left.
+
+    Example:
+        >>> config = GsdeTQC(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = tqc_gsde(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     c = config
     agent, policy = exploring_actor_critics(

@@ -55,6 +55,14 @@ def default_agent(
 
     Raises:
         ValueError: if there is no hidden layer behind convolutions.
+
+    Example:
+        >>> from nappo2.recipes import default_agent
+        >>> env = envs.catch(2)
+        >>> agent = default_agent(env, hidden=(8,))
+        >>> params = make_params(agent.init(0), normalizer=agent.normalizer())
+        >>> agent.actor(params, env.reset(0)[1]).shape
+        torch.Size([2, 3])
     """
     env = without_mask(env)
     sees_images = has_torso(env) and env.observation_spec.has_images
@@ -86,6 +94,13 @@ def perceptrons(
 
     Returns:
         The agent.
+
+    Example:
+        >>> from nappo2.recipes import perceptrons
+        >>> agent = perceptrons(envs.cartpole(2), hidden=(8,))
+        >>> params = make_params(agent.init(0), normalizer=agent.normalizer())
+        >>> agent.actor(params, torch.ones(5, 4)).shape, agent.critic(params, torch.ones(5, 4)).shape
+        (torch.Size([5, 2]), torch.Size([5]))
     """
     env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec

@@ -101,6 +101,11 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
 
     Raises:
         ValueError: if actions are not continuous, or the minibatches do not divide a rollout.
+
+    Example:
+        >>> recipe = ppo_gsde(envs.pendulum(4), GsdePPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     pieces = exploring_actor_critic(env, "ppo_gsde", ON_POLICY_GSDE, config)
     made = ppo(env, config, **pieces._asdict()).replace(name="ppo_gsde")
@@ -148,6 +153,12 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
 
     Raises:
         ValueError: if actions are not continuous.
+
+    Example:
+        >>> config = GsdeSAC(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
+        >>> recipe = sac_gsde(envs.pendulum(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     agent, policy = exploring_actor_critics(
         env, "sac_gsde", config, critic_hidden=config.hidden, num_quantiles=1

@@ -185,5 +185,12 @@ def first_params(agent: Any, config: Any, *names: str) -> Callable[[int], Params
 
 @checked
 def default_distribution(env: Env) -> Distribution:
-    """The distribution for an environment's actions, such as categorical or diagonal normal."""
+    """The distribution for an environment's actions, such as categorical or diagonal normal.
+
+    Example:
+        >>> from nappo2.recipes import default_distribution
+        >>> dist = default_distribution(envs.cartpole(2))
+        >>> dist.sample(torch.tensor([[-50.0, 50.0]]), generator(0))
+        tensor([1])
+    """
     return env.action_spec.distribution

@@ -74,6 +74,12 @@ def recurrent_ppo(
     Raises:
         ValueError: if the minibatches do not divide the environments, ``hidden`` has fewer than two
             sizes, or the layers are to be others than orthogonal ones with tanh.
+
+    Example:
+        >>> config = PPO(num_steps=8, num_minibatches=2, hidden=(8, 8))
+        >>> recipe = recurrent_ppo(envs.masked_cartpole(4), config)
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("recurrent_ppo", COMPATIBLE, env)
     _check_layers(config)
@@ -119,6 +125,11 @@ def recurrent_impala(
 
     Raises:
         ValueError: if ``hidden`` has fewer than two sizes.
+
+    Example:
+        >>> recipe = recurrent_impala(envs.masked_cartpole(4), Impala(num_steps=8, hidden=(8, 8)))
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     check_env("recurrent_impala", COMPATIBLE, env)
     agent = recurrent_perceptrons(env, cell, config.hidden, config.normalize)

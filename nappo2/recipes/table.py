@@ -72,6 +72,11 @@ def preset(algorithm: str, name: str) -> Preset:
 
     Raises:
         ValueError: if there is no such recipe or preset, or the recipe is for recorded data.
+
+    Example:
+        >>> found = preset("ppo", "cartpole")
+        >>> found.num_envs, found.config.num_epochs
+        (8, 20)
     """
     presets = _presets_of(algorithm)
     if name not in presets:
@@ -87,6 +92,11 @@ def preset_for(algorithm: str, env_id: str) -> Preset:
 
     Raises:
         ValueError: if there is no such recipe, or it is for recorded data.
+
+    Example:
+        >>> from nappo2.recipes import preset_for
+        >>> preset_for("sac", "Pendulum-v1").total_steps
+        20000
     """
     return preset_matching(_presets_of(algorithm), env_id)
 

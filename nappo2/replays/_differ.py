@@ -70,6 +70,16 @@ def differ(a: Run, b: Run) -> Difference | None:
     Raises:
         FileNotFoundError: if one of them was not recorded.
         ValueError: as ``rewind`` does; where a run is no function of its record.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> learner = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False)
+        >>> learner.run().close()
+        >>> differ(folder, folder) is None
+        True
     """
     sources = source_of(a), source_of(b)
     if found := _first_leaf(*(leaves_of(source.params) for source in sources)):

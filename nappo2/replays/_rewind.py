@@ -34,6 +34,17 @@ def rewind(run: Run, updates: int | None = None, *, recipe: Recipe | None = None
         FileNotFoundError: if the run was not recorded.
         ValueError: if it has fewer updates, or its recipe has to be given; and, as ``OtherRun``, where it
             differs from what was recorded.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> learner = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False)
+        >>> learner.run().close()
+        >>> past = rewind(folder, updates=20)
+        >>> int(past.params["version"])
+        20
     """
     source = source_of(run, recipe)
     return rewound(source, step_at(source, updates))
@@ -67,6 +78,18 @@ def fork(
     Raises:
         FileNotFoundError: as ``rewind`` does.
         ValueError: likewise; or if there is no such hyper-parameter.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> learner = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False)
+        >>> learner.run().close()
+        >>> other = fork(folder, updates=20)
+        >>> other.set(learning_rate=1e-5)
+        >>> other.run().env_steps
+        96
     """
     source = source_of(run, recipe)
     learner = rewound(source, step_at(source, updates), log_dir)

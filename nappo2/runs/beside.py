@@ -58,6 +58,10 @@ class Beside(NamedTuple):
     seconds: float
     wait: float
 
+    def __repr__(self):
+        jobs = "1 job" if len(self.every) == 1 else f"{len(self.every)} jobs"
+        return f"{jobs} beside a run, {len(self.pickled) / 1000:.0f} kB"
+
 
 @checked
 def beside(
@@ -84,6 +88,13 @@ def beside(
 
     Raises:
         ValueError: if there is no job, or one cannot be pickled; names what is to blame.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> def test(params):
+        ...     return evaluate(envs.cartpole(2), recipe.greedy, params, num_episodes=2)
+        >>> beside(test, seconds=60.0)
+        1 job beside a run, 43 kB
     """
     import cloudpickle
 

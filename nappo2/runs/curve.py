@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nappo2.runs.events import events_of, literal, mark_events
-from nappo2.runs.intervals import interval
+from nappo2.runs.intervals import ANYTHING, interval
+from nappo2.runs.limits import limits_of
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import position
 
@@ -48,7 +49,8 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     axes, *below = figure.subplots(len(ratios), height_ratios=ratios, squeeze=False).flatten()
     axes.set(title=literal(title), xlabel=xlabel, ylabel="episode return")
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
-        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
+        within = limits_of("episode_return", [rows])
+        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
     elif trained:
         draw_recent(axes, rows)
         axes.plot(*zip(*trained, strict=True), color=BLUE, label=LAST_100)
@@ -104,7 +106,11 @@ def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> No
 
 
 def draw_interval(
-    axes: Any, curves: Sequence[tuple], label: str, colour: str
+    axes: Any,
+    curves: Sequence[tuple],
+    label: str,
+    colour: str,
+    within: tuple[float, float] = ANYTHING,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
 
@@ -113,12 +119,13 @@ def draw_interval(
         curves: pairs of x and y.
         label: in the legend.
         colour: of line and band.
+        within: the least and the largest value that is possible.
 
     Returns:
         The points of the mean, x and y.
     """
     steps, values = on_one_grid(curves)
-    mean, low, high = interval(values)
+    mean, low, high = interval(values, within)
     axes.plot(steps, mean, color=colour, label=label)
     if len(curves) > 1:
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)

@@ -76,6 +76,12 @@ def evaluate(
 
     Raises:
         ValueError: if a count is not at least 1, an episode does not end, or a mask forbids everything.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> result = evaluate(envs.cartpole(4), recipe.greedy, recipe.init(0), num_episodes=3)
+        >>> result.returns.shape, bool((result.returns == result.lengths).all())
+        (torch.Size([3]), True)
     """
     positive(num_episodes=num_episodes, max_steps=max_steps)
     env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)

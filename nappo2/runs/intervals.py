@@ -16,6 +16,7 @@ from nappo2.checks import explained
 REPETITIONS = 2_000  # of the bootstrap
 LEVEL = 0.95
 FEWEST = 5  # runs of which resamples tell anything
+ANYTHING = (-np.inf, np.inf)
 TRIMMED = 0.25  # of the scores at either end
 
 
@@ -35,13 +36,14 @@ def interquartile_mean(scores: np.ndarray) -> np.ndarray:
 
 
 @explained
-def interval(scores: np.ndarray) -> Interval:
+def interval(scores: np.ndarray, within: tuple[float, float] = ANYTHING) -> Interval:
     """The interquartile mean of runs, and an interval that covers it in 95 of 100 experiments.
 
     Runs are resampled with the same random numbers at each point, in each environment apart.
 
     Args:
         scores: [runs, environments, points], or of one environment [runs, points].
+        within: the least and the largest score that is possible, beyond which no interval goes.
 
     Returns:
         Mean and interval [points]; of a single run, the run itself without a width.
@@ -54,7 +56,10 @@ def interval(scores: np.ndarray) -> Interval:
     if num_runs * num_envs < FEWEST:
         t = stdtrit(num_runs - 1, (1 + LEVEL) / 2)
         half_width = t * scores.std(0, ddof=1).mean(0) / np.sqrt(num_runs)
-        return Interval(mean, mean - half_width, mean + half_width)
+        low, high = np.minimum(mean, within[0]), np.maximum(mean, within[1])
+        return Interval(
+            mean, np.maximum(mean - half_width, low), np.minimum(mean + half_width, high)
+        )
     rng, tail = np.random.default_rng(0), expanded_tail(num_runs)
     rows = rng.integers(num_runs, size=(REPETITIONS, num_runs, num_envs))
     means = np.stack(

@@ -71,6 +71,14 @@ class Learner:
         seconds: spent in steps.
         interrupted: the number of the signal that ended the last loop, 0 if none did.
         stopped: why ``until`` ended the last loop; empty if it did not.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=96, progress=False)
+        >>> for row in learner:
+        ...     learner.set(learning_rate=1e-4)
+        >>> learner.env_steps, row["updates"], learner.done()
+        (96, 60, True)
     """
 
     @checked

@@ -119,7 +119,8 @@ class Recorder:
         row = {episode_column(name): x for name, x in means_of(self._episodes).items()}
         returns = [episode["return"] for episode in self._episodes]
         recent = sum(x for _, x in self._ended) / len(self._ended)
-        return row | {"episode_return_std": spread(returns), "recent_return": recent}
+        ends = {"episode_return_min": min(returns), "episode_return_max": max(returns)}
+        return row | {"episode_return_std": spread(returns), **ends, "recent_return": recent}
 
     @property
     def best_score(self) -> float:

@@ -60,6 +60,12 @@ def until(
 
     Raises:
         ValueError: if there is no condition, or a threshold is none.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), until=until(updates=50), progress=False)
+        >>> learner.run().stopped
+        'updates 60 >= 50'
     """
     parts = [other if isinstance(other, Until) else holds(other) for other in others]
     thresholds = {name: _threshold(name, x) for name, x in columns.items()}

@@ -40,6 +40,13 @@ def save_params(params: Params, path: str | Path) -> Path:
     Raises:
         ValueError: if there is a file already, and some of the params are not finite.
         OSError: if the disk refuses.
+
+    Example:
+        >>> import tempfile
+        >>> params = make_params(mlp(4, 8, 2).init(0), gamma=0.99)
+        >>> path = save_params(params, tempfile.mkdtemp() + "/params.npz")
+        >>> load_params(path)["hyper", "gamma"]
+        tensor(0.9900)
     """
     path, name = Path(path), non_finite(params)
     if name is not None and path.exists():
@@ -55,6 +62,13 @@ def load_params(path: str | Path) -> Params:
     Raises:
         ValueError: if it is no such file, or it is damaged.
         FileNotFoundError: if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> params = make_params(mlp(4, 8, 2).init(0), gamma=0.5)
+        >>> path = save_params(params, tempfile.mkdtemp() + "/params.npz")
+        >>> load_params(path)["hyper", "gamma"]
+        tensor(0.5000)
     """
     tree = read_tree(path, "params", ("weights", "version", "hyper"))
     return TensorDict({name: tree.get(name, TensorDict()) for name in BRANCHES})

@@ -17,6 +17,14 @@ def save_dataset(dataset: TensorDict, path: str | Path) -> Path:
     Raises:
         ValueError: if it is not [N].
         OSError: if the disk refuses.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> data = record(collect_of(recipe), recipe.init(0), 100)
+        >>> path = save_dataset(data, tempfile.mkdtemp() + "/data.npz")
+        >>> len(load_dataset(path)) == len(data)
+        True
     """
     if dataset.ndim != 1:
         raise ValueError(f"a dataset is transitions [N], not {list(dataset.batch_size)}")
@@ -31,6 +39,13 @@ def load_dataset(path: str | Path) -> TensorDict:
     Raises:
         ValueError: if it is no such file, or it is damaged.
         FileNotFoundError: if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> data = record(collect_of(recipe), recipe.init(0), 100)
+        >>> load_dataset(save_dataset(data, tempfile.mkdtemp() + "/data.npz")).batch_size == data.batch_size
+        True
     """
     tree = read_tree(path, "dataset", ("observation", "action", "next"))
     with damaged(path, "holds columns of different lengths"):

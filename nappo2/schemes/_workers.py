@@ -62,6 +62,12 @@ def workers(
 
     Raises:
         ValueError: for counts that do not go together.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = collect_of(recipe) | workers(4, wait_for=1) | recipe.prepare | learn_of(recipe)
+        >>> Learner(pipe, recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     cut = _cut_of(num_workers, wait_for, ahead, preempt, on.remote)._replace(needs=on.needs)
     least, most = bounds_of(num_workers)

@@ -84,6 +84,11 @@ def parse(name: str) -> Word:
 
     Raises:
         ValueError: if it is no word, or says what cannot be; in a sentence that says why.
+
+    Example:
+        >>> from nappo2.schemes import parse
+        >>> parse("dadacs")
+        Word(name='dadacs', collectors='one', learners='all', replicas=False)
     """
     operations = _operations(name)
     for reason in (_misordered, _apart, _alike, _overwritten, _averaged):
@@ -102,7 +107,13 @@ def parse(name: str) -> Word:
 
 
 def all_words() -> Iterator[str]:
-    """All words of up to three operations, in order of their length in operations: 124 of them."""
+    """All words of up to three operations, in order of their length in operations: 124 of them.
+
+    Example:
+        >>> from nappo2.schemes import all_words
+        >>> len(list(all_words())), "da2cs" in all_words()
+        (124, True)
+    """
     pairs = ["".join(pair) for pair in product("cd", "sa")]
     for digits in ("1", "2", "11", "3", "21", "12", "111"):
         for letters in product(pairs, repeat=len(digits)):

@@ -20,6 +20,13 @@ def merge(items: Sequence[TensorDict]) -> TensorDict:
 
     Gradients that come of different amounts of ``samples`` are weighted by these. Rollouts that
     were cut short are padded to the longest, and masked.
+
+    Example:
+        >>> from nappo2.schemes import merge
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> rollout = first(collect_of(recipe), recipe.init(0)).item
+        >>> merge([rollout, rollout]).batch_size
+        torch.Size([8, 8])
     """
     items = [item for item in items if 0 not in item.batch_size] or items[:1]  # some wait
     if len(items) == 1:

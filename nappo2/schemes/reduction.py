@@ -24,6 +24,14 @@ def all_reduce() -> Transform:
 
     Everything travels as one vector, and is added in the order of the workers, so that any backend
     gives the same numbers.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = collect_of(recipe) | recipe.prepare | batches_of(recipe) | gradients_of(recipe)
+        >>> pipe = pipe | all_reduce() | update_of(recipe) | workers(2)
+        >>> _, params, _ = pipe.step(recipe.init(0), pipe.init(recipe.init(0), 0))
+        >>> params["version"]
+        tensor(1)
     """
 
     def transform(source):
@@ -54,6 +62,11 @@ def all_updates() -> Transform:
 
     The step ends as soon as a worker of the enclosing cut has no batch left, so that none of them
     collects twice in it. They tell each other once how many they have.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> collect_of(recipe) | gradients_of(recipe) | update_of(recipe) | all_updates()
+        collect(num_steps=8) | gradients | update | all_updates
     """
 
     def transform(source):

@@ -68,6 +68,17 @@ def record_timing(on: Backend) -> Backend:
     Returns:
         The same backend, whose workers also compute a check of each item that they deliver: the lowest
         seven bits of its CRC-32.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> learner = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False).run()
+        >>> again = scheme("da2cs", recipe, collectors=2, on=replay_timing(folder))
+        >>> replayed = Learner(again, recipe.init(0), target_steps=96, progress=False).run()
+        >>> bool((replayed.params == learner.params).all())
+        True
     """
     return on._replace(runs=noting, notes=())
 
@@ -90,6 +101,17 @@ def replay_timing(run: str | Path) -> Backend:
     Raises:
         FileNotFoundError: if the run was not recorded.
         ValueError: if its record is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> learner = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False).run()
+        >>> again = scheme("da2cs", recipe, collectors=2, on=replay_timing(folder))
+        >>> replayed = Learner(again, recipe.init(0), target_steps=96, progress=False).run()
+        >>> bool((replayed.params == learner.params).all())
+        True
     """
     return obeying(read_timing(run).notes)
 
@@ -110,6 +132,15 @@ def read_timing(run: str | Path) -> Record:
     Raises:
         FileNotFoundError: if the run was not recorded.
         ValueError: if its record is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> pipe = scheme("da2cs", recipe, collectors=2, on=record_timing(serial))
+        >>> _ = Learner(pipe, recipe.init(0), target_steps=96, log_dir=folder, progress=False).run()
+        >>> [step.version for step in read_timing(folder).steps]
+        [20, 40, 60]
     """
     path = folder_of(run) / NAME
     if not path.exists():

@@ -114,6 +114,12 @@ def scheme(
     Raises:
         ValueError: if there is no such scheme, it does not go with the recipe, or an argument is
             given that it does not take.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> pipe = scheme("da2cs", recipe, collectors=2)        # on=on_ray() for processes
+        >>> Learner(pipe, recipe.init(0), target_steps=64, progress=False).run().env_steps
+        64
     """
     given = {"collectors": collectors, "learners": learners, "on": on, "ahead": ahead}
     given |= {"wait_for": wait_for, "preempt": preempt}

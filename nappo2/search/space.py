@@ -45,6 +45,11 @@ def uniform(low: float, high: float) -> Dimension:
 
     Raises:
         ValueError: if ``low`` is not below ``high``.
+
+    Example:
+        >>> from nappo2.search import uniform
+        >>> uniform(0.9, 0.999).contains(0.99)
+        True
     """
     _ordered("uniform", low, high)
     return Dimension(
@@ -61,6 +66,11 @@ def log_uniform(low: float, high: float) -> Dimension:
 
     Raises:
         ValueError: if ``low`` is not above 0 and below ``high``.
+
+    Example:
+        >>> from nappo2.search import log_uniform
+        >>> log_uniform(1e-5, 1e-2)
+        log_uniform(1e-05, 0.01)
     """
     _ordered("log_uniform", low, high)
     if not low > 0:
@@ -79,6 +89,11 @@ def integers(low: int, high: int) -> Dimension:
 
     Raises:
         ValueError: if ``low`` is not below ``high``.
+
+    Example:
+        >>> from nappo2.search import integers
+        >>> integers(1, 8).contains(9)
+        False
     """
     _ordered("integers", low, high)
     return Dimension(
@@ -95,6 +110,11 @@ def choice(*options: Any) -> Dimension:
 
     Raises:
         ValueError: if there are none, or two have one name.
+
+    Example:
+        >>> from nappo2.search import choice
+        >>> choice((64, 64), (256, 256))
+        choice((64, 64), (256, 256))
     """
     codes = [code_of(x) for x in options]
     if not options:

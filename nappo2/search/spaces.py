@@ -49,6 +49,12 @@ def space_for(recipe: Recipe, total_steps: int) -> Space:
 
     Raises:
         ValueError: if no configuration made the recipe.
+
+    Example:
+        >>> from nappo2.search import space_for
+        >>> space = space_for(ppo(envs.cartpole(8)), total_steps=10_000)
+        >>> sorted(space)[:3], space["learning_rate"]
+        (['clip_eps', 'entropy_coef', 'gamma'], log_uniform(3e-05, 0.003))
     """
     config = config_of(recipe)
     space = _replayed(config) if hasattr(config, "capacity") else _rollouts(recipe, total_steps)

@@ -1,7 +1,8 @@
-"""The picture of a run that ``live`` shows: returns, losses, lags, speed, and where the time goes."""
+"""The picture of a run that ``live`` shows: returns, losses, what one watches, speed, and where time goes."""
 
 from collections.abc import Sequence
 from itertools import cycle
+from signal import Signals
 from typing import Any
 
 from nappo2.runs.curve import (
@@ -13,6 +14,7 @@ from nappo2.runs.curve import (
     evaluated,
 )
 from nappo2.runs.events import events_of, literal, mark_events
+from nappo2.runs.limits import LARGEST, LEAST, limits_of
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
@@ -20,23 +22,30 @@ from nappo2.show.runs import columns
 
 BLUE, ORANGE, GREEN = COLOURS[:3]
 RECENT = 50  # rows over which seconds are summed
-WATCHED = ("approx_kl", "clip_fraction", "entropy", "grad_norm", "value", "alpha")
-"""What tells how a recipe is doing besides returns and losses."""
+STRIP = 0.62  # of the room of a strip is its curve, the rest its title
+WATCHED = (
+    *(("approx_kl",), ("clip_fraction",), ("entropy",), ("explained_variance",)),
+    *(("value", "value_target"), ("alpha",), ("grad_norm",)),
+    *(("collection_lag",), ("gradient_lag",), ("steps_per_second",)),
+)
+"""What tells how a recipe is doing besides returns and losses; columns in one group are compared."""
+TITLES = {"approx_kl": "KL", "value_target": "target", "steps_per_second": "env steps/s"}
 
 
 def dashboard(learner: Any) -> bytes:
-    """Draws return and spread, success rates if there are any, losses, lags, speed, and seconds by stage
-    of a Learner as a PNG; where no lag varies, KL, entropy and other means instead.
+    """Draws a Learner as a PNG: return and spread, success rates if there are any, losses, the time that
+    stages take, and what one watches its recipe by.
     """
     rows = learner.metrics
     has_rates = any("success_rate" in row for row in rows[-RECENT:])
+    text = state_of(learner)
     figure = new_figure((9.5, 4.6), layout=None)  # to lay out anew takes longer than to draw
     axes = figure.subplot_mosaic(
-        [["return", "loss", "time"], ["success" if has_rates else "return", "lag", "speed"]],
-        width_ratios=(2, 1, 1),
+        [["return", "loss", "watched"], ["success" if has_rates else "return", "time", "watched"]],
+        width_ratios=(2, 1.1, 1),
         gridspec_kw={
-            **{"left": 0.05, "right": 0.985, "bottom": 0.06, "top": 0.94},
-            **{"wspace": 0.42, "hspace": 0.28},
+            **{"left": 0.06, "right": 0.985, "bottom": 0.06, "top": 0.86 if text else 0.94},
+            **{"wspace": 0.4, "hspace": 0.28},
         },
     )
     draw_returns(axes["return"], rows)
@@ -45,14 +54,29 @@ def dashboard(learner: Any) -> bytes:
     draw_columns(
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
-    lags = [n for n in column_names(rows) if n.endswith("lag")]
-    if any(len(set(columns(rows, "env_steps", name)[1])) > 1 for name in lags):
-        draw_columns(axes["lag"], rows, lags, "lag (updates)")
-    else:
-        draw_watched(axes["lag"], rows)
-    draw_columns(axes["speed"], rows, ["steps_per_second"], "env steps/s")
+    draw_watched(axes["watched"], rows)
     draw_seconds(axes["time"], rows[-RECENT:])
+    if text:
+        write_state(figure, text)
     return as_picture(figure).png
+
+
+def state_of(learner: Any) -> str:
+    """Why a Learner does not run, as long as it does not: an interrupt, or what ``until`` waited for."""
+    if getattr(learner, "interrupted", 0):
+        name = Signals(learner.interrupted).name
+        where = f"after {learner.env_steps:,} env steps"
+        return f"interrupted by {name} {where}; the same loop goes on"
+    stopped = getattr(learner, "stopped", "")
+    return f"stopped: {stopped}" if stopped else ""
+
+
+def write_state(figure: Any, text: str) -> None:
+    """Writes why a run has stopped above its curves, where nobody overlooks it."""
+    style = {"facecolor": ORANGE, "edgecolor": "none", "boxstyle": "round,pad=0.35"}
+    figure.text(
+        0.985, 0.995, literal(text), ha="right", va="top", color="white", fontsize=9, bbox=style
+    )
 
 
 def column_names(rows: Sequence[Row]) -> list[str]:
@@ -67,7 +91,8 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
     rows = rows_per_member(rows)
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         steps = curves[0][0]
-        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE)
+        within = limits_of("episode_return", [rows])
+        draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
     else:
         steps = draw_spread(axes, rows)
     if evaluations := evaluated(rows):
@@ -89,14 +114,19 @@ def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
-    """Draws the mean return of the last episodes and their standard deviation; returns its env steps."""
+    """Draws the mean return of the last episodes and their standard deviation; returns its env steps.
+
+    The band ends where their least and largest returns are, beyond which none of them was.
+    """
     steps, means = columns(rows, "env_steps", "episode_return")
     draw_recent(axes, rows)
     axes.plot(steps, means, color=BLUE, label=LAST_100)
     spread = columns(rows, "env_steps", "episode_return_std")[1]
-    if len(spread) == len(means):
-        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
-        label = "one standard deviation of these"
+    lowest, highest = (columns(rows, "env_steps", name)[1] for name in (LEAST, LARGEST))
+    if len(spread) == len(lowest) == len(means):
+        low = [max(m - s, x) for m, s, x in zip(means, spread, lowest, strict=True)]
+        high = [min(m + s, x) for m, s, x in zip(means, spread, highest, strict=True)]
+        label = "one standard deviation, within their range"
         axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
     return steps
 
@@ -122,23 +152,54 @@ def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: st
 
 
 def draw_watched(axes: Any, rows: Sequence[Row]) -> None:
-    """Draws what one watches a recipe by, each column over its own range, with its last value."""
-    for name, colour in zip(WATCHED, COLOURS, strict=False):
-        steps, values = columns(rows, "env_steps", name)
-        if values:
-            label = f"{name.replace('_', ' ')} {values[-1]:.3g}"
-            axes.plot(steps, within_range(values), color=colour, linewidth=1.2, label=label)
+    """Draws what one watches a recipe by: strips below each other, each over its own range, with last values.
+
+    Values and their targets are compared, so that they share a strip. Lags that never vary have none.
+    """
+    strips = [strip for names in WATCHED if (strip := strip_of(names, rows))]
+    for place, strip in enumerate(strips):
+        everything = [x for _, values in strip.values() for x in values]
+        for i, (name, (steps, values)) in enumerate(strip.items()):
+            heights = [-place + STRIP * x for x in within_range(values, everything)]
+            axes.plot(steps, heights, color=(BLUE, ORANGE)[i], linewidth=0.9)
+            write_title(axes, -place + STRIP + 0.05, name, values[-1], second=i == 1)
+    mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, "each over its own range")
-    axes.set_yticks([])
+    axes.set(yticks=[], ylim=(-len(strips) + 0.9, 1.0) if strips else None)
+    axes.spines["left"].set_visible(False)
     format_thousands(axes)
     mark_if_empty(axes)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=7, loc="best")
 
 
-def within_range(values: Sequence[float]) -> list[float]:
-    """Values on a scale on which the least is 0 and the largest 1; 0.5 where all are equal."""
-    low, high = min(values), max(values)
+def strip_of(names: Sequence[str], rows: Sequence[Row]) -> dict[str, tuple[list, list]]:
+    """The columns of a strip that rows have, by name; a lag only where it varies."""
+    found = {name: columns(rows, "env_steps", name) for name in names}
+    return {
+        name: (steps, values)
+        for name, (steps, values) in found.items()
+        if values and not (name.endswith("_lag") and len(set(values)) == 1)
+    }
+
+
+def write_title(axes: Any, height: float, name: str, last: float, *, second: bool) -> None:
+    """Writes the name of a column with its last value above its strip: on the right for the second one.
+
+    Args:
+        axes: of matplotlib.
+        height: of the text, in the values of the axes.
+        name: of the column.
+        last: its last value.
+        second: whether it is the second column of its strip.
+    """
+    text = f"{TITLES.get(name, name.replace('_', ' '))} {last:.4g}"
+    place, side = (1.0, "right") if second else (0.0, "left")
+    colour, transform = ORANGE if second else BLUE, axes.get_yaxis_transform()
+    axes.text(place, height, text, color=colour, fontsize=7, ha=side, transform=transform)
+
+
+def within_range(values: Sequence[float], range_of: Sequence[float] | None = None) -> list[float]:
+    """Values on a scale on which the least of ``range_of`` is 0, the largest 1; 0.5 where all are equal."""
+    low, high = min(range_of or values), max(range_of or values)
     return [(x - low) / (high - low) if high > low else 0.5 for x in values]
 
 

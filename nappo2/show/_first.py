@@ -50,6 +50,11 @@ def first(pipeline: Pipeline, params: Params, seed: int = 0) -> First:
 
     Returns:
         The item and the report of the step.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> first(collect_of(recipe), recipe.init(0)).item["action"].shape
+        torch.Size([8, 4])
     """
     state = pipeline.init(params, seed)
     try:

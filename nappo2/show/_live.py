@@ -53,6 +53,14 @@ def live(learner: Learner, seconds: float = SECONDS) -> Iterator[Row]:
 
     Returns:
         The rows of metrics, as the Learner yields them.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False)
+        >>> for row in live(learner):
+        ...     pass
+        >>> row["env_steps"]
+        64
     """
     show = in_notebook()
     if show is None:

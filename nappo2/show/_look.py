@@ -60,6 +60,11 @@ def look(x: Any) -> Look:
 
     Params, states and rollouts become trees with shapes, dtypes, sizes, means and ranges, where
     values that are not finite are in bold; in a config those are that differ from the defaults.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> "learning_rate" in repr(look(recipe.init(0)))
+        True
     """
     for fits, show in KINDS:
         if fits(x):

@@ -67,6 +67,14 @@ def trace(run: str | Path | Any, path: str | Path | None = None) -> TraceReport:
     Raises:
         FileNotFoundError: if the run has no trace.bin.
         ValueError: if that is damaged, or the Learner has no log_dir.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> options = {"target_steps": 64, "log_dir": tempfile.mkdtemp() + "/run", "loggers": ["trace"]}
+        >>> Learner(scheme("3cs", recipe), recipe.init(0), progress=False, **options).run().close()
+        >>> trace(options["log_dir"]).workers
+        ('learner',)
     """
     folder = _folder(run)
     traced = read_trace(folder)

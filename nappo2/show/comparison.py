@@ -7,7 +7,8 @@ import numpy as np
 
 from nappo2.checks import checked
 from nappo2.runs.events import literal
-from nappo2.runs.intervals import interval
+from nappo2.runs.intervals import ANYTHING, interval
+from nappo2.runs.limits import limits_of
 from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
@@ -80,17 +81,30 @@ def compare(
 
     Raises:
         ValueError: if a run has no such column, or seeds are missing in an environment.
+
+    Example:
+        >>> def run(rate, seed):
+        ...     config = PPO(num_steps=32, num_minibatches=2, hidden=(8,), learning_rate=rate)
+        ...     recipe = ppo(envs.cartpole(4), config)
+        ...     return Learner(scheme("3cs", recipe), recipe.init(seed), seed, target_steps=512).run()
+        >>> found = compare([run(rate, seed) for rate in (1e-4, 1e-3) for seed in range(2)])
+        >>> sorted(found.names), found.num_runs
+        (['learning_rate 0.0001', 'learning_rate 0.001'], [2, 2])
     """
-    scores = {
-        name: score_table(by_env, y, scales) for name, by_env in _by_environment(runs).items()
-    }
-    intervals = {name: interval(table[..., None]) for name, table in scores.items()}
+    groups = _by_environment(runs)
+    scores = {name: score_table(by_env, y, scales) for name, by_env in groups.items()}
+    within = ANYTHING if scales else limits_of(y, [run.metrics for run in _flat(groups)])
+    intervals = {name: interval(table[..., None], within) for name, table in scores.items()}
     names = sorted(intervals, key=lambda name: -intervals[name].mean[0])
     ends = [[float(x[0]) for x in intervals[name]] for name in names]
     mean, low, high = map(list, zip(*ends, strict=True))
     return Comparison(
         names, mean, low, high, [len(scores[name]) for name in names], y.replace("_", " ")
     )
+
+
+def _flat(groups: Mapping[str, Mapping[str, list[Any]]]) -> list[Any]:
+    return [run for by_env in groups.values() for some in by_env.values() for run in some]
 
 
 def _by_environment(runs: Runs) -> dict[str, dict[str, list[Any]]]:

@@ -33,6 +33,11 @@ def check_env(
 
     Returns:
         A finding for each check; an error of the environment is one as well.
+
+    Example:
+        >>> report = check_env("CartPole-v1", num_steps=50)
+        >>> report.ok
+        True
     """
     name = (
         env if isinstance(env, str) else getattr(env, "name", getattr(env, "__name__", repr(env)))

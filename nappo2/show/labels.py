@@ -1,12 +1,18 @@
 """Names beside the ends of curves, and colours of groups by their names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
 
 from nappo2.show.pictures import COLOURS
 
-NUMBER = re.compile(r"^(.*?)(-?\d+(?:\.\d+)?(?:e-?\d+)?)$")
+NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.])")
+SALT = "8818"  # of the hash: recipes and schemes that are compared often have colours apart
+ALIKE = 0.002  # of the range of a curve: less is no difference that a picture shows
+DARKEST = 0.2  # luminance of text, so that it can be read on white
 APART = 0.055  # of the height of axes, between two names
 
 
@@ -20,9 +26,10 @@ class End(NamedTuple):
 
 
 def colours_of(names: Sequence[str]) -> list[str]:
-    """A colour for each name, the same in every picture of these names.
+    """A colour for each name, which it has in other pictures, too, whatever else they show.
 
     Names that differ by one number, such as ``learning_rate 0.001``, have colours from light to dark.
+    Where two names would have the same colour, the later one in the alphabet has the next.
 
     Returns:
         Colours in the order of the names.
@@ -31,24 +38,53 @@ def colours_of(names: Sequence[str]) -> list[str]:
     if numbers is not None:
         ranks = {x: i for i, x in enumerate(sorted(numbers))}
         return [shade(ranks[x] / (len(ranks) - 1)) for x in numbers]
-    places = {name: i for i, name in enumerate(sorted(names))}
-    return [COLOURS[places[name] % len(COLOURS)] for name in names]
+    places: dict[str, int] = {}
+    for name in sorted(names):
+        places[name] = _place(name, set(places.values()))
+    return [COLOURS[places[name]] for name in names]
+
+
+def _place(name: str, taken: set[int]) -> int:
+    """The place of a name among the colours: that of its hash, or the next that is free."""
+    first = crc32(f"{SALT}{name}".encode("utf-8", "replace")) % len(COLOURS)
+    order = [(first + i) % len(COLOURS) for i in range(len(COLOURS))]
+    return next((i for i in order if i not in taken), first)
 
 
 def numbers_in(names: Sequence[str]) -> list[float] | None:
-    """The numbers in which three names or more differ, and in nothing else; otherwise None."""
-    found = [NUMBER.match(name) for name in names]
-    if len(names) < 3 or not all(found) or len({match[1] for match in found}) > 1:
+    """The numbers in which two names or more differ, and in nothing else; otherwise None."""
+    pieces = [NUMBER.split(name) for name in names]  # text, number, text, number, text
+    if len(names) < 2 or len({len(each) for each in pieces}) > 1:
         return None
-    numbers = [float(match[2]) for match in found]
+    columns = list(zip(*pieces, strict=True))
+    differ = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    if len(differ) != 1 or differ[0] % 2 == 0:
+        return None
+    numbers = [float(text) for text in columns[differ[0]]]
     return numbers if len(set(numbers)) == len(numbers) else None
 
 
 def shade(share: float) -> str:
     """A blue, from light at 0 to dark at 1."""
-    light, dark = (168, 205, 240), (10, 38, 82)
-    rgb = (round(a + share * (b - a)) for a, b in zip(light, dark, strict=True))
-    return "#" + "".join(f"{x:02x}" for x in rgb)
+    light, dark = (140, 190, 235), (10, 38, 82)
+    return _as_hex(a + share * (b - a) for a, b in zip(light, dark, strict=True))
+
+
+def readable(colour: str) -> str:
+    """A colour for text on white: the same one, darkened where it is too light to read."""
+    rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    while _luminance(rgb) > DARKEST:
+        rgb = [0.95 * x for x in rgb]
+    return _as_hex(rgb)
+
+
+def _luminance(rgb: Sequence[float]) -> float:
+    """How light a colour is, from 0 to 1 (https://www.w3.org/TR/WCAG22/#dfn-relative-luminance)."""
+    return sum(w * (x / 255) ** 2.2 for w, x in zip((0.2126, 0.7152, 0.0722), rgb, strict=True))
+
+
+def _as_hex(rgb: Iterable[float]) -> str:
+    return "#" + "".join(f"{round(x):02x}" for x in rgb)
 
 
 def label_ends(axes: Any, ends: Sequence[End]) -> None:
@@ -70,7 +106,7 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
             end.name,
             (end.x, end.y),
             (1.03 * right, height),
-            color=end.colour,
+            color=readable(end.colour),
             fontsize=7,
             va="center",
             arrowprops=line,
@@ -94,9 +130,22 @@ def spread(values: Sequence[float], apart: float) -> list[float]:
         groups[close : close + 2] = [groups[close] + groups[close + 1]]
 
 
-def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> str:
-    """The line of a curve: dashed where it would hide another one that it coincides with."""
-    return "--" if any(list(curve) == list(other) for other in earlier) else "-"
+def same_curves(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> list[int]:
+    """The numbers of the earlier curves with which one coincides, as far as a picture shows."""
+    nearby = ALIKE * float(np.ptp(curve))
+    alike = (len(x) == len(curve) and np.allclose(curve, x, 0, nearby) for x in earlier)
+    return [i for i, is_alike in enumerate(alike) if is_alike]
+
+
+def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> Any:
+    """The line of a curve: dashed where it would hide others that it coincides with.
+
+    The more there are, the shorter the dashes, so that each of them is seen between those above it.
+    """
+    if not (num := len(same_curves(curve, earlier))):
+        return "-"
+    dash = 2.0 ** (3 - num)
+    return 0, (dash, 8.0 - dash)
 
 
 def by_name(names: Sequence[str]) -> Mapping[str, str]:

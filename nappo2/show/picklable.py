@@ -55,6 +55,10 @@ def check_picklable(thing: Any, name: str = "it", limit: int = MEGABYTE) -> Pick
 
     Returns:
         The size, and the values that are pickled along.
+
+    Example:
+        >>> check_picklable(lambda x: x + 1).ok
+        True
     """
     import cloudpickle
 

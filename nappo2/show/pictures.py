@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 COLOURS = (
     *("#1f5fa8", "#c8551b", "#2a9d8f", "#8e5ea2", "#e0a030"),
-    *("#808890", "#b23a5a", "#5b7f2b", "#17becf", "#7a4a2b"),
+    *("#808890", "#b23a5a", "#5b7f2b", "#17becf", "#333a42"),
 )
 
 

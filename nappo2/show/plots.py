@@ -1,11 +1,13 @@
 """Learning curves of several runs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from nappo2.checks import checked
 from nappo2.runs.curve import draw_interval
 from nappo2.runs.events import events_of, literal, mark_events
-from nappo2.show.labels import End, by_name, label_ends, style_of
+from nappo2.runs.limits import limits_of
+from nappo2.show.labels import End, by_name, label_ends, same_curves, style_of
 from nappo2.show.pictures import (
     Picture,
     as_picture,
@@ -13,7 +15,8 @@ from nappo2.show.pictures import (
     new_figure,
     style_axes,
 )
-from nappo2.show.runs import Runs, columns, group_runs
+from nappo2.show.runs import Runs, columns, group_runs, is_one
+from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
 
 
 @checked
@@ -22,12 +25,15 @@ def plot(
 ) -> Picture | None:
     """Plots the interquartile mean of ``y`` over ``x`` for each group of runs, with its 95 % interval.
 
-    Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group.
+    Over a setting in which runs differ, such as ``x="learning_rate"``, it is that of their last ``y``.
+    Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group. A
+    curve that coincides with others is dashed, and its name says with which.
 
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
             seed; or a mapping from names of groups to such.
-        x: a column of the metrics: ``env_steps``, ``seconds`` or ``updates``.
+        x: a column of the metrics: ``env_steps``, ``seconds`` or ``updates``; or the name of a
+            setting, such as ``learning_rate`` or ``num_envs``.
         y: another column.
         axes: of matplotlib, to draw into; None for a new picture.
 
@@ -36,34 +42,100 @@ def plot(
 
     Raises:
         ValueError: if no run has these columns.
+
+    Example:
+        >>> def run(rate):
+        ...     config = PPO(num_steps=32, num_minibatches=4, learning_rate=rate, hidden=(8,))
+        ...     recipe = ppo(envs.cartpole(4), config)
+        ...     return Learner(scheme("3cs", recipe), recipe.init(0), target_steps=512).run()
+        >>> sweep = [run(rate) for rate in (1e-4, 1e-3)]
+        >>> curves, by_rate = plot(sweep), plot(sweep, x="learning_rate")
     """
-    groups = group_runs(runs)
-    curves_by_name = {
-        name: [curve for run in group if (curve := columns(run.metrics, x, y))[0]]
-        for name, group in groups.items()
-    }
-    if not any(curves_by_name.values()):
-        last_rows = [(run.metrics or [{}])[-1] for group in groups.values() for run in group]
-        names = ", ".join(sorted({key for row in last_rows for key in row}))
-        raise ValueError(f"no run has {x!r} and {y!r}; their columns are {names}")
+    runs = runs if isinstance(runs, Mapping) or is_one(runs) else list(runs)
+    sweep = sweep_of(runs, x)
     figure = None if axes is not None else new_figure((7, 4))
     axes = figure.add_subplot() if figure else axes
-    colours, ends, means = by_name(list(groups)), [], []
-    for name, curves in curves_by_name.items():
+    ends = draw_groups(axes, runs, x, y) if sweep is None else draw_sweeps(axes, sweep, y)
+    if not ends:
+        raise ValueError(
+            f"no run has {x!r} and {y!r}; their columns are {', '.join(_columns(runs))}"
+        )
+    axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
+    style_axes(axes)
+    if sweep is None:
+        format_thousands(axes)
+    else:
+        style_sweep(axes, sweep)
+        axes.set_ylabel(literal(f"{y.replace('_', ' ')} at the end"))
+    if figure and len(ends) > 1:
+        label_ends(axes, ends)
+    elif any(end.name for end in ends):
+        axes.legend(frameon=False, fontsize=8)
+    return as_picture(figure, dpi=110) if figure else None
+
+
+def _columns(runs: Runs) -> list[str]:
+    """The columns of the last rows of runs."""
+    rows = [(run.metrics or [{}])[-1] for group in group_runs(runs).values() for run in group]
+    return sorted({key for row in rows for key in row})
+
+
+def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
+    """Draws the curve of each group, and the events of its runs; returns the ends of the curves.
+
+    Args:
+        axes: of matplotlib.
+        runs: as ``plot`` takes them.
+        x: a column of the metrics.
+        y: another column.
+
+    Returns:
+        The last point of each curve, with its label.
+    """
+    groups = group_runs(runs)
+    colours, drawn = by_name(list(groups)), {}
+    ends: list[End] = []
+    for name, group in groups.items():
+        curves = [curve for run in group if (curve := columns(run.metrics, x, y))[0]]
         if curves:
-            label = literal(f"{name} ({len(curves)} runs)".strip() if len(curves) > 1 else name)
-            steps, mean = draw_interval(axes, curves, label, colours[name])
-            axes.lines[-1].set_linestyle(style_of(mean, means))
-            means.append(mean)
-            ends.append(End(label, float(steps[-1]), float(mean[-1]), colours[name]))
+            label = counted(name, len(curves))
+            within = limits_of(y, [run.metrics for run in group])
+            steps, mean = draw_interval(axes, curves, literal(label), colours[name], within)
+            axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
+            text = literal(_with_twin(label, mean, drawn))
+            axes.lines[-1].set_label(text)
+            drawn[name] = mean
+            ends.append(End(text, float(steps[-1]), float(mean[-1]), colours[name]))
     for name, group in groups.items():
         events = (event for run in group for event in events_of(run.metrics, x))
         mark_events(axes, events, colours[name])
-    axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
-    style_axes(axes)
-    format_thousands(axes)
-    if figure and len(ends) > 1:
-        label_ends(axes, ends)
-    elif any(groups):
-        axes.legend(frameon=False, fontsize=8)
-    return as_picture(figure, dpi=110) if figure else None
+    return ends
+
+
+def _with_twin(label: str, mean: Any, drawn: Mapping[str, Any]) -> str:
+    """The label of a curve, with the name of the first one with which it coincides."""
+    twins = same_curves(mean, list(drawn.values()))
+    return f"{label} = {list(drawn)[twins[0]]}" if twins else label
+
+
+def draw_sweeps(axes: Any, sweep: Sweep, y: str) -> list[End]:
+    """Draws the last values of each group over the setting.
+
+    Args:
+        axes: of matplotlib.
+        sweep: the groups.
+        y: the column whose last values are drawn.
+
+    Returns:
+        The last point of each line, with its label.
+    """
+    colours, ends = by_name(list(sweep.groups)), []
+    for name in sweep.groups:
+        if (end := draw_sweep(axes, sweep, name, y, colours[name])) is not None:
+            ends.append(End(literal(name), *end, colours[name]))
+    return ends
+
+
+def counted(name: str, num_runs: int) -> str:
+    """The name of a group with the number of its runs, if there are several."""
+    return f"{name} ({num_runs} runs)".strip() if num_runs > 1 else name

@@ -86,6 +86,11 @@ def report(runs: Runs, y: str = "episode_return") -> RunReport:
     Raises:
         ValueError: if no run has this column.
         FileNotFoundError: if there is no run in a folder.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=512, progress=False).run()
+        >>> page = report(learner)
     """
     groups = group_runs(runs)
     flat = [run for group in groups.values() for run in group]

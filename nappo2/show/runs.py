@@ -63,6 +63,16 @@ def load_run(path: str | Path) -> SavedRun:
     Raises:
         FileNotFoundError: if there is no metrics.csv.
         ValueError: if one of the files is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> options = {"target_steps": 64, "log_dir": folder, "progress": False}
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), **options)
+        >>> learner.run().close()
+        >>> load_run(folder).metrics[-1]["env_steps"]
+        64.0
     """
     folder = Path(path)
     if not (folder / "metrics.csv").exists():
@@ -114,24 +124,43 @@ def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:
     Groups are named by the settings in which they differ. A run without settings is a group of one.
     """
     if isinstance(runs, Mapping):
-        return {name: _members_of(group) for name, group in runs.items()}
-    if isinstance(runs, (str, Path)) or hasattr(runs, "metrics"):
-        runs = [runs]
-    flat = _members_of(runs)
+        return {name: members_of(group) for name, group in runs.items()}
+    flat = members_of([runs] if is_one(runs) else runs)
     settings = [_group_settings(run, i, apart) for i, run in enumerate(flat)]
     keys = [
         key
         for key in dict.fromkeys(key for run_settings in settings for key in run_settings)
         if len({run_settings.get(key) for run_settings in settings}) > 1
     ]
+    return group_by(keys, flat, settings)
+
+
+def is_one(runs: Any) -> bool:
+    """Tests whether it is one run, or one folder, instead of several."""
+    return isinstance(runs, (str, Path)) or hasattr(runs, "metrics")
+
+
+def group_by(
+    keys: Sequence[str], runs: Sequence[Any], settings: Sequence[Mapping[str, str]]
+) -> dict[str, list[Any]]:
+    """Groups runs by some of their settings, and names the groups by these.
+
+    Args:
+        keys: names of settings.
+        runs: to be grouped.
+        settings: of each run.
+
+    Returns:
+        The runs of each group by its name.
+    """
     groups: dict[tuple, list[Any]] = {}
-    for run, run_settings in zip(flat, settings, strict=True):
+    for run, run_settings in zip(runs, settings, strict=True):
         groups.setdefault(tuple(run_settings.get(key) for key in keys), []).append(run)
     names = group_names([dict(zip(keys, values, strict=True)) for values in groups], settings[0])
     return dict(zip(names, groups.values(), strict=True))
 
 
-def _members_of(runs: Iterable[Any]) -> list[Any]:
+def members_of(runs: Iterable[Any]) -> list[Any]:
     """All runs, read from disk where they are paths, and populations split into their members."""
     paths = (path for run in runs for path in _seeds_in(run))
     loaded = (load_run(run) if isinstance(run, (str, Path)) else run for run in paths)

@@ -6,18 +6,21 @@ the params of the stage that runs it, which on a learner are newer than those th
 recurrent agent is unrolled from the memory recorded at t=0. The formulas are in ``maths.returns``.
 """
 
+from collections.abc import Callable
+
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
-from nappo2.batch import only_valid, with_columns
+from nappo2.batch import only_valid, valid, with_columns
 from nappo2.maths import returns
 from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
-from nappo2.maths.surrogates import standardize
+from nappo2.maths.surrogates import explained_variance, standardize
 from nappo2.networks import Agent
 from nappo2.params import Params, Plain
-from nappo2.pipeline import Transform, stage, stateless
+from nappo2.pipeline import Pipeline, Transform, is_empty, stage, stateless
+from nappo2.reports import note
 from nappo2.stages.rollouts import map_rollouts
 
 
@@ -29,6 +32,14 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> rollout = first(rollouts | gae(agent, lambda_=0.95), params).item
+        >>> rollout["advantage"].shape, rollout["value_target"].shape
+        (torch.Size([8, 4]), torch.Size([8, 4]))
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
@@ -39,7 +50,7 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
         advantage = returns.gae(**columns, gamma=params["hyper", "gamma"], lambda_=lambda_)
         return with_estimates(rollout, columns["value"], advantage, advantage + columns["value"])
 
-    return map_rollouts("gae", fn)
+    return estimated("gae", fn)
 
 
 @stage
@@ -62,6 +73,13 @@ def vtrace(
 
     Raises:
         ValueError: if a clip is not above 0.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | vtrace(agent, dist), params).item["advantage"].shape
+        torch.Size([8, 4])
     """
     if not (clip_rho > 0 and clip_c > 0):
         raise ValueError(f"clip_rho and clip_c are above 0, not {clip_rho} and {clip_c}")
@@ -76,7 +94,7 @@ def vtrace(
         )
         return with_estimates(rollout, columns["value"], advantage, target)
 
-    return map_rollouts("vtrace", fn)
+    return estimated("vtrace", fn)
 
 
 @stage
@@ -84,6 +102,13 @@ def discounted(agent: Agent) -> Transform:
     """Adds discounted returns as value targets, and these minus the values as advantages.
 
     As the ``OnPolicyBuffer`` of Nappo does.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=1.0)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | discounted(agent), params).item["value_target"].shape
+        torch.Size([8, 4])
     """
 
     @torch.no_grad()
@@ -93,7 +118,7 @@ def discounted(agent: Agent) -> Transform:
         target = returns.discounted(**columns, gamma=params["hyper", "gamma"])
         return with_estimates(rollout, value, target - value, target)
 
-    return map_rollouts("discounted", fn)
+    return estimated("discounted", fn)
 
 
 @stage
@@ -106,6 +131,13 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=1.0)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8)
+        >>> first(rollouts | lambda_returns(agent, lambda_=0.5), params).item["value_target"].shape
+        torch.Size([8, 4])
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
@@ -123,7 +155,15 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
 
 @stage
 def standardized() -> Transform:
-    """Scales advantages to mean 0 and standard deviation 1 over the whole rollout, without masked steps."""
+    """Scales advantages to mean 0 and standard deviation 1 over the whole rollout, without masked steps.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99)
+        >>> rollouts = collect(envs.cartpole(4), agent.policy(dist), num_steps=8) | gae(agent)
+        >>> round(float(first(rollouts | standardized(), params).item["advantage"].std()), 3)
+        1.0
+    """
 
     def fn(params, rollout):
         advantage = rollout["advantage"]
@@ -131,6 +171,27 @@ def standardized() -> Transform:
         return with_columns(rollout, {"advantage": scaled})
 
     return stateless(fn)
+
+
+def estimated(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
+    """``map_rollouts`` of a function that adds estimates; reports ``explained_variance`` of the critic."""
+    mapped = map_rollouts(name, fn)
+
+    def transform(source):
+        pipe = mapped(source)
+
+        def step(params, state):
+            state, rollout, report = pipe.step(params, state)
+            if not is_empty(rollout):
+                columns = rollout["state_value"], rollout["value_target"], valid(rollout)
+                report = note(
+                    report, rollout.numel(), explained_variance=explained_variance(*columns)
+                )
+            return state, rollout, report
+
+        return Pipeline(pipe.init, step)
+
+    return transform
 
 
 def returns_inputs(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:

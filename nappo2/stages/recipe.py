@@ -147,7 +147,13 @@ class Recipe(NamedTuple):
 @remembering
 @checked
 def collect_of(recipe: Recipe) -> Pipeline:
-    """The pipeline that collects a recipe's rollouts [T, B], or its ``source``."""
+    """The pipeline that collects a recipe's rollouts [T, B], or its ``source``.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> collect_of(recipe)
+        collect(num_steps=8)
+    """
     if recipe.source is not None:
         return recipe.source | recipe.rollouts
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
@@ -157,20 +163,38 @@ def collect_of(recipe: Recipe) -> Pipeline:
 
 @checked
 def batches_of(recipe: Recipe, num: int = 1) -> Transform:
-    """The transform from rollouts to batches, one by one, on one of ``num`` workers."""
+    """The transform from rollouts to batches, one by one, on one of ``num`` workers.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> batches_of(recipe)
+        minibatches(num_epochs=10, num_minibatches=2)
+    """
     batches = recipe.batches
     return batches if isinstance(batches, Transform) else batches(num)
 
 
 @checked
 def gradients_of(recipe: Recipe) -> Transform:
-    """The transform from batches to gradients of the recipe's loss."""
+    """The transform from batches to gradients of the recipe's loss.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> gradients_of(recipe)
+        gradients
+    """
     return gradients(recipe.loss, recipe.jit)
 
 
 @checked
 def update_of(recipe: Recipe) -> Transform:
-    """The transform from gradients to params: optimizer, target networks, and ``after``."""
+    """The transform from gradients to params: optimizer, target networks, and ``after``.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> collect_of(recipe) | gradients_of(recipe) | update_of(recipe)
+        collect(num_steps=8) | gradients | update
+    """
     stages = [update(finite(recipe.optimizer))]
     if recipe.target is not None:
         stages.append(polyak(recipe.target.step_size, recipe.target.delay - 1))
@@ -179,7 +203,13 @@ def update_of(recipe: Recipe) -> Transform:
 
 @checked
 def learn_of(recipe: Recipe) -> Transform:
-    """The transform from rollouts to params in one process: fused, if the recipe has ``all_batches``."""
+    """The transform from rollouts to params in one process: fused, if the recipe has ``all_batches``.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> collect_of(recipe) | learn_of(recipe)
+        collect(num_steps=8) | all_minibatches(num_epochs=10, num_minibatches=2) | learn
+    """
     if recipe.all_batches is None:
         return compose(batches_of(recipe), gradients_of(recipe), update_of(recipe))
     fused = learn(

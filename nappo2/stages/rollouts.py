@@ -11,7 +11,14 @@ from nappo2.stages.recording.sampling import check_collected
 
 @stage
 def to_device() -> Transform:
-    """Moves rollouts, which are collected on a CPU, to the device of the params that learn from them."""
+    """Moves rollouts, which are collected on a CPU, to the device of the params that learn from them.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> from nappo2.stages import to_device
+        >>> collect_of(recipe) | to_device()
+        collect(num_steps=8) | to_device
+    """
     return stateless(beside_params)
 
 

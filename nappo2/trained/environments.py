@@ -44,6 +44,16 @@ def env_again(card: Mapping[str, Any], num_envs: int | None = None, **arguments:
 
     Raises:
         ValueError: if it is made by a function, or of a module, that only the card names.
+
+    Example:
+        >>> import tempfile
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> options = {"target_steps": 64, "log_dir": folder, "progress": False}
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), **options)
+        >>> learner.run().close()
+        >>> env_again(load_run(folder).description, num_envs=2).num_envs
+        2
     """
     env_id = check_id(card)
     data = card.get("environment")

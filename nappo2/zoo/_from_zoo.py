@@ -70,6 +70,16 @@ def from_zoo(
     Raises:
         ValueError: if there is no such entry, or a key or a value of it fits nothing here; names all
             of these.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "ppo.yml"
+        >>> text = "CartPole-v1: {n_envs: 8, n_timesteps: 100000, n_steps: 32, batch_size: 256}"
+        >>> _ = path.write_text(text)
+        >>> found = from_zoo(path, "CartPole-v1")
+        >>> found.algorithm, found.preset.num_envs, found.preset.config.num_minibatches
+        ('ppo', 8, 1)
     """
     algorithm = _algorithm(path, algorithm)
     entries = read_entries(path)

@@ -12,6 +12,7 @@ from nappo2.maths.surrogates import (
     clip_fraction,
     clipped_squared_error,
     clipped_surrogate,
+    explained_variance,
     squared_error,
     standardize,
     with_finite_ratio,
@@ -160,3 +161,19 @@ def test_what_is_told_of_ratios_is_never_no_number(log_ratio):
 @given(st.floats(-88, 88, width=32))
 def test_log_ratios_whose_ratios_are_numbers_stay(log_ratio):
     assert torch.equal(with_finite_ratio(t(log_ratio)), t(log_ratio))
+
+
+def test_a_critic_that_knows_half_of_the_spread_explains_three_quarters_of_the_variance():
+    """Targets -2, 0, 2 less values -1, 0, 1 leave -1, 0, 1: a quarter of the variance."""
+    assert float(explained_variance(t(-1.0, 0.0, 1.0), t(-2.0, 0.0, 2.0))) == pytest.approx(0.75)
+
+
+def test_what_is_masked_explains_nothing():
+    """Of the first three, all; the fourth is not finite."""
+    counted = t(True, True, True, False)
+    value, target = t(1.0, 2.0, 3.0, 0.0), t(1.0, 2.0, 3.0, math.nan)
+    assert float(explained_variance(value, target, counted)) == 1.0
+
+
+def test_where_nothing_varies_nothing_is_explained():
+    assert float(explained_variance(t(1.0, 2.0), t(3.0, 3.0))) == 0.0

@@ -7,7 +7,7 @@ import pytest
 from nappo2.runs.metrics import Metrics
 from nappo2.show import compare, plot
 from nappo2.show._dashboard import draw_watched, within_range
-from nappo2.show.labels import colours_of, numbers_in, shade, spread, style_of
+from nappo2.show.labels import colours_of, numbers_in, readable, shade, spread, style_of
 from nappo2.show.pictures import COLOURS, new_figure
 
 
@@ -23,6 +23,17 @@ def test_labels_are_moved_apart_as_little_as_need_be():
     assert spread([0.0, 0.2, 0.9], 1.0) == pytest.approx([-0.6333, 0.3667, 1.3667], abs=1e-3)
 
 
+def test_a_name_has_the_same_colour_beside_other_names():
+    three, two = dict(zip("abc", colours_of("abc"), strict=True)), colours_of("ac")
+    assert two == [three["a"], three["c"]]
+    assert colours_of(["ppo"]) == [COLOURS[0]]
+
+
+def test_text_is_dark_enough_to_read_on_white():
+    assert readable("#000000") == "#000000"
+    assert readable("#ffffff") != "#ffffff" and readable(shade(0)) != shade(0)
+
+
 def test_a_name_has_the_same_colour_in_any_order_and_ten_names_have_ten():
     assert colours_of(["sac", "ppo"]) == colours_of(["ppo", "sac"])[::-1]
     assert len(set(colours_of(list("abcdefghij")))) == len(COLOURS) == 10
@@ -33,11 +44,22 @@ def test_names_that_differ_by_a_number_are_from_light_to_dark():
     assert numbers_in(names) == [0.01, 0.0001, 0.001]
     assert colours_of(names) == [shade(1), shade(0), shade(0.5)]
     assert numbers_in(["ppo 1", "sac 2", "ppo 3"]) is None
+    assert numbers_in(["8 envs", "16 envs"]) == [8.0, 16.0]
+    assert numbers_in(["3cs", "3ds"]) is None and numbers_in(["td3 1", "td3 1"]) is None
 
 
 def test_a_curve_that_would_hide_another_is_dashed():
     assert style_of([1.0, 2.0], [[0.0, 0.0]]) == "-"
-    assert style_of([1.0, 2.0], [[0.0, 0.0], [1.0, 2.0]]) == "--"
+    once = style_of([1.0, 2.0], [[0.0, 0.0], [1.0, 2.0]])
+    twice = style_of([1.0, 2.0], [[1.0, 2.0], [1.0, 2.001]])
+    assert (once, twice) == ((0, (4.0, 4.0)), (0, (2.0, 6.0)))
+
+
+def test_a_curve_that_coincides_with_another_says_with_which():
+    axes = new_figure((3, 2)).add_subplot()
+    plot({"serial": [run(1.0, 2.0)], "ray": [run(1.0, 2.0)], "old": [run(1.0, 1.0)]}, axes=axes)
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["serial", "ray = serial", "old"]
 
 
 def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
@@ -57,13 +79,23 @@ def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
 
 
 def test_where_no_lag_varies_one_sees_what_a_recipe_is_watched_by():
-    """KL and entropy, each over its own range, with their last values in the legend."""
-    axes = new_figure((3, 2)).add_subplot()
+    """KL and entropy, each over its own range, with their last values above; no lag that is constant."""
     rows = [{"env_steps": i, "approx_kl": 0.01 * i, "entropy": 2.0 - i} for i in range(3)]
-    draw_watched(axes, rows)
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "approx kl 0.02",
-        "entropy 0",
-    ]
+    assert watched([row | {"collection_lag": 1.0} for row in rows]) == ["KL 0.02", "entropy 0"]
     assert within_range([1.0, 3.0, 2.0]) == [0.0, 1.0, 0.5]
     assert within_range([4.0, 4.0]) == [0.5, 0.5]
+
+
+def test_values_and_their_targets_share_a_strip():
+    rows = [{"env_steps": i, "value": float(i), "value_target": 2.0 * i} for i in range(3)]
+    assert watched(rows) == ["value 2", "target 4"]
+    axes = new_figure((3, 2)).add_subplot()
+    draw_watched(axes, rows)
+    value, target = (line.get_ydata() for line in axes.lines)
+    assert value[-1] == target[1] and value[0] == target[0]
+
+
+def watched(rows):
+    axes = new_figure((3, 2)).add_subplot()
+    draw_watched(axes, rows)
+    return [text.get_text() for text in axes.texts]

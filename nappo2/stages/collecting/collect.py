@@ -63,6 +63,14 @@ def collect(
         ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
             compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite,
             and if a mask forbids every action.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4))
+        >>> rollouts = collect(recipe.env, recipe.policy, num_steps=16)
+        >>> state = rollouts.init(recipe.init(0), 0)
+        >>> state, rollout, report = rollouts.step(recipe.init(0), state)
+        >>> rollout.batch_size, rollout["observation"].shape
+        (torch.Size([16, 4]), torch.Size([16, 4, 4]))
     """
     positive(num_steps=num_steps)
     if jit and not can_be_scanned(env, policy):

@@ -51,7 +51,14 @@ def fail(name: str, rollout: dict) -> tuple[dict, int]:
 
 @explained
 def mask(name: str, rollout: dict) -> tuple[dict, int]:
-    """Masks transitions in which an observation or a reward is not finite; traces end before them."""
+    """Masks transitions in which an observation or a reward is not finite; traces end before them.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> careful = collect(recipe.env, recipe.policy, num_steps=8, non_finite=mask)
+        >>> first(careful, recipe.init(0)).item.batch_size
+        torch.Size([8, 4])
+    """
     before, after = map(_bad, _tensors(rollout))
     masked = before | after
     if not masked.any():
@@ -91,6 +98,12 @@ def clamp(limit: float = 100.0) -> NonFinite:
 
     Raises:
         ValueError: if ``limit`` is not above 0 and finite.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> careful = collect(recipe.env, recipe.policy, num_steps=8, non_finite=clamp(limit=10.0))
+        >>> first(careful, recipe.init(0)).item.batch_size
+        torch.Size([8, 4])
     """
     if not 0 < limit < math.inf:
         raise ValueError(f"limit is above 0, not {limit}, and finite")
@@ -105,6 +118,11 @@ def guard(non_finite: NonFinite) -> Transform:
 
     Raises:
         ValueError: if it stands anywhere else.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> collect_of(recipe) | guard(mask)
+        collect(num_steps=8)
     """
 
     def wrap(source: Pipeline) -> Pipeline:

@@ -136,6 +136,11 @@ def all_due() -> Transform:
     Right of a replay and of stages that change its batches. These must not depend on params, which
     change between the batches. Of recorded data there are 100 batches in an item, or the first one
     alone, if the moments of the dataset come with it.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, batch_size=8, start_steps=0, hidden=(8,)))
+        >>> collect_of(recipe) | replay(1_000, batch_size=8, update_ratio=0.5) | all_due()
+        collect(num_steps=4) | replay(capacity=1000, batch_size=8, update_ratio=0.5) | all_due
     """
 
     def transform(source):

@@ -63,6 +63,12 @@ def minibatches(num_epochs: int, num_minibatches: int) -> Transform:
     Raises:
         ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
             the rollout.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8))
+        >>> pipe = collect_of(recipe) | recipe.prepare | minibatches(num_epochs=2, num_minibatches=4)
+        >>> first(pipe, recipe.init(0)).item.batch_size
+        torch.Size([8])
     """
     return _one_by_one(TRANSITIONS, num_epochs, num_minibatches)
 
@@ -77,6 +83,12 @@ def sequences(num_epochs: int, num_minibatches: int) -> Transform:
     Raises:
         ValueError: if a count is not at least 1; in a step, if the minibatches do not divide
             the environments.
+
+    Example:
+        >>> config = PPO(num_steps=8, num_minibatches=2, hidden=(8, 8))
+        >>> recipe = recurrent_ppo(envs.masked_cartpole(4), config)
+        >>> collect_of(recipe) | recipe.prepare | sequences(num_epochs=1, num_minibatches=2)
+        collect(num_steps=8) | to_device | gae(lambda_=0.95) | sequences(num_epochs=1, num_minibatches=2)
     """
     return _one_by_one(SEQUENCES, num_epochs, num_minibatches)
 
@@ -87,6 +99,13 @@ def all_minibatches(num_epochs: int, num_minibatches: int) -> Transform:
 
     Raises:
         ValueError: as ``minibatches`` does.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8))
+        >>> pipe = collect_of(recipe) | recipe.prepare | all_minibatches(num_epochs=2, num_minibatches=4)
+        >>> pipe = pipe | learn(recipe.loss, recipe.optimizer)
+        >>> Learner(pipe, recipe.init(0), target_steps=32, progress=False).step()["updates"]
+        8
     """
     return _at_once(TRANSITIONS, num_epochs, num_minibatches)
 
@@ -97,6 +116,12 @@ def all_sequences(num_epochs: int, num_minibatches: int) -> Transform:
 
     Raises:
         ValueError: as ``sequences`` does.
+
+    Example:
+        >>> config = PPO(num_steps=8, num_minibatches=2, hidden=(8, 8))
+        >>> recipe = recurrent_ppo(envs.masked_cartpole(4), config)
+        >>> collect_of(recipe) | recipe.prepare | all_sequences(num_epochs=1, num_minibatches=2)
+        collect(num_steps=8) | to_device | gae(lambda_=0.95) | all_sequences(num_epochs=1, num_minibatches=2)
     """
     return _at_once(SEQUENCES, num_epochs, num_minibatches)
 

@@ -31,6 +31,15 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
 
     Raises:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99, entropy_coef=0.0, learning_rate=1e-3)
+        >>> pipe = collect(envs.cartpole(4), agent.policy(dist), num_steps=8) | gae(agent)
+        >>> pipe = pipe | minibatches(num_epochs=1, num_minibatches=1) | gradients(losses.a2c(agent, dist))
+        >>> state, grads, report = pipe.step(params, pipe.init(params, 0))
+        >>> sorted(report.means)
+        ['collection_lag', 'entropy', 'explained_variance', 'loss', 'policy_loss', 'value_loss']
     """
 
     gradient_of = with_fallback(_compiled, _eager, "gradients") if jit else _eager

@@ -60,6 +60,16 @@ def learn(
 
     Raises:
         ValueError: in a step, if the loss is no scalar, or depends on no weight.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99, entropy_coef=0.0, learning_rate=1e-3)
+        >>> pipe = collect(envs.cartpole(4), agent.policy(dist), num_steps=8) | gae(agent)
+        >>> pipe = pipe | all_minibatches(num_epochs=2, num_minibatches=4)
+        >>> pipe = pipe | learn(losses.a2c(agent, dist), optim.adam())
+        >>> _, params, _ = pipe.step(params, pipe.init(params, 0))
+        >>> params["version"]
+        tensor(8)
     """
     rule = Rule(loss, optimizer, target, stop_early)
     loop = with_fallback(scan_loop, eager_loop, "learn") if jit else eager_loop

@@ -20,6 +20,16 @@ def update(optimizer: GradientTransformation) -> Transform:
     """Turns gradients into params, and adds the moments of reports to the normalizer.
 
     The normalizer is unchanged where the optimizer refuses the gradient, or moments are not finite.
+
+    Example:
+        >>> agent, dist = actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)), distributions.categorical()
+        >>> params = make_params(agent.init(0), gamma=0.99, entropy_coef=0.0, learning_rate=1e-3)
+        >>> pipe = collect(envs.cartpole(4), agent.policy(dist), num_steps=8) | gae(agent)
+        >>> pipe = pipe | minibatches(num_epochs=1, num_minibatches=1) | gradients(losses.a2c(agent, dist))
+        >>> pipe = pipe | update(optim.chain(optim.clip_by_global_norm(0.5), optim.adam()))
+        >>> _, params, _ = pipe.step(params, pipe.init(params, 0))
+        >>> params["version"]
+        tensor(1)
     """
 
     def transform(source):
@@ -84,6 +94,11 @@ def polyak(step_size: float, skip: int = 0) -> Transform:
 
     Raises:
         ValueError: if ``step_size`` is not above 0 and at most 1, or ``skip`` not at least 0.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> polyak(step_size=0.005)
+        polyak(step_size=0.005)
     """
     if not 0 < step_size <= 1:
         raise ValueError(f"step_size is above 0 and at most 1, not {step_size}")
@@ -107,6 +122,13 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
 
     Raises:
         ValueError: if ``every`` is not at least 1; in a step, if params have no such name.
+
+    Example:
+        >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+        >>> recipe = recipe.replace(after=scheduled(learning_rate=optim.linear(1e-3, 0.0, num_updates=40)))
+        >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run()
+        >>> round(float(learner.params["hyper", "learning_rate"]), 6)
+        0.0
     """
     positive(every=every)
 

@@ -31,6 +31,12 @@ def recorded(dataset: TensorDict) -> Pipeline:
 
     Raises:
         ValueError: if it is no dataset, as ``dataset`` or ``record`` make one; names what it lacks.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> data = record(collect_of(recipe), recipe.init(0), 100)
+        >>> recorded(data)
+        recorded
     """
     check_dataset(dataset)
 
@@ -53,6 +59,13 @@ def with_recorded(dataset: TensorDict, batch_size: int) -> Transform:
     Raises:
         ValueError: if it is no dataset, or ``batch_size`` is not at least 1; in a step, if the batches
             have keys that the dataset lacks, or has of another shape or dtype.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> data = record(collect_of(recipe), recipe.init(0), 100)
+        >>> half = collect_of(recipe) | replay(1_000, batch_size=16) | with_recorded(data, batch_size=16)
+        >>> first(half, recipe.init(0)).item.batch_size
+        torch.Size([32])
     """
     check_dataset(dataset)
     positive(batch_size=batch_size)
@@ -98,6 +111,13 @@ def replay_with(
 
     Raises:
         ValueError: for a ``batch_size`` below 2, and as ``replay`` and ``with_recorded`` do.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> data = record(collect_of(recipe), recipe.init(0), 100)
+        >>> pipe = collect_of(recipe) | replay_with(data, capacity=1_000, batch_size=32)
+        >>> first(pipe, recipe.init(0)).item.batch_size
+        torch.Size([32])
     """
     if batch_size < 2:
         raise ValueError(f"a batch of both has at least 2 transitions, not {batch_size}")

@@ -23,7 +23,13 @@ Relabel = Callable[[int, torch.Generator], Tensor]
 
 @checked
 def future(k: int = 4) -> Relabel:
-    """Draws ``k`` goals for each step that were achieved at or after it (section 4.5 of the paper)."""
+    """Draws ``k`` goals for each step that were achieved at or after it (section 4.5 of the paper).
+
+    Example:
+        >>> from nappo2.stages import future
+        >>> future(k=4)(6, generator(0)).shape
+        torch.Size([6, 4])
+    """
     positive(k=k)
 
     def relabel(length, rng):
@@ -35,13 +41,30 @@ def future(k: int = 4) -> Relabel:
 
 
 def final() -> Relabel:
-    """Takes for each step the goal that was achieved at the end of the episode."""
+    """Takes for each step the goal that was achieved at the end of the episode.
+
+    Example:
+        >>> from nappo2.stages import final
+        >>> final()(6, generator(0))
+        tensor([[5],
+                [5],
+                [5],
+                [5],
+                [5],
+                [5]])
+    """
     return lambda length, rng: torch.full((length, 1), length - 1)
 
 
 @checked
 def episode(k: int = 4) -> Relabel:
-    """Draws ``k`` goals for each step that were achieved anywhere in the episode."""
+    """Draws ``k`` goals for each step that were achieved anywhere in the episode.
+
+    Example:
+        >>> from nappo2.stages import episode
+        >>> episode(k=4)(6, generator(0)).shape
+        torch.Size([6, 4])
+    """
     positive(k=k)
     return lambda length, rng: torch.randint(length, (length, k), generator=rng)
 
@@ -82,6 +105,13 @@ def hindsight(
     Raises:
         ValueError: if ``n_step`` or ``windows`` stands left of it; in a step, if observations have
             no goals, or episodes do not end.
+
+    Example:
+        >>> from nappo2.envs import bits_reward
+        >>> from nappo2.stages import future
+        >>> recipe = double_dqn(envs.bit_flipping(4, num_bits=5), DQN(num_steps=8, hidden=(8,)))
+        >>> collect_of(recipe) | hindsight(bits_reward, relabel=future(4))
+        collect(num_steps=8) | hindsight
     """
 
     def transform(source):

@@ -25,6 +25,12 @@ def n_step(num: int) -> Transform:
     Raises:
         ValueError: if ``num`` is not at least 1, or ``hindsight`` or ``windows`` stands left of
             it; in a step, if rollouts are shorter than ``num``.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=8, hidden=(8,)))
+        >>> rollout = first(collect_of(recipe) | n_step(3), recipe.init(0)).item
+        >>> rollout["next", "steps"].shape
+        torch.Size([8, 4])
     """
     positive(num=num)
 
@@ -59,6 +65,11 @@ def rolling_n_step(num: int) -> Transform:
 
     Raises:
         ValueError: if ``num`` is not at least 1, or ``hindsight``, ``windows`` or a cut stands left of it.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=1, hidden=(8,)))
+        >>> collect_of(recipe) | rolling_n_step(3) | replay(1_000, batch_size=32)
+        collect(num_steps=1) | rolling_n_step(num=3) | replay(capacity=1000, batch_size=32, update_ratio=1.0)
     """
     positive(num=num)
 

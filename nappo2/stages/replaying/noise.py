@@ -21,6 +21,13 @@ def noise(
 
     ``draw_noise(batch, generator)`` returns a dictionary of tensors [N, ...]. It is drawn on the CPU, so
     that it is the same on all devices. ``name`` is that of the stage's state.
+
+    Example:
+        >>> from nappo2.stages import normal_noise
+        >>> recipe = sac(envs.pendulum(4), SAC(num_steps=4, hidden=(8,)))
+        >>> pipe = collect_of(recipe) | replay(1_000, batch_size=8) | noise(normal_noise("noise", size=1))
+        >>> first(pipe, recipe.init(0)).item["noise"].shape
+        torch.Size([8, 1])
     """
 
     def transform(source):
@@ -71,6 +78,13 @@ def normal_noise(
 
     Returns:
         ``(batch [N], generator) -> noise`` [N, size] float32 by name; of sequences [N, length, size].
+
+    Example:
+        >>> from tensordict import TensorDict
+        >>> from nappo2.stages import normal_noise
+        >>> draw = normal_noise("noise", size=2)
+        >>> draw(TensorDict({}, [3]), generator(0))["noise"].shape
+        torch.Size([3, 2])
     """
     shape = (size,) if length is None else (length, size)
 

@@ -64,6 +64,14 @@ def prioritized_replay(
 
     Raises:
         ValueError: as ``replay`` does, and if ``alpha`` or ``beta`` is not within 0 and 1.
+
+    Example:
+        >>> def by_reward(params, batch):
+        ...     return batch["next", "reward"].abs()
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> pipe = collect_of(recipe) | prioritized_replay(1_000, 32, by_reward)
+        >>> first(pipe, recipe.init(0)).item["importance"].shape
+        torch.Size([32])
     """
     check_replay(capacity, batch_size, update_ratio)
     beta_at = beta if callable(beta) else lambda version: beta

@@ -55,6 +55,11 @@ def replay(
     Raises:
         ValueError: for counts that are not at least 1, or a ratio that is not above 0; in the
             first step, if the ring would not fit into the memory that is available.
+
+    Example:
+        >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
+        >>> first(collect_of(recipe) | replay(1_000, batch_size=32), recipe.init(0)).item.batch_size
+        torch.Size([32])
     """
     check_replay(capacity, batch_size, update_ratio)
 
