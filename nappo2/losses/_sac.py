@@ -54,7 +54,7 @@ def sac(
 
     def loss(params, batch):
         weights, observation = params["weights"], batch["observation"]
-        critic, values, alpha = critic_of(params, batch)
+        critic, values, y, alpha = critic_of(params, batch)
         action, log_prob = squash(agent.actor(params, observation), batch["noise"])
         critics = stop_gradient(weights["critics"])
         value = policy_value(agent.critics(critics, observation, action), batch)
@@ -83,20 +83,21 @@ def sac_critics(
         next_value: as for ``sac``.
 
     Returns:
-        The loss, with the means ``critic_loss``, ``alpha`` and ``value``.
+        The loss, with the means ``critic_loss``, ``alpha``, ``value`` and ``value_target``.
     """
     critic_of = soft_critics(agent, next_critics, next_value)
 
     def loss(params, batch):
-        critic, values, alpha = critic_of(params, batch)
-        return critic, {"critic_loss": critic, "alpha": alpha, "value": values[0].mean()}
+        critic, values, y, alpha = critic_of(params, batch)
+        means = {"value": values[0].mean(), "value_target": y.mean()}
+        return critic, {"critic_loss": critic, "alpha": alpha, **means}
 
     return loss
 
 
 def soft_critics(
     agent: ActorCritics, next_critics: CriticChoice, next_value: CriticReduction
-) -> Callable[[Mapping, Mapping], tuple[Tensor, Tensor, Tensor]]:
+) -> Callable[[Mapping, Mapping], tuple[Tensor, Tensor, Tensor, Tensor]]:
     """The loss of SAC's critics.
 
     Args:
@@ -105,7 +106,7 @@ def soft_critics(
         next_value: as for ``sac``.
 
     Returns:
-        ``(params, batch) -> (loss [], values [K, N], temperature [])``.
+        ``(params, batch) -> (loss [], values [K, N], targets [N], temperature [])``.
     """
 
     def target(params, batch, alpha):
@@ -121,7 +122,7 @@ def soft_critics(
         with torch.no_grad():
             y = target(params, batch, alpha)
         values = agent.critics(weights["critics"], batch["observation"], batch["action"])
-        return critic_loss(values, y, batch), values, alpha
+        return critic_loss(values, y, batch), values, y, alpha
 
     return critic_of
 

@@ -323,6 +323,11 @@ def until_due(num: int) -> Callable[[Any], int]:
     """``state -> updates`` before the next one that ``every(num, ...)`` in an optimizer's state transforms.
 
     0 if that is the next update, or there is no such state; of several, and of members, the least.
+
+    Example:
+        >>> optimizer = optim.every(20, optim.adam())
+        >>> optim.until_due(20)(optimizer.init(torch.ones(2)))
+        19
     """
 
     def wait(state):
