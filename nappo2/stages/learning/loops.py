@@ -148,19 +148,13 @@ def in_segments(loop: Loop, delayed: Delayed) -> Loop:
         results = []
         while batches.num:
             now, batches = batches.split(max(delayed.wait(state), 1))
-            result = whole_or_part(rule, params, state, now)
+            computed = rule if now.num == 1 else rule._replace(loss=delayed.loss)
+            result = loop(computed, params, state, now)
             version, state = params["version"] + now.num, result.state
             branches = {"weights": result.weights, "target": result.target}
             params = replaced(params, **branches, version=version)
             results.append(result)
         return joined(results)
-
-    def whole_or_part(rule: Rule, params: Params, state: Any, batches: Batches) -> LoopResult:
-        if batches.num == 1:
-            return loop(rule, params, state, batches)
-        result = loop(rule._replace(loss=delayed.loss), params, state, batches)
-        means = {name: mean for name, mean in result.means.items() if name != "loss"}
-        return result._replace(means=means)
 
     return run
 
@@ -168,8 +162,8 @@ def in_segments(loop: Loop, delayed: Delayed) -> Loop:
 def joined(results: Sequence[LoopResult]) -> LoopResult:
     """The result of segments, whose means are weighted by their updates.
 
-    What some segments do not compute, as the whole loss and the actor's, is a mean over the updates of
-    the others.
+    ``loss`` is that of what each update computed. What some segments do not compute, as the actor's loss,
+    is a mean over the updates of the others.
     """
     total = sum(result.num_updates for result in results)
     names = dict.fromkeys(name for result in results for name in result.means)
