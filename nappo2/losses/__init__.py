@@ -24,7 +24,6 @@ from nappo2.losses._tqc import tqc
 from nappo2.losses.critics import (
     CriticChoice,
     CriticReduction,
-    all_critics,
     least,
     least_chosen,
     mean_value,
@@ -60,7 +59,6 @@ __all__ = [
     "ValueLoss",
     "a2c",
     "after_first_statistics",
-    "all_critics",
     "awr",
     "best_of_online",
     "best_of_target",

@@ -44,7 +44,6 @@ def least_chosen(values: Tensor, batch: Mapping) -> Tensor:
     return values.gather(0, batch["chosen"].mT).amin(0)
 
 
-@explained
 def all_critics(weights: Mapping, batch: Mapping) -> Mapping:
     """The weights of all critics, unchanged."""
     return weights
