@@ -1,4 +1,4 @@
-"""What values a column of metrics can have, so that no band of a picture goes beyond them."""
+"""Limits of columns of metrics, beyond which no band of a picture goes."""
 
 from collections.abc import Sequence
 
@@ -36,6 +36,6 @@ def _has(column: str, runs: Sequence[Sequence[Row]]) -> bool:
 
 def _ends(columns: Sequence[str], runs: Sequence[Sequence[Row]]) -> tuple[float, float]:
     """The least and the largest value of some columns; NaN is none."""
-    found = [row.get(name) for rows in runs for row in rows for name in columns]
-    values = [x for x in found if x is not None and x == x]
+    cells = [row.get(name) for rows in runs for row in rows for name in columns]
+    values = [x for x in cells if x is not None and x == x]
     return min(values), max(values)

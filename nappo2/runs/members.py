@@ -4,11 +4,11 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
+from nappo2.runs.limits import LARGEST, LEAST
 from nappo2.runs.metrics import Metrics, Row
 from nappo2.runs.recorder import RECENT_STEPS, drop_early
 
 RECENT = 20  # rollouts
-EXTREMES = ("episode_return_min", "episode_return_max")  # of all members
 STEPS = ("env_steps", "evaluation_env_steps")  # columns that count those of all members
 
 
@@ -42,7 +42,7 @@ def _rows_of(rows: Sequence[Row], i: int, num_members: int) -> Metrics:
             drop_early(recent, steps - RECENT_STEPS)
             means = {"episode_return": scores, "recent_return": [x for _, x in recent]}
             numbers |= {k: sum(x) / len(x) for k, x in means.items()}
-            numbers |= {k: row[k] for k in EXTREMES if k in row}
+            numbers |= {k: row[k] for k in (LEAST, LARGEST) if k in row}
         if numbers:
             metrics.append({"env_steps": row["env_steps"] / num_members} | numbers)
     return metrics

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nappo2.params import Params
 from nappo2.reports import Report, Span, averages, count, episode_column, join, totals
+from nappo2.runs.limits import LARGEST, LEAST
 from nappo2.runs.metrics import RECORDED, Metrics, Row
 
 RECENT_EPISODES = 100  # over which returns and lengths are averaged, and what is told of episodes
@@ -119,7 +120,7 @@ class Recorder:
         row = {episode_column(name): x for name, x in means_of(self._episodes).items()}
         returns = [episode["return"] for episode in self._episodes]
         recent = sum(x for _, x in self._ended) / len(self._ended)
-        ends = {"episode_return_min": min(returns), "episode_return_max": max(returns)}
+        ends = {LEAST: min(returns), LARGEST: max(returns)}
         return row | {"episode_return_std": spread(returns), **ends, "recent_return": recent}
 
     @property

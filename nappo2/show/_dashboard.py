@@ -28,7 +28,7 @@ WATCHED = (
     *(("value", "value_target"), ("alpha",), ("grad_norm",)),
     *(("collection_lag",), ("gradient_lag",), ("steps_per_second",)),
 )
-"""What tells how a recipe is doing besides returns and losses; columns in one group are compared."""
+"""Columns that tell how a recipe is doing besides returns and losses; those in one group are compared."""
 TITLES = {"approx_kl": "KL", "value_target": "target", "steps_per_second": "env steps/s"}
 
 
@@ -173,10 +173,10 @@ def draw_watched(axes: Any, rows: Sequence[Row]) -> None:
 
 def strip_of(names: Sequence[str], rows: Sequence[Row]) -> dict[str, tuple[list, list]]:
     """The columns of a strip that rows have, by name; a lag only where it varies."""
-    found = {name: columns(rows, "env_steps", name) for name in names}
+    curves = {name: columns(rows, "env_steps", name) for name in names}
     return {
         name: (steps, values)
-        for name, (steps, values) in found.items()
+        for name, (steps, values) in curves.items()
         if values and not (name.endswith("_lag") and len(set(values)) == 1)
     }
 

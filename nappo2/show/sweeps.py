@@ -27,7 +27,7 @@ class Sweep(NamedTuple):
 
     @property
     def places(self) -> list[float]:
-        """Where the values stand on the axis: numbers there, other texts in a row."""
+        """Places of the values on the axis: numbers at their own, other texts one after the other."""
         return numbers_of(self.texts) or [float(i) for i in range(len(self.texts))]
 
 

@@ -53,7 +53,7 @@ class Rule(NamedTuple):
 
 
 class Delayed(NamedTuple):
-    """What is computed at updates at which an optimizer leaves some of the weights where they are.
+    """A lighter loss, for updates at which an optimizer leaves some of the weights where they are.
 
     Attributes:
         loss: ``(params, batch) -> (loss, means)``, with the whole loss's gradient of the weights that move.
