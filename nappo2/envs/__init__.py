@@ -6,6 +6,7 @@ from nappo2.envs._bit_flipping import bit_flipping, bits_reached, bits_reward
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
 from nappo2.envs._envpool import envpool
+from nappo2.envs._four_rooms import four_rooms
 from nappo2.envs._minigrid import minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole, masked_pendulum, observing
@@ -44,6 +45,7 @@ __all__ = [
     "catch",
     "counted",
     "envpool",
+    "four_rooms",
     "from_gym",
     "goal_env",
     "goal_reward",

@@ -14,6 +14,7 @@ from nappo2.envs._atari import atari, is_atari
 from nappo2.envs._cartpole import cartpole
 from nappo2.envs._catch import catch
 from nappo2.envs._envpool import PREFIX, envpool
+from nappo2.envs._four_rooms import four_rooms
 from nappo2.envs._minigrid import PREFIXES, minigrid
 from nappo2.envs._mountain_car import mountain_car
 from nappo2.envs._observing import masked_cartpole, masked_pendulum
@@ -34,6 +35,7 @@ TORCH = {
     "torch/MountainCar-v0": mountain_car,
     "torch/Acrobot-v1": acrobot,
     "torch/Catch-v0": catch,
+    "torch/FourRooms-v0": four_rooms,
 }
 """Environments that are written in torch: id to ``num_envs -> Env``."""
 

@@ -105,3 +105,12 @@ def draw_board(image: Tensor) -> np.ndarray:
     board = 255 - image[0].numpy()
     side = max(1, min(HEIGHT // board.shape[0], WIDTH // board.shape[1]))
     return np.repeat(np.kron(board, np.ones((side, side), np.uint8))[..., None], 3, -1)
+
+
+def draw_rooms(image: Tensor) -> np.ndarray:
+    """Enlarges an image [3, rows, columns] uint8 of walls, agent and goal, in colours on white."""
+    board = np.full((*image.shape[1:], 3), 255, np.uint8)
+    for channel, colour in zip(image.numpy(), (DARK, BLUE, ORANGE), strict=True):
+        board[channel > 0] = colour
+    side = min(HEIGHT // board.shape[0], WIDTH // board.shape[1])
+    return board.repeat(side, 0).repeat(side, 1)

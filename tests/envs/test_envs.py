@@ -27,6 +27,7 @@ from nappo2.envs import (
     action_spec,
     cartpole,
     catch,
+    four_rooms,
     from_gym,
     make,
     mountain_car,
@@ -290,6 +291,43 @@ def test_a_ball_falls_from_every_column_and_a_cell_may_have_many_pixels():
         catch(1, rows=1)
 
 
+def test_a_way_through_four_rooms_by_hand():
+    """From the upper left corner (1, 1) to the door (3, 6) of the next room: two down, five to the right."""
+    env = four_rooms(1)
+    state, observation = env.reset(0)
+    assert observation.shape == (1, 3, 13, 13) and observation.dtype == torch.uint8
+    state = state._replace(physics=torch.tensor([[13 + 1, 3 * 13 + 6]]))
+    for action, reached in zip(
+        [0, 3, 2, 2, 1, 1, 1, 1, 1],  # up and to the left there are walls
+        [(1, 1), (1, 1), (2, 1), (3, 1), (3, 2), (3, 3), (3, 4), (3, 5), (3, 6)],
+        strict=True,
+    ):
+        state, _, outcome = env.step(state, torch.tensor([action]))
+        walls, agent, goal = outcome.observation[0].eq(255)
+        assert agent.nonzero().tolist() == [list(reached)] and goal.nonzero().tolist() == [[3, 6]]
+        assert walls.sum() == 169 - 104 and not walls[reached]
+        arrived = reached == (3, 6)
+        assert outcome.reward.tolist() == [arrived] and outcome.terminated.tolist() == [arrived]
+    agent, goal = state.physics[0]
+    assert agent != goal and state.time == 0
+
+
+def test_all_of_four_rooms_is_a_place_to_start_at_and_one_to_reach():
+    """104 free cells; agent and goal never begin in one; the farthest are 20 steps apart."""
+    physics = four_rooms(1).physics
+    starts = physics.start(20_000, torch.Generator().manual_seed(0))
+    free = starts[:, 0].unique()
+    assert len(free) == 104 and torch.equal(free, starts[:, 1].unique())
+    assert (starts[:, 0] != starts[:, 1]).all()
+    distances = torch.where(free[:, None] == free, 0, 999)
+    for _ in range(30):
+        at = free.repeat_interleave(4), torch.arange(4).repeat(104)
+        moved, _, _ = physics.step(torch.stack([at[0], at[0]], -1), at[1])
+        beside = torch.searchsorted(free, moved[:, 0].contiguous()).view(104, 4)
+        distances = torch.minimum(distances, distances[beside].amin(1) + 1)
+    assert distances.max() == 20
+
+
 @pytest.mark.parametrize(
     ("ours", "env_id"),
     [
@@ -545,6 +583,7 @@ def test_an_error_of_the_environment_is_passed_on(when):
         ("torch/MountainCar-v0", "mountain_car"),
         ("torch/Acrobot-v1", "acrobot"),
         ("torch/Catch-v0", "catch"),
+        ("torch/FourRooms-v0", "four_rooms"),
         ("CartPole-v1", "CartPole-v1"),
     ],
 )

@@ -132,6 +132,7 @@ TORCH = {
     "mountain car": envs.mountain_car(3, time_limit=7),
     "acrobot": envs.acrobot(3, time_limit=7),
     "catch": envs.catch(3),
+    "four rooms": envs.four_rooms(3, time_limit=7),
     "without velocities": envs.masked_cartpole(3, time_limit=12),
 }
 SHORT = {"num_steps": 10, "num_epochs": 1, "num_minibatches": 1, "hidden": (8,)}
