@@ -26,7 +26,7 @@ NAMES = (
         "replaying",
     ),
     *("keeping", "torch_envs", "atari", "acting", "seeds", "words", "masks", "critics"),
-    *("recording", "advise"),
+    *("recording", "advise", "dqn", "scale"),
 )
 WITH_ARGUMENTS = ("race",)  # which others run
 KEPT = Path(__file__).parent / "results/bench.json"

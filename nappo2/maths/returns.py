@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nappo2.maths.recurrences import solve_recurrence
 from nappo2.maths.surrogates import with_finite_ratio
 
 # with their shapes where jaxtyping is installed, as in the tests
@@ -24,22 +25,6 @@ else:
     else:
         Real = Float[Tensor, "T B"]
         Flag = Bool[Tensor, "T B"]
-
-
-def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
-    """Solves ``y[t] = x[t] + c[t] * y[t + 1]`` of tensors [T, ...], by doubling: log2(T) steps on them.
-
-    Example:
-        >>> from nappo2.maths.returns import solve_recurrence
-        >>> solve_recurrence(torch.ones(3), torch.full((3,), 0.5))
-        tensor([1.7500, 1.5000, 1.0000])
-    """
-    width = 1
-    while width < len(x):
-        x = torch.cat([torch.addcmul(x[:-width], c[:-width], x[width:]), x[-width:]])
-        c = torch.cat([c[:-width] * c[width:], c[-width:]])
-        width *= 2
-    return x
 
 
 def lambda_advantage(td_error: Real, discount: Real) -> Real:

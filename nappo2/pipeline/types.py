@@ -15,6 +15,7 @@ from tensordict import TensorDict
 
 from nappo2.checks import checked, explained, takes
 from nappo2.params import Params
+from nappo2.pipeline.tensor_functions import Parts
 from nappo2.reports import Report
 from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState
@@ -130,6 +131,7 @@ class Stage(NamedTuple):
         dataset: recorded transitions [N] that it yields, or adds to batches; None for none.
         live: how a state that is more than data is saved, loaded and closed.
         with_non_finite: makes the same source with another treatment of numbers that are not finite.
+        part: the stage as a function of tensors, for ``in_one_program``; None if it is none.
     """
 
     name: str
@@ -149,6 +151,7 @@ class Stage(NamedTuple):
     dataset: TensorDict | None = None
     live: LiveState | None = None
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
+    part: Parts | None = None
 
     def __repr__(self):
         kinds = (int, float, Between)

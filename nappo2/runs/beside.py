@@ -94,7 +94,7 @@ def beside(
         >>> def test(params):
         ...     return evaluate(envs.cartpole(2), recipe.greedy, params, num_episodes=2)
         >>> beside(test, seconds=60.0)
-        1 job beside a run, 43 kB
+        1 job beside a run, ... kB
     """
     import cloudpickle
 

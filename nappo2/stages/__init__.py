@@ -27,6 +27,7 @@ from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import kl_exceeds, learn
 from nappo2.stages.learning.loops import Delayed, Target
 from nappo2.stages.learning.update import polyak, scheduled, update
+from nappo2.stages.one_program import in_one_program
 from nappo2.stages.recipe import (
     Recipe,
     batches_of,
@@ -81,6 +82,7 @@ __all__ = [
     "gradients_of",
     "guard",
     "hindsight",
+    "in_one_program",
     "intrinsic_advantages",
     "intrinsic_rewards",
     "kept_units",

@@ -6,10 +6,10 @@ the params of the stage that runs it, which on a learner are newer than those th
 recurrent agent is unrolled from the memory recorded at t=0. The formulas are in ``maths.returns``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
-from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.batch import only_valid, valid, with_columns
@@ -18,8 +18,9 @@ from nappo2.maths.distributions import Distribution
 from nappo2.maths.moments import scale_reward
 from nappo2.maths.surrogates import explained_variance, standardize
 from nappo2.networks import Agent
-from nappo2.params import Params, Plain
-from nappo2.pipeline import Pipeline, Transform, is_empty, stage, stateless
+from nappo2.params import Plain
+from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage, stateless
+from nappo2.pipeline.tensor_functions import Part, unchanged
 from nappo2.reports import note
 from nappo2.stages.rollouts import map_rollouts
 
@@ -44,13 +45,12 @@ def gae(agent: Agent, lambda_: float = 0.95) -> Transform:
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
 
-    @torch.no_grad()
-    def fn(params, rollout):
+    def estimates(params, rollout):
         columns = returns_inputs(agent, params, rollout)
-        advantage = returns.gae(**columns, gamma=params["hyper", "gamma"], lambda_=lambda_)
-        return with_estimates(rollout, columns["value"], advantage, advantage + columns["value"])
+        advantage = returns.gae(**columns, gamma=params["hyper"]["gamma"], lambda_=lambda_)
+        return Estimates(columns["value"], advantage, advantage + columns["value"])
 
-    return estimated("gae", fn)
+    return estimated("gae", estimates)
 
 
 @stage
@@ -84,17 +84,17 @@ def vtrace(
     if not (clip_rho > 0 and clip_c > 0):
         raise ValueError(f"clip_rho and clip_c are above 0, not {clip_rho} and {clip_c}")
 
-    @torch.no_grad()
-    def fn(params, rollout):
+    def estimates(params, rollout):
         columns = returns_inputs(agent, params, rollout)
-        outputs, _ = agent.outputs_and_values(Plain(params.to_dict()), rollout.exclude("mask"))
+        whole = {key: x for key, x in rollout.items() if key != "mask"}
+        outputs, _ = agent.outputs_and_values(params, whole)
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
-            log_ratio, **columns, gamma=params["hyper", "gamma"], clip_rho=clip_rho, clip_c=clip_c
+            log_ratio, **columns, gamma=params["hyper"]["gamma"], clip_rho=clip_rho, clip_c=clip_c
         )
-        return with_estimates(rollout, columns["value"], advantage, target)
+        return Estimates(columns["value"], advantage, target)
 
-    return estimated("vtrace", fn)
+    return estimated("vtrace", estimates)
 
 
 @stage
@@ -111,14 +111,13 @@ def discounted(agent: Agent) -> Transform:
         torch.Size([8, 4])
     """
 
-    @torch.no_grad()
-    def fn(params, rollout):
+    def estimates(params, rollout):
         columns = returns_inputs(agent, params, rollout)
         value = columns.pop("value")
-        target = returns.discounted(**columns, gamma=params["hyper", "gamma"])
-        return with_estimates(rollout, value, target - value, target)
+        target = returns.discounted(**columns, gamma=params["hyper"]["gamma"])
+        return Estimates(value, target - value, target)
 
-    return estimated("discounted", fn)
+    return estimated("discounted", estimates)
 
 
 @stage
@@ -144,7 +143,7 @@ def lambda_returns(agent: Agent, lambda_: float = 0.95) -> Transform:
 
     @torch.no_grad()
     def fn(params, rollout):
-        columns = returns_inputs(agent, params, rollout)
+        columns = returns_inputs(agent, Plain(params.to_dict()), rollout)
         del columns["value"]
         gamma = params["hyper", "gamma"]
         target = returns.lambda_return(**columns, gamma=gamma, lambda_=lambda_)
@@ -165,16 +164,43 @@ def standardized() -> Transform:
         1.0
     """
 
-    def fn(params, rollout):
+    def scaled(rollout):
         advantage = rollout["advantage"]
-        scaled = standardize(advantage, only_valid(advantage, rollout))
-        return with_columns(rollout, {"advantage": scaled})
+        return {"advantage": standardize(advantage, only_valid(advantage, rollout))}
 
-    return stateless(fn)
+    def run(params, rollout, _):
+        return rollout | scaled(rollout), ()
+
+    bare = stateless(lambda params, rollout: with_columns(rollout, scaled(rollout)))
+    return described(bare, part=lambda *_: Part(run, (), unchanged))
 
 
-def estimated(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:
-    """``map_rollouts`` of a function that adds estimates; reports ``explained_variance`` of the critic."""
+class Estimates(NamedTuple):
+    """Columns of a rollout, each [T, B] float32."""
+
+    state_value: Tensor
+    advantage: Tensor
+    value_target: Tensor
+
+
+def estimated(name: str, estimates: Callable[[Mapping, Mapping], Estimates]) -> Transform:
+    """Adds estimates to rollouts, and reports ``explained_variance`` of the critic.
+
+    It is the bare transform of a stage called ``name``.
+
+    Args:
+        name: of the stage.
+        estimates: ``(params, rollout) -> estimates``, of plain params.
+
+    Returns:
+        A transform of rollouts [T, B].
+    """
+
+    @torch.no_grad()
+    def fn(params, rollout):
+        columns = estimates(Plain(params.to_dict()), rollout)
+        return with_columns(rollout, columns._asdict())
+
     mapped = map_rollouts(name, fn)
 
     def transform(source):
@@ -191,45 +217,36 @@ def estimated(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Tran
 
         return Pipeline(pipe.init, step)
 
-    return transform
+    def run(params, rollout, _):
+        columns = estimates(params, rollout)
+        explained = explained_variance(columns.state_value, columns.value_target)
+        return rollout | columns._asdict(), explained
+
+    def end(params, state, explained, report):
+        steps = report.sums["env_steps"]
+        return state, params, note(report, steps, explained_variance=explained)
+
+    return described(transform, part=lambda *_: Part(run, (), end))
 
 
-def returns_inputs(agent: Agent, params: Params, rollout: TensorDict) -> dict[str, Tensor]:
+def returns_inputs(agent: Agent, params: Mapping, rollout: Mapping) -> dict[str, Tensor]:
     """The arguments of the functions in ``maths.returns``, by their names.
 
     Args:
         agent: whose values are computed.
-        params: of the agent.
+        params: of the agent, plain ones.
         rollout: [T, B].
 
     Returns:
         ``reward``, scaled by the normalizer, ``value`` and ``next_value``, [T, B] float32;
         ``terminated`` and ``done``, [T, B] bool.
     """
-    plain, following = Plain(params.to_dict()), rollout["next"]
-    value, next_value = agent.values(plain, rollout)
+    following = rollout["next"]
+    value, next_value = agent.values(params, rollout)
     return {
-        "reward": scale_reward(plain["normalizer"], following["reward"]),
+        "reward": scale_reward(params["normalizer"], following["reward"]),
         "value": value,
         "next_value": next_value,
         "terminated": following["terminated"],
         "done": following["done"],
     }
-
-
-def with_estimates(
-    rollout: TensorDict, value: Tensor, advantage: Tensor, value_target: Tensor
-) -> TensorDict:
-    """A copy of a rollout with ``state_value``, ``advantage`` and ``value_target``.
-
-    Args:
-        rollout: [T, B].
-        value: [T, B] float32.
-        advantage: [T, B] float32.
-        value_target: [T, B] float32.
-
-    Returns:
-        The copy, [T, B], which shares the tensors of the rollout.
-    """
-    estimates = {"state_value": value, "advantage": advantage, "value_target": value_target}
-    return with_columns(rollout, estimates)

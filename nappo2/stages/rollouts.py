@@ -5,7 +5,8 @@ from collections.abc import Callable
 from tensordict import TensorDict
 
 from nappo2.params import Params, beside_params
-from nappo2.pipeline import Pipeline, Transform, stage, stateless
+from nappo2.pipeline import Pipeline, Transform, described, stage, stateless
+from nappo2.pipeline.tensor_functions import Part, unchanged
 from nappo2.stages.recording.sampling import check_collected
 
 
@@ -19,7 +20,7 @@ def to_device() -> Transform:
         >>> collect_of(recipe) | to_device()
         collect(num_steps=8) | to_device
     """
-    return stateless(beside_params)
+    return described(stateless(beside_params), part=lambda *_: Part(None, (), unchanged))
 
 
 def map_rollouts(name: str, fn: Callable[[Params, TensorDict], TensorDict]) -> Transform:

@@ -1,6 +1,7 @@
 """``collect``: the source of pipelines, whose items are rollouts [T, B] of environments."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -9,12 +10,13 @@ from nappo2.batch import valid
 from nappo2.envs import Env
 from nappo2.envs.infos import check_names
 from nappo2.machine.compiling import with_fallback
-from nappo2.machine.stop import check_interrupt
+from nappo2.machine.stop import check_interrupt, current_stop
 from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
 from nappo2.params import Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
+from nappo2.pipeline.tensor_functions import Part
 from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.reports import Report, count, timed
@@ -26,7 +28,11 @@ from nappo2.stages.collecting.interaction import (
     interact,
 )
 from nappo2.stages.collecting.non_finite import NonFinite, cut_at_masked, fail
-from nappo2.stages.collecting.scanned_interaction import can_be_scanned, scan_interact
+from nappo2.stages.collecting.scanned_interaction import (
+    can_be_scanned,
+    scan_interact,
+    scan_of,
+)
 from nappo2.stages.collecting.simulators import live_environments, restarts_of
 from nappo2.stages.collecting.tally import Sums, Tally, sums_of, tally
 from nappo2.trees import as_tensordict
@@ -133,9 +139,45 @@ def collect(
     def with_non_finite(non_finite):
         return collect(env, policy, num_steps, non_finite, jit)
 
+    def part(params, states, _):
+        state = states["collect"]
+        seed, key = split(state.seed)
+        plain = Plain(params.to_dict())
+        roll, (_, *inputs), after_scan = scan_of(env, policy, num_steps, plain, state, key, limit)
+
+        def end(params, states, outputs, report):
+            carry, rollout, result = outputs
+            current_stop().arrived()
+            if not result.is_finite:
+                return None
+            check_masks(env, rollout)
+            state, report = account(plain, rollout, result, after_scan(carry)._replace(seed=seed))
+            return {**states, "collect": state}, params, report
+
+        return Part(collected_by(roll.run), tuple(inputs), end, (num_steps, env.num_envs))
+
     return described(
-        Pipeline(init, step), env=env, live=live_environments(env), with_non_finite=with_non_finite
+        Pipeline(init, step),
+        env=env,
+        live=live_environments(env),
+        with_non_finite=with_non_finite,
+        part=part if can_be_scanned(env, policy) else None,
     )
+
+
+@lru_cache(64)
+def collected_by(roll: Callable) -> Callable:
+    """The function ``(params, _, inputs) -> (rollout, outputs)`` of a rollout's function.
+
+    Cached, as compiled programs are found again by the functions in them.
+    """
+
+    def run(params, _, inputs):
+        carry, rollout, result = roll(dict(params), *inputs)
+        item = rollout | {"next": rollout["next"] | {"done": result.done}}
+        return item, (carry, rollout, result)
+
+    return run
 
 
 def account(

@@ -1,6 +1,8 @@
 """The loop of a rollout as one compiled scan, for environments in torch: the same as ``interact``."""
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +61,43 @@ def scan_interact(
     Returns:
         As ``interact``, without seconds.
     """
+    roll_with, (constants, *inputs), after_scan = scan_of(
+        env, policy, num_steps, params, state, seed, limit
+    )
+    carry, rollout, result = roll_with.program(constants, *inputs)
+    current_stop().arrived()
+    return Interaction(after_scan(carry), rollout, result, {})
+
+
+class Roll(NamedTuple):
+    """A rollout as a function of tensors.
+
+    Attributes:
+        run: ``(params, carry, noise [T, B, ...], starts, fresh) -> (carry, rollout, tally)``.
+        program: the same, compiled when called.
+    """
+
+    run: Callable
+    program: Callable
+
+
+def scan_of(
+    env: Env,
+    policy: Policy,
+    num_steps: int,
+    params: Mapping,
+    state: CollectState,
+    seed: int | tuple[int, ...],
+    limit: float,
+) -> tuple[Roll, tuple, Callable[[tuple], CollectState]]:
+    """Draws what a scanned rollout takes.
+
+    Args:
+        env, policy, num_steps, params, state, seed, limit: as of ``scan_interact``.
+
+    Returns:
+        The rollout as a function, its inputs, and ``carry -> state`` after it, but for counters.
+    """
     physics, sampler, simulated = physics_of(env), policy.sampler, state.env
     many = isinstance(seed, tuple)
     keys, starts = (seed, simulated.starts) if many else ((seed,), (simulated.starts,))
@@ -72,15 +111,15 @@ def scan_interact(
     ends = torch.zeros(len(keys), dtype=torch.int64)
     carry = (simulated.physics, simulated.time, state.observation, state.score, ends)
     num_members = len(keys) if many else None
-    program = roll(physics, sampler.actor, sampler.dist, num_members, limit)
-    (physics_state, time, observation, _, ends), rollout, result = program(
-        constants, carry, noise, torch.stack(states, 1), state.fresh
-    )
-    current_stop().arrived()
-    left = tuple(map(after, draws, ends.tolist()))
-    simulated = PhysicsState(physics_state, time, left if many else left[0])
-    state = state._replace(env=simulated, observation=observation)
-    return Interaction(state, rollout, result, {})
+    inputs = constants, carry, noise, torch.stack(states, 1), state.fresh
+
+    def after_scan(carry):
+        physics_state, time, observation, _, ends = carry
+        left = tuple(map(after, draws, ends.tolist()))
+        simulated = PhysicsState(physics_state, time, left if many else left[0])
+        return state._replace(env=simulated, observation=observation)
+
+    return roll(physics, sampler.actor, sampler.dist, num_members, limit), inputs, after_scan
 
 
 def copied(x: Tensor) -> Tensor:
@@ -100,8 +139,8 @@ def roll(
     dist: Distribution,
     num_members: int | None,
     limit: float = 0.0,
-):
-    """The program of a rollout; compiled when called.
+) -> Roll:
+    """The function of a rollout; cached, as compiled programs are found again by it.
 
     Args:
         physics: of the environments.
@@ -111,7 +150,7 @@ def roll(
         limit: replaces infinite numbers in what the policy acts on.
 
     Returns:
-        ``(params, carry, noise [T, B, ...], starts, fresh) -> (carry, rollout, tally)``.
+        The rollout.
     """
     from torch._higher_order_ops.scan import scan
 
@@ -125,6 +164,9 @@ def roll(
 
     def run(params, carry, noise, starts, fresh):
         params = trees.map(copy, params)
+        physics_state, time, observation, score, ends = carry
+        observation = trees.map(torch.clone, observation)  # may be the physics themselves
+        carry = physics_state, time, observation, score, ends
 
         def body(carry, noise):
             physics_state, time, observation, score, ends = carry
@@ -141,7 +183,8 @@ def roll(
             columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
             columns = (*columns, physics.observe(moved), reward, terminated, score, time)
             columns = (*columns, told(physics.info(moved), done) if physics.info else {})
-            observation, score = physics.observe(after_reset), torch.where(done, 0.0, score)
+            observation = trees.map(torch.clone, physics.observe(after_reset))
+            score = torch.where(done, 0.0, score)
             return (after_reset, time * ~done, observation, score, ends + over.any(1)), columns
 
         carry, (*columns, score, time, infos) = scan(body, carry, noise)
@@ -150,7 +193,7 @@ def roll(
         rollout = rollout_of({**columns, **({"info": infos} if infos else {})})
         return carry, rollout, tally(rollout, fresh, Sums(score, time))
 
-    return compiled(run)
+    return Roll(run, compiled(run))
 
 
 def _like(mask: Tensor, x: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ memory. ``all_minibatches`` and ``all_sequences`` draw the same orders from the 
 and of members of a population, whose rollouts are [n, T, B], each member's from its own seed.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from tensordict import TensorDict
 from torch import Tensor
 
+from nappo2 import trees
 from nappo2.batch import (
     age,
     flattened,
@@ -26,6 +27,7 @@ from nappo2.checks import shown
 from nappo2.networks import Agent
 from nappo2.params import beside_params, device_of
 from nappo2.pipeline import Pipeline, Transform, described, positive, stage
+from nappo2.pipeline.tensor_functions import Part
 from nappo2.reports import Report, counting, held_back
 from nappo2.seeds import Seeds, draw_each, fold_in_each, num_members, split, split_each
 from nappo2.stages.learning.batches import Passes
@@ -172,7 +174,27 @@ def _at_once(slicing: Slicing, num_epochs: int, num_minibatches: int) -> Transfo
 
         return Pipeline(_first_state(source, slicing), step)
 
-    return described(transform, keys=(slicing.name,), batches=slicing.name)
+    def part(_, state, shape):
+        seed, key = split_each(state[slicing.name].seed)
+        sizes = slicing.sizes(TensorDict(batch_size=shape), num_minibatches)
+        orders = _orders(shape[0] * shape[1], num_epochs, key)
+        indices = orders.unflatten(-1, (-1, sizes[0])).flatten(0, 1)
+
+        def end(params, state, _, report):
+            feed_state = state[slicing.name]._replace(seed=seed)
+            return {**state, slicing.name: feed_state}, params, report
+
+        return Part(_flat_and_indices, indices, end, tuple(indices.shape))
+
+    part = part if slicing is TRANSITIONS else None
+    return described(transform, keys=(slicing.name,), batches=slicing.name, part=part)
+
+
+def _flat_and_indices(_: Mapping, rollout: Mapping, indices: Tensor) -> tuple[Any, tuple]:
+    """The transitions of a rollout, tensors [N, ...], beside the indices of all minibatches [K, M]."""
+    left_out = ("next", "params_version")
+    data = {key: x for key, x in rollout.items() if key not in left_out}
+    return (trees.map(lambda x: x.flatten(0, 1), data), indices), ()
 
 
 def _first_state(source: Pipeline, slicing: Slicing) -> Callable:
@@ -197,13 +219,19 @@ def _shuffled(
     one = TensorDict(batch_size=rollout.shape[1:]) if of_members else rollout
     sizes, size = slicing.sizes(one, num_minibatches), batch.shape[slicing.dim + of_members]
 
-    def draw(rng: torch.Generator) -> Tensor:
-        return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
-
-    orders = draw_each(draw, seed)
+    orders = _orders(size, num_epochs, seed)
     if sum(sizes) != size:
         orders = torch.cat([orders] * -(-sum(sizes) // size), -1)[..., : sum(sizes)]
     return batch, orders.to(device_of(batch)), sizes
+
+
+def _orders(size: int, num_epochs: int, seed: Seeds) -> Tensor:
+    """The order of ``size`` entries in each pass, [num_epochs, size]; of n members [n, ...]."""
+
+    def draw(rng: torch.Generator) -> Tensor:
+        return torch.stack([torch.randperm(size, generator=rng) for _ in range(num_epochs)])
+
+    return draw_each(draw, seed)
 
 
 def transitions_of(rollout: TensorDict) -> TensorDict:

@@ -1,10 +1,11 @@
 """All gradient steps of a rollout in one stage, eager or compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
@@ -13,7 +14,8 @@ from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, stage
-from nappo2.reports import note
+from nappo2.pipeline.tensor_functions import Part, Parts
+from nappo2.reports import Report, note
 from nappo2.stages.learning.batches import Batches
 from nappo2.stages.learning.loops import (
     Delayed,
@@ -25,7 +27,7 @@ from nappo2.stages.learning.loops import (
     in_segments,
 )
 from nappo2.stages.learning.refused_batches import refused_at_the_end, write_refused
-from nappo2.stages.learning.scan_loop import scan_loop
+from nappo2.stages.learning.scan_loop import scan_loop, tensors_of
 from nappo2.stages.learning.update import absorb_moments
 
 
@@ -78,7 +80,8 @@ def learn(
         return (loop if batches.scannable() else eager_loop)(rule, params, state, batches)
 
     take = partial(each if delayed is None else in_segments(each, delayed), rule)
-    return fused_stage(take, lambda params: optimizer.init(ravel(params["weights"])[0]))
+    part = partial(part_of, rule) if delayed is None and target is None else None
+    return fused_stage(take, lambda params: optimizer.init(ravel(params["weights"])[0]), part=part)
 
 
 def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
@@ -90,6 +93,7 @@ def fused_stage(
     take: Callable[[Params, Any, Batches], LoopResult],
     first_state: Callable[[Params], Any],
     absorb: Callable = absorb_if,
+    part: Parts | None = None,
 ) -> Transform:
     """The stage around a loop of gradient steps: versions, statistics, lags, refused batches.
 
@@ -97,6 +101,7 @@ def fused_stage(
         take: the loop, ``(params, optimizer state, batches) -> LoopResult``.
         first_state: ``params -> state`` of the optimizer.
         absorb: adds moments to the normalizer, as ``absorb_if`` does.
+        part: the stage as a function of tensors; None if it is none.
 
     Returns:
         A transform from all batches of a rollout to params.
@@ -116,20 +121,70 @@ def fused_stage(
                 result = take(params, state["update"], batches)
             if not result.means["grad_norm"].isfinite():
                 write_refused(batches.whole())
-            normalizer, report = absorb_moments(params["normalizer"], report, result.state, absorb)
-            version = params["version"] + result.num_updates
-            changed = {"weights": result.weights, "target": result.target}
-            params = replaced(params, **changed, normalizer=normalizer, version=version)
             lag = batches.lag(result.num_updates)
-            lags = {"collection_lag": lag, "gradient_lag": 0 * lag}
-            report = note(report, batches.num_samples, **result.means, **lags)
-            for name, share in result.shares.items():
-                report = note(report, share * batches.num_samples, **{name: result.means[name]})
+            params, report = learnt(params, report, result, batches.num_samples, lag, absorb)
             return inner | {"update": result.state}, params, report
 
         return Pipeline(init, step)
 
-    return described(transform, keys=("update",), updates=True)
+    return described(transform, keys=("update",), updates=True, part=part)
+
+
+def learnt(
+    params: Params,
+    report: Report,
+    result: LoopResult,
+    num_samples: int,
+    lag: Tensor,
+    absorb: Callable = absorb_if,
+) -> tuple[Params, Report]:
+    """The params after the gradient steps of a rollout, and the report with their means.
+
+    Args:
+        params: before the steps.
+        report: of the rollout.
+        result: of the steps.
+        num_samples: transitions that were learnt from.
+        lag: the mean age of the data, [].
+        absorb: adds moments to the normalizer.
+
+    Returns:
+        Params and report.
+    """
+    normalizer, report = absorb_moments(params["normalizer"], report, result.state, absorb)
+    version = params["version"] + result.num_updates
+    changed = {"weights": result.weights, "target": result.target}
+    params = replaced(params, **changed, normalizer=normalizer, version=version)
+    lags = {"collection_lag": lag, "gradient_lag": 0 * lag}
+    report = note(report, num_samples, **result.means, **lags)
+    for name, share in result.shares.items():
+        report = note(report, share * num_samples, **{name: result.means[name]})
+    return params, report
+
+
+def part_of(rule: Rule, params: Params, state: Mapping, shape: tuple[int, int]) -> Part:
+    """The gradient steps of a rollout as a function of tensors.
+
+    Args:
+        rule: what a step does; without a target.
+        params: before the first step.
+        state: of the pipeline.
+        shape: (K, N), of K minibatches of N transitions.
+
+    Returns:
+        The part.
+    """
+    steps, inputs, result_of = tensors_of(rule, params, state["update"], shape[0])
+
+    def end(params, state, outputs, report):
+        result = result_of(*outputs)
+        if not result.means["grad_norm"].isfinite():
+            return None
+        lag = torch.tensor((max(result.num_updates, 1) - 1) / 2)
+        params, report = learnt(params, report, result, shape[0] * shape[1], lag)
+        return {**state, "update": result.state}, params, report
+
+    return Part(steps, inputs, end)
 
 
 def check_batches(item: Any) -> None:

@@ -17,7 +17,7 @@ from nappo2.batch import without
 from nappo2.machine.compiling import compiled, mark_dynamic_length
 from nappo2.machine.stop import check_interrupt
 from nappo2.params import Params, ravel
-from nappo2.stages.learning.batches import Batches, View
+from nappo2.stages.learning.batches import VIEWS, Batches, View
 from nappo2.stages.learning.gradients import functional_gradient
 from nappo2.stages.learning.loops import EarlyStop, LoopResult, Rule, target_source
 from nappo2.trees import as_tensordict
@@ -100,6 +100,52 @@ def functional_loop(
     target = as_tensordict(lift.unravel(unravel_target, target)) if follows else params["target"]
     weights = as_tensordict(lift.unravel(unravel, vector))
     return LoopResult(weights, target, state, means, num_updates)
+
+
+def tensors_of(
+    rule: Rule, params: Params, state: Any, num: int
+) -> tuple[Callable, tuple, Callable[[tuple, dict[str, Tensor]], LoopResult]]:
+    """The steps of ``scan_loop`` as a function of tensors, for a program that has more than them.
+
+    Args:
+        rule: what a step does; without a target.
+        params: before the first step.
+        state: of the optimizer.
+        num: K, of the steps.
+
+    Returns:
+        ``(params, (data, xs [K, ...]), inputs) -> (None, (leaves, averages))``, which is found again by
+        equal arguments; its inputs; and ``(leaves, averages) -> result``.
+    """
+    vector, unravel = ravel(params["weights"])
+    carry = (vector, vector.new_empty(0), state)
+    if rule.stop_early is not None:
+        carry = (carry, torch.zeros((), dtype=torch.bool))
+    leaves, spec = tree_flatten(carry)
+
+    def result_of(leaves, means):
+        carry, num_updates = tree_unflatten(list(leaves), spec), num
+        if rule.stop_early is not None:
+            carry, _ = carry
+            num_updates = int(means.pop("taken"))
+        vector, _, state = carry
+        weights = as_tensordict(unravel(vector))
+        return LoopResult(weights, params["target"], state, means, num_updates)
+
+    return steps_of(functional_step(rule, unravel, dict, VIEWS[0]), spec), tuple(leaves), result_of
+
+
+@lru_cache(64)
+def steps_of(step: Callable, spec: TreeSpec) -> Callable:
+    """The function of ``tensors_of``; cached, as compiled programs are found again by it."""
+
+    def run(params, item, leaves):
+        data, xs = item
+        constants = {key: x for key, x in params.items() if key != "weights"}
+        steps = scanned if len(xs) > 1 else single
+        return None, steps(step, spec)(constants, leaves, data, xs)
+
+    return run
 
 
 def delayed(rule: Rule) -> bool:
@@ -211,7 +257,12 @@ def in_one_scan(step: Callable, constants: Mapping, carry: Any, data: Mapping, x
 
 @lru_cache(64)
 def scan_program(step: Callable, spec: TreeSpec) -> Callable:
-    """A scan of ``step`` over xs, with the leaves of a tree as carry, and averages; compiled when called."""
+    """``scanned(step, spec)``, compiled when called."""
+    return compiled(scanned(step, spec))
+
+
+def scanned(step: Callable, spec: TreeSpec) -> Callable:
+    """A scan of ``step`` over xs, with the leaves of a tree as carry, and averages."""
     from torch._higher_order_ops.scan import scan
 
     def run(constants, carry, data, xs):
@@ -223,12 +274,17 @@ def scan_program(step: Callable, spec: TreeSpec) -> Callable:
         carry, means = scan(body, carry, xs)
         return carry, averages(means)
 
-    return compiled(run)
+    return run
 
 
 @lru_cache(64)
 def single_program(step: Callable, spec: TreeSpec) -> Callable:
-    """``scan_program`` of xs [1, ...], as a scan of length 1 is not C++ that can be compiled."""
+    """``single(step, spec)``, compiled when called."""
+    return compiled(single(step, spec))
+
+
+def single(step: Callable, spec: TreeSpec) -> Callable:
+    """``scanned`` of xs [1, ...], as a scan of length 1 is not C++ that can be compiled."""
 
     def run(constants, carry, data, xs):
         x = trees.map(lambda x: x[0], xs)
@@ -236,4 +292,4 @@ def single_program(step: Callable, spec: TreeSpec) -> Callable:
         leaves, _ = tree_flatten(carry)
         return tuple(leaves), averages({name: mean.unsqueeze(0) for name, mean in means.items()})
 
-    return compiled(run)
+    return run

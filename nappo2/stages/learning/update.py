@@ -12,6 +12,7 @@ from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
 from nappo2.params import Params, beside_params, device_of, ravel, replaced
 from nappo2.pipeline import Pipeline, Transform, described, is_empty, positive, stage, stateless
+from nappo2.pipeline.tensor_functions import Part
 from nappo2.reports import Report, count, note
 
 
@@ -142,7 +143,11 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
         hyper = {name: value(params["version"]) for name, value in values.items()}
         return replaced(params, hyper=params["hyper"].copy().update(hyper))
 
-    return described(stateless(fn), schedules=values)
+    def end(params, state, _, report):
+        return state, fn(None, params), report
+
+    part = Part(None, (), end)
+    return described(stateless(fn), schedules=values, part=lambda *_: part)
 
 
 def check_names(params: Params, names: Iterable[str]) -> None:
