@@ -32,9 +32,8 @@ def in_one_program() -> Transform:
 
     Example:
         >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,), jit=True))
-        >>> pipe = scheme("3cs", recipe) | in_one_program()
-        >>> Learner(pipe, recipe.init(0), target_steps=64, progress=False).run().env_steps
-        64
+        >>> scheme("3cs", recipe) | in_one_program()
+        collect(num_steps=8, jit=True) | to_device | ... | learn(jit=True) | in_one_program
     """
 
     def transform(source):
