@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 from nappo2.runs.card import circumstances
@@ -23,8 +24,8 @@ HEAD = """# Benchmarks over time
 
 `nox -s bench` and `nox -s jax` add a line to `benchmarks/results/history.jsonl` for each benchmark that they
 run. Here are its ratios, each measured in one run, in turns: medians with quartiles. Rates depend on the
-machine and are left out. A commit with + had changes beside it. In the picture a dotted line is the bound
-that a figure is to keep.
+machine and are left out. A commit with + had changes beside it. The picture has those that are to keep a
+bound, a dotted line, and those that were measured more than once.
 
 ![Ratios over commits](pictures/bench_history.png)
 
@@ -107,13 +108,18 @@ def digest(path: Path = HISTORY) -> str:
 
 
 def draw(path: Path = HISTORY) -> list[Path]:
-    """Writes the page and its picture; returns the paths of what it wrote."""
+    """Writes the page and its picture, of figures that have a bound or were measured more than once.
+
+    Returns:
+        The paths of what it wrote.
+    """
     PAGE.write_text(page(path))
     if PICTURE.exists() and digest(path).encode() in PICTURE.read_bytes():
         return [PAGE]
-    found, limits = ratios(path), bounds(path)
+    limits = bounds(path)
+    found = {k: x for k, x in ratios(path).items() if k in limits or len(x) > 1}
     height = -(-len(found) // COLUMNS)
-    figure = new_figure((3.6 * COLUMNS, 1.9 * height))
+    figure = new_figure((3.6 * COLUMNS, 2.1 * height))
     grid = figure.subplots(height, COLUMNS, squeeze=False).flatten()
     for axes, (name, points) in zip(grid, found.items(), strict=False):
         draw_points(axes, name, points, limits.get(name))
@@ -133,6 +139,6 @@ def draw_points(axes: Any, name: str, points: Sequence[Point], bound: float | No
         axes.axhline(bound, color="grey", linewidth=0.8, linestyle=":")
     axes.set_xticks(list(at), [x.commit[:7] for x in points], rotation=30, ha="right")
     axes.set_xlim(-0.5, len(points) - 0.5)
-    axes.set_ylim(bottom=0)
-    style_axes(axes, name if len(name) < 52 else f"{name[:50]}...")
+    axes.set_ylim(0, 1.15 * max(bound or 0, *(x.high for x in points)))
+    style_axes(axes, fill(name, 34))
     axes.tick_params(labelsize=6)

@@ -104,7 +104,9 @@ def measure(rounds: int = 8) -> list[dict]:
         figures += [
             figure(f"{name}: CPU of a call", (1e3 * x for x in cpu), "ms"),
             figure(
-                f"{name}: calls/s of two workers that are always ready", (1 / x for x in seconds)
+                f"{name}: calls/s of two workers that are always ready",
+                (1 / x for x in seconds),
+                "1/s",
             ),
         ]
     for name, (num, think) in FLAT.items():
