@@ -1,16 +1,16 @@
 """Pictures of entries side by side, each marked with a digest of what it was drawn from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from evidence.entry import Entry
-from evidence.summary import curves
+from evidence.summary import curves, limits
 from nappo2.runs.curve import draw_interval
-from nappo2.show.labels import End, label_ends, style_of
-from nappo2.show.pictures import COLOURS, format_thousands, new_figure, style_axes
+from nappo2.show.labels import End, colours_of, label_ends, style_of
+from nappo2.show.pictures import format_thousands, new_figure, style_axes
 
 GREEDY = ("greedy: ten episodes", "evaluations", "return", "env_steps")
 TRAINED = ("training: episodes of the last 10,000 env steps", "rows", "recent_return", "env_steps")
@@ -43,7 +43,7 @@ def draw(entries: Sequence[Entry], files: Files, path: Path) -> Path:
         style_axes(axes, title)
         format_thousands(axes)
         axes.set_xlabel(x.replace("_", " "), fontsize=8)
-    for entry, colour in zip(entries, COLOURS, strict=False):
+    for entry, colour in coloured(entries):
         for published in entry.published:
             each[0].axhline(published.mean, color=colour, linewidth=0.8, linestyle=":")
     each[0].set_ylabel(f"return in {entries[0].env}", fontsize=8)
@@ -54,15 +54,21 @@ def draw(entries: Sequence[Entry], files: Files, path: Path) -> Path:
     return path
 
 
+def coloured(entries: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
+    """Each entry with the colour that its name has in all pictures."""
+    return zip(entries, colours_of([entry.name for entry in entries]), strict=True)
+
+
 def draw_entries(
     axes: Any, entries: Sequence[Entry], files: Files, source: str, y: str, x: str
 ) -> None:
     """Draws the interquartile mean of each entry's runs with its 95 % interval, and its name at the end."""
     ends: list[End] = []
     means: list[Any] = []
-    for entry, colour in zip(entries, COLOURS, strict=False):
+    for entry, colour in coloured(entries):
         if found := curves(files[entry.name], source, y, x):
-            steps, mean = draw_interval(axes, found, entry.name, colour)
+            within = limits(files[entry.name])
+            steps, mean = draw_interval(axes, found, entry.name, colour, within)
             axes.lines[-1].set_linestyle(style_of(mean, means))
             means.append(mean)
             ends.append(End(entry.name, float(steps[-1]), float(mean[-1]), colour))

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nappo2.runs.intervals import interval
+from nappo2.runs.intervals import ANYTHING, interval
+
+TRAINED = ("episode_return", "recent_return")  # columns of rows
 
 
 class Mean(NamedTuple):
@@ -23,9 +25,9 @@ class Mean(NamedTuple):
         return f"{number(self.mean)} ({number(self.low)} to {number(self.high)})"
 
 
-def mean_of(scores: Sequence[float]) -> Mean:
-    """The interquartile mean of a score per run, with its interval."""
-    mean, low, high = interval(np.array(scores, float)[:, None])
+def mean_of(scores: Sequence[float], within: tuple[float, float] = ANYTHING) -> Mean:
+    """The interquartile mean of a score per run, with its interval, which stays within what is possible."""
+    mean, low, high = interval(np.array(scores, float)[:, None], within)
     return Mean(float(mean[0]), float(low[0]), float(high[0]), len(scores))
 
 
@@ -40,19 +42,30 @@ def greedy(data: Mapping[str, Any], which: str) -> Mean | None:
     """The mean returns of 100 greedy episodes, with the ``last`` or the ``best`` params."""
     if not all(which in run for run in data["runs"]):
         return None
-    return mean_of([fmean(run[which]["return"]) for run in data["runs"]])
+    return mean_of([fmean(run[which]["return"]) for run in data["runs"]], limits(data))
 
 
 def training(data: Mapping[str, Any]) -> Mean | None:
     """The returns of training episodes at the end."""
     lasts = [last_of(run["rows"].get("recent_return", [])) for run in data["runs"]]
-    return None if None in lasts else mean_of(lasts)
+    return None if None in lasts else mean_of(lasts, limits(data))
+
+
+def limits(data: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest return that any episode had, or any mean over episodes."""
+    columns = [
+        run[which]["return"] for run in data["runs"] for which in ("last", "best") if which in run
+    ]
+    columns += [run.get("evaluations", {}).get("return", []) for run in data["runs"]]
+    columns += [run.get("rows", {}).get(name, []) for run in data["runs"] for name in TRAINED]
+    values = [x for column in columns for x in column if x is not None]
+    return min(values), max(values)
 
 
 def successes(data: Mapping[str, Any]) -> Mean | None:
     """The shares of successes among the episodes of the last params, where the environment tells."""
     told = [[x for x in run["last"].get("is_success", []) if x is not None] for run in data["runs"]]
-    return mean_of([fmean(x) for x in told]) if all(told) else None
+    return mean_of([fmean(x) for x in told], (0.0, 1.0)) if all(told) else None
 
 
 def last_of(values: Sequence[float | None]) -> float | None:

@@ -97,6 +97,13 @@ def test_a_mean_is_that_of_seeds_with_its_interval():
     assert found.mean == 3 and found.low >= 1 and found.high <= 50
 
 
+def test_an_interval_of_few_seeds_stays_within_what_episodes_returned():
+    """Of 480, 500 and 500 Student's interval goes from 465 to 522; no episode had more than 500."""
+    runs = [{"last": {"return": [x, x]}, "best": {"return": [0, 500]}} for x in (480, 500, 500)]
+    found = greedy({"runs": runs}, "last")
+    assert found.high == 500 and 464 < found.low < 466
+
+
 def test_numbers_have_about_four_digits():
     assert [number(x) for x in (2286.4, 475.25, 0.946, -0.001)] == [
         "2,286",
