@@ -1,5 +1,7 @@
 """Each family of environments is imported, reset and stepped; frames; and agents that suit images."""
 
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -204,3 +206,12 @@ def test_no_mission_of_babyai_has_another_word(env_id):
     for seed in range(5):
         observation, _ = env.reset(seed=seed)
         assert set(split_words(observation["mission"])) <= set(BABYAI.split())
+
+
+@pytest.mark.parametrize("env_id", envs.TORCH)
+def test_every_environment_in_torch_is_on_the_page_with_its_function(env_id):
+    page = (Path(__file__).parents[2] / "docs/environments.md").read_text()
+    (row,) = [
+        line for line in page.splitlines() if line.startswith("| `") and f"`{env_id}`" in line
+    ][-1:]
+    assert f"`envs.{envs.TORCH[env_id].__name__}`" in row
