@@ -39,6 +39,7 @@ class Recorder:
         self.recent_spans: deque[Span] = deque(maxlen=RECENT_SPANS)
         self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
         self._ended: deque[tuple[int, float]] = deque()  # env steps and return of recent episodes
+        self._means: Row | None = None  # over recent episodes; None once these have changed
         self._reports: list[Report] = []  # since the last row
         self._events: list[str] = []  # likewise
         self._numbers: Row = {}  # likewise
@@ -89,7 +90,8 @@ class Recorder:
         episodes = each_episode(report.episodes)
         self._episodes.extend(episodes)
         self._ended.extend((self.env_steps, episode["return"]) for episode in episodes)
-        drop_early(self._ended, self.env_steps - RECENT_STEPS)
+        if drop_early(self._ended, self.env_steps - RECENT_STEPS) or episodes:
+            self._means = None
         numbers = totals(report)
         for name, x in numbers.items():
             self.sums[name] = self.sums.get(name, 0.0) + x
@@ -98,7 +100,9 @@ class Recorder:
         row = {"env_steps": self.env_steps, "updates": int(params["version"])}
         if self.recorded_updates:
             row[RECORDED] = self.recorded_updates
-        row |= {"seconds": self.seconds, "steps_per_second": rate, **self._returns()}
+        if self._means is None:
+            self._means = self._returns()
+        row |= {"seconds": self.seconds, "steps_per_second": rate, **self._means}
         row |= {
             name: value for name, value in numbers.items() if name not in ("env_steps", RECORDED)
         }
@@ -148,14 +152,20 @@ class Recorder:
         self.env_steps, self.seconds = counters["env_steps"], counters["seconds"]
         self.sums, self.metrics = counters["sums"], Metrics(counters["metrics"])
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
-        self._ended = deque(counters["ended"])
+        self._ended, self._means = deque(counters["ended"]), None
         self._reports, self._events = counters["unlogged"], list(counters["events"])
 
 
-def drop_early(ended: deque[tuple[float, float]], since: float) -> None:
-    """Drops the episodes that ended at env step ``since`` or before, but never those that ended last."""
+def drop_early(ended: deque[tuple[float, float]], since: float) -> bool:
+    """Drops the episodes that ended at env step ``since`` or before, but never those that ended last.
+
+    Returns:
+        Whether there were any.
+    """
+    before = len(ended)
     while ended and ended[0][0] <= min(since, ended[-1][0] - 1):
         ended.popleft()
+    return len(ended) < before
 
 
 def each_episode(columns: dict[str, Tensor]) -> list[Numbers]:
