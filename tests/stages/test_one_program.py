@@ -152,6 +152,13 @@ def test_only_functions_of_tensors_are_one_program():
         collect_of(recipe) | recipe.prepare | in_one_program()
 
 
+def test_params_on_another_device_are_refused():
+    recipe = RECIPES["ppo"]()
+    pipe, params = scheme("3cs", recipe) | in_one_program(), recipe.init(0)
+    with pytest.raises(ValueError, match="these params are on meta, so leave in_one_program out"):
+        pipe.step(params.to("meta"), pipe.init(params, 0))
+
+
 def breaking(non_finite):
     """PPO where the third step of an episode is worth infinitely much."""
 
