@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from functools import partial
 from itertools import chain
 
 os.environ.setdefault("RAY_AUTH_MODE", "token")  # ray reads it once, whoever imports it first
@@ -105,7 +106,7 @@ def ray_instance():
 
 @pytest.fixture(scope="session")
 def on_ray(ray_instance):
-    """Workers in processes of their own."""
+    """Workers in processes of their own, for whom machines with other work have time to start."""
     from nappo2 import on_ray
 
-    return on_ray
+    return partial(on_ray, group_deadline=200.0)
