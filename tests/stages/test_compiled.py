@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_flatten
 
@@ -133,6 +134,16 @@ TORCH = {
     "acrobot": envs.acrobot(3, time_limit=7),
     "catch": envs.catch(3),
     "four rooms": envs.four_rooms(3, time_limit=7),
+    "a bandit, whose state is what is observed and stays": envs.physics_env(
+        "bandit",
+        3,
+        lambda num, rng: torch.rand(num, 2, generator=rng),
+        lambda physics, action: (physics, physics[:, 0], physics[:, 1] > 2),
+        lambda physics: physics,
+        7,
+        Box(0, 1, (2,)),
+        Discrete(2),
+    ),
     "without velocities": envs.masked_cartpole(3, time_limit=12),
 }
 SHORT = {"num_steps": 10, "num_epochs": 1, "num_minibatches": 1, "hidden": (8,)}

@@ -180,9 +180,10 @@ def roll(
             )
             over = done.view(len(ends), -1)
             after_reset = torch.where(_like(done, moved), fresh.flatten(0, 1), moved)
-            columns = (trees.map(torch.clone, observation), action, dist.log_prob(outputs, action))
+            columns = (observation, action, dist.log_prob(outputs, action))
             columns = (*columns, physics.observe(moved), reward, terminated, score, time)
             columns = (*columns, told(physics.info(moved), done) if physics.info else {})
+            columns = trees.map(torch.clone, columns)  # may be the physics, or views of them
             observation = trees.map(torch.clone, physics.observe(after_reset))
             score = torch.where(done, 0.0, score)
             return (after_reset, time * ~done, observation, score, ends + over.any(1)), columns
