@@ -8,6 +8,7 @@ import torch
 
 from nappo2.batch import without
 from nappo2.machine.compiling import compiled, with_fallback
+from nappo2.machine.stop import current_stop
 from nappo2.params import Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import Report
@@ -68,6 +69,7 @@ def in_one_program() -> Transform:
                 if result is None:
                     return None
                 state, params, report = result
+            current_stop().arrived()  # once, not for a step that is taken again
             return state, params, report
 
         attempt = with_fallback(in_parts, lambda params, state: None, "a whole step")

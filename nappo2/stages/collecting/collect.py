@@ -10,7 +10,7 @@ from nappo2.batch import valid
 from nappo2.envs import Env
 from nappo2.envs.infos import check_names
 from nappo2.machine.compiling import with_fallback
-from nappo2.machine.stop import check_interrupt, current_stop
+from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
@@ -147,7 +147,6 @@ def collect(
 
         def end(params, states, outputs, report):
             carry, rollout, result = outputs
-            current_stop().arrived()
             if not result.is_finite:
                 return None
             check_masks(env, rollout)
