@@ -19,9 +19,8 @@ from torch.nn.functional import mse_loss
 
 from benchmarks.cartpole import make, rates
 from benchmarks.figures import figure, interleaved, ratios, report
+from benchmarks.soft import running
 from nappo2 import DQN, dqn, envs
-from nappo2.runs.learner import Learner
-from nappo2.schemes import scheme
 
 CAPACITY, BATCH, START, EVERY, COPY, RATE, GAMMA = 10_000, 128, 1_000, 10, 500, 2.5e-4, 0.99
 EPSILON = 0.05
@@ -46,17 +45,7 @@ def ours(num_steps: int, jit: bool) -> Iterator[float]:
         orthogonal=False,
         jit=jit,
     )
-    recipe = dqn(envs.from_gym("CartPole-v1", 1), config)
-    learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=10**9, progress=False)
-    while learner.env_steps < START:
-        learner.step()
-
-    def run():
-        aim = learner.env_steps + TURN
-        while learner.env_steps < aim:
-            learner.step()
-
-    return rates(run, TURN)
+    return running(dqn(envs.from_gym("CartPole-v1", 1), config), START, turn=TURN)
 
 
 def stable_baselines() -> Iterator[float]:

@@ -25,7 +25,7 @@ from tests.extensions.threads import in_threads
 
 PARAMS = make_params(TensorDict(bias=torch.zeros(1)))
 SMALL, LARGE = 1_000, 10_000_000  # bytes of a rollout
-FLAT = {"8": (8, 0.2), "32": (32, 1.0), "64": (64, 2.0)}  # workers on Ray, seconds of sleep
+FLAT = {8: 0.2, 32: 1.0, 64: 2.0}  # workers on Ray, seconds of sleep
 THREADS, GROUPS, SLEEP = 100, 10, 4.0  # 1,000 workers in ten processes
 
 
@@ -109,10 +109,10 @@ def measure(rounds: int = 8) -> list[dict]:
                 "1/s",
             ),
         ]
-    for name, (num, think) in FLAT.items():
+    for num, think in FLAT.items():
         pipe = sleeper(think) | workers(num, wait_for=1, on=free)
         found = [1 / x for x, _ in taken(pipe, 4 * num, 2 * num, rounds)]
-        figures += compared(f"{name} workers on Ray", num, think, service[SMALL], found)
+        figures += compared(f"{num} workers on Ray", num, think, service[SMALL], found)
     for inner in (1, 50):
         pipe = threads(inner) | workers(GROUPS, wait_for=1, on=free)
         num, warmup = 2 * GROUPS * THREADS, 2 * GROUPS * THREADS // inner

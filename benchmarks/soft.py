@@ -26,18 +26,18 @@ def ours(jit: bool, threads: int) -> Iterator[float]:
     return running(sac(envs.from_gym(half_cheetah([]), 1), config), START, threads)
 
 
-def running(recipe: Recipe, start: int, threads: int = 1) -> Iterator[float]:
-    """Env steps per second of a run of ``TURN`` steps per turn, after ``start`` without an update."""
+def running(recipe: Recipe, start: int, threads: int = 1, turn: int = TURN) -> Iterator[float]:
+    """Env steps per second of a run of ``turn`` steps per turn, after ``start`` without an update."""
     learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=10**9, threads=threads)
     while learner.env_steps < start:
         learner.step()
 
     def run():
-        aim = learner.env_steps + TURN
+        aim = learner.env_steps + turn
         while learner.env_steps < aim:
             learner.step()
 
-    return rates(run, TURN)
+    return rates(run, turn)
 
 
 def theirs(threads: int) -> Iterator[float]:
