@@ -8,7 +8,7 @@ from nappo2.reports import Report
 
 
 class Part(NamedTuple):
-    """What one stage does in a step: a function of tensors, and what comes before and after it.
+    """The part of one stage in a step: a function of tensors, its inputs, and what follows.
 
     Attributes:
         run: ``(params, item, inputs) -> (item, outputs)``, of plain params and trees of tensors. Equal

@@ -86,8 +86,8 @@ def vtrace(
 
     def estimates(params, rollout):
         columns = returns_inputs(agent, params, rollout)
-        whole = {key: x for key, x in rollout.items() if key != "mask"}
-        outputs, _ = agent.outputs_and_values(params, whole)
+        unmasked = {key: x for key, x in rollout.items() if key != "mask"}
+        outputs, _ = agent.outputs_and_values(params, unmasked)
         log_ratio = dist.log_prob(outputs, rollout["action"]) - rollout["action_log_prob"]
         target, advantage = returns.vtrace(
             log_ratio, **columns, gamma=params["hyper"]["gamma"], clip_rho=clip_rho, clip_c=clip_c
