@@ -5,6 +5,8 @@ from torch import Tensor
 
 from nappo2.maths.traced import is_compiled
 
+BLOCK = 8  # rows in a step of a compiled loop, each of which takes as long as these rows
+
 
 def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
     """Solves ``y[t] = x[t] + c[t] * y[t + 1]`` of tensors [T, ...], by doubling: log2(T) steps on them.
@@ -25,13 +27,20 @@ def solve_recurrence(x: Tensor, c: Tensor) -> Tensor:
 
 
 def _scanned(x: Tensor, c: Tensor) -> Tensor:
-    """``solve_recurrence`` row by row, for compiled code."""
+    """``solve_recurrence`` by blocks of rows, for compiled code."""
     from torch._higher_order_ops.scan import scan
 
-    def body(following, row):
-        x, c = row
-        following = torch.addcmul(x, c, following)
-        return following, following.clone()
+    def body(following, block):
+        rows = []
+        for i in reversed(range(BLOCK)):
+            following = torch.addcmul(block[0][i], block[1][i], following)
+            rows.append(following)
+        return following.clone(), torch.stack(rows[::-1])
 
-    _, y = scan(body, torch.zeros_like(x[0]), (x.flip(0), c.flip(0)))
-    return y.flip(0)
+    missing = x.new_zeros(-len(x) % BLOCK, *x.shape[1:])
+    blocks = tuple(torch.cat([y, missing]).unflatten(0, (-1, BLOCK)).flip(0) for y in (x, c))
+    nothing = torch.zeros_like(x[0])
+    if len(x) <= BLOCK:  # as a scan of length 1 is not C++ that can be compiled
+        return body(nothing, (blocks[0][0], blocks[1][0]))[1][: len(x)]
+    _, y = scan(body, nothing, blocks)
+    return y.flip(0).flatten(0, 1)[: len(x)]

@@ -1,5 +1,6 @@
 """Returns and advantages, checked by hand, by their laws, and against TorchRL."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from torchrl.objectives.value.functional import (
 
 from nappo2.interop import to_torchrl
 from nappo2.maths.returns import discounted, gae, running_return, solve_recurrence, vtrace
+from nappo2.seeds import generator
 
 NO, YES = torch.tensor([[False]]), torch.tensor([[True]])
 
@@ -102,6 +104,14 @@ def test_doubling_is_a_loop(rollout, discount):
     for t in reversed(range(len(x))):
         expected[t] = y = x[t] + c[t] * y
     torch.testing.assert_close(solve_recurrence(x, c), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 8, 9, 16, 21])
+def test_blocks_of_compiled_code_are_doubling(num_steps):
+    rng = generator(num_steps)
+    x, c = (torch.rand(num_steps, 3, generator=rng, dtype=torch.float64) for _ in range(2))
+    blocks = torch.compile(lambda x, c: solve_recurrence(x, c), backend="eager", fullgraph=True)
+    torch.testing.assert_close(blocks(x, c), solve_recurrence(x, c), rtol=1e-12, atol=1e-12)
 
 
 @given(rollouts, shares, shares, st.floats(-10, 10))
