@@ -132,7 +132,7 @@ def by_priorities(rounds: int, capacity: int = 10**6) -> list[dict]:
     plain, prioritized = interleaved(rounds, **turns).values()
     name = "replay, 256 of a million by priorities, and new ones"
     return [
-        figure(f"{name}: over a uniform sample", ratios(prioritized, plain), at_most=3),
+        figure(f"{name}: over a uniform sample", ratios(prioritized, plain)),
         figure(name, [1e6 * x for x in prioritized], "us"),
     ]
 

@@ -1,6 +1,7 @@
 """Replay in proportion to how much transitions surprise."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_weights_undo_the_chance(values, beta, num):
     capacity=st.integers(1, 40),
     writes=st.lists(st.lists(st.tuples(st.integers(0, 39), st.floats(0.0, 9.0)), max_size=9)),
 )
-def test_the_sums_of_blocks_are_those_of_their_values(capacity, writes):
+def test_sums_are_those_of_the_rows_below(capacity, writes):
     """Whatever is written where, and once or twice; and the highest is the highest there ever was."""
     priorities, highest = none(capacity), 1.0
     for write in writes:
@@ -76,7 +77,8 @@ def test_the_sums_of_blocks_are_those_of_their_values(capacity, writes):
         values = torch.tensor([x for _, x in write], dtype=torch.float64)
         priorities = assigned(priorities, index, values)
         highest = max([highest, *values.tolist()])
-    torch.testing.assert_close(priorities.sums, priorities.values.sum(1))
+    for level, sums in pairwise(priorities.levels()):
+        torch.testing.assert_close(sums.view(-1), level.sum(1))
     assert priorities.highest == highest
 
 
@@ -184,6 +186,21 @@ def test_a_ring_is_adopted_with_its_priorities(capacity):
     state, batch, _ = new.step(params, adopt(new, state, params, 0))
     assert set(batch["number"].tolist()) == set(range(18 - capacity, 18))
     assert (state["priorities"].values.view(-1)[:capacity] > 0).all()
+
+
+@pytest.mark.parametrize("capacity", [8, 12])
+def test_priorities_of_an_earlier_version_are_taken_over(capacity):
+    """They were two rows of four and the sums of these: of 0 to 4 the even ones have 30 of 32."""
+    old, new = (
+        counting(5) | prioritized_replay(size, 400, even, alpha=1.0) for size in (8, capacity)
+    )
+    params, state, _ = after(old, 1)
+    values = state["priorities"].values.view(-1)[:8].view(2, 4)
+    earlier = state["priorities"]._replace(values=values, sums=values.sum(1))
+    state = adopt(new, state | {"priorities": earlier}, params, 0)
+    state, batch, _ = new.step(params, state)
+    share = (batch["number"] % 2 == 0).float().mean().item()
+    assert share == pytest.approx(30 / 32, abs=0.01)
 
 
 def test_a_ring_without_priorities_is_adopted():

@@ -1,6 +1,8 @@
 """Prioritised replay: transitions with a large error are sampled more often."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -20,17 +22,23 @@ Priority = Callable[[Mapping, Mapping], Tensor]
 
 
 class Priorities(NamedTuple):
-    """``priority ** alpha`` of the rows of a ring, in blocks, so that sampling searches two short rows.
+    """``priority ** alpha`` of the rows of a ring, and sums, so that sampling searches three short rows.
 
     Attributes:
-        values: [blocks, width] float64, written in place.
-        sums: [blocks] float64, of the values.
+        values: [w * w, w] float64, written in place.
+        sums: [w * w + w] float64: of the rows of values, then of each w of these sums.
         highest: [] float64, the highest so far, which new transitions get.
     """
 
     values: Tensor
     sums: Tensor
     highest: Tensor
+
+    def levels(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Values and sums as views [w * w, w], [w, w] and [1, w], each of the sums of the one before."""
+        width = self.values.shape[1]
+        inner, outer = self.sums.split([width**2, width])
+        return self.values, inner.view(width, width), outer.view(1, width)
 
 
 @stage
@@ -143,10 +151,10 @@ def check_priority(values: Tensor, batch_size: int) -> None:
 
 def none(capacity: int) -> Priorities:
     """Priorities of a ring in which nothing is stored."""
-    width = max(1, int(capacity**0.5))
-    blocks = -(-capacity // width)
-    zeros = torch.zeros(blocks, width, dtype=torch.float64)
-    return Priorities(zeros, zeros.sum(1), torch.ones((), dtype=torch.float64))
+    width = ceil(capacity ** (1 / 3))
+    values = torch.zeros(width**2, width, dtype=torch.float64)
+    sums = torch.zeros(width**2 + width, dtype=torch.float64)
+    return Priorities(values, sums, torch.ones((), dtype=torch.float64))
 
 
 def _resized(
@@ -154,11 +162,12 @@ def _resized(
 ) -> tuple[Priorities | None, ReplayState]:
     """Priorities and ring of this capacity, where they were resumed with another."""
     ring = replay_state.ring
-    if priorities is not None and ring is not None and len(ring) != capacity:
-        latest = latest_rows(replay_state, capacity)
-        values = priorities.values.view(-1)[latest]
-        first = none(capacity)._replace(highest=priorities.highest)
-        priorities = assigned(first, torch.arange(len(latest)), values)
+    if priorities is not None and ring is not None:
+        same, first = len(ring) == capacity, none(capacity)._replace(highest=priorities.highest)
+        if not same or priorities.values.shape != first.values.shape:  # as of an earlier version
+            rows = torch.arange(capacity) if same else latest_rows(replay_state, capacity)
+            values = priorities.values.view(-1)[rows]
+            priorities = assigned(first, torch.arange(len(rows)), values)
     return priorities, resized(replay_state, capacity)
 
 
@@ -173,13 +182,15 @@ def assigned(priorities: Priorities, index: Tensor, values: Tensor) -> Prioritie
     Returns:
         The priorities with new sums.
     """
-    table, sums, highest = priorities
     if not len(index):
         return priorities
-    table.view(-1)[index] = values.double()
-    blocks = (index // table.shape[1]).unique()
-    sums[blocks] = table[blocks].sum(1)
-    return Priorities(table, sums, torch.maximum(highest, values.max().double()))
+    priorities.values.view(-1)[index] = values.double()
+    rows = index
+    for level, sums in pairwise(priorities.levels()):
+        rows = torch.unique_consecutive(rows // level.shape[1])
+        sums.view(-1)[rows] = level[rows].sum(1)
+    highest = torch.maximum(priorities.highest, values.max().double())
+    return priorities._replace(highest=highest)
 
 
 def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -193,18 +204,32 @@ def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Ten
     Returns:
         Rows [num] int64, and the probability of each, [num] float64.
     """
-    table, sums, _ = priorities
-    edges = sums.cumsum(0)
-    target = (
-        (torch.arange(num) + torch.rand(num, generator=rng, dtype=torch.float64)) / num * edges[-1]
-    )
-    block = torch.searchsorted(edges, target, right=True).clamp(max=len(sums) - 1)
-    rows = table[block].cumsum(1)
-    inner = (target - (edges[block] - sums[block])).clamp(min=0)
-    place = torch.searchsorted(rows, inner[:, None], right=True).squeeze(1)
-    last = (table[block] > 0).long().cumsum(1).argmax(1)  # rounding must not lead beyond it
-    index = block * table.shape[1] + torch.minimum(place, last)
-    return index, table.view(-1)[index] / edges[-1]
+    levels = priorities.levels()
+    total = levels[-1].sum()
+    strata = torch.arange(num) + torch.rand(num, generator=rng, dtype=torch.float64)
+    target, index = strata / num * total, torch.zeros(num, dtype=torch.int64)
+    for level in reversed(levels):
+        place, target = _place(level[index], target)
+        index = index * level.shape[1] + place
+    return index, priorities.values.view(-1)[index] / total
+
+
+def _place(rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the sum of each row exceeds its target, and the target within that place.
+
+    Args:
+        rows: [N, w], none of which is 0 throughout.
+        target: from 0 to the sum of the row, [N].
+
+    Returns:
+        Places [N] int64, at which rows are not 0, and targets [N].
+    """
+    edges = rows.cumsum(1)
+    highest = edges[:, -1].nextafter(torch.zeros_like(target))  # rounding must not lead beyond it
+    target = torch.minimum(target, highest)[:, None]
+    place = torch.searchsorted(edges, target, right=True)
+    before = edges.gather(1, place) - rows.gather(1, place)
+    return place.squeeze(1), (target - before).clamp(min=0).squeeze(1)
 
 
 def importance(chance: Tensor, size: int, beta: float | Tensor) -> Tensor:
