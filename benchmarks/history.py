@@ -11,6 +11,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
+import torch
+
 from nappo2.runs.card import circumstances
 from nappo2.show.pictures import COLOURS, new_figure, style_axes
 
@@ -18,14 +20,16 @@ ROOT = Path(__file__).parents[1]
 HISTORY = ROOT / "benchmarks/results/history.jsonl"
 PAGE, PICTURE = ROOT / "docs/bench_history.md", ROOT / "docs/pictures/bench_history.png"
 COLUMNS = 3
+SIGNS = {"at_least": "≥", "at_most": "≤"}
 HEAD = """# Benchmarks over time
 
 <!-- Written by nox -s zoo -- --draw from benchmarks/results/history.jsonl: change that, not this page. -->
 
 `nox -s bench` and `nox -s jax` add a line to `benchmarks/results/history.jsonl` for each benchmark that they
 run. Here are its ratios, each measured in one run, in turns: medians with quartiles. Rates depend on the
-machine and are left out. A commit with + had changes beside it. The picture has those that are to keep a
-bound, a dotted line, and those that were measured more than once.
+machine and are left out; ratios depend on it less, and the vector instructions of its CPU stand beside them.
++ marks a commit with uncommitted changes, † a figure that does not keep its bound of today. The picture has
+figures with a bound, which is a dotted line, and those that were measured more than once.
 
 ![Ratios over commits](pictures/bench_history.png)
 
@@ -40,6 +44,7 @@ class Point(NamedTuple):
     value: float
     low: float
     high: float
+    cpu: str
 
 
 def add(bench: str, figures: Sequence[Mapping[str, Any]], path: Path = HISTORY) -> None:
@@ -47,7 +52,8 @@ def add(bench: str, figures: Sequence[Mapping[str, Any]], path: Path = HISTORY) 
     if not figures:
         return
     now = circumstances()
-    line = {"bench": bench, "commit": now["commit"], "date": now["begun"], "figures": [*figures]}
+    line = {"bench": bench, "commit": now["commit"], "date": now["begun"]}
+    line |= {"cpu": torch.backends.cpu.get_cpu_capability(), "figures": [*figures]}
     with path.open("a") as file:
         file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
@@ -58,20 +64,21 @@ def ratios(path: Path = HISTORY) -> dict[str, list[Point]]:
     for line in lines(path):
         for figure in line["figures"]:
             if not figure["unit"]:
-                point = Point(
-                    short(line["commit"]), line["date"][:10], figure["value"], *figure["spread"]
-                )
+                begun = short(line["commit"]), line["date"][:10]
+                measured = figure["value"], *figure["spread"]
+                point = Point(*begun, *measured, line.get("cpu", ""))
                 found.setdefault(figure["figure"], []).append(point)
     return found
 
 
-def bounds(path: Path = HISTORY) -> dict[str, float]:
-    """The bounds of figures that have one, as the last run had them."""
+def bounds(path: Path = HISTORY) -> dict[str, tuple[str, float]]:
+    """The bounds of figures that have one, as the last run had them, with ≥ or ≤."""
     found = {}
     for line in lines(path):
         for figure in line["figures"]:
-            for name in {"at_least", "at_most"} & {*figure}:
-                found[figure["figure"]] = figure[name]
+            for name, sign in SIGNS.items():
+                if name in figure:
+                    found[figure["figure"]] = sign, figure[name]
     return found
 
 
@@ -94,12 +101,20 @@ def page(path: Path = HISTORY) -> str:
         ["| figure | bound | first | last | runs |", "|---|---|---|---|---|"],
     )
     for name, points in ratios(path).items():
-        ends = [
-            f"{x.value:.3g} ({x.low:.3g} to {x.high:.3g}), {x.commit}, {x.date}"
-            for x in (points[0], points[-1])
-        ]
-        rows.append(f"| {name} | {limits.get(name, '')} | {' | '.join(ends)} | {len(points)} |")
+        limit = limits.get(name)
+        first = text_of(points[0], limit)
+        last = text_of(points[-1], limit) if len(points) > 1 else ""
+        bound = " ".join(map(str, limit or ()))
+        rows.append(f"| {name} | {bound} | {first} | {last} | {len(points)} |")
     return HEAD + "\n".join(rows) + "\n"
+
+
+def text_of(point: Point, limit: tuple[str, float] | None) -> str:
+    """A point as text, with a dagger if it does not keep the bound."""
+    sign, bound = limit or ("", 0.0)
+    broken = point.value < bound if sign == "≥" else point.value > bound if sign else False
+    where = ", ".join(x for x in (point.commit, point.date, point.cpu) if x)
+    return f"{point.value:.3g}{' †' * broken} ({point.low:.3g} to {point.high:.3g}), {where}"
 
 
 def digest(path: Path = HISTORY) -> str:
@@ -122,7 +137,7 @@ def draw(path: Path = HISTORY) -> list[Path]:
     figure = new_figure((3.6 * COLUMNS, 2.1 * height))
     grid = figure.subplots(height, COLUMNS, squeeze=False).flatten()
     for axes, (name, points) in zip(grid, found.items(), strict=False):
-        draw_points(axes, name, points, limits.get(name))
+        draw_points(axes, name, points, limits.get(name, (None, None))[1])
     for axes in grid[len(found) :]:
         axes.set_visible(False)
     figure.savefig(PICTURE, dpi=90, facecolor="white", metadata={"Description": digest(path)})

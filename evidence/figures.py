@@ -2,7 +2,8 @@
 
 ``<!-- figure KEY -->0.66<!-- end -->`` is invisible but for the figure. Keys are ``NAME last``,
 ``NAME best`` and ``NAME training`` for entries of the zoo, the names of figures of ``nox -s bench``,
-with `` spread`` for their quartiles, and ``compare`` for the table of ``nox -s compare``.
+with `` spread`` for their quartiles, and ``compare`` for the table of ``nox -s compare``. A dagger stands
+behind what does not keep its bound.
 """
 
 import re
@@ -26,7 +27,7 @@ def figures() -> dict[str, str]:
         found[f"{name} training"] = str(training(data))
         found[f"{name} core hours"] = hours(core_hours(data))
     for name, figure in kept_benches().items():
-        found[name] = text_of(figure["value"])
+        found[name] = text_of(figure["value"]) + ("" if figure.get("met", True) else " †")
         if figure["spread"] is not None:
             found[f"{name} spread"] = " to ".join(map(text_of, figure["spread"]))
     return found

@@ -48,62 +48,72 @@ _LOSSES = "advantages, losses"
 
 KEYS = {
     "observation": Key(
-        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "what was acted on, not normalised"
+        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "observation acted on, not normalised"
     ),
     "observation/action_mask": Key(
         "[T, B, n]",
         "bool",
         _COLLECT,
-        "all that choose",
-        "which of n actions were allowed, if any tells",
+        "policies, losses",
+        "which of n actions were legal; absent without masks",
     ),
     "action": Key(
         "[T, B] or [T, B, A]",
         "int64 or float32",
         _COLLECT,
         _LOSSES,
-        "as the environment takes it; of choices and numbers both, by name",
+        "as the environment takes it; several parts by name",
     ),
     "action_log_prob": Key(
-        "[T, B]", "float32", _COLLECT, "vtrace, PPO's loss", "by the policy that acted"
+        "[T, B]",
+        "float32",
+        _COLLECT,
+        "vtrace, PPO's loss",
+        "log-probability under the policy that acted",
     ),
     "params_version": Key(
         "[T, B]", "int64", _COLLECT, "gradients, learn", "version of the params that acted"
     ),
     "memory": Key(
-        "[T, B, ...]", "float32", _RECURRENT, "recurrent agents", "with which a step began"
+        "[T, B, ...]", "float32", _RECURRENT, "recurrent agents", "recurrent state before the step"
     ),
     "is_init": Key(
-        "[T, B]", "bool", _RECURRENT, "recurrent agents", "whether an episode began there"
+        "[T, B]", "bool", _RECURRENT, "recurrent agents", "whether an episode began with the step"
     ),
     "mask": Key(
         "[T, B]",
         "bool",
         "collect(...) or workers(...)",
-        "all that counts transitions",
-        "which count, in rollouts that were cut short or are not finite",
+        "losses, reports",
+        "false for padding and transitions that are not finite",
     ),
     "next/observation": Key(
-        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "the one reached, before any reset"
+        "[T, B, ...]", "of the space", _COLLECT, _LOSSES, "next observation, before any reset"
     ),
     "next/observation/action_mask": Key(
-        "[T, B, n]", "bool", _COLLECT, "losses of targets", "which of n actions are allowed there"
+        "[T, B, n]", "bool", _COLLECT, "losses of targets", "which of n actions are legal there"
     ),
-    "next/reward": Key("[T, B]", "float32", _COLLECT, _LOSSES, "not scaled"),
-    "next/terminated": Key("[T, B]", "bool", _COLLECT, _LOSSES, "no value follows"),
-    "next/truncated": Key("[T, B]", "bool", _COLLECT, "users", "ended by a limit: a value follows"),
+    "next/reward": Key("[T, B]", "float32", _COLLECT, _LOSSES, "reward, not scaled"),
+    "next/terminated": Key("[T, B]", "bool", _COLLECT, _LOSSES, "the task ended: do not bootstrap"),
+    "next/truncated": Key("[T, B]", "bool", _COLLECT, "users", "ended by a limit: bootstrap"),
     "next/done": Key("[T, B]", "bool", _COLLECT, _LOSSES, "terminated or truncated"),
     "next/steps": Key(
-        "[T, B]", "float32", "n_step(num)", "losses of targets", "of which a reward is the sum"
+        "[T, B]",
+        "float32",
+        "n_step(num)",
+        "losses of targets",
+        "number of steps that the reward sums",
     ),
-    "state_value": Key("[T, B]", "float32", _ADVANTAGE, "PPO's loss", "of the observation"),
-    "advantage": Key("[T, B]", "float32", _ADVANTAGE, "losses of policies", "of the action"),
+    "state_value": Key("[T, B]", "float32", _ADVANTAGE, "PPO's loss", "value of the observation"),
+    "advantage": Key(
+        "[T, B]", "float32", _ADVANTAGE, "losses of policies", "advantage of the action"
+    ),
     "value_target": Key(
         "[T, B]",
         "float32",
         f"{_ADVANTAGE}, lambda_returns(agent), with_returns(dataset, gamma)",
         "losses of policies, PQN's loss",
-        "of the critic",
+        "what the critic learns",
     ),
     "next/reward_intrinsic": Key(
         "[T, B]", "float32", _INTRINSIC, "intrinsic_advantages", "bonus for what is new"
@@ -113,21 +123,21 @@ KEYS = {
         "of the space",
         _INTRINSIC,
         "losses of bonuses",
-        "that of next, without a mask, as minibatches have no next",
+        "next observation, from which the bonus learns",
     ),
     "novelty/mask": Key(
         "[T, B]",
         "bool",
         "intrinsic_rewards(bonus, novelty_share)",
         "losses of bonuses",
-        "from which transitions a bonus learns",
+        "which transitions the bonus learns from",
     ),
     "novelty/value_target": Key(
         "[T, B]",
         "float32",
         "intrinsic_advantages(critic)",
         "intrinsic_value",
-        "of the critic of intrinsic returns",
+        "what the critic of intrinsic returns learns",
     ),
     "learnt": Key(
         "[N, L]", "bool", _WINDOWS, "losses of sequences", "steps of a sequence that count"
@@ -143,21 +153,21 @@ KEYS = {
         "float32",
         "noise(normal_noise(..., size=A))",
         "losses of SAC and kin",
-        "of the action",
+        "noise of the action",
     ),
     "next_noise": Key(
         "[N, A] or [N, L, A]",
         "float32",
         "noise(normal_noise(..., size=A))",
         "losses of TD3, SAC and kin",
-        "of the next action",
+        "noise of the next action",
     ),
     "chosen": Key(
         "[N, M]",
         "int64",
         "noise(chosen_critics(num, M))",
         "losses with only_chosen or least_chosen",
-        "critics whose minimum is a target",
+        "critics whose minimum is the target",
     ),
     "kept": Key(
         "[N, n]",

@@ -249,7 +249,7 @@ def rmsprop(
         >>> hyper, weights, grads = {"learning_rate": 0.1}, torch.ones(2), torch.tensor([3.0, 4.0])
         >>> optimizer = optim.rmsprop()
         >>> updates, state = optimizer.update(grads, optimizer.init(weights), hyper, weights)
-        >>> updates
+        >>> updates.round(decimals=4)
         tensor([-1., -1.])
     """
 

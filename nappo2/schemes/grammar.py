@@ -195,8 +195,8 @@ def _overwritten(*operations: Operation) -> str | None:
     if not update.distributed or not update.asynchronous:
         return None
     return (
-        "workers that update without waiting for each other would overwrite the params of each other, "
-        f"which no memory here is shared for, as in Hogwild; write {_with(operations, 'aa')}"
+        "workers that update without waiting for each other need shared memory, as in Hogwild, which "
+        f"nappo2 does not have; write {_with(operations, 'aa')}"
     )
 
 

@@ -1,5 +1,7 @@
 """Figures of one run beside those of another."""
 
+import torch
+
 from benchmarks import history
 from benchmarks.__main__ import slower
 
@@ -37,17 +39,19 @@ def test_the_history_has_a_line_per_run_and_shows_ratios(tmp_path):
         "spread": [1.4, 1.7],
         "unit": "",
         "at_least": 1,
+        "met": True,
     }
+    broken = ratio | {"value": 0.5, "spread": [0.4, 0.6], "met": False}
     history.add("race", [ratio, figure(10, 9, 11)], path)
-    history.add("race", [ratio | {"value": 2.0, "spread": [1.9, 2.1]}, figure(8, 7, 9)], path)
+    history.add("race", [broken, figure(8, 7, 9)], path)
     history.add("race", [], path)
     assert len(path.read_text().splitlines()) == 2
     (name, points), *others = history.ratios(path).items()
     assert name == "ours / theirs" and not others
-    assert [point.value for point in points] == [1.5, 2.0]
+    assert [point.value for point in points] == [1.5, 0.5]
     (row,) = history.page(path).splitlines()[-1:]
-    assert row.startswith("| ours / theirs | 1 | 1.5 (1.4 to 1.7), ") and row.endswith(" | 2 |")
-    assert "| 2 (1.9 to 2.1), " in row
+    assert row.startswith("| ours / theirs | ≥ 1 | 1.5 (1.4 to 1.7), ") and row.endswith(" | 2 |")
+    assert "| 0.5 † (0.4 to 0.6), " in row and torch.backends.cpu.get_cpu_capability() in row
 
 
 def test_a_commit_with_changes_beside_it_is_marked():

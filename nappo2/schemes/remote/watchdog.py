@@ -28,7 +28,7 @@ IN_ORDER = b"in order"  # what a driver leaves in its pipe when it ends
 
 LAST_WORDS = """
 nappo2: {reason}. The checkpoints of the run are good: \
-`nappo2 train --resume LOG_DIR`, or Learner.resume(LOG_DIR), goes on from the last one.
+`nappo2 train --resume LOG_DIR`, or learner.resume(LOG_DIR), goes on from the last one.
 """
 
 
