@@ -81,18 +81,23 @@ def classic() -> Iterator[Entry]:
 
 
 def pieces() -> Iterator[Entry]:
-    """Double DQN with each piece of Rainbow, and Rainbow without each."""
+    """Double DQN with each piece of Rainbow, and Rainbow without each.
+
+    Those with prioritised replay are no populations.
+    """
     given = {"env": POLE, "steps": 60_000}
     tags = "rainbow rainbow-with torch"
     yield entry("double-dqn-torch-cartpole", tags, "double_dqn", **given)
     for piece in rainbow.WITH:
         name, make = f"double-dqn-with-{piece}", partial(rainbow.with_piece, piece)
-        yield entry(name, tags, f"double_dqn with {piece}", **given, make=make, at_once=True)
+        at_once = piece != "priorities"
+        yield entry(name, tags, f"double_dqn with {piece}", **given, make=make, at_once=at_once)
     tags = "rainbow rainbow-without torch"
     yield entry("rainbow-torch-cartpole", tags, "rainbow", **given)
     for piece in rainbow.WITHOUT:
         name, make = f"rainbow-without-{piece}", partial(rainbow.without_piece, piece)
-        yield entry(name, tags, f"rainbow without {piece}", **given, make=make, at_once=True)
+        at_once = piece == "priorities"
+        yield entry(name, tags, f"rainbow without {piece}", **given, make=make, at_once=at_once)
 
 
 def small() -> Iterator[Entry]:

@@ -117,6 +117,7 @@ def mediocre(path: Path, config: SAC, seed: int = 100) -> TensorDict:
     """20,000 transitions of an agent that is on its way: the first whose episodes return -900."""
     if path.exists():
         return load_dataset(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     recipe = sac(envs.make("torch/Pendulum-v1", 1), config)
     agent = Learner(scheme("3cs", recipe), recipe.init(seed), seed, 20_000, progress=False)

@@ -102,6 +102,23 @@ def test_seeds_in_torch_are_one_population():
     assert not is_population(ENTRIES["ppo-cartpole"])
 
 
+MADE = [name for name, entry in ENTRIES.items() if entry.make]
+
+
+@pytest.mark.parametrize("name", [x for x in MADE if x != "sac-recorded-pendulum"])  # trains first
+def test_what_no_command_trains_can_be_made_as_many_seeds_at_once_as_it_says(name, tmp_path):
+    """Those of MiniGrid and the panda are left out where these are not installed."""
+    entry = ENTRIES[name]
+    for module, tag in (("minigrid", "multi-room"), ("panda_gym", "panda-reach")):
+        if tag in entry.tags:
+            pytest.importorskip(module)
+    (task, *others) = tasks_of(entry, tmp_path)
+    assert task.num == (entry.seeds if entry.at_once else 1)
+    assert task.num + sum(other.num for other in others) == entry.seeds
+    learner = learner_of(entry, task)
+    learner.close()
+
+
 @pytest.mark.faults
 def test_of_a_population_each_member_is_evaluated_alone(tmp_path):
     pole = TINY._replace(env="torch/CartPole-v1", steps=640)
