@@ -44,11 +44,12 @@ def dashboard(learner: Any) -> bytes:
         [["return", "loss", "watched"], ["success" if has_rates else "return", "time", "watched"]],
         width_ratios=(2, 1.1, 1),
         gridspec_kw={
-            **{"left": 0.06, "right": 0.985, "bottom": 0.06, "top": 0.86 if text else 0.94},
+            **{"left": 0.06, "right": 0.985, "bottom": 0.12, "top": 0.86 if text else 0.94},
             **{"wspace": 0.4, "hspace": 0.28},
         },
     )
     draw_returns(axes["return"], rows)
+    explain(figure, axes["return"])
     if has_rates:
         draw_rates(axes["success"], rows)
     draw_columns(
@@ -59,6 +60,13 @@ def dashboard(learner: Any) -> bytes:
     if text:
         write_state(figure, text)
     return as_picture(figure).png
+
+
+def explain(figure: Any, axes: Any) -> None:
+    """Writes a legend below all axes, where it hides no curve and none of its signs is taken for a point."""
+    handles, labels = axes.get_legend_handles_labels()
+    place = {"loc": "lower left", "bbox_to_anchor": (0.05, 0.0), "ncols": 4}
+    figure.legend(handles, labels, frameon=False, fontsize=8, columnspacing=1.2, **place)
 
 
 def state_of(learner: Any) -> str:
@@ -90,19 +98,16 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
     curves = [columns(each, "env_steps", "episode_return") for each in member_rows(rows)]
     rows = rows_per_member(rows)
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
-        steps = curves[0][0]
         within = limits_of("episode_return", [rows])
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
     else:
-        steps = draw_spread(axes, rows)
+        draw_spread(axes, rows)
     if evaluations := evaluated(rows):
         axes.plot(*zip(*evaluations, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, events_of(rows))
     style_axes(axes, "episode return by env steps")
     format_thousands(axes)
     mark_if_empty(axes)
-    if steps:
-        axes.legend(frameon=False, fontsize=8, loc="best")
 
 
 def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
@@ -113,8 +118,8 @@ def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
     format_thousands(axes)
 
 
-def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
-    """Draws the mean return of the last episodes and their standard deviation; returns its env steps.
+def draw_spread(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws the mean return of the last episodes and their standard deviation.
 
     The band ends where their least and largest returns are, beyond which none of them was.
     """
@@ -128,7 +133,6 @@ def draw_spread(axes: Any, rows: Sequence[Row]) -> list[float]:
         high = [min(m + s, x) for m, s, x in zip(means, spread, highest, strict=True)]
         label = "one standard deviation, within their range"
         axes.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
-    return steps
 
 
 def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: str) -> None:
