@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,10 +10,10 @@ from tensordict import TensorDict
 from torch import Tensor
 
 WORDS = {
-    "Env": "an Env, as envs.make('CartPole-v1') makes one",
+    "Env": "an Env, as envs.make('CartPole-v1') makes one, or envs.make(MyEnv) of a class",
     "Policy": "a Policy, as stochastic(actor, dist) makes one",
     "Transform": "a transform, as gae(agent) or map_items(fn) makes one",
-    "Pipeline": "a pipeline, as collect(env, policy, num_steps) begins one",
+    "Pipeline": "a pipeline, as scheme('3cs', recipe) makes one",
     "Recipe": "a recipe, as ppo(env) makes one",
     "Network": "a Network, as mlp(4, 64, 2) makes one",
     "Agent": "an actor and a critic with the answers of networks.Agent, as actor_critic makes one",
@@ -86,9 +86,19 @@ def misfit(
     unknown = [key for key in kwargs if key not in names]
     if not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters):
         return f"{name}({', '.join(names)}): {error}"
-    meant = nearest(unknown[0], names)
+    meant = _of_config(unknown[0], parameters) or nearest(unknown[0], names)
     known = f"did you mean {meant}?" if meant else f"there are {', '.join(names) or 'none'}"
     return f"{name} has no argument {unknown[0]!r}; {known}"
+
+
+def _of_config(name: str, parameters: Sequence[inspect.Parameter]) -> str | None:
+    """A hyper-parameter that is one of the configuration's, as ``PPO(gamma=...)``; None if it is not."""
+    for config in (p.default for p in parameters if is_dataclass(p.default)):
+        known = [each.name for each in fields(config)]
+        meant = name if name in known else SYNONYMS.get(name)
+        if meant in known:
+            return f"{type(config).__name__}({meant}=...), the configuration"
+    return None
 
 
 SYNONYMS = {

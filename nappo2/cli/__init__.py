@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             code = _run(argv)
         finally:
             sys.stdout.flush()  # raises here if the reader of a pipe has gone
-    except (ValueError, NotImplementedError, ImportError) as error:
+    except (ValueError, NotImplementedError, ImportError, FileNotFoundError) as error:
         print(f"nappo2: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # as of | head, which has read enough
@@ -73,5 +73,9 @@ def _run(argv: list[str]) -> int | None:
         )
     command, words = argv[0], argv[1:]
     if command == "resume":  # other words for train --resume RUN
+        if not words:
+            raise ValueError(
+                "nappo2 resume takes the folder of a run, as in nappo2 resume runs/pole"
+            )
         command, words = "train", ["--resume", *words]
     return import_module(f"nappo2.cli.{command}").run(words)

@@ -22,7 +22,7 @@ from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.events import adoption
 from nappo2.runs.files import RunFiles
-from nappo2.runs.interrupts import interruptible
+from nappo2.runs.interrupts import interruptible, told
 from nappo2.runs.metrics import RECORDED, Metrics, Row, counters_of
 from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
@@ -306,6 +306,9 @@ class Learner:
                 self.interrupted = signals.number
                 with stopped_by(stop):
                     save()
+                if self.interrupted:
+                    kept = self.log_dir if self.checkpoint_every else None
+                    log.warning(told(self.interrupted, self.env_steps, kept))
 
     def run(self) -> "Learner":
         """Runs until ``target_steps`` or an interrupt, and returns the Learner."""

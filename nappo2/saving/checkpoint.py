@@ -231,5 +231,8 @@ def _candidates(path: Path) -> Iterator[Path]:
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
     checkpoints = checkpoints_in(folder)
     if not checkpoints:
-        raise FileNotFoundError(f"there is no checkpoint in {folder}")
+        raise FileNotFoundError(
+            f"there is no checkpoint in {folder}: a Learner writes them with checkpoint_every=50_000, "
+            "nappo2 train with --checkpoint-every 50000"
+        )
     yield from checkpoints

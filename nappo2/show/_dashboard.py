@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import cycle
-from signal import Signals
 from typing import Any
 
 from nappo2.runs.curve import (
@@ -14,6 +13,7 @@ from nappo2.runs.curve import (
     evaluated,
 )
 from nappo2.runs.events import events_of, literal, mark_events
+from nappo2.runs.interrupts import told
 from nappo2.runs.limits import LARGEST, LEAST, limits_of
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
@@ -72,9 +72,7 @@ def explain(figure: Any, axes: Any) -> None:
 def state_of(learner: Any) -> str:
     """Why a Learner does not run, as long as it does not: an interrupt, or what ``until`` waited for."""
     if getattr(learner, "interrupted", 0):
-        name = Signals(learner.interrupted).name
-        where = f"after {learner.env_steps:,} env steps"
-        return f"interrupted by {name} {where}; the same loop goes on"
+        return told(learner.interrupted, learner.env_steps)
     stopped = getattr(learner, "stopped", "")
     return f"stopped: {stopped}" if stopped else ""
 

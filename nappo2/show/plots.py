@@ -57,9 +57,9 @@ def plot(
     axes = figure.add_subplot() if figure else axes
     ends = draw_groups(axes, runs, x, y) if sweep is None else draw_sweeps(axes, sweep, y)
     if not ends:
-        raise ValueError(
-            f"no run has {x!r} and {y!r}; their columns are {', '.join(_columns(runs))}"
-        )
+        known = _columns(runs)
+        none = "as no episode has ended; " if y == "episode_return" and y not in known else ""
+        raise ValueError(f"no run has {x!r} and {y!r}; {none}their columns are {', '.join(known)}")
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
     style_axes(axes)
     if sweep is None:

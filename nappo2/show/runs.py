@@ -27,7 +27,14 @@ IGNORED = (
     "checkpoint_every",
     "record_timing",
     *("seeds", "commit", "command", "begun", "pipeline"),
+    *("deadline", "place_deadline", "collector_resources", "learner_resources"),
+    "evaluation_episodes",
 )  # settings in which the runs of a group may differ
+OF_COMMAND = {
+    **{"backend": "serial", "ahead": 0, "processes": 0},
+    **{"frame_skip": 1, "frame_stack": 1, "time_feature": False},
+}  # settings that a card of the command line always has, one of Python never, and what they are then
+OF_CUTS = ("collectors", "learners")  # of which 3cs has none
 
 
 class SavedRun(NamedTuple):
@@ -227,9 +234,12 @@ def settings_of(run: Any) -> dict[str, str]:
     if not hasattr(run, "description"):
         return learner_settings(run)
     hyper = {key: f"{x:g}" for key, x in getattr(run, "hyper", {}).items()}
-    flat = {k: v for k, v in run.description.items() if not isinstance(v, dict)}
+    described = {**OF_COMMAND, **run.description} if run.description else {}
+    flat = {k: v for k, v in described.items() if not isinstance(v, dict)}
     flat |= {f"config.{k}": v for k, v in run.description.get("config", {}).items()}
-    return {key: str(value) for key, value in flat.items() if key not in IGNORED} | hyper
+    ignored = IGNORED + OF_CUTS * (run.description.get("scheme") == "3cs")
+    kept = {k: str(v) for k, v in flat.items() if k not in ignored and v is not None}
+    return kept | hyper
 
 
 def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:

@@ -9,6 +9,7 @@ import gymnasium
 import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
+from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.cli import main
 from tests.makers.commands import SHORT, said
 
@@ -70,7 +71,10 @@ WRONG = {
     "play RUN --env ALE/Pong-v5": "ALE/Pong-v5 cannot be shown: ALE/Pong-v5 takes no argument 'ren",
     "play RUN --env Blind-v0": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'render_mode'",
     "play RUN --env Blind-v0 --window": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'r",
-    "plot RUN --y fun": "no run has 'env_steps' and 'fun'",
+    "plot RUN --y fun": "no run has 'env_steps' and 'fun'; their columns",
+    "train ppo --lr 0.001": "no option is called --lr; did you mean --learning-rate?",
+    "train ppo --total-step=9": "no option is called --total-step; did you mean --total-steps?",
+    "resume": "nappo2 resume takes the folder of a run, as in nappo2 resume runs/pole",
 }
 
 
@@ -82,6 +86,15 @@ def test_bad_input_is_a_sentence_and_exit_code_2(line, run, tmp_path, monkeypatc
     printed = capsys.readouterr()
     assert stopped.value.code == 2 and "Traceback" not in printed.err
     assert WRONG[line] in printed.err
+
+
+def test_a_run_without_checkpoints_says_how_to_have_some(tmp_path, capsys):
+    recipe = ppo(envs.cartpole(2), PPO(num_steps=8, num_minibatches=1))
+    Learner(scheme("3cs", recipe), recipe.init(0), target_steps=16, log_dir=tmp_path / "run").run()
+    with pytest.raises(SystemExit) as stopped:
+        main(["resume", str(tmp_path / "run")])
+    assert stopped.value.code == 2
+    assert "a Learner writes them with checkpoint_every=50_000" in capsys.readouterr().err
 
 
 def ended(capsys, *args):

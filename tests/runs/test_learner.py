@@ -102,6 +102,15 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     assert losses == [(row["env_steps"], pytest.approx(row["loss"])) for row in run.metrics]
 
 
+def test_an_interrupt_is_told_with_how_to_go_on(tmp_path, caplog):
+    run = learner(log_dir=tmp_path / "run", checkpoint_every=64)
+    for _ in run:
+        os.kill(os.getpid(), signal.SIGINT)
+    (said,) = [record.message for record in caplog.records if "interrupted" in record.message]
+    how = f"the same loop goes on, or nappo2 resume {tmp_path / 'run'}"
+    assert said == f"interrupted by SIGINT after {run.env_steps} env steps; {how}"
+
+
 def test_an_interrupt_ends_the_loop_after_the_step_and_it_goes_on_in_the_next(same):
     run, rows, before = learner(), [], signal.getsignal(signal.SIGINT)
     for row in run:
@@ -160,7 +169,7 @@ def test_bad_input_is_refused_where_it_is_given(tmp_path):
             learner(**options)
     with pytest.raises(ValueError, match="pipeline ends with update or learn"):
         Learner(collect_of(RECIPE) | RECIPE.prepare, RECIPE.init(0)).step()
-    with pytest.raises(ValueError, match="pipeline is a pipeline, as collect"):
+    with pytest.raises(ValueError, match="pipeline is a pipeline, as scheme"):
         Learner(RECIPE.prepare, RECIPE.init(0))
 
 
