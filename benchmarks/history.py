@@ -112,7 +112,7 @@ def page(path: Path = HISTORY) -> str:
 def text_of(point: Point, limit: tuple[str, float] | None) -> str:
     """A point as text, with a dagger if it does not keep the bound."""
     sign, bound = limit or ("", 0.0)
-    broken = point.value < bound if sign == "≥" else point.value > bound if sign else False
+    broken = {"≥": point.value < bound, "≤": point.value > bound}.get(sign, False)
     where = ", ".join(x for x in (point.commit, point.date, point.cpu) if x)
     return f"{point.value:.3g}{' †' * broken} ({point.low:.3g} to {point.high:.3g}), {where}"
 

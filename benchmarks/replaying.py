@@ -1,7 +1,7 @@
 """The replay beside TorchRL's: samples of 256 from 100,000 and from a million, and what a million take.
 
 Prioritised, a turn is a sample by priorities, the transitions themselves, and a new priority for each;
-it stands beside a uniform sample, as TorchRL's sum trees are no part of its package for each torch.
+it stands beside a uniform sample, as TorchRL's needs a C++ extension that is not built for every torch.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
 ``<!-- figure KEY -->0.66<!-- end -->`` is invisible but for the figure. Keys are ``NAME last``,
 ``NAME best`` and ``NAME training`` for entries of the zoo, the names of figures of ``nox -s bench``,
-with `` spread`` for their quartiles, and ``compare`` for the table of ``nox -s compare``. A dagger stands
-behind what does not keep its bound.
+with `` spread`` for their quartiles, and ``compare`` for the table of ``nox -s compare``. On
+pages that explain it, a dagger stands behind what does not keep its bound.
 """
 
 import re
@@ -16,6 +16,7 @@ from evidence.keeping import kept
 from evidence.summary import core_hours, greedy, hours, training
 
 ROOT = Path(__file__).parents[1]
+DAGGER = "†"
 MARK = re.compile(r"(<!-- figure (.+?) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -27,7 +28,7 @@ def figures() -> dict[str, str]:
         found[f"{name} training"] = str(training(data))
         found[f"{name} core hours"] = hours(core_hours(data))
     for name, figure in kept_benches().items():
-        found[name] = text_of(figure["value"]) + ("" if figure.get("met", True) else " †")
+        found[name] = text_of(figure["value"]) + f" {DAGGER}" * (not figure.get("met", True))
         if figure["spread"] is not None:
             found[f"{name} spread"] = " to ".join(map(text_of, figure["spread"]))
     return found
@@ -39,7 +40,7 @@ def text_of(x: float) -> str:
 
 
 def filled(text: str, figures: Mapping[str, str]) -> str:
-    """A page with the figures as their files are now.
+    """A page with the figures as their files are now; without daggers if it does not say what they are.
 
     Raises:
         ValueError: if there is no figure of a key.
@@ -49,7 +50,8 @@ def filled(text: str, figures: Mapping[str, str]) -> str:
         begin, key, _, end = match.groups()
         if key not in figures:
             raise ValueError(f"no file has a figure {key!r}; run what measures it")
-        return begin + figures[key] + end
+        figure = figures[key] if DAGGER in text else figures[key].removesuffix(f" {DAGGER}")
+        return begin + figure + end
 
     return MARK.sub(replaced, text)
 

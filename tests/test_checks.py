@@ -297,7 +297,9 @@ def test_a_misspelt_argument_is_named_with_the_one_that_is_meant(key):
 def test_a_hyper_parameter_that_is_given_to_a_recipe_is_named_as_one_of_its_configuration():
     env = nappo2.envs.cartpole(1)
     for name, meant in (("gamma", "gamma"), ("lr", "learning_rate")):
-        with pytest.raises(ValueError, match=rf"did you mean PPO\({meant}=\.\.\.\), the config"):
+        with pytest.raises(
+            ValueError, match=rf"the configuration: ppo\(env, PPO\({meant}=\.\.\.\)\)"
+        ):
             nappo2.ppo(env, **{name: 0.9})
 
 

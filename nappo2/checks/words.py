@@ -10,7 +10,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 WORDS = {
-    "Env": "an Env, as envs.make('CartPole-v1') makes one, or envs.make(MyEnv) of a class",
+    "Env": "an Env, as envs.make('CartPole-v1') makes one, or envs.make(MyEnv) of a class of Gymnasium",
     "Policy": "a Policy, as stochastic(actor, dist) makes one",
     "Transform": "a transform, as gae(agent) or map_items(fn) makes one",
     "Pipeline": "a pipeline, as scheme('3cs', recipe) makes one",
@@ -86,18 +86,21 @@ def misfit(
     unknown = [key for key in kwargs if key not in names]
     if not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters):
         return f"{name}({', '.join(names)}): {error}"
-    meant = _of_config(unknown[0], parameters) or nearest(unknown[0], names)
+    if text := _of_config(name, unknown[0], parameters):
+        return f"{name} has no argument {unknown[0]!r}; {text}"
+    meant = nearest(unknown[0], names)
     known = f"did you mean {meant}?" if meant else f"there are {', '.join(names) or 'none'}"
     return f"{name} has no argument {unknown[0]!r}; {known}"
 
 
-def _of_config(name: str, parameters: Sequence[inspect.Parameter]) -> str | None:
-    """A hyper-parameter that is one of the configuration's, as ``PPO(gamma=...)``; None if it is not."""
+def _of_config(function: str, name: str, parameters: Sequence[inspect.Parameter]) -> str | None:
+    """Where a field of the configuration belongs; None if the configuration has none of that name."""
     for config in (p.default for p in parameters if is_dataclass(p.default)):
         known = [each.name for each in fields(config)]
         meant = name if name in known else SYNONYMS.get(name)
         if meant in known:
-            return f"{type(config).__name__}({meant}=...), the configuration"
+            made = f"{type(config).__name__}({meant}=...)"
+            return f"{meant} is a field of the configuration: {function}(env, {made})"
     return None
 
 

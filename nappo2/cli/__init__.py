@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()  # raises here if the reader of a pipe has gone
     except (ValueError, NotImplementedError, ImportError, FileNotFoundError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # Python's own, which is no sentence of this library
         print(f"nappo2: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # as of | head, which has read enough

@@ -19,6 +19,7 @@ class Eval:
         num_envs: number of environments that are played at once.
         best: whether to take the params of the best evaluation instead of the last ones.
         member: which agent of a population.
+        threads: of torch; one is best for small networks.
     """
 
     run: tyro.conf.Positional[Path]
@@ -28,12 +29,14 @@ class Eval:
     num_envs: int = 4
     best: bool = False
     member: int | None = None
+    threads: int = 1
 
 
 def run(argv: list[str]) -> int:
     """Evaluates an agent and prints one JSON object."""
     from nappo2 import load, load_run
     from nappo2.cli.saved import agent_file, env_of
+    from nappo2.machine.threads import torch_threads
     from nappo2.reports import SUCCESS
     from nappo2.runs.card import env_id
     from nappo2.runs.evaluate import evaluate
@@ -41,7 +44,8 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
     agent = load(agent_file(options.run, options.best), member=options.member)
     env = env_of(load_run(options.run), options.env, options.num_envs)
-    result = evaluate(env, agent.recipe.greedy, agent.params, options.episodes, options.seed)
+    with torch_threads(options.threads):
+        result = evaluate(env, agent.recipe.greedy, agent.params, options.episodes, options.seed)
     numbers = {
         "mean_return": result.returns.mean().item(),
         "std_return": result.returns.std(correction=0).item(),

@@ -1,6 +1,5 @@
 """The options of ``nappo2 train``: their defaults, and how the words of a command line are read."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -11,8 +10,8 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from nappo2.checks import is_installed
-from nappo2.checks.words import nearest
 from nappo2.cli.env_options import env_arguments, env_options
+from nappo2.cli.words import INTEGERS, check_names
 from nappo2.cli.worker_options import check_worker_options
 from nappo2.cli.zoo_file import is_zoo_file, zoo_preset
 from nappo2.recipes.presets import OF_ENV
@@ -23,7 +22,6 @@ Placement = Literal["spread", "pack", "strict_spread", "strict_pack"]
 BULLET, IN_TORCH = "HalfCheetahBulletEnv-v0", "torch/Pendulum-v1"
 DEFAULT_ENV = BULLET if is_installed("pybullet_envs_gymnasium") else IN_TORCH
 """Where ``nappo2 train`` trains without ``--env``: in torch where PyBullet is not installed."""
-WHOLE = re.compile(r"^\d+(\.\d+)?e\+?\d+$")  # such as 1e6, of which Python makes no integer
 
 
 NumWorkers = Annotated[
@@ -180,9 +178,10 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
         if option_in(argv, f"--{repeated}") is not None:
             default = replace(default, **{repeated: ()})
     parser = tyro.conf.configure(tyro.conf.OmitArgPrefixes)(Train[type(base.config)])
-    check_names(argv, [each.name for each in (*fields(Train), *fields(base.config))])
-    argv = [WHOLE.sub(lambda match: str(int(float(match[0]))), word) for word in argv]
-    options = tyro.cli(parser, args=argv, default=default, prog=f"nappo2 train {algorithm}")
+    names = [each.name for each in (*fields(Train), *fields(base.config))]
+    check_names(argv, [name for name in names if name != "config"])
+    prog = f"nappo2 train {algorithm}"
+    options = tyro.cli(parser, args=argv, default=default, prog=prog, registry=INTEGERS)
     other = [name for name in OF_ENV if getattr(options, name) != getattr(default, name)]
     if description and other and option_in(argv, "--env") is None:
         raise ValueError(
@@ -195,22 +194,6 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
             f"--seed {options.seed} would change nothing"
         )
     return options
-
-
-def check_names(argv: list[str], known: list[str]) -> None:
-    """Refuses options that there are none of, if it is known which ones were meant.
-
-    Raises:
-        ValueError: names the option that was probably meant.
-    """
-    for word in (word.partition("=")[0] for word in argv if word.startswith("--")):
-        name = word[2:].replace("-", "_")
-        if name in (*known, "help") or name.removeprefix("no_") in known:
-            continue
-        if meant := nearest(name, known):
-            raise ValueError(
-                f"no option is called {word}; did you mean --{meant.replace('_', '-')}?"
-            )
 
 
 def preset_of(algorithm: str, env: str | None, name: str | None) -> tuple[str, Any]:

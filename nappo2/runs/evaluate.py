@@ -11,7 +11,6 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env, counted
 from nappo2.machine.stop import check_interrupt
-from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
@@ -58,7 +57,6 @@ def evaluate(
     num_episodes: int = 10,
     seed: int = 0,
     max_steps: int = LONGEST,
-    threads: int = 1,
 ) -> Evaluation:
     """Plays exactly ``num_episodes`` episodes, and returns their returns, lengths and successes.
 
@@ -72,7 +70,6 @@ def evaluate(
         num_episodes: episodes to play.
         seed: of environments and policy.
         max_steps: steps after which to wait no longer for the end of an episode.
-        threads: of torch; one is best for small networks.
 
     Returns:
         Returns, lengths and what environments told of them, [num_episodes].
@@ -86,15 +83,7 @@ def evaluate(
         >>> result.returns.shape, bool((result.returns == result.lengths).all())
         (torch.Size([3]), True)
     """
-    positive(num_episodes=num_episodes, max_steps=max_steps, threads=threads)
-    with torch_threads(threads):
-        return _evaluation(_played(env, policy, params, num_episodes, seed, max_steps))
-
-
-def _played(
-    env: Env, policy: Policy, params: Params, num_episodes: int, seed: int, max_steps: int
-) -> list[dict[str, float]]:
-    """Numbers of each episode by name, in the order of the environments."""
+    positive(num_episodes=num_episodes, max_steps=max_steps)
     env_seed, memory_seed, key = split(fold_in(seed, "evaluate"), 3)
     state, observation = env.reset(env_seed)
     size, rng, num_steps = env.num_envs, generator(key), 0
@@ -124,7 +113,7 @@ def _played(
             _check_ends(env, length, max_steps, episodes, quota)
     finally:
         env.close(state)
-    return [episode for played in episodes for episode in played]
+    return _evaluation([episode for played in episodes for episode in played])
 
 
 def evaluate_members(

@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from time import monotonic
 
 from nappo2.machine.stop import Interrupted, current_stop
@@ -46,20 +45,10 @@ class Signals:
             raise KeyboardInterrupt
 
 
-def told(number: int, env_steps: int, resumable: Path | None = None) -> str:
-    """A sentence about an interrupt.
-
-    Args:
-        number: of the signal.
-        env_steps: of the run so far.
-        resumable: the folder of a run that has checkpoints; None if there is none.
-
-    Returns:
-        The sentence, which says how to go on.
-    """
-    how = f", or nappo2 resume {resumable}" if resumable else ""
+def interrupt_text(number: int, env_steps: int) -> str:
+    """A sentence about the signal of this number, after so many env steps."""
     name = signal.Signals(number).name
-    return f"interrupted by {name} after {env_steps:,} env steps; the same loop goes on{how}"
+    return f"interrupted by {name} after {env_steps:,} env steps; run the loop again to continue"
 
 
 @contextmanager

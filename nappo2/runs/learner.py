@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.events import adoption
 from nappo2.runs.files import RunFiles
-from nappo2.runs.interrupts import interruptible, told
+from nappo2.runs.interrupts import interrupt_text, interruptible
 from nappo2.runs.metrics import RECORDED, Metrics, Row, counters_of
 from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
@@ -33,7 +34,13 @@ from nappo2.runs.targets import (
     check_target,
     target_of,
 )
-from nappo2.saving.checkpoint import position_of, read_checkpoint, save_params, set_aside_after
+from nappo2.saving.checkpoint import (
+    checkpoints_in,
+    position_of,
+    read_checkpoint,
+    save_params,
+    set_aside_after,
+)
 from nappo2.saving.log_dir import parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
@@ -306,9 +313,14 @@ class Learner:
                 self.interrupted = signals.number
                 with stopped_by(stop):
                     save()
-                if self.interrupted:
-                    kept = self.log_dir if self.checkpoint_every else None
-                    log.warning(told(self.interrupted, self.env_steps, kept))
+        if self.interrupted and not self.done():
+            log.warning(self._how_to_go_on())
+
+    def _how_to_go_on(self) -> str:
+        text = interrupt_text(self.interrupted, self.env_steps)
+        if self.log_dir is None or not checkpoints_in(self.log_dir / "checkpoints"):
+            return text
+        return f"{text}, or nappo2 resume {shlex.quote(str(self.log_dir))}"
 
     def run(self) -> "Learner":
         """Runs until ``target_steps`` or an interrupt, and returns the Learner."""

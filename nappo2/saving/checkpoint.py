@@ -233,6 +233,6 @@ def _candidates(path: Path) -> Iterator[Path]:
     if not checkpoints:
         raise FileNotFoundError(
             f"there is no checkpoint in {folder}: a Learner writes them with checkpoint_every=50_000, "
-            "nappo2 train with --checkpoint-every 50000"
+            "nappo2 train unless with --checkpoint-every 0"
         )
     yield from checkpoints

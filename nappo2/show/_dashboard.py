@@ -13,7 +13,7 @@ from nappo2.runs.curve import (
     evaluated,
 )
 from nappo2.runs.events import events_of, literal, mark_events
-from nappo2.runs.interrupts import told
+from nappo2.runs.interrupts import interrupt_text
 from nappo2.runs.limits import LARGEST, LEAST, limits_of
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import Row
@@ -49,7 +49,7 @@ def dashboard(learner: Any) -> bytes:
         },
     )
     draw_returns(axes["return"], rows)
-    explain(figure, axes["return"])
+    draw_legend(figure, axes["return"])
     if has_rates:
         draw_rates(axes["success"], rows)
     draw_columns(
@@ -62,8 +62,8 @@ def dashboard(learner: Any) -> bytes:
     return as_picture(figure).png
 
 
-def explain(figure: Any, axes: Any) -> None:
-    """Writes a legend below all axes, where it hides no curve and none of its signs is taken for a point."""
+def draw_legend(figure: Any, axes: Any) -> None:
+    """Writes a legend below all axes, where its markers cannot be mistaken for data."""
     handles, labels = axes.get_legend_handles_labels()
     place = {"loc": "lower left", "bbox_to_anchor": (0.05, 0.0), "ncols": 4}
     figure.legend(handles, labels, frameon=False, fontsize=8, columnspacing=1.2, **place)
@@ -72,7 +72,7 @@ def explain(figure: Any, axes: Any) -> None:
 def state_of(learner: Any) -> str:
     """Why a Learner does not run, as long as it does not: an interrupt, or what ``until`` waited for."""
     if getattr(learner, "interrupted", 0):
-        return told(learner.interrupted, learner.env_steps)
+        return interrupt_text(learner.interrupted, learner.env_steps)
     stopped = getattr(learner, "stopped", "")
     return f"stopped: {stopped}" if stopped else ""
 

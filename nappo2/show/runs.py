@@ -9,6 +9,7 @@ from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.runs.metrics import Metrics, Row, read_csv
 from nappo2.saving.checkpoint import load_params
+from nappo2.schemes.words import TAKES, Cuts
 from nappo2.show._look import look
 from nappo2.show.members import members
 from nappo2.show.settings import learner_settings
@@ -27,14 +28,15 @@ IGNORED = (
     "checkpoint_every",
     "record_timing",
     *("seeds", "commit", "command", "begun", "pipeline"),
-    *("deadline", "place_deadline", "collector_resources", "learner_resources"),
-    "evaluation_episodes",
 )  # settings in which the runs of a group may differ
 OF_COMMAND = {
-    **{"backend": "serial", "ahead": 0, "processes": 0},
-    **{"frame_skip": 1, "frame_stack": 1, "time_feature": False},
-}  # settings that a card of the command line always has, one of Python never, and what they are then
-OF_CUTS = ("collectors", "learners")  # of which 3cs has none
+    **{"deadline": 300.0, "place_deadline": 20.0, "evaluation_episodes": 10},
+    **{"collector_resources": "", "learner_resources": ""},
+}  # settings that the command line writes into each card, and what they are in a card of Python
+COPIES = (
+    *("backend", "processes", "env_kwargs", "frame_skip", "frame_stack", "time_feature"),
+    *Cuts._fields,
+)  # settings of the command line that cards have once more, as arguments of environment and scheme
 
 
 class SavedRun(NamedTuple):
@@ -234,12 +236,22 @@ def settings_of(run: Any) -> dict[str, str]:
     if not hasattr(run, "description"):
         return learner_settings(run)
     hyper = {key: f"{x:g}" for key, x in getattr(run, "hyper", {}).items()}
-    described = {**OF_COMMAND, **run.description} if run.description else {}
-    flat = {k: v for k, v in described.items() if not isinstance(v, dict)}
-    flat |= {f"config.{k}": v for k, v in run.description.get("config", {}).items()}
-    ignored = IGNORED + OF_CUTS * (run.description.get("scheme") == "3cs")
-    kept = {k: str(v) for k, v in flat.items() if k not in ignored and v is not None}
-    return kept | hyper
+    hyper |= {f"config.{k}": str(v) for k, v in run.description.get("config", {}).items()}
+    kept = {k: str(v) for k, v in described(run.description).items() if v is not None}
+    return {k: v for k, v in kept.items() if k not in IGNORED} | hyper
+
+
+def described(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a card, the same for a run of Python and of the command line."""
+    if not card:
+        return {}
+    plain = {k: v for k, v in card.items() if k not in COPIES and not isinstance(v, dict)}
+    environment = card.get("environment", {}).get("arguments", {})
+    arguments = {k: v for k, v in environment.items() if k not in ("env_id", "env", "num_envs")}
+    taken = [k for k in TAKES.get(card.get("scheme"), ()) if k != "on"]
+    cuts = {k: card.get(k, Cuts._field_defaults.get(k)) for k in taken}
+    where = {"backend": "ray" if "ray" in str(card.get("on")) else "serial"} if taken else {}
+    return {**OF_COMMAND, **plain, **arguments, **cuts, **where}
 
 
 def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:

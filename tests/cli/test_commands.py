@@ -11,7 +11,10 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.cli import main
+from nappo2.show.runs import group_runs
 from tests.makers.commands import SHORT, said
+
+POLE = "CartPole-v1"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,32 @@ def test_bad_input_is_a_sentence_and_exit_code_2(line, run, tmp_path, monkeypatc
     printed = capsys.readouterr()
     assert stopped.value.code == 2 and "Traceback" not in printed.err
     assert WRONG[line] in printed.err
+
+
+def test_a_run_of_python_is_in_the_group_of_the_same_run_of_the_command_line(tmp_path):
+    """With workers as well; what differs in the environment or in the number of workers is told apart."""
+
+    def python(name, scheme_name, frame_skip=1, **cuts):
+        skip = {} if frame_skip == 1 else {"frame_skip": frame_skip}
+        recipe = ppo(envs.make(POLE, 2, **skip), PPO(num_steps=8, num_minibatches=1))
+        pipe = scheme(scheme_name, recipe, **cuts)
+        folder = tmp_path / name
+        Learner(pipe, recipe.init(0), target_steps=32, log_dir=folder, progress=False).run()
+        return folder
+
+    def line(name, *words):
+        options = ("--num-envs", "2", "--num-steps", "8", "--num-minibatches", "1", *words)
+        options += ("--preset", "default", "--total-steps", "32", "--checkpoint-every", "0")
+        with pytest.raises(SystemExit):
+            main(["train", "ppo", "--env", POLE, *options, "--log-dir", str(tmp_path / name)])
+        return tmp_path / name
+
+    assert len(group_runs([python("a", "3cs"), line("b")])) == 1
+    both = python("c", "da2cs", collectors=2), line("d", "--scheme", "da2cs", "--collectors", "2")
+    assert len(group_runs(both)) == 1
+    assert len(group_runs([*both, python("e", "da2cs", collectors=4)])) == 2
+    skipping = python("f", "3cs", frame_skip=2), line("g", "--frame-skip", "2")
+    assert len(group_runs(skipping)) == 1 and len(group_runs([tmp_path / "a", *skipping])) == 2
 
 
 def test_a_run_without_checkpoints_says_how_to_have_some(tmp_path, capsys):

@@ -61,13 +61,14 @@ def greedy_return(recipe, params, seed):
 def test_replay_of_sequences_balances_it_too(seed):
     """400 of 500 in 20 greedy episodes after 100,000 steps of the preset; also shown every 20,000."""
     torch.set_num_threads(1)
-    best, returns = preset("r2d2", "default"), []
-    recipe = r2d2(envs.make("torch/MaskedCartPole-v1", best.num_envs), best.config)
+    chosen, returns = preset("r2d2", "default"), []
+    recipe = r2d2(envs.make("torch/MaskedCartPole-v1", chosen.num_envs), chosen.config)
     run = Learner(scheme("3cs", recipe), recipe.init(seed), seed, 100_000, progress=False)
     for due in range(20_000, 100_001, 20_000):
         while run.env_steps < due:
             run.step()
         returns.append(greedy_return(recipe, run.params, seed))
+    run.close()
     print(f"\nr2d2, seed {seed}: every 20,000 steps {returns} in 20 greedy episodes")
     assert returns[-1] >= 400
 

@@ -107,7 +107,7 @@ def test_an_interrupt_is_told_with_how_to_go_on(tmp_path, caplog):
     for _ in run:
         os.kill(os.getpid(), signal.SIGINT)
     (said,) = [record.message for record in caplog.records if "interrupted" in record.message]
-    how = f"the same loop goes on, or nappo2 resume {tmp_path / 'run'}"
+    how = f"run the loop again to continue, or nappo2 resume {tmp_path / 'run'}"
     assert said == f"interrupted by SIGINT after {run.env_steps} env steps; {how}"
 
 

@@ -82,20 +82,6 @@ def test_runs_are_grouped_by_all_but_their_seeds():
     assert list(names) == ["clip_eps ?", "clip_eps 0.1"]
 
 
-def test_a_run_of_python_is_grouped_with_the_same_one_of_the_command_line():
-    """Its card has no options of the command line, so those have their defaults."""
-    options = {"processes": 0, "backend": "serial", "frame_skip": 1, "wait_for": None}
-    options |= {"collectors": 2, "learners": 2}
-    python, line = saved([1.0], scheme="3cs"), saved([2.0], scheme="3cs", **options, deadline=300.0)
-    assert list(group_runs([python, line])) == ["ppo"]
-    other = saved([3.0], scheme="3cs", **options | {"processes": 2})
-    groups = group_runs([python, line, other])
-    assert {name: len(some) for name, some in groups.items()} == {
-        "processes 0": 2,
-        "processes 2": 1,
-    }
-
-
 def test_without_an_ended_episode_a_picture_says_so():
     run = saved([])
     with pytest.raises(ValueError, match="as no episode has ended; their columns are"):

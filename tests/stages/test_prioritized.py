@@ -188,14 +188,16 @@ def test_a_ring_is_adopted_with_its_priorities(capacity):
     assert (state["priorities"].values.view(-1)[:capacity] > 0).all()
 
 
-@pytest.mark.parametrize("capacity", [8, 12])
-def test_priorities_of_an_earlier_version_are_taken_over(capacity):
-    """They were two rows of four and the sums of these: of 0 to 4 the even ones have 30 of 32."""
+@pytest.mark.parametrize(("capacity", "later"), [(5, 5), (7, 7), (8, 8), (8, 12), (12, 12)])
+def test_priorities_of_an_earlier_version_are_taken_over(capacity, later):
+    """They were rows as long as the root of the capacity: of 0 to 4 the even ones have 30 of 32."""
     old, new = (
-        counting(5) | prioritized_replay(size, 400, even, alpha=1.0) for size in (8, capacity)
+        counting(5) | prioritized_replay(size, 400, even, alpha=1.0) for size in (capacity, later)
     )
     params, state, _ = after(old, 1)
-    values = state["priorities"].values.view(-1)[:8].view(2, 4)
+    width = int(capacity**0.5)
+    values = torch.zeros(-(-capacity // width), width, dtype=torch.float64)
+    values.view(-1)[:5] = state["priorities"].values.view(-1)[:5]
     earlier = state["priorities"]._replace(values=values, sums=values.sum(1))
     state = adopt(new, state | {"priorities": earlier}, params, 0)
     state, batch, _ = new.step(params, state)

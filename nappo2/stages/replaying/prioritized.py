@@ -151,10 +151,16 @@ def check_priority(values: Tensor, batch_size: int) -> None:
 
 def none(capacity: int) -> Priorities:
     """Priorities of a ring in which nothing is stored."""
-    width = ceil(capacity ** (1 / 3))
+    width, num_sums = _sizes(capacity)
     values = torch.zeros(width**2, width, dtype=torch.float64)
-    sums = torch.zeros(width**2 + width, dtype=torch.float64)
+    sums = torch.zeros(num_sums, dtype=torch.float64)
     return Priorities(values, sums, torch.ones((), dtype=torch.float64))
+
+
+def _sizes(capacity: int) -> tuple[int, int]:
+    """The width of the rows, and the number of all sums."""
+    width = ceil(capacity ** (1 / 3))
+    return width, width**2 + width
 
 
 def _resized(
@@ -163,8 +169,9 @@ def _resized(
     """Priorities and ring of this capacity, where they were resumed with another."""
     ring = replay_state.ring
     if priorities is not None and ring is not None:
-        same, first = len(ring) == capacity, none(capacity)._replace(highest=priorities.highest)
-        if not same or priorities.values.shape != first.values.shape:  # as of an earlier version
+        same = len(ring) == capacity
+        if not same or len(priorities.sums) != _sizes(capacity)[1]:  # as of an earlier version
+            first = none(capacity)._replace(highest=priorities.highest)
             rows = torch.arange(capacity) if same else latest_rows(replay_state, capacity)
             values = priorities.values.view(-1)[rows]
             priorities = assigned(first, torch.arange(len(rows)), values)
