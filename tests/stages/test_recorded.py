@@ -296,6 +296,24 @@ def test_half_of_a_batch_is_recorded():
     assert batch["next_noise"].shape == (9, 1)
 
 
+@pytest.mark.parametrize(("share", "num"), [(0.5, 4), (0.9, 8), (0.99, 8), (0.01, 1)])
+def test_a_share_of_a_batch_is_recorded_and_at_least_one_of_each(share, num):
+    env = envs.pendulum(2)
+    data = record(collect_of(sac(env)), sac(env).init(0), 4)
+    data["next"]["reward"].fill_(100.0)
+    pipe = collect_of(sac(env, SAC(num_steps=4))) | replay_with(data, 16, 9, recorded_share=share)
+    params = sac(env).init(0)
+    _, batch, _ = pipe.step(params, pipe.init(params, 0))
+    assert (batch["next", "reward"] == 100).sum() == num and len(batch) == 9
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_a_share_of_all_or_nothing_is_no_mixture(share):
+    data = record(collect_of(sac(envs.pendulum(2))), sac(envs.pendulum(2)).init(0), 4)
+    with pytest.raises(ValueError, match=r"recorded_share is .*, not "):
+        replay_with(data, 16, 9, recorded_share=share)
+
+
 def test_keys_that_a_dataset_lacks_are_named():
     env = envs.pendulum(1)
     recipe = sac(env, SAC(num_steps=4))

@@ -94,23 +94,27 @@ def replay_with(
     batch_size: int,
     update_ratio: float = 1.0,
     start_steps: int = 0,
+    recorded_share: float = 0.5,
 ) -> Transform:
-    """A ``replay`` half of whose batches are of a dataset.
+    """A ``replay`` whose batches are partly of a dataset: half in RLPD (https://arxiv.org/abs/2302.02948).
 
-    ``partial(replay_with, dataset)`` is an argument ``replay`` of off-policy recipes.
+    ``partial(replay_with, dataset)`` is an argument ``replay`` of off-policy recipes. To go on after learning
+    from the dataset alone, take a large share: else batches repeat the few new transitions, and returns dip.
 
     Args:
         dataset: transitions [N].
         capacity: transitions in the ring.
-        batch_size: transitions in a batch, of both; of an odd number the replay has one more.
+        batch_size: transitions in a batch, of both, at least one of each.
         update_ratio: batches per env step.
         start_steps: env steps before the first batch.
+        recorded_share: of a batch, which is of the dataset, rounded down to whole transitions.
 
     Returns:
         A transform from rollouts to batches.
 
     Raises:
-        ValueError: for a ``batch_size`` below 2, and as ``replay`` and ``with_recorded`` do.
+        ValueError: for a ``batch_size`` below 2, a ``recorded_share`` of 0 or 1, and as ``replay`` and
+            ``with_recorded`` do.
 
     Example:
         >>> recipe = dqn(envs.cartpole(4), DQN(num_steps=4, hidden=(8,)))
@@ -121,9 +125,11 @@ def replay_with(
     """
     if batch_size < 2:
         raise ValueError(f"a batch of both has at least 2 transitions, not {batch_size}")
-    half = batch_size // 2
-    ring = replay(capacity, batch_size - half, update_ratio, start_steps)
-    return compose(ring, with_recorded(dataset, half))
+    if not 0 < recorded_share < 1:
+        raise ValueError(f"recorded_share is between 0 and 1, not {recorded_share}")
+    num = min(max(int(batch_size * recorded_share), 1), batch_size - 1)
+    ring = replay(capacity, batch_size - num, update_ratio, start_steps)
+    return compose(ring, with_recorded(dataset, num))
 
 
 def joined(batch: TensorDict, other: TensorDict) -> TensorDict:
