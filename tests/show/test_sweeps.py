@@ -101,7 +101,10 @@ def test_the_spread_of_a_live_picture_ends_at_the_largest_return():
 
 def test_a_live_picture_says_why_a_run_has_stopped():
     run = types.SimpleNamespace(interrupted=SIGINT, stopped="", env_steps=4_096)
-    assert state_of(run) == "interrupted by SIGINT after 4,096 env steps; the same loop goes on"
+    assert (
+        state_of(run)
+        == "interrupted by SIGINT after 4,096 env steps; run the loop again to continue"
+    )
     run.interrupted, run.stopped = 0, "episode_return 475"
     assert state_of(run) == "stopped: episode_return 475"
     run.stopped = ""
