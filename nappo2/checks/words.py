@@ -94,7 +94,7 @@ def misfit(
 
 
 def _of_config(function: str, name: str, parameters: Sequence[inspect.Parameter]) -> str | None:
-    """Where a field of the configuration belongs; None if the configuration has none of that name."""
+    """A sentence that says which configuration has a field of this name; None if there is none."""
     for config in (p.default for p in parameters if is_dataclass(p.default)):
         known = [each.name for each in fields(config)]
         meant = name if name in known else SYNONYMS.get(name)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tyro
 
+from nappo2.cli.words import INTEGERS
+
 
 @dataclass(frozen=True)
 class Eval:
@@ -41,7 +43,7 @@ def run(argv: list[str]) -> int:
     from nappo2.runs.card import env_id
     from nappo2.runs.evaluate import evaluate
 
-    options = tyro.cli(Eval, args=argv, prog="nappo2 eval")
+    options = tyro.cli(Eval, args=argv, prog="nappo2 eval", registry=INTEGERS)
     agent = load(agent_file(options.run, options.best), member=options.member)
     env = env_of(load_run(options.run), options.env, options.num_envs)
     with torch_threads(options.threads):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tyro
 
+from nappo2.cli.words import INTEGERS
+
 
 @dataclass(frozen=True)
 class Play:
@@ -46,7 +48,7 @@ def run(argv: list[str]) -> int:
     from nappo2.runs.evaluate import evaluate
     from nappo2.show import video
 
-    options = tyro.cli(Play, args=argv, prog="nappo2 play")
+    options = tyro.cli(Play, args=argv, prog="nappo2 play", registry=INTEGERS)
     agent = load(agent_file(options.run, options.best), member=options.member)
     saved_run, policy = load_run(options.run), agent.recipe.greedy
     name = options.env or saved_run.description.get("env", "")

@@ -13,6 +13,7 @@ import tyro
 
 from nappo2.cli.env_options import env_arguments, env_options
 from nappo2.cli.train_options import DEFAULT_ENV, option_in, preset_of, with_env
+from nappo2.cli.words import INTEGERS
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def run(argv: list[str]) -> int:
     env, preset = preset_of(algorithm, option_in(argv, "--env"), option_in(argv, "--preset"))
     given = env_options(preset.env_arguments)
     default = Search(env, steps=preset.total_steps, num_envs=preset.num_envs, **given)
-    options = tyro.cli(Search, args=argv, default=default, prog=f"nappo2 search {algorithm}")
+    prog = f"nappo2 search {algorithm}"
+    options = tyro.cli(Search, args=argv, default=default, prog=prog, registry=INTEGERS)
     make_env = partial(make, options.env, options.num_envs, **env_arguments(options))
     space = search.space_for(RECIPES[algorithm](make_env(), preset.config), options.steps)
     found = search.search(

@@ -1,5 +1,7 @@
 """Names of options, and integers, as people write them."""
 
+from importlib import import_module
+
 import pytest
 
 from nappo2.cli.train_options import parse
@@ -44,3 +46,14 @@ def test_what_is_no_integer_is_refused(text, capsys):
     with pytest.raises(SystemExit):
         parse("ppo", ["--total-steps", text])
     assert "total-steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["eval", "play", "search"])
+def test_other_commands_read_integers_in_the_same_way(name, capsys):
+    command = import_module(f"nappo2.cli.{name}")
+    count, words = {"eval": ("--episodes", ["x"]), "play": ("--steps", ["x"])}.get(
+        name, ("--trials", ["ppo"])
+    )
+    with pytest.raises(SystemExit):
+        command.run([*words, count, "1.5"])
+    assert "1.5 is no integer" in capsys.readouterr().err

@@ -39,9 +39,8 @@ def test_the_history_has_a_line_per_run_and_shows_ratios(tmp_path):
         "spread": [1.4, 1.7],
         "unit": "",
         "at_least": 1,
-        "met": True,
     }
-    broken = ratio | {"value": 0.5, "spread": [0.4, 0.6], "met": False}
+    broken = ratio | {"value": 0.5, "spread": [0.4, 0.6]}
     history.add("race", [ratio, figure(10, 9, 11)], path)
     history.add("race", [broken, figure(8, 7, 9)], path)
     history.add("race", [], path)

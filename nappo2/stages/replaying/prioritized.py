@@ -222,14 +222,14 @@ def sampled(priorities: Priorities, num: int, rng: torch.Generator) -> tuple[Ten
 
 
 def _place(rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the sum of each row exceeds its target, and the target within that place.
+    """Searches each row for the first place up to which its sum exceeds a target.
 
     Args:
         rows: [N, w], none of which is 0 throughout.
         target: from 0 to the sum of the row, [N].
 
     Returns:
-        Places [N] int64, at which rows are not 0, and targets [N].
+        Places [N] int64, at which rows are not 0, and what is left of the targets there, [N].
     """
     edges = rows.cumsum(1)
     highest = edges[:, -1].nextafter(torch.zeros_like(target))  # rounding must not lead beyond it
