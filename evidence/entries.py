@@ -103,7 +103,7 @@ def pieces() -> Iterator[Entry]:
 def small() -> Iterator[Entry]:
     """Pixels, memory, toy texts and the lander."""
     yield entry("ppo-catch", "pixels catch torch", "ppo", "torch/Catch-v0", 40_000)
-    yield entry("pqn-catch", "pixels catch torch", "pqn", "torch/Catch-v0", 200_000)
+    yield entry("pqn-catch", "pixels catch torch", "pqn", "torch/Catch-v0", 40_000)
     tags = "memory masked-cartpole torch"
     yield entry("ppo-masked", tags, "ppo", MASKED, 300_000)
     yield entry("recurrent-ppo-masked", tags, "recurrent_ppo", MASKED, 300_000)
