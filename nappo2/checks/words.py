@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import gymnasium
 from tensordict import TensorDict
 from torch import Tensor
 
@@ -57,6 +58,9 @@ def shown(value: Any) -> str:
         return f"a Tensor of shape {tuple(value.shape)}"
     if isinstance(value, TensorDict):
         return f"a TensorDict of {', '.join(map(str, value.keys())) or 'nothing'}"
+    if isinstance(value, gymnasium.Env):
+        maker = f"gymnasium.make({value.spec.id!r})" if value.spec else "MyEnv()"
+        return f"an environment that is made already: a function such as lambda: {maker} makes more"
     text = repr(value)
     if len(text) <= 80 and "\n" not in text:
         return text

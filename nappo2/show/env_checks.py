@@ -1,8 +1,10 @@
 """Checks of an environment with random actions, before an agent learns from it."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,14 +22,15 @@ DEADLINE = 10.0  # seconds for any single reset or step
 
 @checked
 def check_env(
-    env: Env | str | Callable, num_steps: int = 1_000, deadline: float = DEADLINE
+    env: Env | str | Callable | gymnasium.Env, num_steps: int = 1_000, deadline: float = DEADLINE
 ) -> EnvReport:
     """Checks spaces, dtypes, seeds, bounds, flags, infos and speed of an environment with random actions.
 
     It also says which recipes go with its spaces, and what is wrong with masks of actions.
 
     Args:
-        env: an ``Env``, an id, or a function that makes a Gymnasium environment.
+        env: an ``Env``, an id, a Gymnasium environment, of which others are made, or a function
+            that makes one.
         num_steps: vector steps to take.
         deadline: seconds after which a reset or step counts as stuck; it is left behind in a thread.
 
@@ -39,9 +42,6 @@ def check_env(
         >>> report.ok
         True
     """
-    name = (
-        env if isinstance(env, str) else getattr(env, "name", getattr(env, "__name__", repr(env)))
-    )
     findings: list[Finding] = []
     try:
         vector = within_deadline(lambda: _as_env(env), deadline)
@@ -52,12 +52,22 @@ def check_env(
         findings.append(Finding("hanging", BAD, str(error)))
     except Exception as error:  # of the environment, to be reported
         findings.append(Finding("an error", BAD, f"{type(error).__name__}: {error}"))
-    return EnvReport(name, tuple(findings))
+    return EnvReport(_name(env), tuple(findings))
+
+
+def _name(env: Any) -> str:
+    if isinstance(env, gymnasium.Env):
+        return env.spec.id if env.spec else type(env.unwrapped).__name__
+    return (
+        env if isinstance(env, str) else getattr(env, "name", getattr(env, "__name__", repr(env)))
+    )
 
 
 def _as_env(env: Any) -> Env:
     if isinstance(env, str):
         return make(env)
+    if isinstance(env, gymnasium.Env):
+        return from_gym(lambda: gymnasium.make(env.spec) if env.spec else deepcopy(env))
     return env if hasattr(env, "observation_space") and hasattr(env, "num_envs") else from_gym(env)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nappo2 import check_env, check_picklable, envs
+from nappo2 import check_env, check_picklable, envs, ppo
 from tests.makers import environments  # noqa: F401, which registers Ramp-v0
 
 OBSERVATION = np.zeros(2, np.float32)
@@ -51,6 +51,31 @@ def test_nothing_is_wrong(env):
     assert report.ok and "nothing is wrong" in repr(report)
     whats = [finding.check for finding in report.findings]
     assert whats == ["spaces", "recipes", "dtypes", "finite", "bounds", "seeds", "endings", "speed"]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        gymnasium.make("CartPole-v1"),
+        Good(),
+        gymnasium.wrappers.TimeLimit(Good(), 5),
+    ],
+    ids=["registered", "of a class", "wrapped"],
+)
+def test_an_environment_that_is_made_already_is_checked_and_left_as_it_is(env):
+    env.reset(seed=0)
+    before = env.step(0)[0]
+    env.reset(seed=0)
+    assert check_env(env, num_steps=20).ok
+    assert np.array_equal(env.step(0)[0], before)
+
+
+@pytest.mark.parametrize("use", [envs.make, envs.from_gym, ppo])
+def test_who_makes_more_than_one_is_told_how_where_an_environment_is_given(use):
+    with pytest.raises(ValueError, match=r"lambda: gymnasium.make\('CartPole-v1'\) makes more"):
+        use(gymnasium.make("CartPole-v1"))
+    with pytest.raises(ValueError, match=r"lambda: MyEnv\(\) makes more"):
+        use(Good())
 
 
 class Listing(Good):
