@@ -1,6 +1,8 @@
 """``nappo2 presets``: lists presets."""
 
+import sys
 from dataclasses import dataclass
+from shutil import get_terminal_size
 from typing import Annotated
 
 import tyro
@@ -18,7 +20,7 @@ class Presets:
 
 
 def run(argv: list[str]) -> int:
-    """Prints the table of presets."""
+    """Prints the table of presets, as wide as the terminal; in a file, a line for each."""
     from nappo2.recipes import PRESETS, preset
     from nappo2.recipes.presets import evidence_of
     from nappo2.show.markup import aligned
@@ -31,5 +33,6 @@ def run(argv: list[str]) -> int:
         for name, x in PRESETS[algorithm].items():
             made_for = (x.env or "by name only", x.num_envs, f"{x.total_steps:,}")
             rows.append((algorithm, name, *made_for, x.source, evidence_of(algorithm, name)))
-    print("\n".join(aligned(rows)))
+    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    print("\n".join(aligned(rows, width)))
     return 0

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Any
 
 MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -44,11 +46,34 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], marked: Sequence[i
     return element("pre", "\n".join(parts), style=f"{style};overflow:visible")
 
 
-def aligned(rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Rows as lines of text with aligned columns."""
+def aligned(rows: Sequence[Sequence[Any]], width: int | None = None) -> list[str]:
+    """Rows as lines of text with aligned columns.
+
+    Args:
+        rows: as many values each.
+        width: of the lines, for which long cells are broken at spaces; None for one line per row.
+
+    Returns:
+        The lines.
+    """
     widths = [max(len(str(x)) for x in column) for column in zip(*rows, strict=True)]
+    if width is not None:
+        widths = _narrowed(widths, width)
+        broken = [
+            [wrap(str(x), n, break_on_hyphens=False) for x, n in zip(row, widths, strict=True)]
+            for row in rows
+        ]
+        rows = [line for cells in broken for line in zip_longest(*cells, fillvalue="")]
     lines = ("  ".join(str(x).ljust(n) for x, n in zip(row, widths, strict=True)) for row in rows)
     return [line.rstrip() for line in lines]
+
+
+def _narrowed(widths: list[int], total: int, least: int = 10) -> list[int]:
+    """Widths that are cut at one number, so that with two spaces between them they come to ``total``."""
+    room = total - 2 * (len(widths) - 1)
+    fits = (n for n in range(max(widths), least, -1) if sum(min(x, n) for x in widths) <= room)
+    limit = next(fits, least)
+    return [min(x, limit) for x in widths]
 
 
 def heading(text: str) -> str:

@@ -11,6 +11,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
 from nappo2.cli import main
+from nappo2.show.markup import aligned
 from nappo2.show.runs import group_runs
 from tests.makers.commands import SHORT, said
 
@@ -52,6 +53,17 @@ def test_presets_are_listed(capsys):
         main(["presets", "ppo"])
     printed = capsys.readouterr().out
     assert "*CartPole-v1" in printed and "100,000" in printed and "impala" not in printed
+
+
+def test_a_table_is_as_wide_as_it_may_be():
+    """Two spaces between 6 + 10 + 10 letters: 30; names with hyphens stay whole."""
+    rows = [("recipe", "env", "source"), ("ppo", "a-b-c d-e-f g", "one two three")]
+    assert aligned(rows, 30) == [
+        "recipe  env         source",
+        "ppo     a-b-c       one two",
+        "        d-e-f g     three",
+    ]
+    assert aligned(rows, 80) == aligned(rows)
 
 
 class Blind(CartPoleEnv):
