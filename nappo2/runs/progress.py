@@ -1,4 +1,4 @@
-"""The progress bar of a run."""
+"""Progress bars."""
 
 import sys
 import warnings
@@ -9,7 +9,7 @@ from nappo2.runs.targets import Target
 
 
 def progress_bar(target: Target, progress: bool | None) -> Any:
-    """A bar of tqdm that counts env steps, or updates; None shows it on a terminal and in a notebook."""
+    """A bar of tqdm that counts the target's unit; None shows it on a terminal and in a notebook."""
     with warnings.catch_warnings():  # without ipywidgets it is a plain bar, and says so
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm

@@ -10,7 +10,7 @@ class Target(NamedTuple):
     """What a run is to reach, and what it is at.
 
     Attributes:
-        total: env steps, or updates from recorded data.
+        total: env steps, or updates from recorded data; elsewhere frames or trials.
         now: as many of these as there are.
         unit: one of them, for a progress bar.
     """

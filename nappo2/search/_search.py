@@ -12,6 +12,8 @@ from typing import Any
 from nappo2.checks import checked, positive
 from nappo2.machine.stop import Stop, stopped_by
 from nappo2.runs.interrupts import Signals, interruptible
+from nappo2.runs.progress import progress_bar
+from nappo2.runs.targets import Target
 from nappo2.saving.log_dir import Claim, made, unused, write_whole
 from nappo2.search.board import Board
 from nappo2.search.driving import one_by_one, side_by_side
@@ -173,13 +175,8 @@ def driven(
     Returns:
         The signals that arrived.
     """
-    from tqdm.auto import tqdm
-
-    hidden = None if progress is None else not progress
-    with (
-        interruptible() as signals,
-        tqdm(total=board.budget.trials, unit="trial", disable=hidden) as bar,
-    ):
+    shown = partial(progress_bar, Target(board.budget.trials, 0, "trial"), progress)
+    with interruptible() as signals, shown() as bar:
         stop = Stop(lambda share: signals.over(), lambda: None, interrupted=signals.over)
 
         def show() -> None:

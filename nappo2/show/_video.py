@@ -1,9 +1,11 @@
 """Videos of policies."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import positive
 from nappo2.policies import Policy, action_of
 from nappo2.policies.fitting import first_act
+from nappo2.runs.progress import progress_bar
+from nappo2.runs.targets import Target
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -55,7 +59,13 @@ class Video(NamedTuple):
 
 @checked
 def video(
-    env: Env, policy: Policy, params: Params, num_steps: int = 300, seed: int = 0, fps: int = 30
+    env: Env,
+    policy: Policy,
+    params: Params,
+    num_steps: int = 300,
+    seed: int = 0,
+    fps: int = 30,
+    progress: bool | None = None,
 ) -> Video:
     """Films the first environment until its first episode ends, or for ``num_steps`` steps.
 
@@ -66,6 +76,7 @@ def video(
         num_steps: at most.
         seed: of the environment and the policy.
         fps: frames per second.
+        progress: whether to show a bar of frames; None shows it on a terminal and in a notebook.
 
     Returns:
         The video, to be shown or saved.
@@ -75,13 +86,20 @@ def video(
         ValueError: if the environment cannot be rendered; says how one is made that can.
     """
     positive(num_steps=num_steps, fps=fps)
-    pictures, score = frames(env, policy, params, num_steps, seed)
+    imageio()  # before the episode is played
+    with progress_bar(Target(num_steps, 0, "frame"), progress) as bar:
+        pictures, score = frames(env, policy, params, num_steps, seed, bar.update)
     return Video(encode(pictures, fps), len(pictures), score, ended=len(pictures) <= num_steps)
 
 
 @torch.no_grad()
 def frames(
-    env: Env, policy: Policy, params: Params, num_steps: int, seed: int
+    env: Env,
+    policy: Policy,
+    params: Params,
+    num_steps: int,
+    seed: int,
+    rendered: Callable[[], object] = lambda: None,
 ) -> tuple[list, float]:
     """Renders the first environment at each step of an episode.
 
@@ -91,6 +109,7 @@ def frames(
         params: of the agent.
         num_steps: at most.
         seed: of the environment and the policy.
+        rendered: called after each step that is rendered.
 
     Returns:
         Frames [height, width, 3] uint8, and the return. There is one frame more than steps, unless
@@ -116,6 +135,7 @@ def frames(
             if done[0]:
                 break  # its last state cannot be rendered, as it is reset at once
             pictures.append(render(env, state))
+            rendered()
     finally:
         env.close(state)
     return pictures, score
@@ -145,15 +165,10 @@ def encode(pictures: list[np.ndarray], fps: int) -> bytes:
     Raises:
         ImportError: if imageio is not installed.
     """
-    try:
-        import imageio_ffmpeg  # noqa: F401
-        from imageio import v2 as imageio
-    except ImportError as error:
-        raise ImportError(f"a video needs imageio: {installs('video')}") from error
     with TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
         options = {"codec": "libx264", "pixelformat": "yuv420p", "macro_block_size": 2}
-        with imageio.get_writer(
+        with imageio().get_writer(
             path,
             fps=fps,
             output_params=["-movflags", "faststart", "-preset", "veryfast"],
@@ -162,3 +177,17 @@ def encode(pictures: list[np.ndarray], fps: int) -> bytes:
             for frame in pictures:
                 writer.append_data(frame)
         return path.read_bytes()
+
+
+def imageio() -> ModuleType:
+    """The package that writes videos.
+
+    Raises:
+        ImportError: if it is not installed; says how to install it.
+    """
+    try:
+        import imageio_ffmpeg  # noqa: F401
+        from imageio import v2
+    except ImportError as error:
+        raise ImportError(f"a video needs imageio: {installs('video')}") from error
+    return v2

@@ -58,4 +58,4 @@ def film(env: Env, policy: Policy, options: dict[str, int], params: Params, plac
     folder = place.log_dir / "videos"
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{place.env_steps:012d}.mp4"
-    return video(env, policy, params, **options).save(path)
+    return video(env, policy, params, **options, progress=False).save(path)

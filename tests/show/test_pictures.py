@@ -159,6 +159,20 @@ def test_a_film_of_the_first_environment(make):
     assert (seen[0] != seen[8]).any() and seen[0].dtype == np.uint8 and score == film.score
 
 
+def test_a_film_shows_how_far_it_is(capsys):
+    recipe = ppo(envs.cartpole(1), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+    video(recipe.env, recipe.greedy, recipe.init(0), num_steps=4, progress=True)
+    assert "4/4" in capsys.readouterr().err
+
+
+def test_without_its_package_nothing_is_played_before_a_film_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    env = envs.cartpole(1)
+    recipe, unused = ppo(env, PPO(num_steps=8, num_minibatches=2)), env._replace(reset=None)
+    with pytest.raises(ImportError, match="a video needs imageio: pip install"):
+        video(unused, recipe.greedy, recipe.init(0))
+
+
 @pytest.mark.parametrize("make", [envs.mountain_car, envs.acrobot, envs.catch])
 def test_each_simulator_in_torch_has_a_picture(make):
     """It changes with the state, and is neither blank nor black."""
