@@ -12,7 +12,7 @@ from nappo2.runs.limits import limits_of
 from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
-from nappo2.show.runs import Runs, group_runs
+from nappo2.show.runs import Runs, environment_of, group_runs
 
 
 class Comparison(NamedTuple):
@@ -24,7 +24,7 @@ class Comparison(NamedTuple):
         low: the lower ends of the intervals.
         high: the upper ends of the intervals.
         num_runs: in each group.
-        label: of the compared column.
+        label: the compared column, and the environment, if it is one.
     """
 
     names: list[str]
@@ -96,11 +96,11 @@ def compare(
     within = ANYTHING if scales else limits_of(y, [run.metrics for run in _flat(groups)])
     intervals = {name: interval(table[..., None], within) for name, table in scores.items()}
     names = sorted(intervals, key=lambda name: -intervals[name].mean[0])
+    env = environment_of(_flat(groups))
+    label = f"{y.replace('_', ' ')} in {env}" if env else y.replace("_", " ")
     ends = [[float(x[0]) for x in intervals[name]] for name in names]
     mean, low, high = map(list, zip(*ends, strict=True))
-    return Comparison(
-        names, mean, low, high, [len(scores[name]) for name in names], y.replace("_", " ")
-    )
+    return Comparison(names, mean, low, high, [len(scores[name]) for name in names], label)
 
 
 def _flat(groups: Mapping[str, Mapping[str, list[Any]]]) -> list[Any]:

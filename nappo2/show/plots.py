@@ -15,7 +15,7 @@ from nappo2.show.pictures import (
     new_figure,
     style_axes,
 )
-from nappo2.show.runs import Runs, columns, group_runs, is_one
+from nappo2.show.runs import Runs, columns, environment_of, group_runs, is_one
 from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
 
 
@@ -27,7 +27,8 @@ def plot(
 
     Over a setting in which runs differ, such as ``x="learning_rate"``, it is that of their last ``y``.
     Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group. A
-    curve that coincides with others is dashed, and its name says with which.
+    curve that coincides with others is dashed, and its name says with which. The title is the environment,
+    where it is that of all.
 
     Args:
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
@@ -61,7 +62,7 @@ def plot(
         none = "as no episode has ended; " if y == "episode_return" and y not in known else ""
         raise ValueError(f"no run has {x!r} and {y!r}; {none}their columns are {', '.join(known)}")
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
-    style_axes(axes)
+    style_axes(axes, literal(environment_of(run for x in group_runs(runs).values() for run in x)))
     if sweep is None:
         format_thousands(axes)
     else:

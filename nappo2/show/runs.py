@@ -217,6 +217,12 @@ def group_names(groups: list[dict[str, Any]], shared: Mapping[str, str]) -> list
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
+def environment_of(runs: Iterable[Any]) -> str:
+    """The id of the environment in which all runs were; empty if they differ, or do not say it."""
+    ids = {settings_of(run).get("env", "") for run in runs}
+    return ids.pop() if len(ids) == 1 else ""
+
+
 PLAIN = ("algorithm", "scheme", "env", "log_dir")  # whose values need no name
 
 

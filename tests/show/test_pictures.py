@@ -3,6 +3,7 @@
 import sys
 import types
 from importlib import import_module
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -18,7 +19,7 @@ from nappo2.show._video import Video, frames
 from nappo2.show.comparison import Comparison
 from nappo2.show.members import members
 from nappo2.show.pictures import as_picture, new_figure
-from nappo2.show.runs import SavedRun, group_runs
+from nappo2.show.runs import SavedRun, environment_of, group_runs
 
 RECIPE = ppo(envs.cartpole(2), PPO(num_steps=32, num_minibatches=2, num_epochs=2, hidden=(8,)))
 PNG = b"\x89PNG"
@@ -144,6 +145,23 @@ def test_environments_are_compared_on_scales_that_somebody_gave():
     with pytest.raises(ValueError, match="returns of A, B have scales of their own"):
         compare(runs)
     assert compare(runs, scales={"A": (0, 10), "B": (0, 100)}).iqm == [0.5]
+
+
+def test_a_picture_of_runs_names_the_environment_that_all_share():
+    pole, swing = (
+        SavedRun(
+            Metrics([{"env_steps": 8.0, "episode_return": 1.0}]),
+            {"algorithm": "ppo", "env": env},
+            None,
+            Path("run"),
+        )
+        for env in ("CartPole-v1", "Pendulum-v1")
+    )
+    assert environment_of([pole, pole]) == "CartPole-v1" and environment_of([pole, swing]) == ""
+    assert compare([pole]).label == "episode return in CartPole-v1"
+    axes = new_figure((2, 2)).add_subplot()
+    plot([pole], axes=axes)
+    assert axes.get_title(loc="left") == "CartPole-v1"
 
 
 @pytest.mark.parametrize("make", [envs.cartpole, envs.pendulum])
