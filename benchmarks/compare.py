@@ -118,6 +118,13 @@ def draw(found: list[dict], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def cpu_of_this_machine() -> str:
+    """The name of the CPU, as Linux has it, and its widest vector instructions."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else 'unknown'} with {torch.backends.cpu.get_cpu_capability()}"
+
+
 def main(rounds: int = 15) -> None:
     torch.set_num_threads(1)
     with silent(1):
@@ -127,10 +134,9 @@ def main(rounds: int = 15) -> None:
     found += rows("CartPole-v1, 8 x 128, 4 epochs of 4 minibatches", pole)
     print(table(found))
     versions = {name: version(package) for name, package in PACKAGES.items()}
+    facts = {"rounds": rounds, "cpu": cpu_of_this_machine(), "versions": versions}
     lines = ",\n ".join(map(json.dumps, found))
-    KEPT.write_text(
-        f'{{"rounds": {rounds}, "versions": {json.dumps(versions)}, "rows": [\n {lines}\n]}}\n'
-    )
+    KEPT.write_text(f'{json.dumps(facts)[:-1]}, "rows": [\n {lines}\n]}}\n')
     draw(found, DOCS / "pictures" / "comparison.png")
     (DOCS / "comparison.md").write_text(page(kept()))
 

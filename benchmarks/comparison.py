@@ -18,7 +18,8 @@ def kept() -> dict[str, Any]:
 def page(data: Mapping[str, Any]) -> str:
     """The page of the comparison."""
     text = table(data["rows"])
-    return PAGE.format(table=text, rounds=data["rounds"], command=COMMAND, **data["versions"])
+    facts = {"rounds": data["rounds"], "cpu": data["cpu"], **data["versions"]}
+    return PAGE.format(table=text, command=COMMAND, **facts)
 
 
 def table(found: list[dict]) -> str:
@@ -61,10 +62,11 @@ def short_table(data: Mapping[str, Any]) -> str:
 PAGE = """# Comparison with Stable-Baselines3 and TorchRL
 
 PPO with the same networks (64-64 tanh, separate), hyper-parameters and environments, one torch
-thread, in one process. The libraries take turns, {rounds} rounds; medians, with quartiles in
-brackets. Made by `{command}`, with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}. TorchRL
-runs its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused Adam.
-[Benchmarks](benchmarks.md) were measured on another, faster machine: compare ratios, not rates.
+thread, in one process, on one core of an {cpu}. The libraries take turns,
+{rounds} rounds; medians, with quartiles in brackets. Made by `{command}`,
+with stable-baselines3 {sb3}, torchrl {torchrl} and torch {torch}.
+TorchRL runs its own example (collector, GAE, ClipPPOLoss, replay buffer of minibatches), with fused
+Adam. Rates depend on the machine, so compare ratios with those of [Benchmarks](benchmarks.md).
 
 {table}
 
