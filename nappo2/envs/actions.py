@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from torch import Generator, Tensor
 
 from nappo2.checks import checked
-from nappo2.envs.scales import action_scale, tensor_scale
+from nappo2.envs.scales import action_scale, box_scale, tensor_scale
 from nappo2.maths.distributions import Distribution, categorical, normal
 
 
@@ -43,6 +43,8 @@ class ActionSpec(NamedTuple):
         in_space: ``to_env`` in torch, which can be exported: ``actions [B, *shape] -> tensor`` of
             actions of the space, [B, ...], or tensors by name. By default these are the actions
             themselves.
+        within: ``actions [N, *shape] -> actions``, of which numbers are clipped to their bounds, as the
+            environment does it. By default these are the actions themselves.
         log_stds: number of log standard deviations after a network's outputs, parameters that do
             not depend on the observation.
         sizes: for each choice of an action, among how many it is, in the order of their logits; ()
@@ -58,6 +60,7 @@ class ActionSpec(NamedTuple):
     uniform: Callable[[int, Generator], Any]
     to_env: Callable[[Any], Sequence]
     in_space: Callable[[Any], Any] = unscaled
+    within: Callable[[Any], Any] = unscaled
     log_stds: int = 0
     sizes: tuple[int, ...] = ()
     parts: Mapping[str, "ActionSpec"] = {}
@@ -141,6 +144,7 @@ def _(space: Box) -> ActionSpec:
         uniform=lambda num_envs, rng: torch.empty(num_envs, size).uniform_(-1, 1, generator=rng),
         to_env=box_actions(space),
         in_space=box_tensors(space),
+        within=clipped_to(space),
         log_stds=size,
     )
 
@@ -160,3 +164,10 @@ def box_tensors(space: Box) -> Callable[[Tensor], Tensor]:
     """``box_actions`` in torch: maps actions [B, A] to tensors ``[B, *shape]`` in the space."""
     scale, shape = tensor_scale(space), space.shape
     return lambda actions: scale(actions.reshape(-1, *shape))
+
+
+def clipped_to(space: Box) -> Callable[[Tensor], Tensor]:
+    """The function that clips actions [N, A] to -1 and 1, or to the finite one of two bounds."""
+    scale = box_scale(space)
+    least, most = (torch.from_numpy(x.reshape(-1)).float() for x in (scale.least, scale.most))
+    return lambda actions: torch.minimum(torch.maximum(actions, least), most)

@@ -149,6 +149,13 @@ def in_one_tensor(kind: str, parts: Parts, gather: Gather) -> ActionSpec:
         uniform=uniform,
         to_env=lambda actions: gathered(specs, split(actions), gather),
         in_space=lambda actions: in_spaces(parts, split(actions)),
+        within=lambda actions: torch.cat(
+            [
+                part.within(x).reshape(len(x), -1)
+                for x, part in zip(split(actions), specs, strict=True)
+            ],
+            -1,
+        ),
         log_stds=sum(part.log_stds for part in specs),
         sizes=sizes,
         parts=parts,
@@ -180,6 +187,7 @@ def hybrid(parts: Parts, gather: Gather) -> ActionSpec:
         uniform=lambda num_envs, rng: {name: x.uniform(num_envs, rng) for name, x in parts.items()},
         to_env=lambda actions: gathered(specs, columns(actions), gather),
         in_space=lambda actions: in_spaces(parts, columns(actions)),
+        within=lambda actions: {name: part.within(actions[name]) for name, part in parts.items()},
         log_stds=sum(part.log_stds for part in specs),
         sizes=tuple(size for part in specs for size in part.sizes),
         parts=parts,

@@ -130,6 +130,20 @@ def normal() -> Distribution:
     )
 
 
+def clipped(dist: Distribution) -> Distribution:
+    """A distribution whose samples are clipped to [-1, 1], as environments do it.
+
+    So a replay has the actions that were done. Log-probabilities are those of ``dist``.
+    """
+
+    def within(sample):
+        return sample and (lambda outputs, source: sample(outputs, source).clamp(-1, 1))
+
+    return dist._replace(
+        sample=within(dist.sample), sample_from_noise=within(dist.sample_from_noise)
+    )
+
+
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0  # of a tanh-normal, as in SAC
 
 

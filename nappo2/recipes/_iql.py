@@ -10,7 +10,7 @@ from torch import Tensor
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
-from nappo2.maths.distributions import Distribution, normal
+from nappo2.maths.distributions import Distribution, clipped, normal
 from nappo2.maths.masks import unmasked
 from nappo2.networks import ActorCritics, Network, discrete_actor_critics, mlp
 from nappo2.policies import greedy, stochastic
@@ -129,7 +129,7 @@ def iql(
         name="iql",
         compatible=COMPATIBLE,
         init=init,
-        policy=masks.warmup_uniform(stochastic(agent.actor, dist)),
+        policy=masks.warmup_uniform(stochastic(agent.actor, dist if discrete else clipped(dist))),
         greedy=greedy(agent.actor, dist),
         value=lambda params, observation, memory: value(params["weights"]["value"], observation),
         loss=loss(agent, value, dist, expectile=c.expectile, temperature=c.temperature),

@@ -46,7 +46,7 @@ def run_card(pipeline: Pipeline, **settings: Any) -> dict[str, Any]:
         entries["population"], recipe = members, recipe.recipe
     if isinstance(recipe, Recipe):
         entries = _recipe_entries(recipe) | entries
-    env = recipe.env if isinstance(recipe, Recipe) else _env_of(pipeline)
+    env = recipe.env if isinstance(recipe, Recipe) else env_of_pipeline(pipeline)
     entries |= {} if env is None else env_entries(env)
     if "name" in arguments:
         entries["scheme"] = arguments.pop("name")
@@ -62,7 +62,8 @@ def _recipe_entries(recipe: Recipe) -> dict[str, Any]:
     return {"algorithm": recipe.name, "config": config, "recipe": data | {"arguments": arguments}}
 
 
-def _env_of(pipeline: Pipeline) -> Env | None:
+def env_of_pipeline(pipeline: Pipeline) -> Env | None:
+    """The environment in which a pipeline collects; None if it does not, or does not say it."""
     return next((stage.env for stage in pipeline.stages if stage.env is not None), None)
 
 

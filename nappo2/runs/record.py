@@ -8,6 +8,7 @@ from tensordict import TensorDict
 from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, positive
+from nappo2.runs.card import env_of_pipeline
 from nappo2.saving.datasets import save_dataset
 from nappo2.saving.snapshots import close_state
 from nappo2.stages.recording.datasets import of_rollouts
@@ -40,7 +41,8 @@ def record(
         seed: of environments and policy.
 
     Returns:
-        The dataset [N], with ``action_log_prob`` of the policy that acted.
+        The dataset [N]: actions as the environment did them, clipped to their bounds, and
+        ``action_log_prob`` as the policy gave them.
 
     Raises:
         ValueError: unless one of ``num_steps`` and ``episodes`` is given and at least 1; for items that
@@ -66,7 +68,9 @@ def record(
     finally:
         close_state(source, state)
     whole = torch.cat(rollouts)
-    data = of_rollouts(whole) if episodes is None else first_episodes(whole, episodes)
+    parts = [whole] if episodes is None else first_episodes(whole, episodes)
+    env = env_of_pipeline(source)
+    data = torch.cat([of_rollouts(part, env) for part in parts])
     if path is not None:
         save_dataset(data, path)
     return data
@@ -94,12 +98,12 @@ def _check_ends(rollouts: list[TensorDict], episodes: int | None) -> None:
         )
 
 
-def first_episodes(rollout: TensorDict, num: int) -> TensorDict:
-    """The dataset of the ``num`` episodes of a rollout [T, B] that end first, whole ones alone."""
+def first_episodes(rollout: TensorDict, num: int) -> list[TensorDict]:
+    """The ``num`` episodes of a rollout [T, B] that end first, whole ones alone, each [t, 1]."""
     ends = rollout["next", "done"].nonzero()[:num]  # by time, then by environment
     parts = []
     for t, b in ends.tolist():
         before = rollout["next", "done"][:t, b].nonzero()
         start = int(before[-1]) + 1 if len(before) else 0
         parts.append(rollout[start : t + 1, b].unsqueeze(1))
-    return torch.cat([of_rollouts(part) for part in parts])
+    return parts

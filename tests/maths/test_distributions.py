@@ -14,7 +14,7 @@ from torch.distributions import (
     TransformedDistribution,
 )
 
-from nappo2.maths.distributions import categorical, log_slope, normal, tanh_normal
+from nappo2.maths.distributions import categorical, clipped, log_slope, normal, tanh_normal
 from nappo2.seeds import generator
 from tests.makers.tensors import randn
 
@@ -105,6 +105,15 @@ def test_normal_draws_have_their_mean_and_standard_deviation():
     assert ((action.mean(0) - mean).abs() < 5 * std / n**0.5).all()
     assert ((action.std(0) - std).abs() < 5 * std / (2 * n) ** 0.5).all()
     assert action.T.corrcoef()[0, 1].abs() < 5 / n**0.5
+
+
+def test_clipped_draws_are_normal_draws_within_their_bounds():
+    outputs, dist = torch.tensor([[0.5, -2.0, 1.0, 1.0]]).expand(64, 4), clipped(normal())
+    drawn = normal().sample(outputs, generator(0))
+    assert (dist.sample(outputs, generator(0)) == drawn.clamp(-1, 1)).all()
+    noise = dist.draw_noise(outputs.shape, generator(0))
+    assert (dist.sample_from_noise(outputs, noise) == drawn.clamp(-1, 1)).all()
+    assert (dist.log_prob(outputs, drawn) == normal().log_prob(outputs, drawn)).all()
 
 
 def test_tanh_normal_draws_are_squashed_normal_draws():

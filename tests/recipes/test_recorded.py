@@ -123,6 +123,27 @@ def test_a_dataset_of_other_spaces_is_refused_by_name(text):
         dqn(env, DQN(), replay=partial(replay_with, data))
 
 
+@pytest.mark.parametrize("make", [a.clone, a.iql, a.td3_bc])
+def test_actions_beyond_their_bounds_are_refused_until_they_are_clipped(make):
+    env = envs.pendulum(2)
+    data = dataset(columns(3, torch.tensor([[0.5], [-2.5], [1.0]]), 3))
+    with pytest.raises(ValueError, match=r"an action of the dataset is -2.5.*dataset\(data, env\)"):
+        make(env).replace(source=recorded(data))
+    within = dataset(data, env)
+    assert within["action"].flatten().tolist() == [0.5, -1, 1]
+    assert make(env).replace(source=recorded(within)).source is not None
+
+
+def test_iql_that_goes_on_stores_the_actions_that_were_done():
+    """Its actor has a standard deviation of 1 at first."""
+    recipe = a.iql(envs.pendulum(4), a.IQL(**SMALL, num_steps=8))
+    params = recipe.init(0)
+    params["version"] += 1
+    source = collect_of(recipe)
+    action = source.step(params, source.init(params, 0))[1]["action"]
+    assert action.abs().max() == 1 and (action.abs() < 1).any()
+
+
 def test_actions_that_masks_forbid_are_refused():
     """Of a rollout of 16 steps in 4 environments; one action of each pair is forbidden."""
     recipe = a.clone(mines(4), CONFIGS["clone"])

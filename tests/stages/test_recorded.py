@@ -115,9 +115,34 @@ def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence(text):
         dataset(WRONG[text])
 
 
-def test_a_tensordict_is_of_no_simulator():
-    with pytest.raises(ValueError, match="env is for arrays of a simulator"):
+def test_actions_are_recorded_as_the_environment_did_them():
+    """A policy with a standard deviation of e gives actions beyond 1 and -1, to which they are clipped."""
+    recipe = ppo(envs.pendulum(2), PPO(num_steps=16, num_minibatches=2, initial_log_std=1.0))
+    params, source = recipe.init(0), collect_of(recipe)
+    _, rollout, _ = source.step(params, source.init(params, 0))
+    given = rollout["action"].transpose(0, 1).flatten(0, 1)
+    assert (given.abs() > 1).any()
+    assert (record(source, params, 32)["action"] == given.clamp(-1, 1)).all()
+    assert (record(source, params, 32)["action_log_prob"].isfinite()).all()
+    assert (dataset(rollout)["action"] == given).all()
+    assert (dataset(rollout, envs.pendulum(1))["action"] == given.clamp(-1, 1)).all()
+
+
+def test_rollouts_of_another_environment_are_refused():
+    with pytest.raises(ValueError, match="observations of the dataset are"):
         dataset(dataset(chain()), envs.cartpole(1))
+
+
+def test_only_numbers_with_bounds_are_clipped_to_them():
+    some = Box(np.array([-1, -np.inf, 0], np.float32), np.array([3, np.inf, np.inf], np.float32))
+    actions = torch.tensor([[5.0, 5.0, -5.0]])
+    assert action_spec(some).within(actions).tolist() == [[1, 5, 0]]
+    both = action_spec(Dict(a=Discrete(7), b=some))
+    clipped = both.within({"a": torch.tensor([6]), "b": actions})
+    assert clipped["a"].tolist() == [6] and clipped["b"].tolist() == [[1, 5, 0]]
+    joint = action_spec(Tuple((Box(-2, 2, (2, 1)), some)))
+    wide = torch.tensor([[9.0, -0.5, 5.0, 5.0, -5.0]])
+    assert joint.within(wide).tolist() == [[1, -0.5, 1, 5, 0]]
 
 
 def test_masked_transitions_are_left_out_and_end_what_was_before_them():

@@ -67,6 +67,7 @@ def check_spaces(data: TensorDict, env: Env) -> None:
                 "dataset(arrays, env) makes them of arrays of its simulator"
             )
     _check_choices(spec, data["action"], env.name)
+    _check_bounds(spec, data["action"], env.name)
     _check_allowed(spec, data, env.name)
 
 
@@ -94,6 +95,17 @@ def _check_choices(spec: ActionSpec, action: Any, name: str) -> None:
                 f"an action of the dataset is {int(wrong[0])}, and those of {name} are within 0 and "
                 f"{most.tolist()}"
             )
+
+
+def _check_bounds(spec: ActionSpec, action: Any, name: str) -> None:
+    if spec.is_tree:
+        for key, part in spec.parts.items():
+            _check_bounds(part, action[key], name)
+    elif not spec.sizes and len(beyond := action[spec.within(action) != action]):
+        raise ValueError(
+            f"an action of the dataset is {float(beyond[beyond.abs().argmax()]):.4g}, and those of {name} "
+            "are within their bounds, -1 and 1; dataset(data, env) clips them, as the environment does"
+        )
 
 
 def _check_allowed(spec: ActionSpec, data: TensorDict, name: str) -> None:

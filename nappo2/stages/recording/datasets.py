@@ -14,8 +14,9 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.returns import solve_recurrence
-from nappo2.stages.recording.checking import check_dataset
+from nappo2.stages.recording.checking import check_dataset, check_spaces
 from nappo2.stages.recording.columns import of_columns, of_episodes
+from nappo2.trees import as_tensordict
 
 OF_ROLLOUTS = ("observation", "action", "action_log_prob", "mask", "next")
 
@@ -33,7 +34,8 @@ def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = No
     Args:
         data: arrays, tensors or lists of numbers, of several parts nested mappings.
         env: whose simulator gave observations and took actions, which are batched and scaled as it
-            does; None for data as ``collect`` records them, whose continuous actions are in [-1, 1].
+            does; of rollouts, in which they were collected, and whose bounds clip their actions. None for
+            data as ``collect`` records them, whose continuous actions are in [-1, 1].
 
     Returns:
         Transitions [N], on the CPU.
@@ -49,20 +51,28 @@ def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = No
         ([1.0, 2.0], [False, True])
     """
     if isinstance(data, TensorDictBase):
+        rollouts = of_rollouts(data, env)
         if env is not None:
-            raise ValueError(
-                "a TensorDict holds rollouts as collect records them, and env is for arrays of a simulator"
-            )
-        return of_rollouts(data)
+            check_spaces(rollouts, env)
+        return rollouts
     return of_columns(data, env) if isinstance(data, Mapping) else of_episodes(data, env)
 
 
 @checked
-def of_rollouts(rollouts: TensorDict) -> TensorDict:
+def of_rollouts(rollouts: TensorDict, env: Env | None = None) -> TensorDict:
     """The dataset of a rollout [T, B], or transitions [N], whose episodes follow one another in time.
 
     Masked transitions are left out. An episode that goes on behind the last step, or before one that
-    is masked, is truncated there.
+    is masked, is truncated there. A policy such as PPO's may give actions beyond their bounds, to which
+    the environment clips them. Of the bounds of ``env`` they are clipped here, too: an actor that stays
+    within them could not be one that gave them.
+
+    Args:
+        rollouts: as ``collect`` yields them.
+        env: in which they were collected; None if that is not known.
+
+    Returns:
+        Transitions [N], on the CPU; ``action_log_prob`` is that of the actions before.
 
     Raises:
         ValueError: if a key of a rollout is missing.
@@ -78,6 +88,9 @@ def of_rollouts(rollouts: TensorDict) -> TensorDict:
     if mask is not None:
         data = data[data["mask"]].exclude("mask")
     check_dataset(data)
+    if env is not None:
+        action = {"action": env.action_spec.within(data["action"])}
+        data.update(as_tensordict(action, data.batch_size))
     return data
 
 
