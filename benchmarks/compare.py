@@ -6,6 +6,7 @@ seconds, as they show what waits.
 """
 
 import json
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -120,9 +121,11 @@ def draw(found: list[dict], path: Path) -> None:
 
 def cpu_of_this_machine() -> str:
     """The name of the CPU, as Linux has it, and its widest vector instructions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else 'unknown'} with {torch.backends.cpu.get_cpu_capability()}"
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name} with {torch.backends.cpu.get_cpu_capability()}"
 
 
 def main(rounds: int = 15) -> None:

@@ -59,8 +59,8 @@ def shown(value: Any) -> str:
     if isinstance(value, TensorDict):
         return f"a TensorDict of {', '.join(map(str, value.keys())) or 'nothing'}"
     if isinstance(value, gymnasium.Env):
-        maker = f"gymnasium.make({value.spec.id!r})" if value.spec else "MyEnv()"
-        return f"an environment that is made already: a function such as lambda: {maker} makes more"
+        made = "of the function that made it"
+        return f"an environment that is made already; envs.make(function, 8), {made}, makes 8 of it"
     text = repr(value)
     if len(text) <= 80 and "\n" not in text:
         return text

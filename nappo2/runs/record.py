@@ -11,6 +11,7 @@ from nappo2.pipeline import Pipeline, positive
 from nappo2.runs.card import env_of_pipeline
 from nappo2.saving.datasets import save_dataset
 from nappo2.saving.snapshots import close_state
+from nappo2.stages.recording.checking import within_bounds
 from nappo2.stages.recording.datasets import of_rollouts
 from nappo2.stages.rollouts import check_rollout
 
@@ -41,8 +42,8 @@ def record(
         seed: of environments and policy.
 
     Returns:
-        The dataset [N]: actions as the environment did them, clipped to their bounds, and
-        ``action_log_prob`` as the policy gave them.
+        The dataset [N]. Where the source says its environment, as ``collect`` does, actions are those that
+        it did, clipped to their bounds; ``action_log_prob`` is of what the policy gave.
 
     Raises:
         ValueError: unless one of ``num_steps`` and ``episodes`` is given and at least 1; for items that
@@ -69,8 +70,9 @@ def record(
         close_state(source, state)
     whole = torch.cat(rollouts)
     parts = [whole] if episodes is None else first_episodes(whole, episodes)
-    env = env_of_pipeline(source)
-    data = torch.cat([of_rollouts(part, env) for part in parts])
+    data = torch.cat([of_rollouts(part) for part in parts])
+    if (env := env_of_pipeline(source)) is not None:
+        data = within_bounds(data, env)
     if path is not None:
         save_dataset(data, path)
     return data

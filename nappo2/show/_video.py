@@ -87,8 +87,9 @@ def video(
     """
     positive(num_steps=num_steps, fps=fps)
     imageio()  # before the episode is played
-    with progress_bar(Target(num_steps, 0, "frame"), progress) as bar:
+    with progress_bar(Target(num_steps + 1, 0, "frame"), progress) as bar:
         pictures, score = frames(env, policy, params, num_steps, seed, bar.update)
+        bar.total = bar.n  # as the episode may have ended
     return Video(encode(pictures, fps), len(pictures), score, ended=len(pictures) <= num_steps)
 
 
@@ -109,7 +110,7 @@ def frames(
         params: of the agent.
         num_steps: at most.
         seed: of the environment and the policy.
-        rendered: called after each step that is rendered.
+        rendered: called after each frame.
 
     Returns:
         Frames [height, width, 3] uint8, and the return. There is one frame more than steps, unless
@@ -126,6 +127,7 @@ def frames(
     try:
         act = partial(first_act, env, policy)
         pictures = [render(env, state)]
+        rendered()
         for _ in range(num_steps):
             decision, memory = act(plain, observation, memory, rng)
             act = policy.act

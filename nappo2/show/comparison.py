@@ -12,7 +12,7 @@ from nappo2.runs.limits import limits_of
 from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
-from nappo2.show.runs import Runs, environment_of, group_runs
+from nappo2.show.runs import Runs, environment_of, group_runs, settings_of
 
 
 class Comparison(NamedTuple):
@@ -111,7 +111,7 @@ def _by_environment(runs: Runs) -> dict[str, dict[str, list[Any]]]:
     groups: dict[str, dict[str, list[Any]]] = {}
     for name, group in group_runs(runs, "env").items():
         for run in group:
-            env = getattr(run, "description", {}).get("env", "")
+            env = settings_of(run).get("env", "")
             groups.setdefault(name, {}).setdefault(env, []).append(run)
     return groups
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -67,8 +68,25 @@ def _as_env(env: Any) -> Env:
     if isinstance(env, str):
         return make(env)
     if isinstance(env, gymnasium.Env):
-        return from_gym(lambda: gymnasium.make(env.spec) if env.spec else deepcopy(env))
+        return from_gym(partial(_another, env))
     return env if hasattr(env, "observation_space") and hasattr(env, "num_envs") else from_gym(env)
+
+
+def _another(env: gymnasium.Env) -> gymnasium.Env:
+    """One more of an environment: made of its registered id and wrappers, or else a copy.
+
+    Raises:
+        ValueError: if it can neither be made again nor copied.
+    """
+    try:
+        return gymnasium.make(env.spec)
+    except Exception:  # it is not registered, or wrapped by what cannot be made again
+        try:
+            return deepcopy(env)
+        except Exception as error:
+            raise ValueError(
+                f"more of it are needed, and it cannot be copied ({error}); give the function that made it"
+            ) from error
 
 
 def _spaces(env: Env) -> str:

@@ -1,6 +1,7 @@
 """Elements of HTML and SVG without scripts or external files, readable on light and dark pages."""
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from itertools import zip_longest
 from textwrap import wrap
@@ -9,6 +10,7 @@ from typing import Any
 MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 FAINT = "rgba(128,128,128,.35)"
+WHOLE_WORDS = {"break_on_hyphens": False, "break_long_words": False}
 LIMIT = 50_000  # bytes of HTML for one object
 BLUE, ORANGE, GREEN, GREY = "#3b82c4", "#d9762b", "#2a9d8f", "#808890"
 
@@ -51,29 +53,36 @@ def aligned(rows: Sequence[Sequence[Any]], width: int | None = None) -> list[str
 
     Args:
         rows: as many values each.
-        width: of the lines, for which long cells are broken at spaces; None for one line per row.
+        width: of the lines, for which long cells are broken between words; where that does not
+            suffice, each row is a paragraph. None for a line per row.
 
     Returns:
         The lines.
     """
-    widths = [max(len(str(x)) for x in column) for column in zip(*rows, strict=True)]
-    if width is not None:
-        widths = _narrowed(widths, width)
+    texts = [[str(x) for x in row] for row in rows]
+    columns = list(zip(*texts, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        words = [max(len(word) for x in column for word in [*x.split(), ""]) for column in columns]
+        room = width - 2 * (len(widths) - 1)
+        if sum(words) > room:
+            fill = partial(wrap, width=width, subsequent_indent="    ", **WHOLE_WORDS)
+            return [line for row in texts for line in fill("  ".join(row))]
+        widths = _narrowed(widths, words, room)
         broken = [
-            [wrap(str(x), n, break_on_hyphens=False) for x, n in zip(row, widths, strict=True)]
-            for row in rows
+            [wrap(x, max(n, 1), **WHOLE_WORDS) or [""] for x, n in zip(row, widths, strict=True)]
+            for row in texts
         ]
-        rows = [line for cells in broken for line in zip_longest(*cells, fillvalue="")]
-    lines = ("  ".join(str(x).ljust(n) for x, n in zip(row, widths, strict=True)) for row in rows)
+        texts = [line for cells in broken for line in zip_longest(*cells, fillvalue="")]
+    lines = ("  ".join(x.ljust(n) for x, n in zip(row, widths, strict=True)) for row in texts)
     return [line.rstrip() for line in lines]
 
 
-def _narrowed(widths: list[int], total: int, least: int = 10) -> list[int]:
-    """Widths that are cut at one number, so that with two spaces between them they come to ``total``."""
-    room = total - 2 * (len(widths) - 1)
-    fits = (n for n in range(max(widths), least, -1) if sum(min(x, n) for x in widths) <= room)
-    limit = next(fits, least)
-    return [min(x, limit) for x in widths]
+def _narrowed(widths: list[int], words: list[int], room: int) -> list[int]:
+    """Widths that come to ``room`` at most: the long ones are cut at one number, or at their longest word."""
+    cuts = range(max(widths), -1, -1)
+    cut = ([max(word, min(x, n)) for x, word in zip(widths, words, strict=True)] for n in cuts)
+    return next(each for each in cut if sum(each) <= room)
 
 
 def heading(text: str) -> str:

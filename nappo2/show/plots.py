@@ -1,6 +1,7 @@
 """Learning curves of several runs."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from nappo2.checks import checked
@@ -15,7 +16,7 @@ from nappo2.show.pictures import (
     new_figure,
     style_axes,
 )
-from nappo2.show.runs import Runs, columns, environment_of, group_runs, is_one
+from nappo2.show.runs import Runs, columns, environment_of, group_runs, is_one, members_of
 from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
 
 
@@ -52,7 +53,8 @@ def plot(
         >>> sweep = [run(rate) for rate in (1e-4, 1e-3)]
         >>> curves, by_rate = plot(sweep), plot(sweep, x="learning_rate")
     """
-    runs = runs if isinstance(runs, Mapping) or is_one(runs) else list(runs)
+    if not isinstance(runs, Mapping):
+        runs = members_of([runs] if is_one(runs) else runs)  # which reads each once
     sweep = sweep_of(runs, x)
     figure = None if axes is not None else new_figure((7, 4))
     axes = figure.add_subplot() if figure else axes
@@ -62,7 +64,8 @@ def plot(
         none = "as no episode has ended; " if y == "episode_return" and y not in known else ""
         raise ValueError(f"no run has {x!r} and {y!r}; {none}their columns are {', '.join(known)}")
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
-    style_axes(axes, literal(environment_of(run for x in group_runs(runs).values() for run in x)))
+    flat = members_of(chain(*runs.values())) if isinstance(runs, Mapping) else runs
+    style_axes(axes, literal(environment_of(flat)))
     if sweep is None:
         format_thousands(axes)
     else:

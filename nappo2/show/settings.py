@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from nappo2 import trees
+from nappo2.runs.card import env_id, env_of_pipeline
 from nappo2.trees import walk
 
 MAX_DEPTH = 12
 
 
 def learner_settings(learner: Any) -> dict[str, str]:
-    """Initial hyper-parameters, arguments of stages, and shapes of weights, as texts by name.
+    """The environment, first hyper-parameters, arguments of stages, and shapes of weights, as texts by name.
 
     Functions contribute the values in their closure: a loss its coefficients, an environment its
     size.
@@ -24,7 +25,9 @@ def learner_settings(learner: Any) -> dict[str, str]:
     settings |= {"/".join(path): str(list(x.shape)) for path, x in walk(learner.params["weights"])}
     for stage in learner.pipeline.stages:
         settings |= dict(values(stage.arguments, stage.name, frozenset()))
-    return {"pipeline": repr(learner.pipeline)} | settings
+    env = env_of_pipeline(learner.pipeline)
+    named = {} if env is None else {"env": env_id(env)}
+    return {"pipeline": repr(learner.pipeline)} | named | settings
 
 
 def values(x: Any, path: str, ancestors: frozenset[int]) -> Iterator[tuple[str, str]]:

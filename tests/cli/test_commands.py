@@ -56,14 +56,16 @@ def test_presets_are_listed(capsys):
 
 
 def test_a_table_is_as_wide_as_it_may_be():
-    """Two spaces between 6 + 10 + 10 letters: 30; names with hyphens stay whole."""
-    rows = [("recipe", "env", "source"), ("ppo", "a-b-c d-e-f g", "one two three")]
-    assert aligned(rows, 30) == [
-        "recipe  env         source",
-        "ppo     a-b-c       one two",
-        "        d-e-f g     three",
+    """Two spaces between 6 + 9 + 9 letters: 28; words stay whole, with hyphens too."""
+    rows = [("recipe", "env", "source"), ("ppo", "a-b-c d-e-f", "one two three"), ("", "", "")]
+    assert aligned(rows, 28) == [
+        "recipe  env        source",
+        "ppo     a-b-c      one two",
+        "        d-e-f      three",
+        "",
     ]
-    assert aligned(rows, 80) == aligned(rows)
+    assert aligned(rows, 80) == aligned(rows) and len(aligned(rows)) == 3
+    assert aligned([("a-very-long-name", "b")], 12) == ["a-very-long-name", "    b"]
 
 
 class Blind(CartPoleEnv):

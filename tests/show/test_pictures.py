@@ -159,6 +159,8 @@ def test_a_picture_of_runs_names_the_environment_that_all_share():
     )
     assert environment_of([pole, pole]) == "CartPole-v1" and environment_of([pole, swing]) == ""
     assert compare([pole]).label == "episode return in CartPole-v1"
+    recipe = ppo("CartPole-v1", PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+    assert environment_of([pole, Learner(scheme("3cs", recipe), recipe.init(0))]) == "CartPole-v1"
     axes = new_figure((2, 2)).add_subplot()
     plot([pole], axes=axes)
     assert axes.get_title(loc="left") == "CartPole-v1"
@@ -180,7 +182,7 @@ def test_a_film_of_the_first_environment(make):
 def test_a_film_shows_how_far_it_is(capsys):
     recipe = ppo(envs.cartpole(1), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
     video(recipe.env, recipe.greedy, recipe.init(0), num_steps=4, progress=True)
-    assert "4/4" in capsys.readouterr().err
+    assert "5/5" in capsys.readouterr().err  # the first state, and four steps
 
 
 def test_without_its_package_nothing_is_played_before_a_film_is_refused(monkeypatch):

@@ -28,6 +28,7 @@ from nappo2 import (
     save_dataset,
     trees,
     with_recorded,
+    with_returns,
 )
 from nappo2.envs.actions import action_spec
 from nappo2.envs.space_arrays import actions_from, observations_from
@@ -128,9 +129,29 @@ def test_actions_are_recorded_as_the_environment_did_them():
     assert (dataset(rollout, envs.pendulum(1))["action"] == given.clamp(-1, 1)).all()
 
 
-def test_rollouts_of_another_environment_are_refused():
+OF_ONE = {"observation": torch.zeros(2, 3), "reward": torch.zeros(2), "terminated": [0, 1]}
+OF_ONE["next_observation"] = OF_ONE["observation"]
+CHOICE, TWO = torch.tensor([0, 1]), torch.zeros(2, 2)
+
+
+@pytest.mark.parametrize("action", [CHOICE, CHOICE[:, None], TWO, TWO[:, 0], {"a": TWO}])
+@pytest.mark.parametrize(
+    "space",
+    [Box(-1, 1, (3,)), Dict(a=Discrete(2), b=Box(-1, 1, (1,))), Tuple((Box(-1, 1, (1,)),) * 3)],
+)
+def test_rollouts_of_another_environment_are_refused(action, space):
+    env = envs.pendulum(1)._replace(action_space=space)
+    with pytest.raises(ValueError, match=r"actions of the dataset are .* and those of pendulum"):
+        dataset(dataset(OF_ONE | {"action": action}), env)
+    other = envs.pendulum(1)._replace(observation_space=Box(-1, 1, (4,)))
     with pytest.raises(ValueError, match="observations of the dataset are"):
-        dataset(dataset(chain()), envs.cartpole(1))
+        dataset(dataset(OF_ONE | {"action": TWO[:, :1]}), other)
+
+
+def test_returns_of_transitions_stay_when_their_actions_are_clipped():
+    data = dataset(OF_ONE | {"action": torch.tensor([[2.0], [0.0]])})
+    within = dataset(with_returns(data, 0.9), envs.pendulum(1))
+    assert within["action"].tolist() == [[1], [0]] and "value_target" in within.keys()
 
 
 def test_only_numbers_with_bounds_are_clipped_to_them():

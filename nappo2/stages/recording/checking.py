@@ -9,7 +9,7 @@ from nappo2.envs import Env
 from nappo2.envs.actions import ActionSpec
 from nappo2.envs.masks import restricted
 from nappo2.maths.masks import FORBIDDEN, mask_of
-from nappo2.trees import walk
+from nappo2.trees import as_tensordict, walk
 
 OF_NEXT = {
     "reward": "float32 [N]",
@@ -56,19 +56,31 @@ def check_spaces(data: TensorDict, env: Env) -> None:
         ValueError: says which of them the dataset has, and which the environment.
     """
     spec = env.action_spec
-    kinds = {
-        "observations": (data["observation"], env.observation_spec.zeros(1)),
-        "actions": (data["action"], spec.zeros(1)),
-    }
-    for name, (given, right) in kinds.items():
-        if kind(given) != kind(right):
-            raise ValueError(
-                f"{name} of the dataset are {kind(given)}, and those of {env.name} {kind(right)}; "
-                "dataset(arrays, env) makes them of arrays of its simulator"
-            )
+    _check_kind("observations", data["observation"], env.observation_spec.zeros(1), env.name)
+    _check_kind("actions", data["action"], spec.zeros(1), env.name)
     _check_choices(spec, data["action"], env.name)
     _check_bounds(spec, data["action"], env.name)
     _check_allowed(spec, data, env.name)
+
+
+def within_bounds(data: TensorDict, env: Env) -> TensorDict:
+    """Transitions [N] with actions as the environment did them: clipped to their bounds, in place.
+
+    Raises:
+        ValueError: if the actions are not of the environment's shape or dtype.
+    """
+    spec = env.action_spec
+    _check_kind("actions", data["action"], spec.zeros(1), env.name)
+    done = as_tensordict({"action": spec.within(data["action"])}, data.batch_size)
+    return data.update(done)
+
+
+def _check_kind(name: str, given: Any, right: Any, env: str) -> None:
+    if kind(given) != kind(right):
+        raise ValueError(
+            f"{name} of the dataset are {kind(given)}, and those of {env} {kind(right)}; "
+            "dataset(arrays, env) makes them of arrays of its simulator"
+        )
 
 
 def kind(batch: Any) -> str:
@@ -103,8 +115,9 @@ def _check_bounds(spec: ActionSpec, action: Any, name: str) -> None:
             _check_bounds(part, action[key], name)
     elif not spec.sizes and len(beyond := action[spec.within(action) != action]):
         raise ValueError(
-            f"an action of the dataset is {float(beyond[beyond.abs().argmax()]):.4g}, and those of {name} "
-            "are within their bounds, -1 and 1; dataset(data, env) clips them, as the environment does"
+            f"an action of the dataset is {float(beyond[beyond.abs().argmax()]):.4g}, which is beyond the "
+            f"bounds of those of {name}: of what an agent collected, dataset(data, env) clips actions, as "
+            "the environment did; of a simulator's arrays, dataset(arrays, env) scales them"
         )
 
 

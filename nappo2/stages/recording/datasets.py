@@ -14,9 +14,8 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.returns import solve_recurrence
-from nappo2.stages.recording.checking import check_dataset, check_spaces
+from nappo2.stages.recording.checking import check_dataset, check_spaces, within_bounds
 from nappo2.stages.recording.columns import of_columns, of_episodes
-from nappo2.trees import as_tensordict
 
 OF_ROLLOUTS = ("observation", "action", "action_log_prob", "mask", "next")
 
@@ -34,8 +33,8 @@ def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = No
     Args:
         data: arrays, tensors or lists of numbers, of several parts nested mappings.
         env: whose simulator gave observations and took actions, which are batched and scaled as it
-            does; of rollouts, in which they were collected, and whose bounds clip their actions. None for
-            data as ``collect`` records them, whose continuous actions are in [-1, 1].
+            does; of rollouts, in which they were collected, whose actions are clipped as it does. None for
+            data as ``collect`` records them; of continuous actions, those within [-1, 1] can be learnt from.
 
     Returns:
         Transitions [N], on the CPU.
@@ -51,28 +50,19 @@ def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = No
         ([1.0, 2.0], [False, True])
     """
     if isinstance(data, TensorDictBase):
-        rollouts = of_rollouts(data, env)
+        made = of_rollouts(data)
         if env is not None:
-            check_spaces(rollouts, env)
-        return rollouts
+            check_spaces(within_bounds(made, env), env)
+        return made
     return of_columns(data, env) if isinstance(data, Mapping) else of_episodes(data, env)
 
 
 @checked
-def of_rollouts(rollouts: TensorDict, env: Env | None = None) -> TensorDict:
+def of_rollouts(rollouts: TensorDict) -> TensorDict:
     """The dataset of a rollout [T, B], or transitions [N], whose episodes follow one another in time.
 
     Masked transitions are left out. An episode that goes on behind the last step, or before one that
-    is masked, is truncated there. A policy such as PPO's may give actions beyond their bounds, to which
-    the environment clips them. Of the bounds of ``env`` they are clipped here, too: an actor that stays
-    within them could not be one that gave them.
-
-    Args:
-        rollouts: as ``collect`` yields them.
-        env: in which they were collected; None if that is not known.
-
-    Returns:
-        Transitions [N], on the CPU; ``action_log_prob`` is that of the actions before.
+    is masked, is truncated there. Of transitions [N], ``value_target`` stays.
 
     Raises:
         ValueError: if a key of a rollout is missing.
@@ -80,7 +70,8 @@ def of_rollouts(rollouts: TensorDict, env: Env | None = None) -> TensorDict:
     for key in ("observation", "action", "next"):
         if key not in rollouts.keys():
             raise ValueError(f"rollouts have the key {key!r}, as collect writes it; it is missing")
-    data = rollouts.select(*OF_ROLLOUTS, strict=False).cpu().clone()
+    keys = (*OF_ROLLOUTS, "value_target") if rollouts.ndim == 1 else OF_ROLLOUTS
+    data = rollouts.select(*keys, strict=False).cpu().clone()
     mask = data.get("mask", None)
     data["next"] = _ended(data["next"], mask)
     if data.ndim == 2:
@@ -88,9 +79,6 @@ def of_rollouts(rollouts: TensorDict, env: Env | None = None) -> TensorDict:
     if mask is not None:
         data = data[data["mask"]].exclude("mask")
     check_dataset(data)
-    if env is not None:
-        action = {"action": env.action_spec.within(data["action"])}
-        data.update(as_tensordict(action, data.batch_size))
     return data
 
 
