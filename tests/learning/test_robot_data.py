@@ -64,8 +64,8 @@ def test_a_clone_of_50_episodes_of_a_robot_is_as_good_as_nine_tenths_of_the_expe
 def test_a_robot_that_learnt_from_data_goes_on_in_the_simulator_without_a_dip(seed):
     """IQL, 20,000 updates of data; then 20,000 env steps, nine tenths of each batch of data: never below 0.9.
 
-    Half of each batch would be of some new transitions, again and again. With a temperature of 3 single
-    episodes fall, before and after: weights of actions are then at their bound, or near 0.
+    With half of each batch, of some new transitions again and again, or with a temperature of 3, by which
+    weights of actions are at their bound or near 0, single episodes fail now and then.
     """
     data, best = expert()
     config = IQL(hidden=(256, 256), temperature=1.0, num_steps=8, update_ratio=0.5, jit=True)

@@ -99,7 +99,7 @@ def replay_with(
     """A ``replay`` whose batches are partly of a dataset: half in RLPD (https://arxiv.org/abs/2302.02948).
 
     ``partial(replay_with, dataset)`` is an argument ``replay`` of off-policy recipes. To go on after learning
-    from the dataset alone, take a large share: else batches repeat the few new transitions, and returns dip.
+    from the dataset alone, take a large share: else batches repeat the few new transitions.
 
     Args:
         dataset: transitions [N].
