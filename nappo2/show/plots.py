@@ -53,8 +53,8 @@ def plot(
         >>> sweep = [run(rate) for rate in (1e-4, 1e-3)]
         >>> curves, by_rate = plot(sweep), plot(sweep, x="learning_rate")
     """
-    if not isinstance(runs, Mapping):
-        runs = members_of([runs] if is_one(runs) else runs)  # which reads each once
+    named = isinstance(runs, Mapping)  # each is read once, here
+    runs = group_runs(runs) if named else members_of([runs] if is_one(runs) else runs)
     sweep = sweep_of(runs, x)
     figure = None if axes is not None else new_figure((7, 4))
     axes = figure.add_subplot() if figure else axes
@@ -64,8 +64,7 @@ def plot(
         none = "as no episode has ended; " if y == "episode_return" and y not in known else ""
         raise ValueError(f"no run has {x!r} and {y!r}; {none}their columns are {', '.join(known)}")
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
-    flat = members_of(chain(*runs.values())) if isinstance(runs, Mapping) else runs
-    style_axes(axes, literal(environment_of(flat)))
+    style_axes(axes, literal(environment_of(chain(*runs.values()) if named else runs)))
     if sweep is None:
         format_thousands(axes)
     else:
