@@ -247,9 +247,9 @@ def goals() -> Iterator[Entry]:
         make = partial(reach, copies)
         yield entry(f"panda-reach-{label}", tags, words, "PandaReach-v3", 30_000, make=make)
     maze, tags, given = "MiniGrid-MultiRoom-N4-S5-v0", "exploration multi-room", {"seeds": 3}
-    yield entry("ppo-rnd-multi-room", tags, "ppo_rnd", maze, 500_000, **given)
+    yield entry("ppo-rnd-multi-room", tags, "ppo_rnd", maze, 1_000_000, **given)
     words = "ppo the same without a bonus"
-    yield entry("ppo-multi-room", tags, words, maze, 500_000, make=without_bonus, **given)
+    yield entry("ppo-multi-room", tags, words, maze, 1_000_000, make=without_bonus, **given)
     tags, words = "offline pendulum-offline", "sac half of batches of recorded data"
     yield entry("sac-recorded-pendulum", tags, words, SWING, 20_000, make=recorded_and_new)
 

@@ -85,7 +85,7 @@ PRESETS = {
     "minigrid": Preset(
         "MiniGrid-*",
         16,
-        500_000,
+        1_000_000,
         RndPPO(
             learning_rate=1e-3,
             gamma=0.99,

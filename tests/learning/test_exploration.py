@@ -67,7 +67,7 @@ MAZE = "MiniGrid-MultiRoom-N4-S5-v0"  # six rooms, in spite of its name
 
 @pytest.mark.parametrize("seed", range(3))
 def test_six_rooms_are_crossed_by_who_explores(seed):
-    """500,000 steps of the preset ``minigrid``, and of PPO with the same numbers."""
+    """1,000,000 steps of the preset ``minigrid``, and of PPO with the same numbers."""
     pytest.importorskip("minigrid")
     best = preset("ppo_rnd", "minigrid")
     same = PPO(**{field.name: getattr(best.config, field.name) for field in fields(PPO)})
