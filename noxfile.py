@@ -113,7 +113,7 @@ def jax(session):
 
 @nox.session
 def offline(session):
-    """IQL on recorded data beside d3rlpy's, which has an environment of its own."""
+    """IQL and TD3+BC on recorded data beside d3rlpy's, which has an environment of its own."""
     session.install(".[test]")
     peer = f"{session.create_tmp()}/d3rlpy"
     session.run("python", "-m", "venv", peer)
