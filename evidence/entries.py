@@ -33,7 +33,7 @@ def entry(name: str, tags: str, words: str, env: str, steps: int, **others) -> E
 
 
 POLE, MASKED, SWING = "torch/CartPole-v1", "torch/MaskedCartPole-v1", "torch/Pendulum-v1"
-SOLVED = (zoo(500.0, 0.0, "100k"),)
+SOLVED, SOLVED_DQN, SOLVED_A2C = ((zoo(500.0, 0.0, steps),) for steps in ("100k", "50k", "500k"))
 SWINGS = {
     "ppo": (zoo(-172.2, 104.2, "100k"),),
     "sac": (zoo(-157.0, 88.7, "20k"),),
@@ -46,12 +46,12 @@ def classic() -> Iterator[Entry]:
     tags = "classic cartpole on-policy"
     yield entry("ppo-cartpole", tags, "ppo", "CartPole-v1", 100_000, published=SOLVED)
     yield entry("ppo-torch-cartpole", f"{tags} torch", "ppo", POLE, 100_000, published=SOLVED)
-    yield entry("a2c-torch-cartpole", f"{tags} torch", "a2c", POLE, 200_000)
+    yield entry("a2c-torch-cartpole", f"{tags} torch", "a2c", POLE, 200_000, published=SOLVED_A2C)
     yield entry("vpg-torch-cartpole", f"{tags} torch", "vpg", POLE, 200_000)
     yield entry("impala-torch-cartpole", f"{tags} torch", "impala", POLE, 200_000)
     yield entry("pqn-torch-cartpole", f"{tags} torch", "pqn", POLE, 300_000)
     tags = "classic cartpole-off-policy off-policy torch"
-    yield entry("dqn-torch-cartpole", tags, "dqn", POLE, 50_000)
+    yield entry("dqn-torch-cartpole", tags, "dqn", POLE, 50_000, published=SOLVED_DQN)
     yield entry("sac-torch-cartpole", tags, "sac", POLE, 60_000)
     tags, env = "classic pendulum torch", SWING
     yield entry("sac-pendulum", tags, "sac", env, 20_000, published=SWINGS["sac"])
@@ -182,7 +182,9 @@ def bullet() -> Iterator[Entry]:
 
 
 def peers() -> Iterator[Entry]:
-    """SAC without gSDE, and Stable-Baselines3 with the same settings of SAC and of PPO."""
+    """SAC without gSDE, and Stable-Baselines3 with the same settings of DQN, SAC and PPO."""
+    tags, given = "classic cartpole-off-policy", {"published": SOLVED_DQN, "process": PEERS}
+    yield entry("sb3-dqn-cartpole", tags, "sb3 dqn", "CartPole-v1", 50_000, **given)
     env, tags = "HalfCheetahBulletEnv-v0", "pybullet half-cheetah-bullet-peers"
     yield entry("sac-half-cheetah-bullet", tags, "sac --jit", env, 300_000, seeds=3)
     theirs = {"seeds": 3, "process": PEERS}

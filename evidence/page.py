@@ -37,17 +37,17 @@ HEAD = """# Measured curves
 
 <!-- Written by nox -s zoo -- --draw from the files in evidence/results: change those, not this page. -->
 
-Each entry was run by `nox -s zoo -- NAME`, which can be interrupted and goes on. Nothing was chosen by its
+Each entry was run by `nox -s zoo -- NAME`, which resumes after an interrupt. Nothing was chosen by its
 result: every seed from 0 on is here, and an entry that was not run is not. So far there are {entries}
 entries, {runs} runs and {hours} core hours.
 
 - **last, best**: 100 greedy episodes with the last params, and with those of the best of {evaluations}
-  evaluations during the run. The episodes are others than those by which the best were chosen.
-- **training**: episodes that ended in the last 10,000 env steps, which explore.
+  evaluations during the run. These are not the episodes that chose the best params.
+- **training**: mean return of the training episodes, with exploration noise, that ended in the last 10,000 env steps.
 - Figures are interquartile means over the seeds with their 95 % intervals: see
   [Evaluation](evaluation.md#compare-runs-over-seeds).
 - **published**: what somebody else has published, with the source. In pictures it is a dotted line.
-- **core hours** are those of all seeds, evaluations included. A commit with + had changes beside it.
+- **core hours** are those of all seeds, evaluations included. A + marks a commit with uncommitted changes.
 """
 
 
@@ -135,7 +135,7 @@ def row(entry: Entry, data: Mapping[str, Any]) -> str:
     """The figures of an entry."""
     last, rate = greedy(data, "last"), successes(data)
     cells = [
-        f"`{entry.name}`",
+        f'<span id="{entry.name}"></span>`{entry.name}`',
         f"{seeds(data)} x {data['entry']['steps']:,}",
         f"**{last}**" + (f"; successes {rate}" if rate else ""),
         str(greedy(data, "best") or ""),
@@ -172,12 +172,14 @@ def entries_of(recipe: str, presets: Mapping[str, Preset], files: Files) -> dict
     """The entries that measured the presets of a recipe.
 
     An entry is of a preset whose configuration and number of environments it had, but for ``jit``; of
-    several such, of the first that is for its environment.
+    several such, of the first that is for its environment. One with other pieces than ``nappo2 train``
+    takes is of none.
     """
     found: dict[str, list[str]] = {}
     for entry, data in files.items():
         card = data["card"]
-        if card.get("algorithm") != recipe or entry not in ENTRIES:
+        known = entry in ENTRIES and ENTRIES[entry].make is None
+        if not known or card.get("algorithm") != recipe:
             continue
         same = [name for name, preset in presets.items() if is_of(preset, card)]
         if same:

@@ -41,7 +41,7 @@ STATE, MODEL, REPLAY, SCALES = "state.json", "model.zip", "replay.pkl", "scales.
 TEST_SEED = 2**31
 
 
-def ppo_arguments(config: Any, num_envs: int) -> dict[str, Any]:
+def ppo_arguments(config: Any, num_envs: int, steps: int) -> dict[str, Any]:
     """PPO's settings in Stable-Baselines3's words, whose value loss counts twice as much."""
     return {
         "n_steps": config.num_steps,
@@ -58,7 +58,7 @@ def ppo_arguments(config: Any, num_envs: int) -> dict[str, Any]:
     }
 
 
-def sac_arguments(config: Any, num_envs: int) -> dict[str, Any]:
+def sac_arguments(config: Any, num_envs: int, steps: int) -> dict[str, Any]:
     """SAC's settings in Stable-Baselines3's words."""
     return {
         "buffer_size": config.capacity,
@@ -73,7 +73,18 @@ def sac_arguments(config: Any, num_envs: int) -> dict[str, Any]:
     }
 
 
-ARGUMENTS = {"ppo": ppo_arguments, "sac": sac_arguments}
+def dqn_arguments(config: Any, num_envs: int, steps: int) -> dict[str, Any]:
+    """DQN's settings in Stable-Baselines3's words, which counts schedules in env steps."""
+    explored = config.start_steps + config.exploration_updates / config.update_ratio
+    return sac_arguments(config, num_envs, steps) | {
+        "target_update_interval": round(config.target_delay / config.update_ratio / num_envs),
+        "exploration_fraction": explored / steps,
+        "exploration_final_eps": config.epsilon,
+        "max_grad_norm": config.max_grad_norm,
+    }
+
+
+ARGUMENTS = {"ppo": ppo_arguments, "sac": sac_arguments, "dqn": dqn_arguments}
 
 
 def train(entry: Entry, task: Task) -> int:
@@ -115,9 +126,13 @@ class Peer:
 
     def new(self) -> Any:
         """The model at its beginning."""
-        arguments = ARGUMENTS[self.algorithm](self.preset.config, self.preset.num_envs)
         envs = self.envs(self.preset.num_envs, self.task.seed)
-        return self.kind()("MlpPolicy", envs, seed=self.task.seed, device="cpu", **arguments)
+        return self.kind()("MlpPolicy", envs, seed=self.task.seed, device="cpu", **self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        """The preset in Stable-Baselines3's words."""
+        base = self.preset
+        return ARGUMENTS[self.algorithm](base.config, base.num_envs, self.entry.steps)
 
     def kind(self) -> Any:
         import stable_baselines3
@@ -157,7 +172,7 @@ class Peer:
         """Saves everything; state.json comes last, and is what counts."""
         folder = self.task.folder
         self.model.save(folder / MODEL)
-        if self.algorithm == "sac":
+        if hasattr(self.model, "save_replay_buffer"):
             self.model.save_replay_buffer(folder / REPLAY)
         if self.preset.config.normalize:
             self.model.get_env().save(folder / SCALES)
@@ -224,12 +239,11 @@ class Peer:
 
     def card(self) -> dict[str, Any]:
         """What the run is made of."""
-        arguments = ARGUMENTS[self.algorithm](self.preset.config, self.preset.num_envs)
         versions = self.begun["versions"] | {"stable-baselines3": version("stable-baselines3")}
         return {
             "algorithm": f"Stable-Baselines3's {self.algorithm}",
             "config": asdict(self.preset.config),
-            "arguments": arguments,
+            "arguments": self.arguments(),
             "env": self.entry.env,
             "num_envs": self.preset.num_envs,
             "seed": self.task.seed,

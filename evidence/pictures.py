@@ -8,8 +8,10 @@ from typing import Any
 
 from evidence.entry import Entry
 from evidence.summary import curves, limits
+from nappo2.runs import curve
 from nappo2.runs.curve import draw_interval
-from nappo2.show.labels import End, colours_of, label_ends, style_of
+from nappo2.show import labels
+from nappo2.show.labels import End, colours_of, label_ends, style_of, with_twin
 from nappo2.show.pictures import format_thousands, new_figure, style_axes
 
 GREEDY = ("greedy: ten episodes", "evaluations", "return", "env_steps")
@@ -19,9 +21,10 @@ Files = Mapping[str, Mapping[str, Any]]
 
 
 def digest(entries: Sequence[Entry], files: Files) -> str:
-    """Of everything that a picture shows, and of the code that draws it."""
-    shown = [[entry.name, entry.published, files[entry.name]] for entry in entries]
-    return sha256((json.dumps(shown) + Path(__file__).read_text()).encode()).hexdigest()
+    """Of everything that a picture shows, and of the modules that draw it."""
+    shown = [[entry.name, entry.env, entry.published, files[entry.name]] for entry in entries]
+    code = "".join(Path(path).read_text() for path in (__file__, curve.__file__, labels.__file__))
+    return sha256((json.dumps(shown) + code).encode()).hexdigest()
 
 
 def draw(entries: Sequence[Entry], files: Files, path: Path) -> Path:
@@ -46,7 +49,8 @@ def draw(entries: Sequence[Entry], files: Files, path: Path) -> Path:
     for entry, colour in coloured(entries):
         for published in entry.published:
             each[0].axhline(published.mean, color=colour, linewidth=0.8, linestyle=":")
-    each[0].set_ylabel(f"return in {entries[0].env}", fontsize=8)
+    env = " and ".join(dict.fromkeys(entry.env for entry in entries))
+    each[0].set_ylabel(f"return in {env}", fontsize=8)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(
         path, dpi=90, facecolor="white", metadata={"Description": digest(entries, files)}
@@ -64,12 +68,13 @@ def draw_entries(
 ) -> None:
     """Draws the interquartile mean of each entry's runs with its 95 % interval, and its name at the end."""
     ends: list[End] = []
-    means: list[Any] = []
+    drawn: dict[str, Any] = {}
     for entry, colour in coloured(entries):
         if found := curves(files[entry.name], source, y, x):
             within = limits(files[entry.name])
             steps, mean = draw_interval(axes, found, entry.name, colour, within)
-            axes.lines[-1].set_linestyle(style_of(mean, means))
-            means.append(mean)
-            ends.append(End(entry.name, float(steps[-1]), float(mean[-1]), colour))
+            axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
+            name = with_twin(entry.name, mean, drawn)
+            drawn[entry.name] = mean
+            ends.append(End(name, float(steps[-1]), float(mean[-1]), colour))
     label_ends(axes, ends)

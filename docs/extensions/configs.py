@@ -60,7 +60,8 @@ class Presets(Table):
                 if getattr(found.config, f.name) != getattr(default, f.name)
             ]
             differs = ", ".join(changed) or "nothing"
-            yield f"``{preset}``", made_for(found), differs, found.source, measured_by(name, preset)
+            measured = measured_by(self, name, preset)
+            yield f"``{preset}``", made_for(found), differs, found.source, measured
 
 
 class Evidence(Table):
@@ -74,7 +75,7 @@ class Evidence(Table):
         measured = [pair for pair in pairs if evidence_of(*pair) != UNMEASURED]
         for name, preset in measured:
             made = made_for(PRESETS[name][preset])
-            yield f"``{name}``", f"``{preset}``", made, measured_by(name, preset)
+            yield f"``{name}``", f"``{preset}``", made, measured_by(self, name, preset)
         yield "the others", f"{len(pairs) - len(measured)} of {len(pairs)}", "", UNMEASURED
 
 
@@ -84,10 +85,11 @@ def made_for(preset):
     return f"{where}{preset.num_envs} x {preset.total_steps:,} steps"
 
 
-def measured_by(name, preset):
-    """The entries that measured a preset, each with a link to the page of measured curves."""
+def measured_by(directive, name, preset):
+    """The entries that measured a preset, each with a link to its row of the page of measured curves."""
     entries = evidence_of(name, preset)
-    linked = ", ".join(f":doc:`{entry} </zoo>`" for entry in entries.split(", "))
+    page = "../" * directive.env.docname.count("/") + "zoo.html"
+    linked = ", ".join(f"`{entry} <{page}#{entry}>`__" for entry in entries.split(", "))
     return entries if entries == UNMEASURED else linked
 
 

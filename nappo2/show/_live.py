@@ -44,9 +44,10 @@ def live(learner: Learner, seconds: float = SECONDS) -> Iterator[Row]:
     """Runs a Learner and updates a picture in the notebook, at most every ``seconds``.
 
     ``for metrics in live(learner): ...`` runs as ``for metrics in learner`` does. The picture has
-    the pipeline at work, the return with its spread, losses, lags, steps per second, and where the time
+    the pipeline at work, the return with its spread, losses, what one watches the recipe by (KL, entropy,
+    clip fraction and explained variance, or Q and its target), lags, steps per second, and where the time
     goes; the last one stays. In the pipeline, a bar in each box is its share of the time of its process;
-    by the arrow out of a frame stands for how much of the time it is waited for; the bars of a frame are
+    the number by the arrow out of a frame is how much of the time it is waited for; the bars of a frame are
     its workers, as busy as they are high, and the one that is waited for is coloured; the lag is
     in updates. Drawing takes no more than a tenth of the time. Outside of notebooks there is no
     picture, and the Learner shows its progress bar.

@@ -26,10 +26,10 @@ class End(NamedTuple):
 
 
 def colours_of(names: Sequence[str]) -> list[str]:
-    """A colour for each name, which it has in other pictures, too, whatever else they show.
+    """A colour for each name, which it has in other pictures, too, as far as there are enough.
 
+    Where two names of a picture would have the same colour, the later one in the alphabet has the next.
     Names that differ by one number, such as ``learning_rate 0.001``, have colours from light to dark.
-    Where two names would have the same colour, the later one in the alphabet has the next.
 
     Returns:
         Colours in the order of the names.
@@ -99,20 +99,21 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
     ends = sorted(ends, key=lambda end: end.y)
     low, high = axes.get_ylim()
     heights = spread([end.y for end in ends], APART * (high - low))
-    right = max(end.x for end in ends)
     for end, height in zip(ends, heights, strict=True):
-        line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4}
+        line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4, "relpos": (0, 0.5)}
         axes.annotate(
             end.name,
             (end.x, end.y),
-            (1.03 * right, height),
+            (1.015, height),  # of the width, so that it is beside the axes on any scale
+            textcoords=axes.get_yaxis_transform(),
             color=readable(end.colour),
             fontsize=7,
             va="center",
             arrowprops=line,
             annotation_clip=False,
         )
-    axes.set_xlim(right=1.02 * right)
+    if axes.get_xscale() == "linear":
+        axes.set_xlim(right=1.02 * max(end.x for end in ends))
 
 
 def spread(values: Sequence[float], apart: float) -> list[float]:
@@ -146,6 +147,12 @@ def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> Any:
         return "-"
     dash = 2.0 ** (3 - num)
     return 0, (dash, 8.0 - dash)
+
+
+def with_twin(label: str, curve: Sequence[float], earlier: Mapping[str, Sequence[float]]) -> str:
+    """The label of a curve, with the name of the first earlier one with which it coincides."""
+    twins = same_curves(curve, list(earlier.values()))
+    return f"{label} = {list(earlier)[twins[0]]}" if twins else label
 
 
 def by_name(names: Sequence[str]) -> Mapping[str, str]:

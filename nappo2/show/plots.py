@@ -8,7 +8,7 @@ from nappo2.checks import checked
 from nappo2.runs.curve import draw_interval
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.limits import limits_of
-from nappo2.show.labels import End, by_name, label_ends, same_curves, style_of
+from nappo2.show.labels import End, by_name, label_ends, style_of, with_twin
 from nappo2.show.pictures import (
     Picture,
     as_picture,
@@ -105,7 +105,7 @@ def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
             within = limits_of(y, [run.metrics for run in group])
             steps, mean = draw_interval(axes, curves, literal(label), colours[name], within)
             axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
-            text = literal(_with_twin(label, mean, drawn))
+            text = literal(with_twin(label, mean, drawn))
             axes.lines[-1].set_label(text)
             drawn[name] = mean
             ends.append(End(text, float(steps[-1]), float(mean[-1]), colours[name]))
@@ -113,12 +113,6 @@ def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
         events = (event for run in group for event in events_of(run.metrics, x))
         mark_events(axes, events, colours[name])
     return ends
-
-
-def _with_twin(label: str, mean: Any, drawn: Mapping[str, Any]) -> str:
-    """The label of a curve, with the name of the first one with which it coincides."""
-    twins = same_curves(mean, list(drawn.values()))
-    return f"{label} = {list(drawn)[twins[0]]}" if twins else label
 
 
 def draw_sweeps(axes: Any, sweep: Sweep, y: str) -> list[End]:

@@ -43,6 +43,16 @@ def test_the_evidence_of_presets_is_what_the_files_say():
     assert PRESET_EVIDENCE.read_text() == preset_evidence(kept()), AGAIN
 
 
+def test_an_entry_with_other_pieces_is_no_evidence_of_a_preset():
+    """``double-dqn-with-dueling`` has the config of the preset of double DQN, and another network."""
+    measured = json.loads(preset_evidence(kept()))
+    names = [
+        name for presets in measured.values() for entries in presets.values() for name in entries
+    ]
+    assert "double-dqn-torch-cartpole" in names
+    assert not [name for name in names if ENTRIES[name].make is not None]
+
+
 def test_every_file_is_of_an_entry_of_the_table_and_small():
     for name, data in kept().items():
         assert data["entry"] == json.loads(json.dumps(definition_of(ENTRIES[name]))), name
