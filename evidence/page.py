@@ -43,7 +43,8 @@ entries, {runs} runs and {hours} core hours.
 
 - **last, best**: 100 greedy episodes with the last params, and with those of the best of {evaluations}
   evaluations during the run. These are not the episodes that chose the best params.
-- **training**: mean return of the training episodes, with exploration noise, that ended in the last 10,000 env steps.
+- **training**: mean return of the training episodes, with exploration noise, that ended in the last
+  10,000 env steps.
 - Figures are interquartile means over the seeds with their 95 % intervals: see
   [Evaluation](evaluation.md#compare-runs-over-seeds).
 - **published**: what somebody else has published, with the source. In pictures it is a dotted line.
