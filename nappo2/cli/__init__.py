@@ -23,7 +23,7 @@ usage:
   nappo2 train ppo --env CartPole-v1 --seeds 5    five seeds at once: a curve with its interval
   nappo2 train ppo --help          all options, with their defaults
 
-  nappo2 resume RUN                goes on, with the run's own options
+  nappo2 resume RUN                continues a run, with its own options
   nappo2 play RUN                  films an episode; --window shows it, --best plays the best params
   nappo2 eval RUN --episodes 20    plays full episodes with the most probable actions
   nappo2 plot RUN RUN ...          draws learning curves; of several seeds with a 95 % interval
@@ -32,9 +32,9 @@ usage:
   nappo2 trace RUN                 when each stage took its steps, in all processes, for a trace viewer
   nappo2 export RUN policy.onnx    a file that acts without torch; .pt2 and .safetensors too
   nappo2 search ppo --env CartPole-v1 --trials 50 --out runs/found
-                                   tries hyper-parameters; the same words go on with it
+                                   tries hyper-parameters; the same command continues it
   nappo2 train ppo --preset runs/found/preset.json
-  nappo2 presets                   which there are, and for what
+  nappo2 presets                   all of them, and the entries that measured them
   nappo2 --version
 
 A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the last line on the

@@ -39,7 +39,7 @@ def preset_like(config: Any) -> str:
     name = min(differences, key=lambda name: len(differences[name]))
     if not differences[name]:
         return f"the preset {name}"
-    return f"nearest to the preset {name}, but for {', '.join(differences[name])}"
+    return f"nearest preset: {name}; different: {', '.join(differences[name])}"
 
 
 def difference(config: Any, other: Any) -> list[str]:

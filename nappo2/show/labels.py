@@ -150,7 +150,16 @@ def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> Any:
 
 
 def with_twin(label: str, curve: Sequence[float], earlier: Mapping[str, Sequence[float]]) -> str:
-    """The label of a curve, with the name of the first earlier one with which it coincides."""
+    """The label of a curve, with the name of the first one with which it coincides.
+
+    Args:
+        label: of the curve.
+        curve: its points.
+        earlier: the points of the curves that are drawn already, by name.
+
+    Returns:
+        The label, as ``label = name`` if it coincides with one.
+    """
     twins = same_curves(curve, list(earlier.values()))
     return f"{label} = {list(earlier)[twins[0]]}" if twins else label
 

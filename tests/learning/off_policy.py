@@ -1,12 +1,6 @@
-"""Off-policy recipes by their presets: SAC and TD3 on Pendulum, SAC and double DQN on CartPole.
+"""Off-policy recipes by their presets: SAC and TD3 on Pendulum, SAC and double DQN on CartPole."""
 
-``python -m tests.learning.off_policy`` runs all of them on three seeds and draws
-docs/pictures/off_policy.png; ``... sac Pendulum-v1`` runs one of them and prints its points.
-"""
-
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
@@ -16,11 +10,9 @@ from nappo2.runs.evaluate import Evaluation
 from nappo2.stages import Recipe
 from tests.makers.recipes import scheme_arguments
 
-PICTURE = Path(__file__).parents[2] / "docs/pictures/off_policy.png"
 TASKS = {"Pendulum-v1": ("sac", "td3"), "CartPole-v1": ("sac", "double_dqn")}
 EVERY = {"Pendulum-v1": 2_500, "CartPole-v1": 10_000}
 SEEDS, GOALS = range(3), {"Pendulum-v1": -200, "CartPole-v1": 450}
-COLORS = {"sac": "#1f5fa8", "td3": "#c8551b", "double_dqn": "#c8551b"}
 Curve = list[tuple[int, float]]
 
 
@@ -59,37 +51,3 @@ def curve(make_recipe: str, env_id: str, seed: int) -> Curve:
         print(f"{make_recipe}, {env_id}, seed {seed}: {env_steps:,} steps, {result}", flush=True)
         found.append((env_steps, result.returns.mean().item()))
     return found
-
-
-def draw(curves: dict[tuple[str, str, int], Curve]) -> None:
-    """The picture of all curves, by (recipe, environment, seed)."""
-    import matplotlib.pyplot as plt
-
-    figure, both = plt.subplots(1, len(TASKS), figsize=(9, 3.2), layout="constrained")
-    for axes, (env_id, names) in zip(both, TASKS.items(), strict=True):
-        for recipe, seed in ((recipe, seed) for recipe in names for seed in SEEDS):
-            label = recipe.replace("_", " ") if seed == 0 else None
-            points = curves[recipe, env_id, seed]
-            axes.plot(*zip(*points, strict=True), ".-", color=COLORS[recipe], label=label, lw=1)
-        axes.axhline(GOALS[env_id], color="grey", linewidth=0.8, linestyle="--")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.locator_params(axis="x", nbins=5)
-        axes.set(title=env_id, xlabel="env steps")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    both[0].set_ylabel("return of 20 greedy episodes")
-    figure.savefig(PICTURE, dpi=130)
-
-
-def main(recipe: str = "", env_id: str = "") -> None:
-    if recipe:
-        for seed in SEEDS:
-            curve(recipe, env_id, seed)
-        return
-    tasks = [(name, env, seed) for env, names in TASKS.items() for name in names for seed in SEEDS]
-    draw({task: curve(*task) for task in tasks})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -122,7 +122,7 @@ def test_a_step_of_a_prefix_shows_what_came_out():
 
 def test_a_config_says_what_differs():
     shown = repr(look(PPO(clip_eps=0.1)))
-    assert "PPO: nearest to the preset ppo, default, but for clip_eps" in shown
+    assert "PPO: nearest preset: ppo, default; different: clip_eps" in shown
     assert re.search(r"clip_eps +0.1 +0.2 +bound on the change of probability ratios", shown)
     assert "PPO: the preset ppo, default" in repr(look(PPO()))
 
