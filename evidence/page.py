@@ -189,10 +189,15 @@ def entries_of(recipe: str, presets: Mapping[str, Preset], files: Files) -> dict
 
 
 def is_of(preset: Preset, card: Mapping[str, Any]) -> bool:
-    """Tests whether a run had the configuration of a preset, where it is meant for."""
-    config = json.loads(json.dumps(asdict(preset.config)))
+    """Tests whether a run had the configuration of a preset, where it is meant for.
+
+    A field that was not there yet counts as what it is by default.
+    """
+    config, defaults = (
+        json.loads(json.dumps(asdict(each))) for each in (preset.config, type(preset.config)())
+    )
     here = not preset.env or any(fnmatch(card["env"], x) for x in preset.env.split())
-    same = {**card["config"], "jit": None} == {**config, "jit": None}
+    same = {**defaults, **card["config"], "jit": None} == {**config, "jit": None}
     return here and same and card["num_envs"] == preset.num_envs
 
 

@@ -26,7 +26,7 @@ def with_dropout(loss: Loss, *hidden: int) -> Loss:
     def dropped(params: Mapping, batch: Mapping) -> tuple[Tensor, dict[str, Tensor]]:
         branches = zip(("weights", "target"), batch["kept"].chunk(2, -1), strict=True)
         masked = {
-            name: {**params[name], "critics": _masked(params[name]["critics"], kept, hidden)}
+            name: {**params[name], "critics": with_masks(params[name]["critics"], kept, hidden)}
             for name, kept in branches
         }
         return loss(Plain({**params, **masked}), batch)
@@ -34,8 +34,17 @@ def with_dropout(loss: Loss, *hidden: int) -> Loss:
     return dropped
 
 
-def _masked(critics: Mapping, kept: Tensor, hidden: tuple[int, ...]) -> dict:
-    """The weights of K critics with masks, of all units [N, K H] side by side."""
+def with_masks(critics: Mapping, kept: Tensor, hidden: tuple[int, ...]) -> dict:
+    """The weights of K critics with the masks of their hidden units.
+
+    Args:
+        critics: the weights of each.
+        kept: [N, K H] bool, of all units side by side.
+        hidden: sizes of the hidden layers of a critic, H in all.
+
+    Returns:
+        Trees in which masks stand beside weights.
+    """
     each = kept.chunk(len(critics), -1)
     return {
         name: _with_masks(critic, mask.split(hidden, -1))

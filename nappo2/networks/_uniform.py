@@ -11,11 +11,16 @@ from nappo2.checks import checked
 from nappo2.networks._actor_critic import ActorCritic
 from nappo2.networks._actor_critics import ActorCritics
 from nappo2.networks.network import Network
+from nappo2.networks.noisy import DEVIATIONS, NoisyNetwork
 from nappo2.networks.recurrent import RecurrentActorCritic
 from nappo2.networks.recurrent_critics import RecurrentActorCritics
 from nappo2.seeds import generator, split
 
-A = TypeVar("A", Network, ActorCritic, ActorCritics, RecurrentActorCritic, RecurrentActorCritics)
+A = TypeVar(
+    "A",
+    *(Network, NoisyNetwork, ActorCritic),
+    *(ActorCritics, RecurrentActorCritic, RecurrentActorCritics),
+)
 
 
 @checked
@@ -27,10 +32,10 @@ def with_uniform_weights(network: A) -> A:
         weight, bias ~ U(-1 / sqrt(n), 1 / sqrt(n))
 
     This is what Stable-Baselines3 means by ``ortho_init=False``, and what its off-policy algorithms
-    begin with. All other weights, such as log standard deviations and those of cells, stay as they are.
+    begin with. All other weights, such as deviations of noise and those of cells, stay as they are.
 
     Args:
-        network: a ``Network`` or an agent.
+        network: a ``Network``, a ``NoisyNetwork`` or an agent.
 
     Returns:
         The same network or agent with other first weights.
@@ -65,7 +70,7 @@ def uniform_weights(weights: TensorDict, seed: int) -> TensorDict:
     drawn = {
         name: uniform_weights(weights[name], key)
         for name, key in branches
-        if isinstance(weights[name], TensorDict)
+        if isinstance(weights[name], TensorDict) and name != DEVIATIONS
     }
     return weights.copy().update(drawn | _layer(weights, seed))
 

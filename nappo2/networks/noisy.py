@@ -19,6 +19,9 @@ from nappo2.networks.network import Network
 from nappo2.pipeline import positive
 from nappo2.seeds import split
 
+DEVIATIONS = "std"
+"""The branch of a noisy layer's weights that scales its noise, beside ``mean``."""
+
 
 @checked
 class NoisyNetwork(NamedTuple):
@@ -29,7 +32,8 @@ class NoisyNetwork(NamedTuple):
         apply: ``(weights, x, noise [..., noise_size]) -> y``.
         noise_size: numbers of noise for each observation.
         draw: ``(shape, generator) -> noise`` ``[*shape, noise_size]`` float32.
-        still: noise [noise_size] of an evaluation, which is the same for each observation.
+        still: noise [noise_size] of an evaluation, which is the same for each observation; zeros, or
+            the fractions of which ``implicit_quantiles`` gives quantiles.
     """
 
     init: Callable[[int], TensorDict]
@@ -63,13 +67,13 @@ def noisy_linear(inputs: int, outputs: int, sigma: float = 0.5, gain: float = 1.
             "weight": torch.full((outputs, inputs), first),
             "bias": torch.full((outputs,), first),
         }
-        return TensorDict(mean=mean.init(seed), std=std)
+        return TensorDict({"mean": mean.init(seed), DEVIATIONS: std})
 
     def apply(weights, x, noise):
         noise = noise.to(x.device)
         scaled = noise.sign() * noise.abs().sqrt()
         into, out = scaled.split((inputs, outputs), -1)
-        return mean.apply(weights["mean"], x) + out * mean.apply(weights["std"], into * x)
+        return mean.apply(weights["mean"], x) + out * mean.apply(weights[DEVIATIONS], into * x)
 
     return _with_normal_noise(init, apply, inputs + outputs)
 

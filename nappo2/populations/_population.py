@@ -238,10 +238,10 @@ def stacked_items(items: Sequence[TensorDict]) -> TensorDict:
         ValueError: if they are not of one size.
     """
     sizes = [list(item.batch_size) for item in items]
-    if any(size != sizes[0] or 0 in size for size in sizes):
+    if any(size != sizes[0] for size in sizes):
         raise ValueError(
             "members of a population learn at once, from rollouts of one size, and these are of sizes "
-            f"{', '.join(map(str, sizes))}, as hindsight makes them of episodes that ended"
+            f"{', '.join(map(str, sizes))}; hindsight makes such rollouts, of the episodes that ended"
         )
     return TensorDict(trees.stack([x.to_dict() for x in items]), batch_size=(len(items), *sizes[0]))
 

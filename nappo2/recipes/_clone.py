@@ -67,7 +67,7 @@ def clone(
         dist: None for ``default_distribution``.
 
     Returns:
-        The recipe, whose params go on in ``ppo`` with the same agent.
+        The recipe, with whose weights ``ppo`` of the same agent may begin (see the cookbook).
 
     Raises:
         ValueError: if the agent does not fit the environment.

@@ -56,7 +56,8 @@ def with_counts(
 
     Raises:
         ValueError: if the recipe learns from no advantages, or is one that explores already; if
-            observations are no choices, or too many.
+            observations are no choices, or too many; for one of ``state_of`` and ``num_states``
+            alone. A rollout whose states are no integers from 0 to ``num_states - 1`` is refused, too.
 
     Example:
         >>> recipe = ppo(envs.make("FrozenLake-v1", 4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
@@ -66,6 +67,8 @@ def with_counts(
         True
     """
     env = without_mask(recipe.env)
+    if (state_of is None) != (num_states is None):
+        raise ValueError("with_counts takes state_of and num_states, both or neither")
     if state_of is None or num_states is None:
         state_of, num_states = states_of(env.observation_space)
     bonus = visit_counts(state_of, num_states, env.observation_spec.row, config.beta)

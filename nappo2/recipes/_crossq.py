@@ -110,6 +110,10 @@ def crossq(
         64
     """
     check_env("crossq", COMPATIBLE, env)
+    if config.batch_size < 2:
+        raise ValueError(
+            f"batch_size is at least 2, as critics normalise by a batch, not {config.batch_size}"
+        )
     c, size = config, env.action_spec.size
     agent = agent or batch_perceptrons(env, c)
     check_agent("crossq", COMPATIBLE, agent)

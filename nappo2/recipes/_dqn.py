@@ -28,6 +28,7 @@ class DQN(OffPolicy):
         max_grad_norm: bound on the global norm of gradients.
         adam_eps: epsilon of Adam.
         orthogonal: whether weights are orthogonal at first, rather than uniform as torch's are.
+        anneal_updates: updates in which learning_rate falls to 0; 0 for a constant.
     """
 
     num_steps: int = 8
@@ -43,6 +44,7 @@ class DQN(OffPolicy):
     adam_eps: float = 1e-8
     hidden: tuple[int, ...] = (128, 128)
     orthogonal: bool = True
+    anneal_updates: int = 0
 
 
 def updates_until(share: float, total_steps: int, start_steps: int, update_ratio: float) -> int:

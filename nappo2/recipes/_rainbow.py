@@ -10,6 +10,7 @@ from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.networks import Network, NoisyNetwork, mlp, noisy_dueling, noisy_mlp, sequential
 from nappo2.recipes._dqn import DQN
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.off_policy import Replay
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.q_learning import COMPATIBLE, q_learning
@@ -128,7 +129,7 @@ def rainbow(
         q=q,
         returns=returns or categorical_returns(c.num_atoms, c.lowest, c.highest),
         replay=prioritized if replay is None else lambda error: replay,
-        make_q=partial(noisy_dueling_q, sigma=c.sigma),
+        make_q=lambda *sizes: first_weights(noisy_dueling_q(*sizes, sigma=c.sigma), c),
         rollouts=rolling_n_step(c.n_step),
     )
 

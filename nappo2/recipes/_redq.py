@@ -4,14 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace as changed
 
+import torch
+
 from nappo2 import losses
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.losses.dropout import with_masks
 from nappo2.networks import ActorCritics, dropout_mlp, single_valued
 from nappo2.optim import until_due
 from nappo2.pipeline import compose
 from nappo2.policies import Policy
 from nappo2.recipes._sac import SAC, sac
+from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import SQUASHED as COMPATIBLE
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.normalizing import with_normalized_observations
@@ -98,8 +102,9 @@ def redq(
         The recipe.
 
     Raises:
-        ValueError: if the actions are not continuous, more critics are chosen than there are, the
-            agent does not fit the environment, or has no temperature.
+        ValueError: if the actions are not continuous, more critics are chosen than there are, there is
+            no hidden layer for dropout, or the agent does not fit the environment, has no temperature,
+            another number of critics, or critics without dropout.
 
     Example:
         >>> config = REDQ(num_steps=4, batch_size=8, start_steps=16, hidden=(8,), update_ratio=0.25)
@@ -110,8 +115,9 @@ def redq(
     check_env("redq", COMPATIBLE, env)
     c, size = config, env.action_spec.size
     targets = targets_of(c, agent)
-    agent = agent or ensemble(env, c)
+    agent = first_weights(ensemble(env, c), c) if agent is None else agent
     base = sac(env, changed(c, normalize=False), agent=agent, policy=policy, replay=replay)
+    check_ensemble(env, agent, c)
     loss = losses.sac(
         agent,
         target_entropy=-c.target_entropy_share * size,
@@ -120,8 +126,8 @@ def redq(
     )
     light = losses.sac_critics(agent, **targets)
     draws = [noise(chosen_critics(c.num_critics, c.num_chosen), name="chosen")]
-    hidden = head_sizes(env, c)
-    if c.dropout and hidden:
+    if c.dropout:
+        hidden = head_sizes(env, c)
         loss, light = (losses.with_dropout(each, *hidden) for each in (loss, light))
         num_units = 2 * c.num_critics * sum(hidden)
         draws.append(noise(kept_units(c.dropout, num_units), name="kept"))
@@ -133,13 +139,46 @@ def redq(
         name="redq",
         compatible=COMPATIBLE,
         loss=loss,
-        optimizer=delayed_adam(agent, c.policy_delay),
+        optimizer=delayed_adam(agent, c.policy_delay, () if c.learn_alpha else ("log_alpha",)),
         delayed=Delayed(light, until_due(c.policy_delay)) if c.policy_delay > 1 else None,
         value=critic_value(agent, base.greedy, lambda values: values.mean(0)),
         batches=batches,
         all_batches=None if base.all_batches is None else compose(batches(1), all_due()),
     )
     return with_normalized_observations(made) if c.normalize else made
+
+
+def check_ensemble(env: Env, agent: ActorCritics, c: REDQ) -> None:
+    """Refuses an agent whose critics are not those of the configuration.
+
+    Args:
+        env: where the agent acts.
+        agent: that fits it.
+        c: with the number of critics and their dropout.
+
+    Raises:
+        ValueError: if there are more or fewer critics, or none of their units can be dropped.
+    """
+    weights = agent.init(0)["critics"].to_dict()
+    seen = env.observation_spec.zeros(2), torch.ones(2, env.action_spec.size)
+    values = agent.critics(weights, *seen)
+    if len(values) != c.num_critics:
+        raise ValueError(f"the agent has {len(values)} critics, and num_critics is {c.num_critics}")
+    if not c.dropout:
+        return
+    if not (hidden := head_sizes(env, c)):
+        raise ValueError(f"dropout={c.dropout:g} is of hidden layers, and hidden is ()")
+    none = torch.zeros(2, c.num_critics * sum(hidden), dtype=torch.bool)
+    try:
+        dropped = agent.critics(with_masks(weights, none, hidden), *seen)
+    except Exception as error:  # a user's network may raise anything
+        raise ValueError(
+            f"dropout is of hidden layers of sizes {hidden}, which the agent's critics do not have: {error}"
+        ) from error
+    if torch.equal(dropped, values):
+        raise ValueError(
+            "the agent's critics have no dropout; those of networks.dropout_mlp have it"
+        )
 
 
 def targets_of(c: REDQ, agent: ActorCritics | None) -> dict[str, Callable]:

@@ -19,7 +19,7 @@ from nappo2.params import replaced
 from nappo2.pipeline import compose
 from nappo2.recipes.torsos import image_torso
 from nappo2.seeds import fold_in, split
-from nappo2.stages import Recipe, intrinsic_advantages, intrinsic_rewards
+from nappo2.stages import Recipe, intrinsic_advantages, intrinsic_rewards, lambda_returns
 from nappo2.stages.exploring.bonus import BRANCH, RETURN, Bonus
 from nappo2.stages.recipe import batches_of
 
@@ -141,6 +141,10 @@ def check_explorable(recipe: Recipe) -> None:
                 f"{recipe.name} learns from a replay, and bonuses are added to advantages, which "
                 "on-policy recipes have, such as ppo, a2c and impala"
             )
+    if any(stage.kind == lambda_returns.__name__ for stage in recipe.prepare.stages):
+        raise ValueError(
+            f"{recipe.name} learns from no advantages, to which bonuses are added; ppo, a2c and impala do"
+        )
 
 
 def _learner_of(path: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """Off-policy recipes in general: a replay between rollouts and updates, and Polyak targets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -121,14 +121,18 @@ def first_params(
 
 
 def delayed_adam(
-    agent: ActorCritics | RecurrentActorCritics, delay: int
+    agent: ActorCritics | RecurrentActorCritics, delay: int, fixed: Sequence[str] = ()
 ) -> optim.GradientTransformation:
     """Adam, which moves all weights but those of the critics at every ``delay``-th update only.
 
     Args:
         agent: with a branch ``critics`` of weights.
         delay: updates of the critics per update of the rest.
+        fixed: branches that no update moves.
+
+    Returns:
+        The transformation, whose state has a branch for each of the agent's.
     """
     weights, delayed = agent.init(0), optim.every(delay, optim.adam())
     rules = {name: optim.adam() if name == "critics" else delayed for name in weights.keys()}
-    return optim.partition(weights, rules)
+    return optim.partition(weights, rules | dict.fromkeys(fixed, optim.set_to_zero()))

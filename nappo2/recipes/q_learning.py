@@ -14,6 +14,7 @@ from nappo2.maths.masks import unmasked
 from nappo2.networks import Network, NoisyNetwork, mlp, unchanged
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Apply, Policy, greedy_q, with_network_noise
+from nappo2.recipes.annealing import falling_rate
 from nappo2.recipes.first_weights import first_weights
 from nappo2.recipes.fit import OFF_POLICY, check_agent, check_env, check_fit
 from nappo2.recipes.masks import Masking, masking_of
@@ -48,7 +49,7 @@ def q_learning(
         name: of the recipe.
         env: where the collectors act, with discrete actions.
         config: as ``off_policy`` reads it, and ``epsilon``, ``exploration_updates``, ``max_grad_norm``,
-            ``adam_eps``, ``hidden`` and ``target_delay``.
+            ``adam_eps``, ``hidden``, ``anneal_updates`` and ``target_delay``.
         following: how the next action is chosen and valued.
         q: of observations to [..., n * K]; None for what ``make_q`` makes.
         returns: what its K outputs for each action say of returns.
@@ -60,13 +61,14 @@ def q_learning(
         The recipe.
 
     Raises:
-        ValueError: if the actions are not discrete, or ``q`` does not fit the environment.
+        ValueError: if the actions are not discrete, or ``q`` does not fit the environment or ``returns``.
     """
     check_env(name, COMPATIBLE, env)
     c, masks, num_outputs = config, masking_of(env), env.action_spec.size * returns.num_outputs
     view = unchanged if q is None else _view(masks.env)
     q = make_q(masks.env, c.hidden, num_outputs) if q is None else q
     check_agent(name, COMPATIBLE, q)
+    check_returns(q, returns)
     see = _seeing(q, view)
     described = _described(see, masks, returns, env.action_spec.size)
 
@@ -92,9 +94,30 @@ def q_learning(
         ),
         noise=_noise(q),
         replay=replay(returns.error(described, following)),
+        after=falling_rate(c, env),
         target_delay=c.target_delay,
         **pieces,
     )
+
+
+def check_returns(q: Network | NoisyNetwork, returns: Returns) -> None:
+    """Refuses quantiles of drawn fractions of a network that draws none, and the other way round.
+
+    Raises:
+        ValueError: says which network or which returns would be right.
+    """
+    draws = isinstance(q, NoisyNetwork) and bool(q.still.any())
+    num = q.noise_size if isinstance(q, NoisyNetwork) and draws else returns.num_outputs
+    if draws and not returns.of_drawn:
+        raise ValueError(
+            f"the network's outputs are quantiles of {num} fractions that it draws, which are learnt "
+            f"with returns=recipes.random_quantiles({num})"
+        )
+    if returns.of_drawn and not (draws and num == returns.num_outputs):
+        raise ValueError(
+            f"random_quantiles({returns.num_outputs}) are of a network that draws as many fractions: "
+            f"q=networks.implicit_quantiles(torso, features, n, num_quantiles={returns.num_outputs})"
+        )
 
 
 def default_q(env: Env, hidden: tuple[int, ...], num_outputs: int) -> Network:

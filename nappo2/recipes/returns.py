@@ -27,12 +27,14 @@ class Returns(NamedTuple):
         values: ``outputs [..., n, K] -> values`` [..., n], the expected returns.
         loss: ``(q, following) -> loss`` of a ``losses.DistributionalQ``.
         error: ``(q, following) -> error``, the priorities that go with the loss.
+        of_drawn: whether outputs are quantiles of fractions that the network draws.
     """
 
     num_outputs: int
     values: Callable[[Tensor], Tensor]
     loss: Callable[[DistributionalQ, Following], Loss]
     error: Callable[[DistributionalQ, Following], Error]
+    of_drawn: bool = False
 
 
 @checked
@@ -49,6 +51,8 @@ def expected() -> Returns:
 @checked
 def munchausen(alpha: float = 0.9, temperature: float = 0.03, lowest: float = -1.0) -> Returns:
     """The mean return of each action, learnt by ``losses.munchausen_dqn``; priorities are those of ``dqn``.
+
+    The target is a mean over the next actions, and chooses none: ``double_dqn`` with it is ``dqn`` with it.
 
     Args:
         alpha: weight of the log-probability.
@@ -86,7 +90,7 @@ def random_quantiles(num: int = 32) -> Returns:
     def loss(q, following):
         return losses.quantile_dqn(q, following=following, tau=losses.drawn_tau)
 
-    return quantiles(num)._replace(loss=loss)
+    return quantiles(num)._replace(loss=loss, of_drawn=True)
 
 
 @checked

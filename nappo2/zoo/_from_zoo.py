@@ -137,8 +137,22 @@ def preset_of(
     of_preset = {name: made[name] for name in ("num_envs", "total_steps", "env_arguments")}
     config = RECIPES[recipe].presets["default"].config.__class__
     names = {field.name for field in fields(config)}
-    config = config(**{name: x for name, x in made.items() if name in names})
+    config = _configured(config, {name: x for name, x in made.items() if name in names}, rules)
     return FromZoo(recipe, Preset(env=env_id, config=config, source="", **of_preset))
+
+
+def _configured(config: type, made: Mapping[str, Any], rules: Mapping[str, Rule]) -> Any:
+    """A configuration; where a field is out of its range, a sentence with the key that it came from."""
+    try:
+        return config(**made)
+    except ValueError as error:
+        misfits = []
+        for name, value in made.items():
+            try:
+                config(**{name: value})
+            except ValueError as wrong:
+                misfits += [Misfit(key, str(wrong)) for key in rules[name].keys[:1]]
+        raise ValueError(_sentence(misfits) if misfits else str(error)) from error
 
 
 def known_keys(algorithm: str) -> set[str]:

@@ -72,8 +72,8 @@ def number_in(entry: Entry, key: str) -> float:
     return found
 
 
-def count_in(entry: Entry, key: str) -> int:
-    """A whole number of an entry, such as 1e6.
+def integer_in(entry: Entry, key: str) -> int:
+    """A whole number of an entry, such as 1e6 or -1.
 
     Raises:
         Misfit: if it is none.
@@ -82,6 +82,26 @@ def count_in(entry: Entry, key: str) -> int:
     if found != int(found):
         raise Misfit(key, f"it is a whole number, not {entry[key]!r}")
     return int(found)
+
+
+def count_in(entry: Entry, key: str, at_least: int = 1) -> int:
+    """A whole number of an entry that counts something.
+
+    Args:
+        entry: that has it.
+        key: of the number.
+        at_least: the smallest that fits.
+
+    Returns:
+        The number.
+
+    Raises:
+        Misfit: if it is none, or less than ``at_least``.
+    """
+    found = integer_in(entry, key)
+    if found < at_least:
+        raise Misfit(key, f"it is at least {at_least}, not {entry[key]!r}")
+    return found
 
 
 def falls(entry: Entry, key: str) -> bool:
@@ -94,9 +114,9 @@ def number(key: str, times: float = 1.0) -> Rule:
     return Rule((key,), lambda entry: times * number_in(entry, key))
 
 
-def count(key: str) -> Rule:
-    """A whole number."""
-    return Rule((key,), lambda entry: count_in(entry, key))
+def count(key: str, at_least: int = 1) -> Rule:
+    """A whole number that counts something."""
+    return Rule((key,), lambda entry: count_in(entry, key, at_least))
 
 
 def first(key: str) -> Rule:

@@ -10,6 +10,7 @@ from nappo2.zoo.entry import (
     falls,
     first,
     flag,
+    integer_in,
     number,
     number_in,
 )
@@ -23,7 +24,7 @@ LOG_STD = "policy_kwargs.log_std_init"
 def _minibatches(entry: Entry) -> int:
     """Minibatches of a rollout; one if the batch is larger."""
     rollout, batch = _rollout(entry), count_in(entry, "batch_size")
-    if batch < 1 or (batch < rollout and rollout % batch):
+    if batch < rollout and rollout % batch:
         raise Misfit(
             "batch_size", f"{batch} does not divide the {rollout} transitions of a rollout"
         )
@@ -60,7 +61,7 @@ def _resample_every(steps: str) -> Rule:
     """Steps for which noise is kept: those of a rollout for -1."""
 
     def value(entry: Entry) -> int:
-        every = count_in(entry, SAMPLED)
+        every = integer_in(entry, SAMPLED)
         return every if every > 0 else _steps_of(entry, steps)
 
     return Rule((SAMPLED, steps), value)
@@ -79,7 +80,9 @@ def _steps_of(entry: Entry, key: str) -> int:
 def _gradients(entry: Entry) -> int:
     """Gradients per rollout: one per transition for -1."""
     transitions = _steps_of(entry, "train_freq") * count_in(entry, "n_envs")
-    steps = count_in(entry, "gradient_steps")
+    steps = integer_in(entry, "gradient_steps")
+    if not steps:
+        raise Misfit("gradient_steps", "it is at least 1, or -1 for one per transition, not 0")
     return transitions if steps < 0 else steps
 
 
@@ -93,7 +96,7 @@ def _updates_of_replay(entry: Entry) -> int:
 
 
 def _until(entry: Entry, share: float) -> int:
-    total, start = count_in(entry, "n_timesteps"), count_in(entry, "learning_starts")
+    total, start = count_in(entry, "n_timesteps"), count_in(entry, "learning_starts", 0)
     return max(0, updates_until(share, total, start, _ratio(entry)))
 
 
@@ -153,7 +156,7 @@ REPLAY = {
     "capacity": count("buffer_size"),
     "batch_size": count("batch_size"),
     "update_ratio": Rule(("gradient_steps", "train_freq", "n_envs"), _ratio),
-    "start_steps": count("learning_starts"),
+    "start_steps": count("learning_starts", 0),
     "learning_rate": first("learning_rate"),
     "gamma": number("gamma"),
     "target_step_size": number("tau"),
@@ -178,7 +181,7 @@ SOFT_GSDE = {
 }
 TQC = SOFT | {
     "num_quantiles": count("policy_kwargs.n_quantiles"),
-    "num_dropped": count("top_quantiles_to_drop_per_net"),
+    "num_dropped": count("top_quantiles_to_drop_per_net", 0),
     "hidden": layers("qf", (256, 256), (256, 256), "pi"),
     "critic_hidden": layers("qf", (256, 256), (256, 256), "qf"),
 }
@@ -188,8 +191,8 @@ FIELDS = {
     "a2c": A2C,
     "a2c_gsde": A2C | {"resample_every": _resample_every("n_steps")},
     "dqn": REPLAY
+    | FALLING
     | {
-        "learning_rate": number("learning_rate"),
         "target_delay": Rule(("target_update_interval", "train_freq", "gradient_steps"), _copies),
         "epsilon": number("exploration_final_eps"),
         "exploration_updates": Rule(

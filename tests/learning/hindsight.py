@@ -1,6 +1,6 @@
 """Hindsight, with and without: bit flipping with DQN, and PandaReach-v3 with SAC."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 

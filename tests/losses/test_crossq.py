@@ -200,3 +200,8 @@ def test_loss_and_gradient_compile_in_one_graph():
 
     compiled = torch.compile(gradient, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(vector, batch), gradient(vector, batch), **NEAR)
+
+
+def test_one_transition_has_no_variance():
+    with pytest.raises(ValueError, match=r"batch_size is at least 2, .*, not 1"):
+        crossq(envs.pendulum(2), CrossQ(batch_size=1, hidden=(8,), critic_hidden=(8,)))

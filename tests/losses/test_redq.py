@@ -1,5 +1,6 @@
 """Ensembles of critics and dropout in them, by hand and against torch's layers."""
 
+import re
 from collections import Counter
 from functools import partial
 from itertools import islice, pairwise
@@ -9,15 +10,17 @@ import torch
 from tensordict import TensorDict
 from torch import nn
 
-from nappo2 import losses
+from nappo2 import envs, losses
 from nappo2.networks import actor_critics, dropout_mlp, mlp, with_kept, with_temperature
 from nappo2.params import make_params, ravel
+from nappo2.recipes import REDQ, redq
+from nappo2.schemes import scheme
 from nappo2.seeds import generator
 from nappo2.stages import chosen_critics, kept_units
 from tests.losses.test_off_policy_losses import GAMMA, INPUTS, SIZE, N, a_batch, our_gradient
 from tests.losses.test_off_policy_losses import continuous as uniform
 from tests.makers.recipes import REPLAYED, composed
-from tests.makers.stepping import steps_of
+from tests.makers.stepping import steps_of, train_until
 from tests.makers.tensors import randn
 
 BATCH = TensorDict(batch_size=[6])
@@ -148,3 +151,31 @@ def test_actor_and_temperature_move_with_every_third_update_and_critics_with_eac
             assert torch.equal(one, other) != moves
         alphas = [params["weights", "log_alpha"] for params in (before, after)]
         assert torch.equal(*alphas) == (version % 3 != 0)
+
+
+@pytest.mark.parametrize(
+    ("critic", "config", "message"),
+    [
+        (mlp(4, 8, 1), {"num_critics": 5}, "the agent has 3 critics, and num_critics is 5"),
+        (mlp(4, 8, 1), {"dropout": 0.1}, "critics have no dropout; those of networks.dropout_mlp"),
+        (
+            dropout_mlp(4, 8, 1),
+            {"dropout": 0.1, "hidden": ()},
+            "of hidden layers, and hidden is ()",
+        ),
+    ],
+)
+def test_an_agent_has_the_critics_that_the_configuration_says(critic, config, message):
+    agent = with_temperature(actor_critics(mlp(3, 8, 2), critic, num_critics=3))
+    config = REDQ(**{"num_critics": 3, "hidden": (8,), **config})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        redq(envs.pendulum(2), config, agent=agent)
+
+
+def test_an_agent_with_dropout_learns():
+    critic = dropout_mlp(4, 8, 1, dropout=0.1)
+    agent = with_temperature(actor_critics(mlp(3, 8, 2), critic, num_critics=3))
+    config = REDQ(num_critics=3, dropout=0.1, start_steps=8, batch_size=4, hidden=(8,))
+    recipe = redq(envs.pendulum(2), config, agent=agent)
+    params, _ = train_until(scheme("3cs", recipe), recipe.init(0), 20)
+    assert ravel(params["weights"])[0].isfinite().all()

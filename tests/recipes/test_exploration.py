@@ -12,6 +12,7 @@ from nappo2 import (
     DQN,
     ICM,
     PPO,
+    PQN,
     RND,
     Counts,
     Impala,
@@ -22,6 +23,7 @@ from nappo2 import (
     impala,
     population,
     ppo,
+    pqn,
     ravel,
     recurrent_ppo,
     scheme,
@@ -216,6 +218,41 @@ def test_what_learns_from_advantages_explores(name, recipe):
 def test_what_learns_from_a_replay_is_refused():
     with pytest.raises(ValueError, match="dqn learns from a replay, and bonuses are added to adv"):
         with_rnd(dqn(envs.cartpole(2), DQN(hidden=(8,))))
+
+
+def test_what_learns_from_returns_alone_is_refused():
+    with pytest.raises(ValueError, match="pqn learns from no advantages, to which bonuses are add"):
+        with_rnd(pqn(envs.cartpole(2), PQN(num_steps=8, hidden=(8,))))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_states": 9}, "state_of and num_states, both or neither"),
+        ({"state_of": left_or_right}, "state_of and num_states, both or neither"),
+    ],
+)
+def test_states_are_said_with_their_number(given, message):
+    with pytest.raises(ValueError, match=message):
+        with_counts(ppo(envs.cartpole(2), CONFIG), **given)
+
+
+@pytest.mark.parametrize(
+    ("state_of", "message"),
+    [
+        (lambda x: left_or_right(x) + 1, "from 0 to 1, as num_states is 2, and gave 1 to 2"),
+        (lambda x: left_or_right(x) - 1, "from 0 to 1, as num_states is 2, and gave -1 to"),
+        (
+            lambda x: left_or_right(x).float(),
+            r"an int64 for each transition, \[8, 2\], not float32",
+        ),
+        (lambda x: (x[..., :1] > 0).long(), r"transition, \[8, 2\], not int64 \[8, 2, 1\]"),
+    ],
+)
+def test_states_that_are_none_are_refused(state_of, message):
+    recipe = with_counts(ppo(envs.cartpole(2), CONFIG), state_of=state_of, num_states=2)
+    with pytest.raises(ValueError, match=message):
+        train(scheme("3cs", recipe), recipe.init(0), 3)
 
 
 def test_one_bonus_is_enough():

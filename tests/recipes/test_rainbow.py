@@ -6,11 +6,24 @@ from functools import partial
 import pytest
 import torch
 
-from nappo2 import DQN, Rainbow, dqn, envs, generator, mlp, population, prioritized_replay, scheme
+from nappo2 import (
+    DQN,
+    Rainbow,
+    dqn,
+    envs,
+    fold_in,
+    generator,
+    mlp,
+    population,
+    prioritized_replay,
+    ravel,
+    scheme,
+)
 from nappo2 import double_dqn as double
 from nappo2 import rainbow as whole
 from nappo2 import replay as uniform
 from nappo2.networks import dueling, implicit_quantiles, noisy_mlp
+from nappo2.populations._population import member
 from nappo2.recipes import categorical_returns, expected, munchausen, quantiles, random_quantiles
 from nappo2.recipes._dqn import updates_until
 from tests.makers.recipes import composed
@@ -141,6 +154,36 @@ def test_outputs_that_are_not_n_times_k_are_refused():
         ValueError, match=r"network q of dqn gives outputs of shape \(2, 2\); .* 10\)"
     ):
         dqn(ENV, CONFIG, q=mlp(4, 8, 2), returns=quantiles(5))
+
+
+@pytest.mark.parametrize(
+    ("q", "returns", "message"),
+    [
+        (implicit_quantiles(TORSO, 8, 2, 4), quantiles(4), r"learnt with returns=.*quantiles\(4\)"),
+        (implicit_quantiles(TORSO, 8, 2, 4), expected(), r"learnt with returns=.*quantiles\(4\)"),
+        (implicit_quantiles(TORSO, 8, 2, 4), random_quantiles(8), "q=networks.implicit_quantiles"),
+        (noisy_mlp(4, 8, 8), random_quantiles(4), "draws as many fractions: q=networks.implicit"),
+        (mlp(4, 8, 8), random_quantiles(4), "draws as many fractions: q=networks.implicit"),
+        (None, random_quantiles(4), "num_quantiles=4"),
+    ],
+)
+def test_quantiles_of_drawn_fractions_are_of_a_network_that_draws_them(q, returns, message):
+    with pytest.raises(ValueError, match=message):
+        dqn(ENV, CONFIG, q=q, returns=returns)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_transitions_of_three_steps_are_rolled_out_one_by_one_in_a_population_too(num_steps):
+    """A member's weights are those of the run with its seed; the first rollouts have no transition."""
+    recipe = whole(ENV, replace(RAINBOW, num_steps=num_steps), replay=uniform)
+    members = population(recipe, 2)
+    both, _ = train(scheme("3cs", members), members.init(5), 20, 5)
+    for i in range(2):
+        seed = fold_in(5, i)
+        alone, _ = train(scheme("3cs", recipe), recipe.init(seed), 20, seed)
+        ours, theirs = ravel(member(both, i)["weights"])[0], ravel(alone["weights"])[0]
+        assert alone["version"] > 3
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_priorities_of_ones_own_take_the_place_of_rainbows():

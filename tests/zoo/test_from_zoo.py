@@ -196,6 +196,18 @@ def test_networks_have_as_many_weights_as_stable_baselines3s(zoo, algorithm, nam
         ("ppo", {"n_step": 8}, "n_step: no key of ppo .*; did you mean 'n_steps'"),
         ("ppo", {"n_steps": "many"}, "n_steps: it is a number, not 'many'"),
         ("ppo", {"n_steps": 2.5}, "n_steps: it is a whole number, not 2.5"),
+        ("ppo", {"n_envs": 0, "learning_rate": "lin_0.1"}, "n_envs: it is at least 1, not 0"),
+        ("ppo", {"n_envs": -2}, "n_envs: it is at least 1, not -2"),
+        ("ppo", {"n_timesteps": -5}, "n_timesteps: it is at least 1, not -5"),
+        ("ppo", {"frame_stack": 0}, "frame_stack: it is at least 1, not 0"),
+        ("ppo", {"n_steps": 0}, "n_steps: it is at least 1, not 0"),
+        ("dqn", {"train_freq": 0}, "train_freq: it is at least 1, not 0"),
+        ("dqn", {"gradient_steps": 0}, "gradient_steps: it is at least 1, or -1 for one per trans"),
+        (
+            "dqn",
+            {"gamma": 1.2, "tau": 3},
+            "gamma: .*not 1.2; tau: .*not 3.0; without=.'gamma', 'tau'",
+        ),
         ("ppo", {"batch_size": 100}, "batch_size: 100 does not divide the 2048 transitions"),
         ("ppo", {"clip_range": "exp_0.2"}, "clip_range: it is a number, or such as lin_0.4"),
         ("ppo", {"clip_range_vf": 0.2}, "clip_range_vf: clip_value takes the larger"),
@@ -219,6 +231,13 @@ def test_networks_have_as_many_weights_as_stable_baselines3s(zoo, algorithm, nam
 def test_what_does_not_fit_is_named_with_the_key(zoo, algorithm, values, message):
     with pytest.raises(ValueError, match=message):
         zoo(algorithm, "mine", env_id="mine", values={"n_timesteps": 1000, **values})
+
+
+def test_the_rate_of_dqn_falls_over_the_updates_of_its_run(zoo):
+    """50,000 transitions but for the first 1,000, with a gradient for each fourth."""
+    values = {"n_timesteps": 50_000, "learning_starts": 1_000, "learning_rate": "lin_2.3e-3"}
+    found = zoo("dqn", "mine", env_id="mine", values=values).preset.config
+    assert (found.learning_rate, found.anneal_updates) == (2.3e-3, 12_250)
 
 
 def test_all_that_does_not_fit_is_in_one_sentence_and_can_be_left_out(zoo):

@@ -33,11 +33,13 @@ def visit_counts(
 
     Returns:
         The bonus, which has no networks, and the statistics ``exploration.visits``, whose moments
-        [3, S] have N in their second row.
+        [3, S] have N in their second row. A rollout with other states is a ValueError.
     """
 
     def reached(rollout):
-        return state_of(unmasked(rollout["next"]["observation"]))
+        state = state_of(unmasked(rollout["next"]["observation"]))
+        check_states(state, rollout["next"]["reward"].shape, num_states)
+        return state
 
     def count(rollout):
         state, mask = reached(rollout), valid(rollout)
@@ -54,3 +56,26 @@ def visit_counts(
         return row(unmasked(observation))
 
     return Bonus(view, reward, count, {VISITS: (num_states,)})
+
+
+def check_states(state: Tensor, shape: torch.Size, num_states: int) -> None:
+    """Refuses what is no state of each transition.
+
+    Args:
+        state: what ``state_of`` gave, of which [*shape] int64 is right.
+        shape: of the transitions.
+        num_states: of which there are so many.
+
+    Raises:
+        ValueError: if it has another shape, is no int64, or is outside of 0 to ``num_states - 1``.
+    """
+    if state.dtype != torch.int64 or state.shape != shape:
+        raise ValueError(
+            f"state_of gives an int64 for each transition, {list(shape)}, not {str(state.dtype)[6:]} "
+            f"{list(state.shape)}"
+        )
+    if state.numel() and not 0 <= int(state.min()) <= int(state.max()) < num_states:
+        raise ValueError(
+            f"state_of gives states from 0 to {num_states - 1}, as num_states is {num_states}, and gave "
+            f"{int(state.min())} to {int(state.max())}"
+        )
