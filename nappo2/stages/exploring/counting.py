@@ -62,7 +62,7 @@ def check_states(state: Tensor, shape: torch.Size, num_states: int) -> None:
     """Refuses what is no state of each transition.
 
     Args:
-        state: what ``state_of`` gave, of which [*shape] int64 is right.
+        state: what ``state_of`` gave, of which int64 of this shape, ``[*shape]``, is right.
         shape: of the transitions.
         num_states: of which there are so many.
 
