@@ -35,12 +35,12 @@ def _scanned(x: Tensor, c: Tensor) -> Tensor:
         for i in reversed(range(BLOCK)):
             following = torch.addcmul(block[0][i], block[1][i], following)
             rows.append(following)
-        return following.clone(), torch.stack(rows[::-1])
+        return following.clone(), torch.stack(rows)  # the last first
 
     missing = x.new_zeros(-len(x) % BLOCK, *x.shape[1:])
     blocks = tuple(torch.cat([y, missing]).unflatten(0, (-1, BLOCK)).flip(0) for y in (x, c))
     nothing = torch.zeros_like(x[0])
     if len(x) <= BLOCK:  # as a scan of length 1 is not C++ that can be compiled
-        return body(nothing, (blocks[0][0], blocks[1][0]))[1][: len(x)]
+        return body(nothing, (blocks[0][0], blocks[1][0]))[1].flip(0)[: len(x)]
     _, y = scan(body, nothing, blocks)
-    return y.flip(0).flatten(0, 1)[: len(x)]
+    return y.flatten(0, 1).flip(0)[: len(x)]

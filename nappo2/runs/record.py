@@ -1,21 +1,40 @@
 """Recording: the transitions that an agent collects, as a dataset in memory or in a file."""
 
+import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import valid
 from nappo2.checks import checked
 from nappo2.params import Params
 from nappo2.pipeline import Pipeline, positive
 from nappo2.runs.card import env_of_pipeline
+from nappo2.runs.interrupts import interruptible
 from nappo2.saving.datasets import save_dataset
 from nappo2.saving.snapshots import close_state
 from nappo2.stages.recording.checking import within_bounds
 from nappo2.stages.recording.datasets import of_rollouts
 from nappo2.stages.rollouts import check_rollout
 
+log = logging.getLogger("nappo2")
 LONGEST = 100_000  # steps of an environment without the end of an episode
+
+
+class Progress(NamedTuple):
+    """How far a recording is.
+
+    Attributes:
+        transitions: that are not masked.
+        ends: of episodes.
+        idle: steps of each environment since the last end.
+    """
+
+    transitions: int = 0
+    ends: int = 0
+    idle: int = 0
 
 
 @checked
@@ -43,11 +62,13 @@ def record(
 
     Returns:
         The dataset [N]. Where the source says its environment, as ``collect`` does, actions are those that
-        it did, clipped to their bounds; ``action_log_prob`` is of what the policy gave.
+        it did, clipped to their bounds; ``action_log_prob`` is of what the policy gave. After an
+        interrupt it has what there is so far.
 
     Raises:
         ValueError: unless one of ``num_steps`` and ``episodes`` is given and at least 1; for items that
-            are no rollouts, and where no episode ends within 100,000 steps.
+            are no rollouts of single steps, and where no episode ends within 100,000 steps.
+        KeyboardInterrupt: after a signal, if there is nothing yet.
 
     Example:
         >>> from nappo2 import collect_of, envs, ppo
@@ -59,17 +80,8 @@ def record(
     if (num_steps is None) == (episodes is None):
         raise ValueError("record takes num_steps or episodes, one of them")
     positive(**({"episodes": episodes} if num_steps is None else {"num_steps": num_steps}))
-    state, rollouts = source.init(params, seed), []
-    try:
-        while not _enough(rollouts, num_steps, episodes):
-            state, rollout, _ = source.step(params, state)
-            check_rollout("record", rollout)
-            rollouts.append(rollout.clone())
-            _check_ends(rollouts, episodes)
-    finally:
-        close_state(source, state)
-    whole = torch.cat(rollouts)
-    parts = [whole] if episodes is None else first_episodes(whole, episodes)
+    check_single_steps(source)
+    parts = recorded_parts(source, params, num_steps, episodes, seed)
     data = torch.cat([of_rollouts(part) for part in parts])
     if (env := env_of_pipeline(source)) is not None:
         data = within_bounds(data, env)
@@ -78,34 +90,111 @@ def record(
     return data
 
 
-def _enough(rollouts: list[TensorDict], num_steps: int | None, episodes: int | None) -> bool:
-    if episodes is None:
-        return sum(rollout.numel() for rollout in rollouts) >= num_steps
-    return sum(int(rollout["next", "done"].sum()) for rollout in rollouts) >= episodes
+def check_single_steps(source: Pipeline) -> None:
+    """Refuses a source whose transitions are no single steps, such as those of ``rainbow``.
+
+    Raises:
+        ValueError: names the stage that makes others of them.
+    """
+    for left in source.stages:
+        if left.regroups:
+            raise ValueError(
+                f"record takes the single steps of rollouts, of which {left.kind} makes others; "
+                "collect(recipe.env, recipe.policy, 100) has them"
+            )
 
 
-def _check_ends(rollouts: list[TensorDict], episodes: int | None) -> None:
+def recorded_parts(
+    source: Pipeline, params: Params, num_steps: int | None, episodes: int | None, seed: int
+) -> list[TensorDict]:
+    """Steps a source until there are enough transitions or episodes, or a signal arrives.
+
+    Args:
+        source: of rollouts [T, B].
+        params: of the agent.
+        num_steps: transitions, or None.
+        episodes: episodes, or None.
+        seed: of environments and policy.
+
+    Returns:
+        One rollout of all steps, or one [t, 1] for each episode. After an interrupt those so far.
+
+    Raises:
+        ValueError: if an item is no rollout, or no episode ends within 100,000 steps.
+        KeyboardInterrupt: if there is nothing yet.
+    """
+    state, rollouts, parts, progress = source.init(params, seed), [], [], Progress()
+    try:
+        with interruptible() as signals:
+            while not parts and not signals.number:
+                state, rollout, _ = source.step(params, state)
+                check_rollout("record", rollout)
+                rollouts.append(rollout.clone())
+                progress = counted(progress, rollout)
+                if episodes is None:
+                    parts = [torch.cat(rollouts)] if progress.transitions >= num_steps else []
+                    continue
+                if progress.ends >= episodes:  # all of them whole, unless some were masked
+                    found = first_episodes(torch.cat(rollouts), episodes)
+                    parts = found if len(found) == episodes else []
+                check_ends(progress)
+    finally:
+        close_state(source, state)
+    return parts or _interrupted(torch.cat(rollouts), progress, episodes)
+
+
+def _interrupted(whole: TensorDict, progress: Progress, episodes: int | None) -> list[TensorDict]:
+    """What there is when a signal arrives.
+
+    Raises:
+        KeyboardInterrupt: if that is nothing.
+    """
+    parts = [whole] if episodes is None else first_episodes(whole, episodes)
+    if not parts or not progress.transitions:
+        raise KeyboardInterrupt
+    num = f"{progress.transitions:,} transitions" if episodes is None else f"{len(parts)} episodes"
+    log.warning(f"record was interrupted, and returns the {num} that it had")
+    return parts
+
+
+def counted(progress: Progress, rollout: TensorDict) -> Progress:
+    """The progress after one more rollout [T, B]."""
+    mask, done = valid(rollout), rollout["next", "done"]
+    ended = done if mask is None else done & mask
+    last = ended.any(1).nonzero()
+    return Progress(
+        progress.transitions + (done.numel() if mask is None else int(mask.sum())),
+        progress.ends + int(ended.sum()),
+        len(rollout) - 1 - int(last[-1]) if len(last) else progress.idle + len(rollout),
+    )
+
+
+def check_ends(progress: Progress) -> None:
     """Refuses to record for ever where episodes have no end.
 
     Raises:
         ValueError: after 100,000 steps of each environment without one.
     """
-    steps = sum(len(rollout) for rollout in rollouts)
-    if episodes is None or steps < LONGEST:
-        return
-    if not any(rollout["next", "done"].any() for rollout in rollouts):
+    if progress.idle >= LONGEST:
         raise ValueError(
-            f"no episode ended in {steps} steps of each environment; record(..., num_steps=...) records "
-            "parts of episodes"
+            f"no episode ended in {progress.idle} steps of each environment; "
+            "record(..., num_steps=...) records parts of episodes"
         )
 
 
 def first_episodes(rollout: TensorDict, num: int) -> list[TensorDict]:
-    """The ``num`` episodes of a rollout [T, B] that end first, whole ones alone, each [t, 1]."""
-    ends = rollout["next", "done"].nonzero()[:num]  # by time, then by environment
-    parts = []
+    """The ``num`` episodes of a rollout [T, B] that end first, whole ones alone, each [t, 1].
+
+    An episode in which a transition is masked is cut there, and neither part of it is whole.
+    """
+    done, mask = rollout["next", "done"], valid(rollout)
+    ends = done.nonzero()  # by time, then by environment
+    parts: list[TensorDict] = []
     for t, b in ends.tolist():
-        before = rollout["next", "done"][:t, b].nonzero()
+        before = done[:t, b].nonzero()
         start = int(before[-1]) + 1 if len(before) else 0
-        parts.append(rollout[start : t + 1, b].unsqueeze(1))
+        if mask is None or mask[max(0, start - 1) : t + 2, b].all():
+            parts.append(rollout[start : t + 1, b].unsqueeze(1))
+        if len(parts) == num:
+            break
     return parts

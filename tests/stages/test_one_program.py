@@ -30,6 +30,9 @@ SHORT = {"num_steps": 10, "hidden": (8,), "jit": True}
 LONG = pytest.mark.learning  # as compiling takes long
 RECIPES = {
     "ppo": lambda: ppo(envs.cartpole(4, time_limit=12), PPO(num_minibatches=4, **SHORT)),
+    "eight rows": lambda: ppo(  # as many as a block of a recurrence has
+        envs.cartpole(4, time_limit=12), PPO(num_minibatches=2, **{**SHORT, "num_steps": 8})
+    ),
     "annealed": lambda: ppo(
         envs.pendulum(4, time_limit=7), PPO(num_minibatches=4, anneal_updates=200, **SHORT)
     ),
