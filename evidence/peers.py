@@ -119,6 +119,7 @@ class Peer:
         self.entry, self.task, self.clock = entry, task, clock_in(task.folder)
         _, self.algorithm = entry.words
         self.preset = preset_for(self.algorithm, entry.env)
+        self.normalizes = getattr(self.preset.config, "normalize", False)  # DQN has none
         self.recorder, self.evaluations = Recorder(), []
         self.begun, self.env_steps = circumstances(), 0
         self.model = self.loaded() if (task.folder / STATE).exists() else self.new()
@@ -146,7 +147,7 @@ class Peer:
         from stable_baselines3.common.vec_env import VecNormalize
 
         made = make_vec_env(lambda: gymnasium.make(self.entry.env), num, seed=seed)
-        if not self.preset.config.normalize:
+        if not self.normalizes:
             return made
         gamma = self.preset.config.gamma
         return VecNormalize(made, gamma=gamma, training=training, norm_reward=training)
@@ -174,7 +175,7 @@ class Peer:
         self.model.save(folder / MODEL)
         if hasattr(self.model, "save_replay_buffer"):
             self.model.save_replay_buffer(folder / REPLAY)
-        if self.preset.config.normalize:
+        if self.normalizes:
             self.model.get_env().save(folder / SCALES)
         self.clock.save()
         state = {
@@ -216,7 +217,7 @@ class Peer:
         returns, _ = self.play(EPISODES, "evaluation")
         path = self.task.folder / f"evaluated-{self.env_steps}.zip"
         self.model.save(path)
-        if self.preset.config.normalize:
+        if self.normalizes:
             self.model.get_env().save(path.with_suffix(".pkl"))
         self.evaluations.append([self.env_steps, sum(returns) / len(returns), str(path.name)])
         self.since += time.perf_counter() - start

@@ -16,7 +16,7 @@ from nappo2.losses._distributional import (
 from nappo2.losses._dqn import double_dqn, double_dqn_error, dqn, dqn_error
 from nappo2.losses._iql import discrete_iql, iql
 from nappo2.losses._munchausen import munchausen_dqn
-from nappo2.losses._pqn import pqn
+from nappo2.losses._pqn import pqn, recurrent_pqn
 from nappo2.losses._sac import discrete_sac, sac, sac_critics
 from nappo2.losses._td3 import td3
 from nappo2.losses._td3_bc import td3_bc
@@ -92,6 +92,7 @@ __all__ = [
     "quantile_dqn_error",
     "raw_observation",
     "recurrent_double_dqn",
+    "recurrent_pqn",
     "sac",
     "sac_critics",
     "statistics_step",

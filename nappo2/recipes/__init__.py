@@ -14,6 +14,7 @@ from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes._pqn import PQN, pqn
 from nappo2.recipes._r2d2 import R2D2, r2d2
 from nappo2.recipes._rainbow import Rainbow, rainbow
+from nappo2.recipes._recurrent_pqn import recurrent_pqn
 from nappo2.recipes._recurrent_sac import RecurrentSAC, recurrent_sac
 from nappo2.recipes._recurrent_td3 import RecurrentTD3, recurrent_td3
 from nappo2.recipes._redq import REDQ, redq
@@ -103,6 +104,7 @@ __all__ = [
     "recurrent_impala",
     "recurrent_perceptrons",
     "recurrent_ppo",
+    "recurrent_pqn",
     "recurrent_sac",
     "recurrent_td3",
     "redq",

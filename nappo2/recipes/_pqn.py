@@ -10,6 +10,7 @@ from nappo2.envs import Env
 from nappo2.maths.distributions import categorical
 from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.networks import (
+    Agent,
     Network,
     epsilon_greedy_agent,
     layer_norm_cnn,
@@ -23,7 +24,7 @@ from nappo2.recipes.masks import masking_of
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import on_policy, recipe
 from nappo2.recipes.torsos import image_torso, perceiving, with_vector_view
-from nappo2.stages import Recipe, lambda_returns, scheduled
+from nappo2.stages import Compatibility, Recipe, lambda_returns, scheduled
 
 COMPATIBLE = ON_POLICY._replace(
     actions=("discrete",),
@@ -150,10 +151,41 @@ def pqn(env: Env, config: PQN = PQN(), *, q: Network | None = None) -> Recipe:
     q = _default_q(masks.env, c.hidden) if q is None else _seeing_goals(q, masks.env)
     check_agent("pqn", COMPATIBLE, q)
     values = masks.values(lambda params, x: q.apply(params["weights"]["q"], _view(params, x)))
-    statistics = masks.env.observation_spec.statistics | {"return": ()} if c.normalize else {}
     agent = epsilon_greedy_agent(
-        lambda seed: TensorDict(q=q.init(seed)), values, lambda: no_moments(**statistics)
+        lambda seed: TensorDict(q=q.init(seed)), values, lambda: no_moments(**statistics_of(env, c))
     )
+    return on_rollouts("pqn", env, c, agent, losses.pqn(values), COMPATIBLE).replace(
+        greedy=greedy_q(values)
+    )
+
+
+def statistics_of(env: Env, config: PQN) -> dict[str, tuple[int, ...]]:
+    """Shapes of the statistics that a configuration keeps of observations and returns, by name."""
+    observations = masking_of(env).env.observation_spec.statistics
+    return observations | {"return": ()} if config.normalize else {}
+
+
+def on_rollouts(
+    name: str, env: Env, config: PQN, agent: Agent, loss: losses.Loss, compatible: Compatibility
+) -> Recipe:
+    """Q-learning on rollouts.
+
+    Args:
+        name: of the recipe.
+        env: where the collectors act.
+        config: the hyper-parameters.
+        agent: epsilon-greedy, with a memory or without.
+        loss: of values with fixed targets.
+        compatible: what goes with it.
+
+    Returns:
+        The recipe, whose evaluations are epsilon-greedy.
+
+    Raises:
+        ValueError: if the minibatches do not divide a rollout, or the agent does not fit the
+            environment.
+    """
+    c = config
 
     def init(seed):
         hyper = {"learning_rate": c.learning_rate, "gamma": c.gamma, "epsilon": 1.0}
@@ -162,23 +194,22 @@ def pqn(env: Env, config: PQN = PQN(), *, q: Network | None = None) -> Recipe:
     schedules = {"epsilon": optim.linear(1.0, c.epsilon, max(1, c.exploration_updates))}
     if c.anneal_updates:
         schedules["learning_rate"] = optim.linear(c.learning_rate, 0.0, c.anneal_updates)
-    made = on_policy(
+    return on_policy(
         env,
         agent,
         categorical(),
-        name="pqn",
-        compatible=COMPATIBLE,
+        name=name,
+        compatible=compatible,
         init=init,
         num_steps=c.num_steps,
         prepare=lambda_returns(agent, c.lambda_),
-        loss=losses.pqn(values),
+        loss=loss,
         optimizer=optim.chain(optim.clip_by_global_norm(c.max_grad_norm), optim.radam()),
         num_epochs=c.num_epochs,
         num_minibatches=c.num_minibatches,
         after=scheduled(every=c.num_epochs * c.num_minibatches, **schedules),
         jit=c.jit,
     )
-    return made.replace(greedy=greedy_q(values))
 
 
 def _view(params, observation):

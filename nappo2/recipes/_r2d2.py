@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from tensordict import TensorDict
@@ -12,7 +13,7 @@ from nappo2.envs import Env
 from nappo2.maths.masks import beside_mask, unmasked
 from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.maths.rescaling import Rescaling, unscaled
-from nappo2.networks import Cell, RecurrentQ, lstm, mlp, sequential, with_torso
+from nappo2.networks import Cell, Network, RecurrentQ, lstm, mlp, sequential, with_torso
 from nappo2.params import replaced
 from nappo2.policies import greedy_q, with_memory
 from nappo2.recipes.configs import OffPolicy, Sequences
@@ -116,7 +117,7 @@ def r2d2(
     """
     check_env("r2d2", COMPATIBLE, env)
     c, masks, actions = config, masking_of(env), env.action_spec
-    q = q or _recurrent_q(masks.env, config.hidden, cell)
+    q = q or recurrent_q(masks.env, c.hidden, cell, partial(mlp, activation=torch.relu))
     check_agent("r2d2", COMPATIBLE, q)
 
     view = _normalized if c.normalize else losses.raw_observation
@@ -163,14 +164,33 @@ def _normalized(params, observation):
     return normalize_parts(params["normalizer"], unmasked(observation))
 
 
-def _recurrent_q(env: Env, hidden: tuple[int, ...], cell: Callable[[int, int], Cell]) -> RecurrentQ:
+def recurrent_q(
+    env: Env,
+    hidden: tuple[int, ...],
+    cell: Callable[[int, int], Cell],
+    make_layers: Callable[..., Network],
+) -> RecurrentQ:
+    """ReLU layers of an environment's observations, a cell, and a linear layer.
+
+    Args:
+        env: whose observations and actions it fits, without masks.
+        hidden: sizes of the layers, of which the last is the cell.
+        cell: makes the cell.
+        make_layers: ``(inputs, *sizes) -> network`` of the layers before the cell.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: if there are fewer than two sizes.
+    """
     if len(hidden) < 2:
         raise ValueError(
             f"hidden needs at least two sizes, of a layer and of the cell, not {hidden}"
         )
 
     def layers(inputs):
-        return sequential(mlp(inputs, *hidden[:-1], activation=torch.relu), torch.relu)
+        return sequential(make_layers(inputs, *hidden[:-1]), torch.relu)
 
     torso = perceiving(env, hidden, layers)
     return RecurrentQ(with_torso(torso, cell(*hidden[-2:])), mlp(hidden[-1], env.action_spec.size))

@@ -15,6 +15,7 @@ from nappo2.recipes._ppo import ppo
 from nappo2.recipes._pqn import pqn
 from nappo2.recipes._r2d2 import r2d2
 from nappo2.recipes._rainbow import rainbow
+from nappo2.recipes._recurrent_pqn import recurrent_pqn
 from nappo2.recipes._recurrent_sac import recurrent_sac
 from nappo2.recipes._recurrent_td3 import recurrent_td3
 from nappo2.recipes._redq import redq
@@ -50,6 +51,7 @@ RECIPES: dict[str, RecipeMaker] = {
     "tqc_gsde": tqc_gsde,
     "recurrent_ppo": recurrent_ppo,
     "recurrent_impala": recurrent_impala,
+    "recurrent_pqn": recurrent_pqn,
     "r2d2": r2d2,
     "recurrent_sac": recurrent_sac,
     "recurrent_td3": recurrent_td3,

@@ -9,9 +9,12 @@ from evidence.peers import Peer, dqn_arguments, ppo_arguments, sac_arguments, tr
 from evidence.training import RESULT
 from nappo2.recipes import PPO, SAC, preset
 
-POLE = Entry(
-    "pole", ("classic", "pole"), ("sb3", "ppo"), "CartPole-v1", 512, 1, 1, (), None, 2, PEERS
-)
+POLES = {
+    name: Entry(
+        name, ("classic", "pole"), ("sb3", name), "CartPole-v1", 512, 1, 1, (), None, 2, PEERS
+    )
+    for name in ("ppo", "dqn")
+}
 
 
 def test_settings_are_the_same_in_other_words():
@@ -30,15 +33,16 @@ def test_rl_zoo3s_dqn_comes_out_as_it_went_in():
 
 
 @pytest.mark.faults
-def test_a_model_leaves_a_result_of_the_same_form_and_goes_on_where_it_was_saved(tmp_path):
+@pytest.mark.parametrize("name", POLES)
+def test_a_model_leaves_a_result_of_the_same_form_and_goes_on_where_it_was_saved(name, tmp_path):
     pytest.importorskip("stable_baselines3")
-    task = Task(0, 1, tmp_path)
-    assert train(POLE, task) == 0
+    pole, task = POLES[name], Task(0, 1, tmp_path)
+    assert train(pole, task) == 0
     result = json.loads((tmp_path / RESULT).read_text())
     (run,) = result["runs"]
-    assert result["card"]["algorithm"] == "Stable-Baselines3's ppo"
+    assert result["card"]["algorithm"] == f"Stable-Baselines3's {name}"
     assert run["evaluations"]["env_steps"] == [256, 512]
     assert len(run["last"]["return"]) == len(run["best"]["return"]) == 100
-    again = Peer(POLE, task)
+    again = Peer(pole, task)
     assert again.env_steps == again.model.num_timesteps == 512
     assert again.recorder.metrics[-1]["env_steps"] <= 512

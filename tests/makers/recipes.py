@@ -104,6 +104,7 @@ CONFIGS = {
     ),
     "recurrent_ppo": a.PPO(**ON | {"hidden": (8, 8)}, **PASSES),
     "recurrent_impala": a.Impala(**ON | {"hidden": (8, 8)}),
+    "recurrent_pqn": a.PQN(**ON | {"hidden": (8, 8)}, **PASSES, normalize=True),
     "sac": a.SAC(**OFF),
     "td3": a.TD3(**OFF),
     "tqc": a.TQC(**OFF, num_quantiles=5, critic_hidden=(8,), normalize=True),
