@@ -26,6 +26,23 @@ from nappo2.stages import Recipe
 
 COMPATIBLE = ON_ROLLOUTS._replace(agent=("RecurrentQ",), storage=("sequences",))
 PRESETS = {
+    "cartpole": Preset(
+        "*CartPole-v1",
+        16,
+        400_000,
+        PQN(
+            num_steps=64,
+            num_epochs=4,
+            learning_rate=1e-3,
+            anneal_updates=6_250,  # of 400,000 steps, 16 per rollout
+            gamma=0.98,
+            lambda_=0.95,
+            exploration_updates=1_000,
+            hidden=(64, 64),
+            normalize=True,
+        ),
+        "chosen here, on CartPole without velocities and seeds 100 to 102",
+    ),
     "default": Preset(
         "*",
         16,

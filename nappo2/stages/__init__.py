@@ -37,7 +37,7 @@ from nappo2.stages.recipe import (
     update_of,
 )
 from nappo2.stages.recording.datasets import dataset, with_returns
-from nappo2.stages.recording.minari import from_minari
+from nappo2.stages.recording.minari import from_minari, to_minari
 from nappo2.stages.recording.recorded import recorded, replay_with, with_recorded
 from nappo2.stages.replaying.hindsight import episode, final, future, hindsight
 from nappo2.stages.replaying.n_step import n_step, rolling_n_step
@@ -108,6 +108,7 @@ __all__ = [
     "sequences",
     "standardized",
     "to_device",
+    "to_minari",
     "update",
     "update_of",
     "visit_counts",

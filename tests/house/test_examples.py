@@ -16,7 +16,7 @@ MODULES = [
     if "cli" not in found.name and "__main__" not in found.name
 ]
 FINDER = doctest.DocTestFinder(exclude_empty=True)
-EXTERNAL = {"from_minari", "video", "videos", "on_ray"}
+EXTERNAL = {"from_minari", "to_minari", "video", "videos", "on_ray"}
 """What needs a package beside nappo2's own, files or Ray; pages show it."""
 
 

@@ -6,14 +6,16 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PQN, collect_of, envs, mlp, optim, pqn, scheme
+from nappo2 import PQN, collect_of, envs, mlp, optim, pqn, recurrent_pqn, scheme
 from nappo2.losses import pqn as pqn_loss
+from nappo2.losses import recurrent_pqn as recurrent_pqn_loss
 from nappo2.maths.masks import FORBIDDEN
 from nappo2.maths.returns import lambda_return
 from nappo2.maths.values import epsilon_greedy_log_probs
-from nappo2.networks import epsilon_greedy_agent
-from nappo2.params import make_params
+from nappo2.networks import Cell, RecurrentQ, epsilon_greedy_agent
+from nappo2.params import make_params, replaced
 from nappo2.pipeline import Pipeline
+from nappo2.recipes._recurrent_pqn import remembering
 from nappo2.reports import Report
 from nappo2.stages import lambda_returns
 from tests.makers.stepping import train
@@ -112,3 +114,51 @@ def test_epsilon_falls_with_updates_and_an_evaluation_does_not_explore():
 def test_lambda_is_within_0_and_1():
     with pytest.raises(ValueError, match="lambda_ is within 0 and 1, not 2"):
         pqn(envs.cartpole(4), replace(SMALL, lambda_=2.0))
+
+
+def forgetful(size):
+    """A cell whose memory is what it sees."""
+    return Cell(
+        lambda seed: TensorDict(nothing=torch.zeros(1)),
+        lambda weights, x: x,
+        lambda weights, memory, x: x + 0.0 * memory,
+        lambda memory: memory,
+        *(size, size, size),
+    )
+
+
+def test_with_a_memory_of_what_is_seen_it_is_without_one():
+    """One minibatch of all transitions: rollouts, targets and updates are those of ``pqn``."""
+    env, head = envs.cartpole(4, time_limit=5), mlp(4, 2)
+    plain, remembers = (
+        pqn(env, SMALL, q=head),
+        recurrent_pqn(env, SMALL, q=RecurrentQ(forgetful(4), head)),
+    )
+    params, first = plain.init(0), remembers.init(0)
+    same = first["weights"].copy().update({"q": params["weights", "q"]})
+    start = replaced(first, weights=same)
+    ours, _ = train(scheme("3cs", remembers), start, 3, seed=1)
+    theirs, _ = train(scheme("3cs", plain), params, 3, seed=1)
+    assert ours["version"] == theirs["version"] == 3
+    torch.testing.assert_close(
+        ours["weights", "q"].to_dict(), theirs["weights", "q"].to_dict(), atol=2e-4, rtol=2e-4
+    )
+
+
+def test_of_sequences_masked_transitions_count_nothing():
+    """Values of 4 and targets of 2 and 5, of which the second is masked: (4 - 2)^2 / 2 = 2."""
+    network = RecurrentQ(forgetful(1), mlp(1, 2))
+    recipe = recurrent_pqn(envs.masked_cartpole(4), replace(SMALL, hidden=(8, 8)))
+    assert recipe.name == "recurrent_pqn" and network.cell.size == 1
+    agent = remembering(network, lambda params, memory: memory, envs.masked_cartpole(2), SMALL)
+    loss = recurrent_pqn_loss(agent, lambda params, memory: memory.expand(-1, 2))
+    batch = {
+        "observation": torch.full((2, 1, 1), 4.0),
+        "memory": torch.zeros(2, 1, 1),
+        "is_init": torch.zeros(2, 1, dtype=torch.bool),
+        "action": torch.zeros(2, 1, dtype=torch.int64),
+        "value_target": torch.tensor([[2.0], [5.0]]),
+        "mask": torch.tensor([[True], [False]]),
+    }
+    total, means = loss({"weights": {"core": {}}, "normalizer": {}}, batch)
+    assert total == 2 and means["value_target"] == 2
