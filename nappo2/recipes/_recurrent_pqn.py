@@ -49,7 +49,7 @@ PRESETS = {
         300_000,
         PQN(num_steps=64, num_epochs=4, num_minibatches=4, lambda_=0.9, hidden=(64, 64)),
         "chosen here",
-    )
+    ),
 }
 
 
