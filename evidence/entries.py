@@ -108,6 +108,7 @@ def small() -> Iterator[Entry]:
     yield entry("ppo-masked", tags, "ppo", MASKED, 300_000)
     yield entry("recurrent-ppo-masked", tags, "recurrent_ppo", MASKED, 300_000)
     yield entry("recurrent-impala-masked", tags, "recurrent_impala", MASKED, 300_000)
+    yield entry("recurrent-pqn-masked", tags, "recurrent_pqn", MASKED, 400_000)
     yield entry("r2d2-masked", tags, "r2d2", MASKED, 60_000)
     yield entry("ppo-frozen-lake", "toy-text frozen-lake", "ppo", "FrozenLake-v1", 300_000)
     yield entry("ppo-taxi", "toy-text taxi", "ppo", "Taxi-v4", 400_000)

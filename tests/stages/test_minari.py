@@ -75,7 +75,7 @@ def test_what_cannot_be_written_or_read_is_refused():
     recipe = ppo(env, SMALL_PPO)
     data = record(collect_of(recipe), recipe.init(0), episodes=1)
     to_minari(data, "pole/x-v0", env)
-    with pytest.raises(ValueError, match="'pole/x-v0' is there already; .* as v1 after v0"):
+    with pytest.raises(ValueError, match=r"'pole/x-v0' is there already; .* as v1 after v0"):
         to_minari(data, "pole/x-v0", env)
     with pytest.raises(ValueError, match="observations of the dataset are float32"):
         to_minari(data, "pole/x-v1", envs.acrobot(1))
