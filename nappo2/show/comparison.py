@@ -37,7 +37,9 @@ class Comparison(NamedTuple):
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Name, mean, interval and number of runs of each group, as texts."""
         columns = zip(self.names, self.iqm, self.low, self.high, self.num_runs, strict=True)
-        return [(n, f"{m:.1f}", f"{lo:.1f} to {hi:.1f}", str(k)) for n, m, lo, hi, k in columns]
+        return [
+            (n, number(m), f"{number(lo)} to {number(hi)}", str(k)) for n, m, lo, hi, k in columns
+        ]
 
     def __repr__(self):
         lines = (f"{n}: {m} ({between}; {k} runs)" for n, m, between, k in self.rows())
@@ -63,6 +65,11 @@ class Comparison(NamedTuple):
     def _repr_html_(self):
         head = ("", "IQM", "95 % interval", "runs")
         return block(self.picture().inline(), table(head, self.rows()))
+
+
+def number(x: float) -> str:
+    """A figure as text: returns with one digit, and what is small with three that say something."""
+    return f"{x:,.1f}" if abs(x) >= 10 else f"{x:.3g}"
 
 
 @checked

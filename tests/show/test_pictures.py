@@ -381,3 +381,9 @@ def test_runs_that_say_nothing_are_not_pooled(tmp_path):
     rows = saved([1.0]).metrics
     nameless = [SavedRun(rows, {}, None, None) for _ in range(3)]
     assert list(group_runs(nameless)) == ["run 1", "run 2", "run 3"]
+
+
+def test_small_columns_are_compared_with_digits_that_say_something():
+    """Such as a KL, of which one digit after the point says nothing."""
+    found = Comparison(["a"], [0.01234], [-0.0004], [1500.04], [3], "approx_kl")
+    assert found.rows() == [("a", "0.0123", "-0.0004 to 1,500.0", "3")]
