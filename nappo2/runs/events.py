@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from nappo2.pipeline import Pipeline
 from nappo2.runs.metrics import Row, position
+from nappo2.stages.recording.fingerprints import is_other
 
 MOST_TEXTS = 10  # in a picture
 LONGEST = 30  # characters of a text in a picture
@@ -30,13 +31,19 @@ def events_of(rows: Sequence[Row], x: str = "env_steps") -> list[Event]:
 
 
 def adoption(old: Pipeline, new: Pipeline) -> str:
-    """The event of ``adopt``: another scheme by its name, else the stages that are new or gone."""
+    """The event of ``adopt``: another scheme by its name, else stages that are new or gone, and datasets."""
     names = [pipeline.made and pipeline.made.arguments.get("name") for pipeline in (old, new)]
     if names[1] and names[0] != names[1]:
         return f"adopt {names[1]}"
     before, after = ([repr(stage) for stage in pipeline.stages] for pipeline in (old, new))
     kept = {stage.name for stage in new.stages}
     changed = [stage for stage in after if stage not in before]
+    datasets = {stage.name: stage.dataset for stage in old.stages}
+    changed += [
+        f"another dataset of {stage.name}"
+        for stage in new.stages
+        if is_other(datasets.get(stage.name), stage.dataset)
+    ]
     changed += [f"no {stage.name}" for stage in old.stages if stage.name not in kept]
     return f"adopt {', '.join(changed)}" if changed else "adopt"
 

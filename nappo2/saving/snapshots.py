@@ -37,11 +37,13 @@ class LiveState(NamedTuple):
         load: ``(fresh, old) -> (state, notes)``: goes on from ``old``, which ``save`` gave or another
             pipeline had, or says in sentences what begins anew, and why.
         close: ``state -> None``: frees what it holds.
+        of_episodes: whether what begins anew are episodes, of which later stages forget the unfinished.
     """
 
     save: Callable[[Any], Any]
     load: Callable[[Any, Any], tuple[Any, list[str]]]
     close: Callable[[Any], None]
+    of_episodes: bool = True
 
 
 class PendingCall(NamedTuple):
@@ -118,7 +120,7 @@ class Restored(NamedTuple):
 
     Attributes:
         state: of each stage.
-        notes: sentences about what begins anew, and why.
+        notes: sentences about what begins anew, and why, or is not what was saved.
     """
 
     state: dict[str, Any]
@@ -170,7 +172,11 @@ def restored(pipeline: Any, fresh: dict[str, Any], states: Mapping[str, Any]) ->
     """
     previous, live_states = PreviousStates(states), live_states_of(pipeline)
     results = {k: adopted(live_states.get(k), k, value, previous) for k, value in fresh.items()}
-    new_episodes = any(results[name][1] for name in live_states if name in results)
+    new_episodes = any(
+        results[name][1]
+        for name, live in live_states.items()
+        if live.of_episodes and name in results
+    )
     state = {k: _episodes_begun(x) if new_episodes else x for k, (x, _) in results.items()}
     return Restored(state, [note for _, notes in results.values() for note in notes])
 

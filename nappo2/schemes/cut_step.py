@@ -7,7 +7,7 @@ from typing import Any
 
 from nappo2.machine.clock import since_1970
 from nappo2.params import Params
-from nappo2.pipeline import Pipeline
+from nappo2.pipeline import Pipeline, is_recorded
 from nappo2.reports import Span, of_worker
 from nappo2.schemes.backend import UNBOUNDED, Delivered, Lost
 from nappo2.schemes.obeying import Obeyed
@@ -134,10 +134,15 @@ class CutStep:
         return [(i, self._tagged(i, x)) for i, x in zip(indices, answers, strict=True)]
 
     def _tagged(self, i: int, answer: Any) -> Any:
-        """An answer whose report says which worker it is of."""
+        """An answer whose report says which worker it is of.
+
+        Of a dataset that all workers read, the first one tells the moments: those of others are left out.
+        """
         if isinstance(answer, Lost):
             return answer
         item, report = answer
+        if i > 0 and is_recorded(self.source):
+            report = report._replace(moments={})
         return item, of_worker(report, self._called(i))
 
     def _called(self, i: int) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nappo2.machine.stop import broken_off_after
 from nappo2.params import Params, device_of, ravel
-from nappo2.pipeline import Pipeline, Stage, Transform, described, is_empty, stage
+from nappo2.pipeline import Pipeline, Stage, Transform, described, is_empty, is_recorded, stage
 from nappo2.reports import Report, join
 from nappo2.schemes.group import group
 from nappo2.schemes.merging import averaged_gradients
@@ -47,6 +47,8 @@ def all_reduce() -> Transform:
             unpacked_vectors = [unpacked(vector, params, grads) for vector in vectors]
             all_grads, all_moments = zip(*unpacked_vectors, strict=True)
             mean = averaged_gradients(all_grads)
+            if is_recorded(source):
+                all_moments = all_moments[:1]  # all of them tell those of one dataset
             total = {name: sum(moments[name] for moments in all_moments) for name in all_moments[0]}
             mean = mean if mean["samples"] else TensorDict(batch_size=[0])
             return state, mean, report._replace(moments=report.moments | total)

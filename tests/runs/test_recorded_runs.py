@@ -1,11 +1,26 @@
 """Runs on recorded data: targets in updates, rows, schemes, exact resume, and going on by collecting."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from nappo2 import PPO, Learner, envs, evaluate, load, population, ppo, scheme
+from nappo2 import (
+    PPO,
+    Learner,
+    collect_of,
+    envs,
+    evaluate,
+    load,
+    population,
+    ppo,
+    recorded,
+    replay_with,
+    scheme,
+)
 from nappo2.params import ravel, replaced
 from nappo2.recipes import SAC, sac
+from nappo2.saving.snapshots import restored
 from tests.makers.recorded import MADE, data_of, offline
 
 
@@ -151,3 +166,136 @@ def test_a_population_collects():
     with pytest.raises(ValueError, match="members of a population collect"):
         population(offline("sac"), 2)
     assert sac(envs.pendulum(2), SAC()).source is None
+
+
+# --- other datasets, and their moments
+
+
+def shifted(data):
+    """Observations are 100 more."""
+    data = data.clone()
+    for batch in (data, data["next"]):
+        batch["observation"] = batch["observation"] + 100
+    return data
+
+
+OTHER_DATA = {
+    "shifted": shifted,
+    "half": lambda data: data[:50],
+    "more": lambda data: torch.cat([data, shifted(data)]),
+    "a copy": lambda data: data.clone(),
+}
+
+
+def with_data(change):
+    recipe, data = offline("clone, continuous"), data_of("clone, continuous")
+    return recipe.replace(source=recorded(change(data))), change(data)
+
+
+def check_statistics(learner, data):
+    counted = learner.params["normalizer", "observation"]
+    assert (counted["moments"][0] == len(data)).all()
+    assert torch.allclose(counted["mean"], data["observation"].mean(0), rtol=1e-4, atol=1e-4)
+    std = data["observation"].std(0, correction=0)
+    assert torch.allclose(counted["std"], std, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["3cs", "3ds", "2dacs", "2daca"])
+def test_the_moments_of_a_dataset_count_once(name):
+    """In each scheme whose workers all read it."""
+    recipe, data = with_data(lambda data: data)
+    check_statistics(run_of(recipe, 12, name).run(), data)
+
+
+@pytest.mark.parametrize("change", OTHER_DATA)
+@pytest.mark.parametrize("name", ["3cs", "2dacs"])
+def test_an_adopted_dataset_takes_the_place_of_the_first_one(name, change):
+    recipe, _ = with_data(lambda data: data)
+    other, data = with_data(OTHER_DATA[change])
+    learner = run_of(recipe, 12, name).run()
+    learner.adopt(scheme(name, other))
+    learner.target_updates = 300
+    learner.run()
+    check_statistics(learner, data)
+    events = [row["event"] for row in learner.metrics if row.get("event")]
+    is_same = change == "a copy"
+    assert events == ["adopt" if is_same else "adopt another dataset of recorded"]
+
+
+@pytest.mark.parametrize("change", OTHER_DATA)
+def test_a_run_that_resumes_with_another_dataset_says_so(change, tmp_path):
+    recipe, _ = with_data(lambda data: data)
+    other, data = with_data(OTHER_DATA[change])
+    run_of(recipe, 12, log_dir=tmp_path, checkpoint_every=10**9).run().close()
+    learner = run_of(other, 300, log_dir=tmp_path)
+    learner.resume(tmp_path)
+    learner.run().close()
+    check_statistics(learner, data)
+    events = [row["event"] for row in learner.metrics if row.get("event")]
+    texts = {
+        "shifted": "128 other transitions than were saved",
+        "half": "50 transitions, and 128 were saved",
+        "more": "256 transitions, and 128 were saved",
+    }
+    expected = "resume: the dataset of stage 'recorded' is another one: "
+    assert events == ([] if change == "a copy" else [expected + texts[change]])
+
+
+def test_a_checkpoint_of_before_there_were_fingerprints_is_gone_on_from():
+    """Its state says whether moments were reported; that of ``with_recorded`` was the seed."""
+    recipe, data = with_data(lambda data: data)
+    params, pipe = recipe.init(0), recipe.line
+    state, notes = restored(pipe, pipe.init(params, 0), {"recorded": True})
+    assert not notes and not pipe.step(params, state)[2].moments
+    state, notes = restored(pipe, pipe.init(params, 0), {"recorded": False})
+    assert not notes and state["recorded"] == pipe.init(params, 0)["recorded"]
+    mixed = collect_of(MADE["sac"]()) | replay_with(data, 100, 4)
+    state, notes = restored(mixed, mixed.init(params, 0), {"with_recorded": 7})
+    assert not notes and state["with_recorded"].seed == 7
+
+
+def test_demonstrations_that_are_others_are_noticed_and_episodes_go_on(tmp_path):
+    data = data_of("sac")
+
+    def run(data, target_steps):
+        config = SAC(num_steps=4, batch_size=8, start_steps=4, hidden=(8,))
+        recipe = sac(envs.pendulum(2), config, replay=partial(replay_with, data))
+        options = {"checkpoint_every": 10**9, "progress": False}
+        pipe = scheme("3cs", recipe)
+        return Learner(pipe, recipe.init(0), 1, target_steps, tmp_path, **options)
+
+    run(data, 16).run().close()
+    learner = run(data[:50], 32)
+    learner.resume(tmp_path)
+    learner.run().close()
+    events = [row["event"] for row in learner.metrics if row.get("event")]
+    text = "resume: the dataset of stage 'with_recorded' is another one: 50 transitions, and "
+    assert events == [f"{text}{len(data)} were saved"]
+
+
+def test_what_was_collected_counts_beside_another_dataset():
+    """Only the moments of the first dataset are taken back."""
+    recipe, _ = with_data(lambda data: data)
+    other, second = with_data(shifted)
+    learner = run_of(recipe, 12).run()
+    moments = learner.params["normalizer", "observation", "moments"]
+    more = torch.ones_like(moments)
+    normalizer = learner.params["normalizer"].clone()
+    normalizer["observation", "moments"] = moments + more
+    learner.params = replaced(learner.params, normalizer=normalizer)
+    learner.adopt(scheme("3cs", other))
+    learner.target_updates = 113
+    counted = learner.run().params["normalizer", "observation", "moments"]
+    assert (counted[0] == len(second) + 1).all()
+
+
+def test_nothing_is_taken_back_of_what_the_normalizer_refused():
+    """As a gradient was not finite; else there would be less than no transitions."""
+    other, data = with_data(shifted)
+    recipe, _ = with_data(lambda data: data)
+    params, pipe = recipe.init(0), recipe.line
+    state, _, _ = pipe.step(params, pipe.init(params, 0))
+    line = other.line
+    state, _ = restored(line, line.init(params, 0), state)
+    _, params, _ = line.step(params, state)
+    assert (params["normalizer", "observation", "moments"][0] == len(data)).all()

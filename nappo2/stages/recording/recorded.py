@@ -4,8 +4,12 @@ A dataset is a TensorDict [N] of transitions, as ``dataset`` makes it. The sourc
 counts no env steps; the ``replay`` right of it samples batches of the dataset itself, which is its ring.
 """
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import torch
 from tensordict import TensorDict
+from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.maths.masks import unmasked
@@ -15,10 +19,48 @@ from nappo2.pipeline import Pipeline, Transform, compose, described, is_empty, p
 from nappo2.reports import Report
 from nappo2.seeds import fold_in, split
 from nappo2.stages.recording.checking import check_dataset, kind
+from nappo2.stages.recording.fingerprints import (
+    NONE,
+    Fingerprint,
+    fingerprint_when_needed,
+    live_fingerprint,
+)
 from nappo2.stages.recording.sampling import of_version, sampled
 from nappo2.stages.replaying.replay import replay
 
 NOT_NEEDED = ("action_log_prob",)  # keys of a replay that no off-policy loss reads
+
+
+class RecordedState(NamedTuple):
+    """The state of ``recorded``.
+
+    Attributes:
+        fingerprint: of the dataset whose moments were reported; ``NONE`` before the first step.
+        moments: which these were, [3, ...] by name.
+    """
+
+    fingerprint: Fingerprint = NONE
+    moments: dict[str, Tensor] = {}
+
+    def of_earlier(self, old: Any, present: Fingerprint) -> "RecordedState":
+        """The state of what an earlier version saved: whether moments were reported, bool."""
+        return self._replace(fingerprint=present) if old is True else self
+
+
+class DrawState(NamedTuple):
+    """The state of ``with_recorded``.
+
+    Attributes:
+        seed: of the next draw.
+        fingerprint: of the dataset from which is drawn; ``NONE`` before the first step.
+    """
+
+    seed: int
+    fingerprint: Fingerprint = NONE
+
+    def of_earlier(self, old: Any, present: Fingerprint) -> "DrawState":
+        """The state of what an earlier version saved: the seed alone."""
+        return DrawState(old, present) if isinstance(old, int) else self
 
 
 @stage
@@ -27,7 +69,8 @@ def recorded(dataset: TensorDict) -> Pipeline:
 
     ``replay`` right of it samples batches of the dataset. The first report has the moments of all
     observations for which ``params["normalizer"]`` has entries, and none counts env steps: a Learner
-    of such a pipeline has ``target_updates``.
+    of such a pipeline has ``target_updates``. Where a run goes on with another dataset, its moments
+    take the place of those of the first one.
 
     Raises:
         ValueError: if it is no dataset, as ``dataset`` or ``record`` make one; names what it lacks.
@@ -39,15 +82,21 @@ def recorded(dataset: TensorDict) -> Pipeline:
         recorded
     """
     check_dataset(dataset)
+    present = fingerprint_when_needed(dataset)
 
     def init(params, seed):
-        return {"recorded": False}
+        return {"recorded": RecordedState()}
 
     def step(params, state):
-        told = {} if state["recorded"] else _moments(params, dataset)
-        return {"recorded": True}, of_version(params, dataset), Report(moments=told)
+        before, new = state["recorded"], {}
+        if before.fingerprint != present():
+            counts = _moments(params, dataset)
+            new = instead_of(counts, before.moments, params)
+            before = RecordedState(present(), counts)
+        return {"recorded": before}, of_version(params, dataset), Report(moments=new)
 
-    return described(Pipeline(init, step), dataset=dataset)
+    live = live_fingerprint("recorded", present)
+    return described(Pipeline(init, step), dataset=dataset, live=live)
 
 
 @stage
@@ -69,22 +118,28 @@ def with_recorded(dataset: TensorDict, batch_size: int) -> Transform:
     """
     check_dataset(dataset)
     positive(batch_size=batch_size)
+    present = fingerprint_when_needed(dataset)
 
     def transform(source):
         def init(params, seed):
-            return source.init(params, seed) | {"with_recorded": fold_in(seed, "with_recorded")}
+            state = DrawState(fold_in(seed, "with_recorded"))
+            return source.init(params, seed) | {"with_recorded": state}
 
         def step(params, state):
             inner, batch, report = source.step(params, state)
             if is_empty(batch):
                 return inner | {"with_recorded": state["with_recorded"]}, batch, report
-            seed, key = split(state["with_recorded"])
+            seed, key = split(state["with_recorded"].seed)
             other = sampled(of_version(params, dataset), batch_size, key)
-            return inner | {"with_recorded": seed}, joined(batch, other), report
+            return (
+                inner | {"with_recorded": DrawState(seed, present())},
+                joined(batch, other),
+                report,
+            )
 
         return Pipeline(init, step)
 
-    return described(transform, dataset=dataset)
+    return described(transform, dataset=dataset, live=live_fingerprint("with_recorded", present))
 
 
 @checked
@@ -159,3 +214,27 @@ def _moments(params: Params, dataset: TensorDict) -> dict[str, torch.Tensor]:
     counted = {name for name, x in params["normalizer"].items() if "moments" in x.keys()}
     parts = named(unmasked(dataset["observation"])).items()
     return {name: moments(x[None]) for name, x in parts if name in counted}
+
+
+def instead_of(
+    new: Mapping[str, Tensor], old: Mapping[str, Tensor], params: Params
+) -> dict[str, Tensor]:
+    """The moments to add, so that those of one dataset take the place of those of another.
+
+    Args:
+        new: moments of a dataset, [3, ...] by name.
+        old: those of the dataset before it; empty if there was none.
+        params: whose normalizer is said to have counted ``old``.
+
+    Returns:
+        Differences [3, ...] by name; of what the normalizer has not counted, as it refused a gradient,
+        nothing is taken back.
+    """
+
+    def is_counted(name: str) -> bool:
+        if name not in old or old[name].shape != new[name].shape:
+            return False
+        counts = params["normalizer", name, "moments"][0].to(old[name].device)
+        return bool((counts >= old[name][0]).all())
+
+    return {name: x - old[name] if is_counted(name) else x for name, x in new.items()}
