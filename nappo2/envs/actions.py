@@ -43,8 +43,8 @@ class ActionSpec(NamedTuple):
         in_space: ``to_env`` in torch, which can be exported: ``actions [B, *shape] -> tensor`` of
             actions of the space, [B, ...], or tensors by name. By default these are the actions
             themselves.
-        within: ``actions [N, *shape] -> actions``, of which numbers are clipped to their bounds, as the
-            environment does it. By default these are the actions themselves.
+        within: ``actions [N, *shape] -> actions``, of which numbers are clipped to their bounds, and
+            integers rounded, as the environment does it. By default these are the actions themselves.
         log_stds: number of log standard deviations after a network's outputs, parameters that do
             not depend on the observation.
         sizes: for each choice of an action, among how many it is, in the order of their logits; ()
@@ -167,7 +167,25 @@ def box_tensors(space: Box) -> Callable[[Tensor], Tensor]:
 
 
 def clipped_to(space: Box) -> Callable[[Tensor], Tensor]:
-    """The function that clips actions [N, A] to -1 and 1, or to the finite one of two bounds."""
+    """The function that makes actions [N, A] those that the environment does.
+
+    They are clipped to -1 and 1, or to the finite one of two bounds; integers are rounded to those of the
+    space, and what has one value is 0.
+    """
     scale = box_scale(space)
-    least, most = (torch.from_numpy(x.reshape(-1)).float() for x in (scale.least, scale.most))
-    return lambda actions: torch.minimum(torch.maximum(actions, least), most)
+    least, most, centre, half_width = (torch.from_numpy(x.reshape(-1)) for x in scale[:4])
+    is_fixed = half_width == 0
+
+    def clipped(actions):
+        return torch.minimum(torch.maximum(actions, least.float()), most.float())
+
+    def rounded(actions):
+        whole = (centre + half_width * clipped(actions).double()).round()
+        numbers = (whole - centre) / half_width.where(~is_fixed, torch.ones_like(half_width))
+        return clipped(numbers.float())
+
+    def of_one_value(actions):
+        return actions.where(~is_fixed, torch.zeros_like(actions))
+
+    done = clipped if space.dtype.kind == "f" else rounded
+    return (lambda actions: of_one_value(done(actions))) if is_fixed.any() else done

@@ -15,9 +15,11 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.envs.actions import action_spec
+from nappo2.envs.boxes import has_goals
 from nappo2.envs.dictionaries import by_name, exact, numpy_dtype
 from nappo2.envs.observations import ObservationSpec
 from nappo2.envs.scales import box_scale
+from nappo2.envs.wrappers import turning
 
 ROUNDING = 1e-4
 """How far beyond a bound an action may be recorded, as a share of the half of the range."""
@@ -37,6 +39,39 @@ def observations_from(spec: ObservationSpec, arrays: Any) -> Any:
     Raises:
         ValueError: if they are not of the space.
     """
+    try:
+        return _batch_of(spec, arrays)
+    except ValueError as error:
+        text = str(error)
+        if not text.startswith("gave "):  # as is said of a simulator's
+            raise
+        raise ValueError(f"recorded observations have {text.removeprefix('gave ')}") from error
+
+
+def with_channels_first(space: Space, arrays: Any) -> Any:
+    """Arrays of a simulator, whose images [N, H, W, C] are turned to [N, C, H, W] as its environment does.
+
+    Args:
+        space: of the simulator's observations.
+        arrays: ``[N, *shape]``, of several parts a dictionary of such by name, or by position.
+
+    Returns:
+        The arrays; those that are not ``[N, *shape]`` of an image, as they are turned already, stay.
+    """
+    if isinstance(space, (Dict, Tuple)):
+        if has_goals(space) or not isinstance(arrays, Mapping):
+            return arrays
+        items = enumerate(space.spaces) if isinstance(space, Tuple) else space.spaces.items()
+        spaces = {str(key): part for key, part in items}
+        return {
+            key: with_channels_first(spaces[key], x) if key in spaces else x
+            for key, x in arrays.items()
+        }
+    turn = turning(space)
+    return arrays if turn is None or np.shape(arrays)[1:] != space.shape else turn(arrays)
+
+
+def _batch_of(spec: ObservationSpec, arrays: Any) -> Any:
     if not spec.parts and (spec.dtype.is_floating_point or spec.dtype == torch.uint8):
         array = np.asarray(arrays)
         if array.shape[1:] != spec.packed_shape:
@@ -104,12 +139,14 @@ def _(space: MultiBinary, arrays: Any) -> Tensor:
 @actions_from.register
 def _(space: Box, arrays: Any) -> Tensor:
     array, scale = _shaped(space, arrays).astype(np.float64), box_scale(space)
-    numbers = (array - scale.centre) / scale.half_width
-    if ((numbers < scale.least - ROUNDING) | (numbers > scale.most + ROUNDING)).any():
+    is_fixed = scale.half_width == 0  # of one value, which is 0 in a batch
+    numbers = (array - scale.centre) / np.where(is_fixed, 1.0, scale.half_width)
+    least, most = (np.where(is_fixed, 0.0, x) for x in (scale.least, scale.most))
+    if ((numbers < least - ROUNDING) | (numbers > most + ROUNDING)).any():
         raise ValueError(
             f"recorded actions are within {array.min():g} and {array.max():g}, which is not in {space}"
         )
-    numbers = numbers.clip(scale.least, scale.most)
+    numbers = numbers.clip(least, most)
     return torch.from_numpy(numbers.reshape(len(numbers), -1).astype(np.float32))
 
 
@@ -147,9 +184,13 @@ def _shaped(space: Space, arrays: Any) -> np.ndarray:
     """Arrays ``[N, *shape]`` of numbers.
 
     Raises:
-        ValueError: if the shape is another.
+        ValueError: if the shape is another, or they are no numbers.
     """
+    if isinstance(arrays, Mapping):
+        raise ValueError(f"recorded actions in {space} are an array, and have no parts")
     array = np.asarray(arrays)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"recorded actions in {space} are numbers, not {array.dtype}")
     if array.shape[1:] != space.shape:
         shape = ", ".join(map(str, ("N", *space.shape)))
         raise ValueError(f"recorded actions in {space} are [{shape}], not {list(array.shape)}")
