@@ -1,7 +1,9 @@
 """Recorded data: datasets of arrays, the source ``recorded``, and batches of a dataset beside a replay."""
 
+from copy import deepcopy
 from functools import partial
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,22 @@ WRONG = {
     "the rows of the column 'observation' have different shapes": chain(3)
     | {"observation": [[0.0], [1.0, 2.0], [3.0]]},
     "the column 'reward' is an array of rows of numbers, not 1.0": chain(3) | {"reward": 1.0},
+    "of episode 0, the column 'reward' is an array of rows of numbers, not 2.0": [
+        EPISODE | {"reward": 2.0}
+    ],
+    "of episode 0, the column 'reward' is an array of rows of numbers, not None": [
+        EPISODE | {"reward": None}
+    ],
+    "the column 'observation' is an array of rows of numbers, not an array of object": chain(3)
+    | {"observation": np.zeros((3, 1), object)},
+    "the column 'observation' has no parts": [EPISODE | {"observation": {}}],
+    "the column 'action' has no parts": [EPISODE | {"action": ()}],
+    "reward is a number in each row, and holds texts": chain(3) | {"reward": ["a", "b", "c"]},
+    "reward is a number in each row, and holds parts": chain(3) | {"reward": {"a": [1, 2, 3]}},
+    "terminated is True or False in each row, and holds texts": chain(3)
+    | {"terminated": ["a", "b", "c"]},
+    "truncated is True or False in each row, and holds parts": chain(3)
+    | {"truncated": {"a": [0, 0, 1]}},
     "a column of texts needs env": chain(3) | {"observation": ["a", "b", "c"]},
     "a dataset is transitions .N., at least one": {key: x[:0] for key, x in chain(3).items()},
     "at least one episode": [],
@@ -110,10 +128,134 @@ WRONG = {
 """What makes no dataset, by what is said of it."""
 
 
+@pytest.mark.parametrize("name", ["terminated", "truncated", "action"])
+@pytest.mark.parametrize("length", [0, 1, 3, 5])
+def test_columns_of_an_episode_are_as_long_as_its_rewards(name, length):
+    with pytest.raises(ValueError, match=f"of episode 0, .*have one length, not .*{name} {length}"):
+        dataset([EPISODE | {name: [0] * length}])
+
+
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_wrong_with_a_dataset_is_said_in_one_sentence(text):
     with pytest.raises(ValueError, match=text):
         dataset(WRONG[text])
+
+
+def test_a_tuple_of_numbers_is_a_column_and_one_of_arrays_has_parts():
+    data = dataset(chain(2) | {"reward": (0.5, 1.0), "terminated": (False, True)})
+    assert data["next", "reward"].tolist() == [0.5, 1.0]
+    parts = dataset(chain(2) | {"action": ([0, 1], [[0.5], [1.5]])})["action"]
+    assert parts["0"].tolist() == [0, 1] and parts["1"].tolist() == [[0.5], [1.5]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_floats_of_every_kind_become_float32(dtype):
+    columns = chain(3)
+    for name in ("observation", "next_observation", "reward"):
+        columns[name] = columns[name].to(dtype)
+    data = dataset(columns)
+    assert data["observation"].dtype == data["next", "reward"].dtype == torch.float32
+    assert data["observation"].tolist() == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        ("value_target", torch.zeros(3, 1), r"float32 \[N\], not float32 \[N, 1\]"),
+        ("value_target", torch.zeros(3, 3), r"float32 \[N\], not float32 \[N, 3\]"),
+        ("value_target", torch.zeros(3).double(), r"float32 \[N\], not float64 \[N\]"),
+        ("action_log_prob", torch.zeros(3, 1), r"float32 \[N\], not float32 \[N, 1\]"),
+        ("importance", torch.zeros(3, 1), r"float32 \[N\], not float32 \[N, 1\]"),
+        ("mask", torch.ones(3), r"bool \[N\], not float32 \[N\]"),
+        (("next", "steps"), torch.ones(3, 1), r"float32 \[N\], not float32 \[N, 1\]"),
+    ],
+)
+def test_what_losses_read_as_one_number_of_a_transition_is_one(name, wrong, right):
+    """A column [N, 1] would be spread over all pairs of a batch, and their mean learnt."""
+    data = dataset(chain(3))
+    data[name] = wrong
+    key = name if isinstance(name, str) else "/".join(name)
+    with pytest.raises(ValueError, match=f"{key} of a dataset is {right}"):
+        recorded(data)
+
+
+def two_episodes():
+    """Of three and two steps, the second one cut off."""
+    first = {"observation": [[0.0], [1.0], [2.0], [3.0]], "action": [0] * 3, "reward": [1.0, 2, 3]}
+    second = {"observation": [[7.0], [8.0], [9.0]], "action": [0] * 2, "reward": [4.0, 5.0]}
+    return dataset([first | {"terminated": [0, 0, 1]}, second])
+
+
+@pytest.mark.parametrize(
+    ("order", "row"),
+    [([1, 0, 2, 3, 4], 0), ([0, 1, 3, 4, 2], 1), ([4, 3, 2, 1, 0], 1), ([0, 2], 0)],
+)
+def test_returns_of_rows_that_do_not_follow_one_another_are_refused(order, row):
+    with pytest.raises(
+        ValueError, match=f"row {row} of the dataset is not done, and row {row + 1}"
+    ):
+        with_returns(two_episodes()[order], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("order", "returns"),
+    [
+        ([0, 1, 2, 3, 4], [2.75, 3.5, 3.0, 6.5, 5.0]),
+        ([3, 4, 0, 1, 2], [6.5, 5.0, 2.75, 3.5, 3.0]),
+        ([1, 2, 3, 4], [3.5, 3.0, 6.5, 5.0]),
+        ([2, 4, 1], [3.0, 5.0, 2.0]),
+        ([0], [1.0]),
+    ],
+)
+def test_episodes_may_stand_in_any_order_and_begin_later(order, returns):
+    """What would have followed the last row counts nothing."""
+    assert with_returns(two_episodes()[order], 0.5)["value_target"].tolist() == returns
+
+
+def test_returns_look_at_all_parts_of_observations():
+    columns = chain(3)
+    for name in ("observation", "next_observation"):
+        columns[name] = {"a": columns[name], "b": torch.zeros(3, 2)}
+    data = dataset(columns)
+    assert with_returns(data, 1.0)["value_target"].tolist() == [3, 2, 1]
+    data["next", "observation", "b"][0, 1] = 1
+    with pytest.raises(ValueError, match="row 0 of the dataset is not done"):
+        with_returns(data, 1.0)
+
+
+ROLLOUT = {
+    "observation": torch.zeros(4, 2, 3),
+    "action": torch.zeros(4, 2).long(),
+    "next": {
+        "observation": torch.zeros(4, 2, 3),
+        "reward": torch.zeros(4, 2),
+        "terminated": torch.zeros(4, 2).bool(),
+        "truncated": torch.zeros(4, 2).bool(),
+    },
+}
+
+
+@pytest.mark.parametrize("name", [("action",), *(("next", key) for key in ROLLOUT["next"])])
+def test_keys_that_rollouts_lack_are_named(name):
+    rollout = TensorDict(ROLLOUT, batch_size=(4, 2))
+    assert len(dataset(rollout)) == 8
+    with pytest.raises(ValueError, match=f"rollouts have the key '{'/'.join(name)}'"):
+        dataset(rollout.exclude(name))
+
+
+@pytest.mark.parametrize("index", [(0, 0), slice(0), (slice(None), slice(0)), (None, None)])
+def test_rollouts_of_other_shapes_are_refused(index):
+    with pytest.raises(ValueError, match=r"rollouts are .*, as collect yields them, or"):
+        dataset(TensorDict(ROLLOUT, batch_size=(4, 2))[index])
+
+
+@pytest.mark.parametrize("name", ["mask", ("next", "terminated"), ("next", "truncated")])
+def test_flags_of_rollouts_are_bools(name):
+    rollout = TensorDict(ROLLOUT, batch_size=(4, 2)).clone()
+    rollout[name] = torch.ones(4, 2)
+    key = name if isinstance(name, str) else "/".join(name)
+    with pytest.raises(ValueError, match=f"{key} of rollouts is bool, .*, not float32"):
+        dataset(rollout)
 
 
 def test_actions_are_recorded_as_the_environment_did_them():
@@ -166,6 +308,25 @@ def test_only_numbers_with_bounds_are_clipped_to_them():
     assert joint.within(wide).tolist() == [[1, -0.5, 1, 5, 0]]
 
 
+def test_integers_are_rounded_to_those_that_the_environment_did():
+    """Of -3 to 7 the middle is 2, and 0.1 is half of a step."""
+    spec = action_spec(Box(-3, 7, (1,), np.int64))
+    given = torch.tensor([[-1.5], [-0.95], [0.05], [0.11], [0.3], [1.0]])
+    done = spec.within(given)
+    assert torch.allclose(done.flatten(), torch.tensor([-1, -1, 0, 0.2, 0.4, 1.0]))
+    assert (spec.to_env(done) == spec.to_env(given)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
+def test_integers_are_done_once_they_are_rounded(dtype):
+    """Also of the widest range that a dtype has, and on both sides of one with a fixed number."""
+    whole = np.iinfo(dtype)
+    for low, high in [(whole.min, whole.max), (whole.max - 1, whole.max), (3, 3), (0, 7)]:
+        spec = action_spec(Box(low, high, (4,), dtype))
+        done = spec.within(spec.uniform(64, generator(0)))
+        assert torch.equal(spec.within(done), done)
+
+
 def test_masked_transitions_are_left_out_and_end_what_was_before_them():
     """Of a chain of four the third is masked: the second is cut off, as its next one is not there."""
     data = dataset(chain(4))
@@ -181,6 +342,10 @@ def test_masked_transitions_are_left_out_and_end_what_was_before_them():
     [
         Discrete(3, start=5),
         Box(-2, 6, (2, 2)),
+        Box(np.array([0, -1], np.float32), np.array([0, 1], np.float32)),
+        Box(-3, 7, (2,), np.int64),
+        Box(0, 255, (2,), np.uint8),
+        Box(np.array([4, -1], np.int32), np.array([4, 2], np.int32)),
         Box(np.array([-np.inf, 0], np.float32), np.array([np.inf, 1], np.float32)),
         MultiDiscrete([2, 3]),
         MultiBinary(3),
@@ -192,11 +357,13 @@ def test_masked_transitions_are_left_out_and_end_what_was_before_them():
 )
 def test_actions_of_a_space_are_those_that_a_policy_gave(space):
     spec = action_spec(space)
-    actions = spec.uniform(5, generator(0))
+    actions = spec.within(spec.uniform(5, generator(0)))
     again = actions_from(space, columns_of(space, spec.to_env(actions)))
     assert spec.fits(again, 5)
     for ours, theirs in zip(trees.leaves(again), trees.leaves(actions), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+    for ours, theirs in zip(trees.leaves(spec.within(again)), trees.leaves(again), strict=True):
+        assert torch.equal(ours, theirs)  # so that a dataset of them is accepted
 
 
 def columns_of(space, actions):
@@ -219,6 +386,14 @@ def columns_of(space, actions):
         (Box(-1, 1, (2,)), [[0.0], [1.0]], r"are \[N, 2\], not \[2, 1\]"),
         (Box(-1, 1, (1,)), [[0.0], [1.5]], "within 0 and 1.5, which is not in Box"),
         (Dict(a=Discrete(2)), {"b": [0]}, "have the parts a, by name"),
+        (Discrete(2), ["left", "right"], r"are numbers, not <U5"),
+        (Box(-1, 1, (1,)), [["a"], ["b"]], r"are numbers, not <U1"),
+        (Discrete(2), {"a": [0]}, "are an array, and have no parts"),
+        (
+            Box(np.array([0, -1], np.float32), np.array([0, 1], np.float32)),
+            [[0.0, 1.0], [0.5, 0.0]],
+            "which is not in Box",
+        ),
     ],
 )
 def test_actions_that_are_not_of_the_space_are_refused(space, actions, text):
@@ -243,6 +418,93 @@ def test_observations_of_several_parts_are_columns_by_name():
         alone = spec.unpack(torch.from_numpy(spec.pack(row).copy())[None])
         for x, y in zip(trees.leaves(batch), trees.leaves(alone), strict=True):
             assert torch.equal(x[i], y[0])
+
+
+class Camera(gymnasium.Env):
+    """Images [H, W, C], alone or beside numbers, whose pixels tell the step."""
+
+    action_space = Discrete(2)
+
+    def __init__(self, space):
+        self.observation_space = deepcopy(space)  # which draws alone
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(3)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+IMAGE = Box(0, 255, (8, 6, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        IMAGE,
+        Box(0, 255, (9, 8, 1), np.uint8),
+        Box(0, 255, (4, 8, 6, 3), np.uint8),
+        Dict(camera=IMAGE, state=Box(-1, 1, (2,))),
+        Tuple([Discrete(3), IMAGE]),
+        Dict(both=Dict(a=IMAGE, b=Discrete(2)), c=Box(0, 255, (3, 8, 9), np.uint8)),
+    ],
+    ids=str,
+)
+def test_images_of_a_simulator_are_batched_with_their_channels_first(space):
+    """As its environment does; arrays in which they are first already stay."""
+    env = envs.from_gym(partial(Camera, space), 1)
+    state, observation = env.reset(0)
+    simulator = Camera(space)
+    rows = [simulator.reset()[0], *(simulator.step(0)[0] for _ in range(2))]
+    episode = {"observation": columns_of(space, rows), "action": [0, 1], "reward": [0.0, 0.0]}
+    batch = dataset([episode], env)["observation"]
+    shown = [observation, env.step(state, torch.tensor([0]))[1]]
+    for i, one in enumerate(shown):
+        pairs = zip(trees.leaves(named_parts(batch)), trees.leaves(named_parts(one)), strict=True)
+        assert all(torch.equal(ours[i], theirs[0]) for ours, theirs in pairs)
+    if env.observation_spec.kind == "images":
+        first = env.observation_spec.shape
+        turned = dataset([episode | {"observation": np.zeros((3, *first), np.uint8)}], env)
+        assert turned["observation"].shape == (2, *first)
+
+
+def named_parts(x):
+    """An observation as nested dictionaries."""
+    return x.to_dict() if isinstance(x, TensorDict) else x
+
+
+@pytest.mark.parametrize(
+    ("space", "rows", "text"),
+    [
+        (
+            Box(0, 255, (4,), np.uint8),
+            [[300] * 4] * 3,
+            "have numbers of int64 that are not of uint8",
+        ),
+        (Box(0, 1, (2,)), [["a", "b"]] * 3, "have values of <U1, which are no numbers"),
+        (Dict(a=Discrete(2), b=Discrete(2)), {"a": [0] * 3}, "have parts a, and not a, b"),
+        (Discrete(2), [0, 1, 2], "have 2, which is not in Discrete"),
+    ],
+)
+def test_observations_that_are_not_of_the_space_are_refused(space, rows, text):
+    env = envs.pendulum(1)._replace(observation_space=space, bare_space=None)
+    episode = {"observation": rows, "action": [[0.0]] * 2, "reward": [0.0, 0.0]}
+    with pytest.raises(ValueError, match=f"of episode 0, recorded observations {text}"):
+        dataset([episode], env)
+
+
+def test_arrays_with_actions_that_masks_forbid_are_refused():
+    env = envs.masked_cartpole(1)._replace(
+        observation_space=Dict(observation=Box(-1, 1, (1,)), action_mask=MultiBinary(2))
+    )
+    mask = [[1, 0], [1, 1], [1, 1]]
+    observation = {"observation": [[0.0], [0.5], [1.0]], "action_mask": mask}
+    episode = {"observation": observation, "action": [0, 1], "reward": [0.0, 0.0]}
+    assert len(dataset([episode], env)) == 2
+    with pytest.raises(ValueError, match="1 actions of the dataset are forbidden by the masks"):
+        dataset([episode | {"action": [1, 1]}], env)
 
 
 class Episode:

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
+from nappo2.batch import KEYS
 from nappo2.envs import Env
 from nappo2.envs.actions import ActionSpec
 from nappo2.envs.masks import restricted
@@ -18,6 +19,9 @@ OF_NEXT = {
     "done": "bool [N]",
 }
 """What is under ``next`` of a dataset, beside the observation."""
+
+OF_ONE_NUMBER = {name: key.dtype for name, key in KEYS.items() if key.shape in ("[T, B]", "[N]")}
+"""The dtypes of keys that are one number per transition, which may be in a dataset."""
 
 
 def check_dataset(data: TensorDict) -> None:
@@ -42,11 +46,24 @@ def check_dataset(data: TensorDict) -> None:
     for name, right in OF_NEXT.items():
         if (given := kind(after[name])) != right:
             raise ValueError(f"next/{name} of a dataset is {right}, not {given}")
+    _check_numbers(data)
     if (now := kind(data["observation"])) != (later := kind(after["observation"])):
         raise ValueError(f"observations of a dataset are {now}, and the next ones {later}")
     for path, x in walk(data):
         if x.is_floating_point() and path != ("action_log_prob",) and not x.isfinite().all():
             raise ValueError(f"{'/'.join(path)} of the dataset has numbers that are not finite")
+
+
+def _check_numbers(data: TensorDict) -> None:
+    """Refuses a key that losses read as one number per transition, and that is something else.
+
+    A column [N, 1] would be spread over all pairs of transitions, [N, N], and their mean learnt.
+    """
+    for path, x in walk(data):
+        name = "/".join(path)
+        dtype = OF_ONE_NUMBER.get(name)
+        if dtype is not None and (given := kind_of_tensor(x)) != f"{dtype} [N]":
+            raise ValueError(f"{name} of a dataset is {dtype} [N], not {given}")
 
 
 def check_spaces(data: TensorDict, env: Env) -> None:
@@ -64,7 +81,9 @@ def check_spaces(data: TensorDict, env: Env) -> None:
 
 
 def within_bounds(data: TensorDict, env: Env) -> TensorDict:
-    """Transitions [N] with actions as the environment did them: clipped to their bounds, in place.
+    """Transitions [N] with actions as the environment did them: within their bounds, in place.
+
+    Numbers are clipped, and integers rounded.
 
     Raises:
         ValueError: if the actions are not of the environment's shape or dtype.
@@ -92,7 +111,12 @@ def kind(batch: Any) -> str:
 def kind_of_tensor(x: torch.Tensor) -> str:
     """The dtype and shape of a tensor [N, ...] in words."""
     shape = ", ".join(map(str, ("N", *x.shape[1:])))
-    return f"{str(x.dtype).removeprefix('torch.')} [{shape}]"
+    return f"{dtype_name(x)} [{shape}]"
+
+
+def dtype_name(x: torch.Tensor) -> str:
+    """The dtype of a tensor [...], such as ``float32``."""
+    return str(x.dtype).removeprefix("torch.")
 
 
 def _check_choices(spec: ActionSpec, action: Any, name: str) -> None:
@@ -115,9 +139,10 @@ def _check_bounds(spec: ActionSpec, action: Any, name: str) -> None:
             _check_bounds(part, action[key], name)
     elif not spec.sizes and len(beyond := action[spec.within(action) != action]):
         raise ValueError(
-            f"an action of the dataset is {float(beyond[beyond.abs().argmax()]):.4g}, which is beyond the "
-            f"bounds of those of {name}: of what an agent collected, dataset(data, env) clips actions, as "
-            "the environment did; of a simulator's arrays, dataset(arrays, env) scales them"
+            f"an action of the dataset is {float(beyond[beyond.abs().argmax()]):.4g}, which is none that "
+            f"{name} does: of what an agent collected, dataset(data, env) clips actions to their bounds and "
+            "rounds integers, as the environment did; of a simulator's arrays, dataset(arrays, env) scales "
+            "them"
         )
 
 

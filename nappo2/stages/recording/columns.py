@@ -11,11 +11,14 @@ from torch import Tensor
 from nappo2 import trees
 from nappo2.checks import shown
 from nappo2.envs import Env
-from nappo2.envs.space_arrays import actions_from, observations_from
+from nappo2.envs.space_arrays import actions_from, observations_from, with_channels_first
+from nappo2.saving.packing import AS_INTEGERS
 from nappo2.stages.recording.checking import check_dataset, kind
 
 OF_BOTH = ("observation", "action", "reward")
 OF_TRANSITIONS = (*OF_BOTH, "terminated", "next_observation")
+OF_ROWS = (bool, int, float, np.generic)
+"""What a tuple has that is a column of numbers, and not one of parts."""
 
 
 def of_columns(data: Mapping, env: Env | None) -> TensorDict:
@@ -38,7 +41,7 @@ def of_columns(data: Mapping, env: Env | None) -> TensorDict:
     truncated = flags("truncated", columns.get("truncated", np.zeros(terminated.shape)))
     after = {
         "observation": _observations(columns["next_observation"], env),
-        "reward": trees.map(lambda x: tensor(x).float(), columns["reward"]),
+        "reward": numbers("reward", columns["reward"]),
         "terminated": terminated,
         "truncated": truncated & ~terminated,
         "done": terminated | truncated,
@@ -87,18 +90,19 @@ def columns_of_episode(episode: Mapping) -> dict[str, Any]:
         ValueError: if columns are missing or too many, if there is no step, or it ends before its last.
     """
     check_names("episodes", episode, OF_BOTH, ("terminated", "truncated"))
-    size, observation = len(episode["reward"]), arrays("observation", episode["observation"])
+    columns = {name: arrays(name, x) for name, x in episode.items()}
+    observation, size = columns["observation"], len(numbers("reward", columns["reward"]))
     lengths = {len(x) for x in trees.leaves(observation)}
     if lengths != {size + 1}:
         raise ValueError(
-            f"there are {size} rewards and {max(lengths)} observations; of the observations there is "
-            "one more, that after the last step"
+            f"there are {size} rewards and {max(lengths - {size + 1})} observations; of the "
+            "observations there is one more, that after the last step"
         )
     if not size:
         raise ValueError("there is no step; an episode has at least one")
+    check_lengths({name: x for name, x in columns.items() if name != "observation"})
     ends = {
-        name: flags(name, arrays(name, episode.get(name, np.zeros(size))))
-        for name in ("terminated", "truncated")
+        name: flags(name, columns.get(name, np.zeros(size))) for name in ("terminated", "truncated")
     }
     for name, flag in ends.items():
         if flag[:-1].any():
@@ -108,7 +112,7 @@ def columns_of_episode(episode: Mapping) -> dict[str, Any]:
             )
     last, terminated = torch.arange(size) == size - 1, ends["terminated"]
     return {
-        **episode,
+        **columns,
         "observation": trees.map(lambda x: x[:-1], observation),
         "next_observation": trees.map(lambda x: x[1:], observation),
         "terminated": terminated,
@@ -144,20 +148,35 @@ def check_names(what: str, data: Mapping, needed: Collection[str], others: Colle
 def arrays(name: str, x: Any) -> Any:
     """A column as arrays, tensors among them, by name where it has parts.
 
+    The parts are those of a mapping, or of a tuple by their positions; a tuple of numbers is a column.
+
     Raises:
-        ValueError: if it has no row per step, or holds no numbers; names the column.
+        ValueError: if it has no row per step, no part, or holds no numbers; names the column.
     """
+    if isinstance(x, tuple) and not (x and all(isinstance(part, OF_ROWS) for part in x)):
+        x = {str(i): part for i, part in enumerate(x)}
     if isinstance(x, (Mapping, TensorDictBase)):
+        if not len(x.keys()):
+            raise ValueError(
+                f"the column {name!r} has no parts; it is an array, or has one for each"
+            )
         return {str(key): arrays(f"{name}/{key}", part) for key, part in x.items()}
-    if isinstance(x, tuple):
-        return {str(i): arrays(f"{name}/{i}", part) for i, part in enumerate(x)}
     try:
-        array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+        array = array_of(x) if isinstance(x, Tensor) else np.asarray(x)
     except ValueError as error:
         raise ValueError(f"the rows of the column {name!r} have different shapes") from error
     if array.dtype.kind not in "fiubU" or not array.ndim:
-        raise ValueError(f"the column {name!r} is an array of rows of numbers, not {shown(x)}")
+        given = (
+            f"an array of {array.dtype}" if isinstance(x, np.ndarray) and array.ndim else shown(x)
+        )
+        raise ValueError(f"the column {name!r} is an array of rows of numbers, not {given}")
     return array
+
+
+def array_of(x: Tensor) -> np.ndarray:
+    """A tensor [...] as an array; floats are float32 where numpy has no such dtype, as bfloat16."""
+    x = x.detach().cpu()
+    return (x.float() if x.dtype in AS_INTEGERS else x).numpy()
 
 
 def check_lengths(columns: Mapping[str, Any]) -> None:
@@ -172,12 +191,27 @@ def check_lengths(columns: Mapping[str, Any]) -> None:
         raise ValueError(f"the columns of a dataset have one length, not {text}")
 
 
-def flags(name: str, array: np.ndarray) -> Tensor:
+def numbers(name: str, array: Any) -> Tensor:
+    """A column of numbers [N], float32.
+
+    Raises:
+        ValueError: if it holds something else; names the column.
+    """
+    if isinstance(array, Mapping) or array.dtype.kind == "U":
+        what = "parts" if isinstance(array, Mapping) else "texts"
+        raise ValueError(f"{name} is a number in each row, and holds {what}")
+    return tensor(array).float()
+
+
+def flags(name: str, array: Any) -> Tensor:
     """A column of flags [N], bool.
 
     Raises:
         ValueError: if it holds something else; names the column.
     """
+    if isinstance(array, Mapping) or array.dtype.kind == "U":
+        what = "parts" if isinstance(array, Mapping) else "texts"
+        raise ValueError(f"{name} is True or False in each row, and holds {what}")
     if not np.isin(array, (0, 1)).all():
         raise ValueError(f"{name} is True or False in each row, and holds other numbers")
     return torch.from_numpy(array.astype(bool))
@@ -200,4 +234,5 @@ def tensor(array: np.ndarray) -> Tensor:
 def _observations(columns: Any, env: Env | None) -> Any:
     if env is None:
         return trees.map(tensor, columns)
-    return observations_from(env.observation_spec, columns)
+    bare = env.observation_space if env.bare_space is None else env.bare_space
+    return observations_from(env.observation_spec, with_channels_first(bare, columns))

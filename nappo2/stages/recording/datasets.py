@@ -5,6 +5,7 @@ Their keys are those of a rollout that ``collect`` writes: ``observation``, ``ac
 follow one another, and ``done`` ends it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -14,8 +15,15 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.maths.returns import solve_recurrence
-from nappo2.stages.recording.checking import check_dataset, check_spaces, within_bounds
+from nappo2.stages.recording.checking import (
+    OF_NEXT,
+    check_dataset,
+    check_spaces,
+    dtype_name,
+    within_bounds,
+)
 from nappo2.stages.recording.columns import of_columns, of_episodes
+from nappo2.trees import walk
 
 OF_ROLLOUTS = ("observation", "action", "action_log_prob", "mask", "next")
 
@@ -51,10 +59,12 @@ def dataset(data: Mapping | TensorDict | Sequence[Mapping], env: Env | None = No
     """
     if isinstance(data, TensorDictBase):
         made = of_rollouts(data)
-        if env is not None:
-            check_spaces(within_bounds(made, env), env)
-        return made
-    return of_columns(data, env) if isinstance(data, Mapping) else of_episodes(data, env)
+        made = made if env is None else within_bounds(made, env)
+    else:
+        made = of_columns(data, env) if isinstance(data, Mapping) else of_episodes(data, env)
+    if env is not None:
+        check_spaces(made, env)
+    return made
 
 
 @checked
@@ -65,11 +75,9 @@ def of_rollouts(rollouts: TensorDict) -> TensorDict:
     is masked, is truncated there. Of transitions [N], ``value_target`` stays.
 
     Raises:
-        ValueError: if a key of a rollout is missing.
+        ValueError: if it is of another shape or has no step, or a key of a rollout is missing.
     """
-    for key in ("observation", "action", "next"):
-        if key not in rollouts.keys():
-            raise ValueError(f"rollouts have the key {key!r}, as collect writes it; it is missing")
+    check_rollouts(rollouts)
     keys = (*OF_ROLLOUTS, "value_target") if rollouts.ndim == 1 else OF_ROLLOUTS
     data = rollouts.select(*keys, strict=False).cpu().clone()
     mask = data.get("mask", None)
@@ -80,6 +88,29 @@ def of_rollouts(rollouts: TensorDict) -> TensorDict:
         data = data[data["mask"]].exclude("mask")
     check_dataset(data)
     return data
+
+
+def check_rollouts(rollouts: TensorDict) -> None:
+    """Refuses what is no rollout [T, B] and no transitions [N].
+
+    Raises:
+        ValueError: names its shape, or the first key that is missing or of another dtype.
+    """
+    if rollouts.ndim not in (1, 2) or 0 in rollouts.batch_size:
+        raise ValueError(
+            f"rollouts are [T, B], as collect yields them, or transitions [N], at least one, not "
+            f"{list(rollouts.batch_size)}"
+        )
+    paths = {path[:depth] for path, _ in walk(rollouts) for depth in (1, 2)}
+    for name in ("observation", "action", *(f"next/{key}" for key in ("observation", *OF_NEXT))):
+        if tuple(name.split("/")) not in paths and name != "next/done":
+            raise ValueError(f"rollouts have the key {name!r}, as collect writes it; it is missing")
+    for name in ("mask", "next/terminated", "next/truncated"):
+        flag = dict(walk(rollouts)).get(tuple(name.split("/")))
+        if flag is not None and flag.dtype != torch.bool:
+            raise ValueError(
+                f"{name} of rollouts is bool, as collect writes it, not {dtype_name(flag)}"
+            )
 
 
 def _ended(after: TensorDict, mask: Tensor | None) -> TensorDict:
@@ -105,7 +136,8 @@ def with_returns(dataset: TensorDict, gamma: float) -> TensorDict:
         A copy, which shares the tensors of the dataset.
 
     Raises:
-        ValueError: if it is no dataset, as ``dataset`` or ``record`` make one.
+        ValueError: if it is no dataset, as ``dataset`` or ``record`` make one, or its rows do not follow
+            one another, as they are shuffled or some are missing.
 
     Example:
         >>> data = dataset([{"observation": [[0.0], [1.0], [2.0]], "action": [0, 1], "reward": [1, 4]}])
@@ -113,6 +145,29 @@ def with_returns(dataset: TensorDict, gamma: float) -> TensorDict:
         [3.0, 4.0]
     """
     check_dataset(dataset)
+    check_in_order(dataset)
     after = dataset["next"]
     target = solve_recurrence(after["reward"], gamma * ~after["done"])
     return dataset.copy().update({"value_target": target})
+
+
+def check_in_order(dataset: TensorDict) -> None:
+    """Refuses a dataset in which a row that is not done is followed by another than its next observation.
+
+    Raises:
+        ValueError: names the first such row.
+    """
+    after, then = dataset["next", "observation"], dataset["observation"]
+    goes_on = dataset["next", "done"][:-1].logical_not()
+    for (_, reached), (_, left) in zip(
+        *(sorted(walk({"": x})) for x in (after, then)), strict=True
+    ):
+        equal = reached[:-1] == left[1:]
+        same = equal.reshape(len(goes_on), math.prod(equal.shape[1:])).all(-1)
+        if (wrong := goes_on & ~same).any():
+            row = int(wrong.int().argmax())
+            raise ValueError(
+                f"row {row} of the dataset is not done, and row {row + 1} begins with another observation "
+                "than it led to: returns are summed over episodes whose rows follow one another, and of "
+                "which the last is done"
+            )
