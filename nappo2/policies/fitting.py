@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nappo2 import trees
 from nappo2.envs import Env
+from nappo2.envs.actions import ActionSpec
 from nappo2.policies.policy import Policy, action_of
 from nappo2.seeds import generator
 
@@ -61,11 +62,55 @@ def first_act(
             f"{error}"
         ) from error
     if not env.action_spec.fits(action, env.num_envs):
-        raise ValueError(
-            f"with these params the policy gives {described(action)} for actions; "
-            f"{env.num_envs} of {env.name} take actions in {env.action_space}"
-        )
+        raise ValueError(_misfit(env, action))
     return decision, memory
+
+
+def _misfit(env: Env, action: Any) -> str:
+    return (
+        f"with these params the policy gives {described(action)} for actions; "
+        f"{env.num_envs} of {env.name} take actions in {env.action_space}"
+    )
+
+
+def as_actions(env: Env, actions: Any) -> Any:
+    """The actions of a rollout ``[T, B, *shape]``, in the dtypes of those of the environment.
+
+    A policy of one's own may give bools for choices, or numbers in float64. An environment in torch looks
+    at no action, so that choices which there are not are refused here.
+
+    Raises:
+        ValueError: if they are of another shape, numbers in place of choices or the reverse, or choices
+            that there are not.
+    """
+    flat = trees.map(lambda x: x.flatten(0, 1), actions)
+    num = len(trees.leaves(flat)[0])
+    if not env.action_spec.fits(flat, num):
+        raise ValueError(_misfit(env, trees.map(lambda x: x[0], actions)))
+    _check_choices(env, env.action_spec, actions)
+    return _of_dtypes(env.action_spec, actions)
+
+
+def _of_dtypes(spec: ActionSpec, actions: Any) -> Any:
+    if spec.is_tree:
+        return {name: _of_dtypes(part, actions[name]) for name, part in spec.parts.items()}
+    return actions.to(spec.dtype)
+
+
+def _check_choices(env: Env, spec: ActionSpec, actions: Any) -> None:
+    if spec.is_tree:
+        for name, part in spec.parts.items():
+            _check_choices(env, part, actions[name])
+    elif spec.sizes:
+        sizes = torch.tensor(spec.sizes).reshape(spec.shape)
+        wrong = (actions < 0) | (actions >= sizes)
+        if wrong.any():
+            t, b, *_ = wrong.nonzero()[0].tolist()
+            raise ValueError(
+                f"with these params the policy gives the action {actions[wrong][0].item()} at step {t} "
+                f"of a rollout, in environment {b} of {env.name}, whose choices are from 0 to "
+                f"{(sizes - 1).tolist()}"
+            )
 
 
 def described(action: Any) -> str:

@@ -1,19 +1,23 @@
 """Rollouts: what is in them, and what their reports say."""
 
 import gc
+from functools import partial
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import MultiDiscrete
 from torch.utils._pytree import tree_leaves
 
 from nappo2 import PPO, collect, distributions, envs, frozen, ppo
 from nappo2.maths.moments import absorb, normalize
 from nappo2.params import replaced
-from nappo2.policies import action_of
+from nappo2.policies import Policy, action_of, memoryless
+from nappo2.policies.fitting import as_actions
 from nappo2.seeds import generator, split
 from nappo2.stages.recipe import collect_of
+from tests.makers.environments import walk
 
 RECIPE = ppo(envs.cartpole(3), PPO(num_steps=16, hidden=(8,), num_minibatches=1, gamma=0.9))
 SOURCE, PARAMS = collect_of(RECIPE), RECIPE.init(0)
@@ -187,3 +191,83 @@ def test_a_policy_that_acts_in_another_way_is_asked_whatever_it_was_made_of():
     source = collect(envs.cartpole(3), RECIPE.policy._replace(act=left), 16)
     _, rollout, _ = source.step(PARAMS, source.init(PARAMS, 4))
     assert (rollout["action"] == 0).all()
+
+
+# --- policies of one's own, whose actions are of other dtypes
+
+
+def giving(actions):
+    """A policy that gives these actions, as a function of observations [B, ...]."""
+
+    def act(params, observation, memory, rng):
+        return actions(observation), memory
+
+    def log_prob(params, rollout):
+        return torch.zeros(rollout["observation"].shape[:2])
+
+    return Policy(memoryless, act, log_prob)
+
+
+def collected(env, actions):
+    source = collect(env, giving(actions), 4)
+    return source.step(PARAMS, source.init(PARAMS, 0))[1]
+
+
+def right(x):
+    return x[:, 2] > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.int32, torch.uint8, torch.int64])
+@pytest.mark.parametrize("make", [envs.cartpole, partial(envs.from_gym, "CartPole-v1")])
+def test_choices_of_every_dtype_are_those_of_the_space_in_a_rollout(make, dtype):
+    rollout = collected(make(2), lambda x: right(x).to(dtype))
+    assert rollout["action"].dtype == torch.int64
+    assert torch.equal(rollout["action"], (rollout["observation"][..., 2] > 0).long())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float32])
+def test_numbers_of_every_dtype_are_float32_in_a_rollout(dtype):
+    rollout = collected(envs.pendulum(2), lambda x: x[:, :1].to(dtype))
+    assert rollout["action"].dtype == torch.float32 and rollout["action"].shape == (4, 2, 1)
+
+
+def test_parts_of_actions_have_their_own_dtypes_in_a_rollout():
+    def actions(x):
+        return {"way": right(torch.cat([x] * 3, -1)), "far": x.abs().double()}
+
+    rollout = collected(walk(2), actions)
+    assert rollout["action", "way"].dtype == torch.int64
+    assert rollout["action", "far"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("make", "actions", "text"),
+    [
+        (envs.cartpole, lambda x: right(x).float(), r"numbers of shape \(2,\) for actions; 2 of"),
+        (envs.cartpole, lambda x: right(x).long()[:, None], r"integers of shape \(2, 1\) for act"),
+        (envs.cartpole, lambda x: right(x).long() * 0 + 2, "the action 2 at step 0 of a rollout"),
+        (
+            envs.cartpole,
+            lambda x: right(x).long() * 0 - 6,
+            "-6 at .*, whose choices are from 0 to 1",
+        ),
+        (envs.pendulum, lambda x: right(x).long()[:, None], r"integers of shape \(2, 1\) for act"),
+        (envs.pendulum, lambda x: x[:, 0], r"numbers of shape \(2,\) for actions"),
+    ],
+)
+def test_actions_that_an_environment_in_torch_does_not_have_are_refused_at_the_first_rollout(
+    make, actions, text
+):
+    with pytest.raises(ValueError, match=text):
+        collected(make(2), actions)
+
+
+def test_a_choice_that_there_is_not_is_named_by_its_environment_and_step():
+    """Among several choices, of a rollout [T, B] = [2, 3]."""
+    env = envs.cartpole(3)._replace(action_space=MultiDiscrete([2, 4]))
+    actions = torch.zeros(2, 3, 2, dtype=torch.int32)
+    assert as_actions(env, actions).dtype == torch.int64
+    actions[1, 2, 1] = 4
+    text = r"the action 4 at step 1 of a rollout, in environment 2 of .* from 0 to \[1, 3\]"
+    with pytest.raises(ValueError, match=text):
+        as_actions(env, actions)

@@ -18,7 +18,7 @@ from nappo2.params import Plain, beside_environments
 from nappo2.pipeline import Pipeline, described, positive, stage
 from nappo2.pipeline.tensor_functions import Part
 from nappo2.policies import Policy
-from nappo2.policies.fitting import check_acts
+from nappo2.policies.fitting import as_actions, check_acts
 from nappo2.reports import Report, count, timed
 from nappo2.seeds import fold_in, split
 from nappo2.stages.collecting.forbidden import check_masks
@@ -68,7 +68,7 @@ def collect(
     Raises:
         ValueError: if ``num_steps`` is not at least 1, ``non_finite`` treats nothing, or what is to be
             compiled is not in torch; in a step, by ``fail``, if an observation or a reward is not finite,
-            and if a mask forbids every action.
+            if the policy gives actions that are none of the environment, and if a mask forbids every one.
 
     Example:
         >>> recipe = ppo(envs.cartpole(4))
@@ -107,6 +107,7 @@ def collect(
         except Exception:  # the reason may be params of another environment
             check_acts(env, policy, plain, before.observation, before.memory)
             raise
+        rollout["action"] = as_actions(env, rollout["action"])
         done, num_bad = result.done, 0
         if not result.is_finite:
             rollout, num_bad = non_finite(env.name, {**rollout, "is_init": result.is_init})
