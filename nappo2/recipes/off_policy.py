@@ -1,6 +1,7 @@
 """Off-policy recipes in general: a replay between rollouts and updates, and Polyak targets."""
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -45,7 +46,11 @@ def off_policy(
 
     Returns:
         The recipe.
+
+    Raises:
+        ValueError: if ``replay`` is a stage already, or still takes a dataset.
     """
+    check_makes_replay(replay)
     c = config
     if "target" not in pieces:
         pieces["target"] = Target(c.target_step_size, target_delay)
@@ -67,6 +72,24 @@ def off_policy(
         **pieces,
     )
     return fitting(made)
+
+
+def check_makes_replay(replay: Replay) -> None:
+    """Refuses what makes no replay of ``(capacity, batch_size, update_ratio=, start_steps=)``.
+
+    Raises:
+        ValueError: for a stage that was made already, and for a function that needs a dataset first.
+    """
+    if isinstance(replay, Transform):
+        raise ValueError(
+            f"replay is a function, which the recipe gives capacity and batch_size, such as "
+            f"partial(replay_with, dataset); the stage {replay!r} is made already"
+        )
+    if next(iter(signature(replay).parameters), "") == "dataset":
+        raise ValueError(
+            "replay is called with capacity and batch_size, and this function takes a dataset before "
+            "them: partial(replay_with, dataset) has it already"
+        )
 
 
 def critics_of(

@@ -1,13 +1,17 @@
 """Datasets on disk: transitions as plain arrays in an .npz file, which executes nothing when it is read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from tensordict import TensorDict
+from tensordict import TensorDict, TensorDictBase
 
 from nappo2.checks import checked
 from nappo2.saving.archive import damaged
 from nappo2.saving.plain import read_tree, write_tree
 from nappo2.trees import walk
+
+PARTS = ("observation", "action", "next")
+"""What a dataset has at least."""
 
 
 @checked
@@ -15,7 +19,7 @@ def save_dataset(dataset: TensorDict, path: str | Path) -> Path:
     """Writes a dataset [N] to ``path``, whole or not at all, with an array per key, as ``next/reward``.
 
     Raises:
-        ValueError: if it is not [N].
+        ValueError: if it is not [N] with at least one transition, or lacks a part of these.
         OSError: if the disk refuses.
 
     Example:
@@ -28,6 +32,7 @@ def save_dataset(dataset: TensorDict, path: str | Path) -> Path:
     """
     if dataset.ndim != 1:
         raise ValueError(f"a dataset is transitions [N], not {list(dataset.batch_size)}")
+    check_parts(dataset)
     write_tree(dataset, Path(path))
     return Path(path)
 
@@ -47,6 +52,27 @@ def load_dataset(path: str | Path) -> TensorDict:
         >>> load_dataset(save_dataset(data, tempfile.mkdtemp() + "/data.npz")).batch_size == data.batch_size
         True
     """
-    tree = read_tree(path, "dataset", ("observation", "action", "next"))
+    tree = read_tree(path, "dataset", PARTS)
+    with damaged(path, "holds no dataset of nappo2"):
+        check_parts(tree)
     with damaged(path, "holds columns of different lengths"):
         return TensorDict(tree.to_dict(), batch_size=[len(next(walk(tree))[1])])
+
+
+def check_parts(tree: Mapping) -> None:
+    """Refuses what would be read as no dataset.
+
+    Raises:
+        ValueError: says what is missing, or has no rows.
+    """
+    for name in PARTS:
+        if name not in tree.keys():
+            raise ValueError(f"a dataset has the parts {', '.join(PARTS)}, and {name} is missing")
+    if not isinstance(tree["next"], (Mapping, TensorDictBase)):
+        raise ValueError("next of a dataset has parts, such as next/reward, and is no array itself")
+    for path, x in walk(tree):
+        if not x.ndim or not len(x):
+            raise ValueError(
+                f"a dataset has at least one transition, and {'/'.join(path)} has "
+                f"{'no rows' if x.ndim else 'a single number'}"
+            )

@@ -28,7 +28,7 @@ from nappo2.stages.learning.gradients import gradients
 from nappo2.stages.learning.learn import learn
 from nappo2.stages.learning.loops import Delayed, EarlyStop, Target
 from nappo2.stages.learning.update import polyak, update
-from nappo2.stages.recording.checking import check_spaces
+from nappo2.stages.recording.checking import check_beside, check_spaces
 
 
 @checked
@@ -227,13 +227,16 @@ def fitting(recipe: Recipe) -> Recipe:
     """Returns the recipe unchanged, if its batches fit it, and recorded data its environment.
 
     Raises:
-        ValueError: names the storages that fit, or the spaces that differ.
+        ValueError: names the storages that fit, the spaces that differ, or what makes sequences of
+            transitions or sums their rewards.
     """
     batches = batches_of(recipe).stages
     for stage in (*(recipe.source.stages if recipe.source else ()), *batches):
         if stage.dataset is not None:
             check_spaces(stage.dataset, recipe.env)
-    for stage in batches:
+    for i, stage in enumerate(batches):
+        if stage.dataset is not None:
+            check_beside(recipe.name, (*recipe.rollouts.stages, *batches[:i]), stage.dataset)
         if stage.batches is not None:
             check_compatible(recipe.name, recipe.compatible, storage=stage.batches)
     return recipe

@@ -9,13 +9,17 @@ import torch
 from nappo2 import (
     DQN,
     Learner,
+    batches_of,
     collect_of,
+    compose,
     dataset,
     dqn,
     envs,
+    prioritized_replay,
     record,
     recorded,
     replay_with,
+    with_recorded,
     with_returns,
 )
 from nappo2 import recipes as a
@@ -121,6 +125,62 @@ def test_a_dataset_of_other_spaces_is_refused_by_name(text):
         a.clone(env).replace(source=recorded(data))
     with pytest.raises(ValueError, match=text):
         dqn(env, DQN(), replay=partial(replay_with, data))
+
+
+# --- what goes beside a replay
+
+
+def small_data():
+    return dataset(columns(3, CHOICES))
+
+
+BESIDE = {
+    "r2d2": (a.r2d2, "r2d2 .*: its stage rolling_windows makes sequences"),
+    "rainbow": (
+        a.rainbow,
+        "rainbow .*: its stage rolling_n_step makes transitions of several steps",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_recipes_of_other_transitions_refuse_a_dataset_beside_their_replay(name):
+    make, text = BESIDE[name]
+    with pytest.raises(ValueError, match=text):
+        make(envs.cartpole(2), replay=partial(replay_with, small_data()))
+
+
+@pytest.mark.parametrize("make", [a.recurrent_sac, a.recurrent_td3])
+def test_recurrent_critics_refuse_a_dataset_beside_their_replay(make):
+    data = dataset(columns(3, torch.zeros(3, 1), 2))
+    with pytest.raises(ValueError, match="its stage rolling_windows makes sequences"):
+        make(envs.masked_pendulum(2), replay=partial(replay_with, data))
+
+
+def test_weights_of_transitions_are_not_there_beside_a_prioritised_replay():
+    recipe = dqn(envs.cartpole(2), DQN())
+    ring = prioritized_replay(100, 4, priority=lambda params, batch: batch["next", "reward"].abs())
+    with pytest.raises(
+        ValueError, match="its stage prioritized_replay makes batches with the weig"
+    ):
+        recipe.replace(batches=compose(ring, with_recorded(small_data(), 4)))
+
+
+def test_a_dataset_of_several_steps_goes_beside_a_replay_of_such():
+    data = small_data()
+    data["next", "steps"] = torch.ones(3)
+    recipe = a.rainbow(envs.cartpole(2), replay=partial(replay_with, data))
+    assert [stage.kind for stage in batches_of(recipe).stages][:2] == ["replay", "with_recorded"]
+
+
+@pytest.mark.parametrize("make", [dqn, a.double_dqn, a.iql, a.rainbow, a.r2d2])
+def test_a_replay_that_is_made_already_or_lacks_its_dataset_is_refused(make):
+    env, data = envs.cartpole(2), small_data()
+    with pytest.raises(ValueError, match=r"replay is a function, .* replay\(.* is made already"):
+        make(env, replay=replay_with(data, 100, 8))
+    for missing in (replay_with, partial(replay_with, dataset=data), with_recorded):
+        with pytest.raises(ValueError, match=r"partial\(replay_with, dataset\) has it already"):
+            make(env, replay=missing)
 
 
 @pytest.mark.parametrize("make", [a.clone, a.iql, a.td3_bc])

@@ -560,6 +560,35 @@ def test_a_dataset_is_read_as_it_was_written(tmp_path):
         load_dataset(path)
 
 
+@pytest.mark.parametrize("name", ["observation", "action", "next"])
+def test_a_dataset_without_a_part_is_not_written(name, tmp_path):
+    with pytest.raises(ValueError, match=f"has the parts observation, .*, and {name} is missing"):
+        save_dataset(dataset(chain()).exclude(name), tmp_path / "data.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_of_nothing_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"at least one transition, and .* has no rows"):
+        save_dataset(dataset(chain())[:0], tmp_path / "data.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ({"next": np.zeros(3)}, "next of a dataset has parts, such as next/reward"),
+        ({"next/reward": np.zeros(3), "action": np.zeros(())}, "action has a single number"),
+        ({"next/reward": np.zeros(0), "action": np.zeros(0)}, "has no rows"),
+        ({"next/reward": np.zeros(4)}, "holds columns of different lengths"),
+    ],
+)
+def test_a_file_that_holds_no_transitions_is_refused(columns, text, tmp_path):
+    whole = {"observation": np.zeros((3, 2)), "action": np.zeros(3)}
+    np.savez(tmp_path / "data.npz", **(whole | columns))
+    with pytest.raises(ValueError, match=text):
+        load_dataset(tmp_path / "data.npz")
+
+
 def test_a_file_that_would_run_code_is_refused(tmp_path):
     np.savez(tmp_path / "data.npz", observation=np.array([print], object), action=0, next=0)
     with pytest.raises(ValueError, match="holds no dataset"):

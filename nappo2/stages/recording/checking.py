@@ -1,5 +1,6 @@
 """What a dataset is: transitions [N] with the keys of a rollout, and of an environment's spaces."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from nappo2.envs import Env
 from nappo2.envs.actions import ActionSpec
 from nappo2.envs.masks import restricted
 from nappo2.maths.masks import FORBIDDEN, mask_of
+from nappo2.pipeline import Stage
 from nappo2.trees import as_tensordict, walk
 
 OF_NEXT = {
@@ -78,6 +80,34 @@ def check_spaces(data: TensorDict, env: Env) -> None:
     _check_choices(spec, data["action"], env.name)
     _check_bounds(spec, data["action"], env.name)
     _check_allowed(spec, data, env.name)
+
+
+def check_beside(recipe: str, stages: Sequence[Stage], dataset: TensorDict) -> None:
+    """Refuses transitions beside those of a replay that are of another kind.
+
+    Args:
+        recipe: name of the recipe.
+        stages: left of the one that adds transitions of the dataset.
+        dataset: transitions [N].
+
+    Raises:
+        ValueError: names the stage that makes something else of what is collected.
+    """
+    for stage in stages:
+        for kinds, key, what in OTHER_TRANSITIONS:
+            if stage.kind in kinds and (key is None or key not in dataset.keys(True, True)):
+                raise ValueError(
+                    f"{recipe} does not go with replay_with: its stage {stage.kind} makes {what}, and "
+                    "the dataset has single steps"
+                )
+
+
+OTHER_TRANSITIONS = (
+    (("windows", "rolling_windows"), None, "sequences"),
+    (("n_step", "rolling_n_step"), ("next", "steps"), "transitions of several steps"),
+    (("prioritized_replay",), "importance", "batches with the weights of their transitions"),
+)
+"""Stages by kind, the key by which a dataset could be of the same transitions, and what they make."""
 
 
 def within_bounds(data: TensorDict, env: Env) -> TensorDict:
