@@ -145,7 +145,7 @@ def adopted(
     """
     if is_cut(fresh):
         cut = previous.get(name)
-        return fresh.adopt(cut if is_cut(cut) else previous.states), []
+        return fresh.adopt(cut if is_cut(cut) else previous.states)
     old = _unpacked_if_known(previous.get(name), name, {name: kinds_of(fresh)})
     if old is None:
         return fresh, []

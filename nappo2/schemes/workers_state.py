@@ -92,10 +92,14 @@ class WorkersState(NamedTuple):
             if member.worker is not None:
                 self.backend.ask(member.worker, _adopting(pipeline, params, seed))
 
-    def adopt(self, old: Any) -> "WorkersState":
-        """Worker i goes on from the state of worker i; where nothing was cut, worker 0 from ``old``."""
+    def adopt(self, old: Any) -> tuple["WorkersState", list[str]]:
+        """Worker i goes on from the state of worker i; where nothing was cut, worker 0 from ``old``.
+
+        Returns:
+            The state, and sentences about what is not as it was, each once, whichever workers say it.
+        """
         if getattr(old, "members", None) is self.members:
-            return self
+            return self, []
         states = [old.ask(i) for i in range(old.num_workers)] if is_cut(old) else [old]
         if self.least is not None and is_cut(old):
             return self._where(states)._gone_on(old, states)
@@ -106,18 +110,21 @@ class WorkersState(NamedTuple):
         members, left = where_states(self.members, states, self.least, self.backend, self.begin)
         return self._replace(members=members, left=left)
 
-    def _gone_on(self, old: Any, states: Sequence[Any]) -> "WorkersState":
-        """The same workers, which go on from these states of ``old``."""
-        whole = set()  # whose states nothing is missing in
+    def _gone_on(self, old: Any, states: Sequence[Any]) -> tuple["WorkersState", list[str]]:
+        """The same workers, which go on from these states of ``old``, and what they note."""
+        whole: set[int] = set()  # whose states nothing is missing in
+        all_notes: list[str] = []
         for i, (member, state) in enumerate(zip(self.members, states, strict=False)):
             if member.worker is None:
                 continue
             notes = self.backend.ask(member.worker, _restoring(state))
             for note in notes:
                 log.warning("worker %d: %s", i, note)
+            all_notes += notes
             if state and not notes:
                 whole.add(i)
-        return self._with_calls(old, whole) if isinstance(old, EndedCut) else self
+        workers_state = self._with_calls(old, whole) if isinstance(old, EndedCut) else self
+        return workers_state, list(dict.fromkeys(all_notes))
 
     def _with_calls(self, old: EndedCut, whole: set[int]) -> "WorkersState":
         """The same workers with the lives and the pending calls of those that go on."""

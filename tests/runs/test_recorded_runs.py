@@ -223,11 +223,13 @@ def test_an_adopted_dataset_takes_the_place_of_the_first_one(name, change):
 
 
 @pytest.mark.parametrize("change", OTHER_DATA)
-def test_a_run_that_resumes_with_another_dataset_says_so(change, tmp_path):
+@pytest.mark.parametrize("name", ["3cs", "3ds", "2dacs"])
+def test_a_run_that_resumes_with_another_dataset_says_so(name, change, tmp_path):
+    """Once, however many workers read it."""
     recipe, _ = with_data(lambda data: data)
     other, data = with_data(OTHER_DATA[change])
-    run_of(recipe, 12, log_dir=tmp_path, checkpoint_every=10**9).run().close()
-    learner = run_of(other, 300, log_dir=tmp_path)
+    run_of(recipe, 12, name, log_dir=tmp_path, checkpoint_every=10**9).run().close()
+    learner = run_of(other, 300, name, log_dir=tmp_path)
     learner.resume(tmp_path)
     learner.run().close()
     check_statistics(learner, data)
