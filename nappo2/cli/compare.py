@@ -26,15 +26,17 @@ def run(argv: list[str]) -> int:
     """Writes the picture, and prints a table on the standard error and one JSON object.
 
     Raises:
-        ValueError: if no runs are named, or there is none in a folder.
+        ValueError: if no runs are named, there is none in a folder, or there can be no such output.
     """
     import sys
 
+    from nappo2.saving.outputs import check_output
     from nappo2.show import compare
 
     options = tyro.cli(Compare, args=argv, prog="nappo2 compare")
     if not options.runs:
         raise ValueError("compare takes runs; name the folders that they left")
+    check_output(options.output)
     try:
         comparison = compare(options.runs, options.y)
     except FileNotFoundError as error:

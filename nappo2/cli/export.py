@@ -31,11 +31,17 @@ class Export:
 
 
 def run(argv: list[str]) -> int:
-    """Writes the file, says what it takes and returns, and prints one JSON object."""
+    """Writes the file, says what it takes and returns, and prints one JSON object.
+
+    Raises:
+        ValueError: if there can be no such file.
+    """
     from nappo2 import export, load, load_run
     from nappo2.cli.saved import agent_file, env_of
+    from nappo2.exporting.formats import check_file
 
     options = tyro.cli(Export, args=argv, prog="nappo2 export")
+    check_file(options.path)
     agent = load(agent_file(options.run, options.best), member=options.member)
     env = env_of(load_run(options.run), options.env, 1)
     file = export(agent, options.path, env=env, num_observations=options.observations)

@@ -40,15 +40,18 @@ def run(argv: list[str]) -> int:
     """Writes the film or shows the episode, and prints one JSON object.
 
     Raises:
-        ValueError: if the environment has no pictures, or no window.
+        ValueError: if the environment has no pictures, or no window, or there can be no such output.
     """
     from nappo2 import load, load_run
     from nappo2.cli.saved import agent_file, env_of
     from nappo2.envs import TORCH
     from nappo2.runs.evaluate import evaluate
+    from nappo2.saving.outputs import check_output
     from nappo2.show import video
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play", registry=INTEGERS)
+    if options.output is not None:
+        check_output(options.output)
     agent = load(agent_file(options.run, options.best), member=options.member)
     saved_run, policy = load_run(options.run), agent.recipe.greedy
     name = options.env or saved_run.description.get("env", "")

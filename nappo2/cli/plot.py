@@ -28,13 +28,15 @@ def run(argv: list[str]) -> int:
     """Writes the picture and prints one JSON object.
 
     Raises:
-        ValueError: if no runs are named, or there is none in a directory.
+        ValueError: if no runs are named, there is none in a directory, or there can be no such output.
     """
+    from nappo2.saving.outputs import check_output
     from nappo2.show import plot
 
     options = tyro.cli(Plot, args=argv, prog="nappo2 plot")
     if not options.runs:
         raise ValueError("plot draws runs; name at least one directory that a run left")
+    check_output(options.output)
     try:
         picture = plot(options.runs, options.x, options.y)
     except FileNotFoundError as error:

@@ -26,13 +26,15 @@ def run(argv: list[str]) -> int:
     """Writes the page and prints one JSON object.
 
     Raises:
-        ValueError: if no runs are named, or there is none in a folder.
+        ValueError: if no runs are named, there is none in a folder, or there can be no such output.
     """
+    from nappo2.saving.outputs import check_output
     from nappo2.show import report
 
     options = tyro.cli(Report, args=argv, prog="nappo2 report")
     if not options.runs:
         raise ValueError("report takes runs; name the folders that they left")
+    check_output(options.output)
     try:
         page = report(options.runs, options.y)
     except FileNotFoundError as error:

@@ -1,6 +1,5 @@
 """Writes a trained agent as a file for other programs."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -8,8 +7,8 @@ import torch
 from nappo2.checks import checked
 from nappo2.envs import Env
 from nappo2.exporting.exported import Exported, about
-from nappo2.exporting.formats import Format, format_of
-from nappo2.exporting.packages import check_installed, versions_of
+from nappo2.exporting.formats import Format, check_file
+from nappo2.exporting.packages import versions_of
 from nappo2.exporting.parity import Parity, compare
 from nappo2.exporting.program import Program, trace
 from nappo2.exporting.trial import action_leaves
@@ -19,6 +18,7 @@ from nappo2.policies import Policy
 from nappo2.policies.fitting import check_acts
 from nappo2.runs.learner import Learner
 from nappo2.saving.log_dir import folder_of, write_whole
+from nappo2.saving.outputs import whole_file
 from nappo2.show import SavedRun, load_run
 from nappo2.stages import Recipe
 from nappo2.trained import TrainedAgent, env_again, load
@@ -61,8 +61,9 @@ def export(
 
     Raises:
         ImportError: if a package is missing; says how to install it.
-        ValueError: for another suffix, a run whose recipe or environment has to be given, a policy
-            that cannot be traced, or a file that differs from the policy by more than 1e-5.
+        ValueError: for another suffix, a path at which there can be no file, a run whose recipe or
+            environment has to be given, a policy that cannot be traced, or a file that differs from
+            the policy by more than 1e-5.
 
     Example:
         >>> import tempfile
@@ -70,6 +71,7 @@ def export(
         >>> learner = Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run()
         >>> _ = export(learner, tempfile.mkdtemp() + "/agent.safetensors")
     """
+    check_file(path)
     agent = run if isinstance(run, TrainedAgent) else load(run, recipe=recipe, member=member)
     env = env or _env_of(run, agent)
     policy, name = policy or agent.recipe.greedy, agent.recipe.name
@@ -111,25 +113,20 @@ def export_policy(
 
     Raises:
         ImportError: if a package is missing; says how to install it.
-        ValueError: for another suffix, a policy that cannot be traced, or a file that differs from
-            the policy by more than 1e-5.
+        ValueError: for another suffix, a path at which there can be no file, a policy that cannot be
+            traced, or a file that differs from the policy by more than 1e-5.
     """
     positive(num_observations=num_observations)
     path, plain = Path(path), Plain(beside_environments(params).to_dict())
-    file_format = format_of(path)
-    check_installed(path.suffix, file_format.packages)
+    file_format = check_file(path)
     zeros, memory = env.observation_spec.zeros(env.num_envs), policy.init(env.num_envs, 0)
     check_acts(env, policy, plain, zeros, memory)
     program = trace(env, policy, plain)
-    unfinished = path.with_name(f".unfinished-{path.name}")
-    try:
+    with whole_file(path) as unfinished:
         file_format.write(program, about(env, name, program), unfinished)
         run = file_format.open(unfinished, program)
         parity = compare(env, policy, plain, program, run, num_observations, seed)
         check_parity(env, path, parity)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     exported = described(env, name, path, program, parity, file_format)
     write_whole(path.with_name(f"{path.name}.json"), exported.as_json())
     return exported

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nappo2.exporting.onnx_format import open_onnx, write_onnx
+from nappo2.exporting.packages import check_installed
 from nappo2.exporting.parity import Run
 from nappo2.exporting.program import Program
 from nappo2.exporting.pt2_format import open_pt2, write_pt2
 from nappo2.exporting.safetensors_format import open_safetensors, write_safetensors
+from nappo2.saving.outputs import check_output
 
 
 class Format(NamedTuple):
@@ -45,3 +47,16 @@ def format_of(path: Path) -> Format:
             f"ends in {', '.join(FORMATS)}"
         )
     return FORMATS[path.suffix]
+
+
+def check_file(path: str | Path) -> Format:
+    """The format of a file that can be written, before any work for it.
+
+    Raises:
+        ImportError: if a package of the format is missing; says how to install it.
+        ValueError: for another suffix, or a path at which there can be no file.
+    """
+    file_format = format_of(Path(path))
+    check_installed(Path(path).suffix, file_format.packages)
+    check_output(path)
+    return file_format

@@ -1,5 +1,6 @@
 """Programs as files of torch.export."""
 
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -18,8 +19,10 @@ def write_pt2(program: Program, about: str, path: Path) -> None:
         about: JSON, which the file keeps as ``nappo2.json``.
         path: of the file.
     """
+    data = BytesIO()  # as torch raises no OSError where a disk refuses what it writes to a path
     with quiet():
-        torch.export.save(program.exported, path, extra_files={"nappo2.json": about})
+        torch.export.save(program.exported, data, extra_files={"nappo2.json": about})
+    path.write_bytes(data.getvalue())
 
 
 def open_pt2(path: Path, program: Program) -> Run:

@@ -21,10 +21,10 @@ def write_safetensors(program: Program, about: str, path: Path) -> None:
         about: JSON, which the file keeps in its metadata as ``nappo2``.
         path: of the file.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: leaf.clone().contiguous() for name, leaf in program.weights.items()}
-    save_file(weights, path, metadata={"format": "pt", "nappo2": about})
+    path.write_bytes(save(weights, {"format": "pt", "nappo2": about}))
 
 
 def open_safetensors(path: Path, program: Program) -> Run:

@@ -11,6 +11,7 @@ from nappo2.runs.intervals import ANYTHING, interval
 from nappo2.runs.limits import limits_of
 from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.metrics import position
+from nappo2.saving.outputs import whole_file
 
 POINTS = 200  # at which several curves are interpolated
 BLUE, LIGHT, ORANGE = "#1f5fa8", "#8fb4dc", "#c8551b"
@@ -66,7 +67,8 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
         each.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         each.grid(alpha=0.3)
         each.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     return Path(path)
 
 

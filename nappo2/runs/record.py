@@ -14,6 +14,7 @@ from nappo2.pipeline import Pipeline, positive
 from nappo2.runs.card import env_of_pipeline
 from nappo2.runs.interrupts import interruptible
 from nappo2.saving.datasets import save_dataset
+from nappo2.saving.outputs import check_output
 from nappo2.saving.snapshots import close_state
 from nappo2.stages.recording.checking import within_bounds
 from nappo2.stages.recording.datasets import of_rollouts
@@ -67,7 +68,8 @@ def record(
 
     Raises:
         ValueError: unless one of ``num_steps`` and ``episodes`` is given and at least 1; for items that
-            are no rollouts of single steps, and where no episode ends within 100,000 steps.
+            are no rollouts of single steps, where no episode ends within 100,000 steps, and for a path at
+            which there can be no file.
         KeyboardInterrupt: after a signal, if there is nothing yet.
 
     Example:
@@ -81,6 +83,8 @@ def record(
         raise ValueError("record takes num_steps or episodes, one of them")
     positive(**({"episodes": episodes} if num_steps is None else {"num_steps": num_steps}))
     check_single_steps(source)
+    if path is not None:
+        check_output(path)
     parts = recorded_parts(source, params, num_steps, episodes, seed)
     data = torch.cat([of_rollouts(part) for part in parts])
     if (env := env_of_pipeline(source)) is not None:

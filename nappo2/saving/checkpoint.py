@@ -23,6 +23,7 @@ from nappo2.saving.archive import (
     write_archive,
 )
 from nappo2.saving.log_dir import earlier
+from nappo2.saving.outputs import check_output
 from nappo2.saving.packing import Packed
 from nappo2.saving.plain import read_tree, write_tree
 from nappo2.saving.unpacking import unpack
@@ -38,7 +39,8 @@ def save_params(params: Params, path: str | Path) -> Path:
     """Writes params to ``path``, whole or not at all; an older file stays until then.
 
     Raises:
-        ValueError: if there is a file already, and some of the params are not finite.
+        ValueError: if there can be no file at this path, or there is one already, and some of the params
+            are not finite.
         OSError: if the disk refuses.
 
     Example:
@@ -48,7 +50,7 @@ def save_params(params: Params, path: str | Path) -> Path:
         >>> load_params(path)["hyper", "gamma"]
         tensor(0.9900)
     """
-    path, name = Path(path), non_finite(params)
+    path, name = check_output(path), non_finite(params)
     if name is not None and path.exists():
         raise ValueError(f"{name} is not finite, and {path} stays as it was")
     write_tree(params, path)

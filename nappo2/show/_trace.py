@@ -12,6 +12,7 @@ from nappo2.runs.loggers._trace import BETWEEN, MAGIC, NAME, Kind
 from nappo2.saving.entries import Entry, bytes_of
 from nappo2.saving.entry_file import read_entries
 from nappo2.saving.log_dir import folder_of
+from nappo2.saving.outputs import check_output, whole_file
 
 LEARNER = "learner"  # the process of the Learner, as it is called in a trace
 
@@ -66,7 +67,7 @@ def trace(run: str | Path | Any, path: str | Path | None = None) -> TraceReport:
 
     Raises:
         FileNotFoundError: if the run has no trace.bin.
-        ValueError: if that is damaged, or the Learner has no log_dir.
+        ValueError: if that is damaged, the Learner has no log_dir, or there can be no file at ``path``.
 
     Example:
         >>> import tempfile
@@ -77,11 +78,11 @@ def trace(run: str | Path | Any, path: str | Path | None = None) -> TraceReport:
         ('learner',)
     """
     folder = _folder(run)
+    path = check_output(path) if path is not None else folder / "trace.json"
     traced = read_trace(folder)
-    path = Path(path) if path is not None else folder / "trace.json"
     text = "[\n" + ",\n".join(map(json.dumps, trace_events(traced))) + "\n]\n"
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt") as file:
+    with whole_file(path) as unfinished, opened(unfinished, "wt") as file:
         file.write(text)
     return TraceReport(path, len(traced.spans), tuple(map(_title, workers_of(traced.spans))))
 

@@ -19,6 +19,7 @@ from nappo2.policies import Policy, action_of
 from nappo2.policies.fitting import first_act
 from nappo2.runs.progress import progress_bar
 from nappo2.runs.targets import Target
+from nappo2.saving.outputs import whole_file
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -38,8 +39,13 @@ class Video(NamedTuple):
     ended: bool = True
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file and returns its path."""
-        Path(path).write_bytes(self.mp4)
+        """Writes the file and returns its path.
+
+        Raises:
+            ValueError: if there can be no file at this path.
+        """
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(self.mp4)
         return Path(path)
 
     def __repr__(self):

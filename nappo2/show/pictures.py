@@ -5,6 +5,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nappo2.saving.outputs import whole_file
+
 COLOURS = (
     *("#1f5fa8", "#c8551b", "#2a9d8f", "#8e5ea2", "#e0a030"),
     *("#808890", "#b23a5a", "#5b7f2b", "#17becf", "#333a42"),
@@ -21,8 +23,13 @@ class Picture(NamedTuple):
     png: bytes
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file and returns its path."""
-        Path(path).write_bytes(self.png)
+        """Writes the file and returns its path.
+
+        Raises:
+            ValueError: if there can be no file at this path.
+        """
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(self.png)
         return Path(path)
 
     def __repr__(self):

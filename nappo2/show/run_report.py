@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
+from nappo2.saving.outputs import whole_file
 from nappo2.show.comparison import compare
 from nappo2.show.markup import SANS, element, preformatted
 from nappo2.show.pictures import Picture
@@ -59,9 +60,14 @@ class RunReport(NamedTuple):
         return "\n\n".join([f"# {self.title}", *map(_markdown, self.sections)]) + "\n"
 
     def save(self, path: str | Path) -> Path:
-        """Writes the page, as Markdown if the name ends with ``.md``, and else as HTML."""
+        """Writes the page, as Markdown if the name ends with ``.md``, and else as HTML.
+
+        Raises:
+            ValueError: if there can be no file at this path.
+        """
         path = Path(path)
-        path.write_text(self.markdown() if path.suffix == ".md" else self.html())
+        with whole_file(path) as unfinished:
+            unfinished.write_text(self.markdown() if path.suffix == ".md" else self.html())
         return path
 
     def __repr__(self):
