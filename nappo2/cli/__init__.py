@@ -1,5 +1,6 @@
 """The command line, ``nappo2 train ppo --env HalfCheetahBulletEnv-v0``, with a file per command."""
 
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ COMMANDS = (
     *("train", "resume", "play", "eval", "plot", "compare", "report", "export", "search"),
     *("trace", "presets"),
 )
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of a disk, which Python raises without the name of a file."""
 
 HELP = """nappo2 trains agents: pipelines of pure transforms, cut where the scheme says.
 
@@ -42,23 +46,45 @@ standard output is one JSON object. Ctrl-C once ends it with what was learnt so 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; a wrong input prints one sentence on the standard error and exits with code 2."""
+    """Runs a command; returns, or exits with a code other than 0.
+
+    A wrong input, or a path that cannot be used, prints one sentence on the standard error and exits with
+    code 2; Ctrl-C does so with code 130.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         try:
             code = _run(argv)
         finally:
             sys.stdout.flush()  # raises here if the reader of a pipe has gone
-    except (ValueError, NotImplementedError, ImportError, FileNotFoundError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # Python's own, which is no sentence of this library
+    except (ValueError, NotImplementedError, ImportError) as error:
         print(f"nappo2: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
     except BrokenPipeError:  # as of | head, which has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
+    except OSError as error:
+        if (text := _text_of(error)) is None:
+            raise
+        print(f"nappo2: {text}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt as error:
+        kept = [x for x in error.args if isinstance(x, str)]
+        print("; ".join(["nappo2: interrupted", *kept]), file=sys.stderr)
+        code = 128 + signal.SIGINT
     if code is not None:
         sys.exit(code)
+
+
+def _text_of(error: OSError) -> str | None:
+    """An error of a path or a disk in a sentence; None for others, such as those of a network."""
+    if error.errno is None:  # it is a sentence of this library
+        return str(error) if isinstance(error, FileNotFoundError) else None
+    if error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    if error.errno in DISK:
+        return f"what was to be written could not be: {error.strerror}"
+    return None
 
 
 def _run(argv: list[str]) -> int | None:

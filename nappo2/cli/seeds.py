@@ -19,9 +19,10 @@ from typing import IO, Any, NamedTuple
 
 from nappo2.cli.train_options import Train
 from nappo2.machine.children import cores, ending_with_parent
-from nappo2.runs.interrupts import interruptible
+from nappo2.runs.interrupts import SIGNALS, interruptible
 
 SECONDS = 0.5  # between two looks at the runs
+BY_SIGNAL = tuple(code for n in SIGNALS for code in (128 + n, -n))  # which it told, or died of
 TAIL = 8_192  # bytes of metrics.csv in which its last row is
 
 
@@ -83,7 +84,7 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
                     each.process.send_signal(sent)
             for each in [each for each in running if each.process.poll() is not None]:
                 running.remove(each)
-                results[each.seed] = finished(each)
+                results |= finished(each)
             show([log_dir / f"seed-{options.seed + i}" for i in range(options.seeds)])
             time.sleep(SECONDS)
     return {"runs": results, "interrupted": signals.number}
@@ -124,8 +125,8 @@ def ended(running: list[Process]) -> Iterator[None]:
             each.process.wait()
 
 
-def finished(run: Process) -> dict[str, Any]:
-    """The result that a run printed.
+def finished(run: Process) -> dict[int, dict[str, Any]]:
+    """The result that a run printed, by its seed; nothing if a signal came before its first step.
 
     Raises:
         ValueError: if it failed.
@@ -134,10 +135,12 @@ def finished(run: Process) -> dict[str, Any]:
     run.errors.seek(0)
     messages = run.errors.read().strip().splitlines()
     run.errors.close()
-    if run.process.returncode not in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM):
+    if run.process.returncode in BY_SIGNAL and not printed.strip():
+        return {}
+    if run.process.returncode not in (0, *BY_SIGNAL):
         last = next((line for line in reversed(messages) if line.strip()), "nothing was said")
         raise ValueError(f"seed {run.seed} failed: {last.removeprefix('nappo2: ')}")
-    return json.loads(printed.strip().splitlines()[-1])
+    return {run.seed: json.loads(printed.strip().splitlines()[-1])}
 
 
 @contextmanager

@@ -29,7 +29,11 @@ EMPTY: Mapping[str, Any] = {}
 
 
 def run(argv: list[str]) -> int:
-    """Trains and prints the result; returns the exit code, 130 after Ctrl-C and 143 after SIGTERM."""
+    """Trains and prints the result; returns the exit code, 130 after Ctrl-C and 143 after SIGTERM.
+
+    Raises:
+        KeyboardInterrupt: with a second Ctrl-C; says where the params are.
+    """
     argv = with_env(argv)
     path = option_in(argv, "--resume")
     description = description_of(Path(path), option_in(argv, "--env")) if path else {}
@@ -49,6 +53,8 @@ def run(argv: list[str]) -> int:
     try:
         for _ in learner:
             pass
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"what was learnt so far is in {learner.log_dir}") from None
     finally:
         learner.close()
     seeds = curve_of_seeds(learner.log_dir) if options.seeds > 1 else {}
@@ -64,8 +70,11 @@ def _run_side_by_side(algorithm: str, argv: list[str], options: Train) -> int:
     log_dir = options.log_dir or unused(Path("runs") / _name(algorithm, options))
     runs = side_by_side(argv, options, made(log_dir))
     labels = {"algorithm": algorithm, "env": options.env, "scheme": options.scheme}
-    numbers = curve_of_seeds(log_dir) | {"log_dir": str(log_dir)}
+    curve = curve_of_seeds(log_dir) if runs["runs"] else {"episode_return": None}
+    numbers = curve | {"log_dir": str(log_dir)}
     interrupted = runs.pop("interrupted")
+    if interrupted:
+        print(f"nappo2: interrupted; what was learnt so far is in {log_dir}", file=sys.stderr)
     print(json.dumps(labels | numbers | runs | {"interrupted": bool(interrupted)}), flush=True)
     return 128 + interrupted if interrupted else 0
 
