@@ -13,12 +13,13 @@ class Compare:
 
     Attributes:
         runs: the folders of runs, or of the seeds of one.
-        y: the column whose last value is compared.
+        y: the column whose last value is compared; by default episode_return, or evaluation_return
+            where no run has that.
         output: the file of the picture.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    y: str = "episode_return"
+    y: str | None = None
     output: Path = Path("compare.png")
 
 

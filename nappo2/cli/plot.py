@@ -13,14 +13,15 @@ class Plot:
 
     Attributes:
         runs: the folders of runs, or of the seeds of one.
-        x: a column of their metrics, such as env_steps or seconds.
-        y: another column.
+        x: a column of their metrics, such as seconds, or a setting, such as learning_rate; by default
+            env_steps, or recorded_updates of runs on recorded data.
+        y: another column; by default episode_return, or evaluation_return where no run has that.
         output: the file of the picture.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    x: str = "env_steps"
-    y: str = "episode_return"
+    x: str | None = None
+    y: str | None = None
     output: Path = Path("curves.png")
 
 

@@ -13,12 +13,13 @@ class Report:
 
     Attributes:
         runs: the folders of runs, or of the seeds of one.
-        y: the column that is drawn and compared.
+        y: the column that is drawn and compared; by default episode_return, or evaluation_return
+            where no run has that.
         output: the file, HTML or, if it ends with .md, Markdown.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    y: str = "episode_return"
+    y: str | None = None
     output: Path = Path("report.html")
 
 

@@ -9,6 +9,7 @@ from nappo2.checks import checked
 from nappo2.runs.events import literal
 from nappo2.runs.intervals import ANYTHING, interval
 from nappo2.runs.limits import limits_of
+from nappo2.show.columns import default_y
 from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
@@ -74,13 +75,13 @@ def number(x: float) -> str:
 
 @checked
 def compare(
-    runs: Runs, y: str = "episode_return", scales: Mapping[str, tuple[float, float]] | None = None
+    runs: Runs, y: str | None = None, scales: Mapping[str, tuple[float, float]] | None = None
 ) -> Comparison:
     """Compares groups of runs by the interquartile mean of a column's last value, with 95 % intervals.
 
     Args:
         runs: as ``plot`` takes them, several seeds of each group.
-        y: the column whose last value is compared.
+        y: the column whose last value is compared; None for that which ``plot`` draws.
         scales: if there are several environments, the returns that count as 0 and 1 in each.
 
     Returns:
@@ -99,6 +100,7 @@ def compare(
         (['learning_rate 0.0001', 'learning_rate 0.001'], [2, 2])
     """
     groups = _by_environment(runs)
+    y = y or default_y(_flat(groups))
     scores = {name: score_table(by_env, y, scales) for name, by_env in groups.items()}
     within = ANYTHING if scales else limits_of(y, [run.metrics for run in _flat(groups)])
     intervals = {name: interval(table[..., None], within) for name, table in scores.items()}

@@ -8,6 +8,7 @@ from nappo2.checks import checked
 from nappo2.runs.curve import draw_interval
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.limits import limits_of
+from nappo2.show.columns import default_x, default_y, without_curve
 from nappo2.show.labels import End, by_name, label_ends, style_of, with_twin
 from nappo2.show.pictures import (
     Picture,
@@ -22,7 +23,7 @@ from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
 
 @checked
 def plot(
-    runs: Runs, x: str = "env_steps", y: str = "episode_return", axes: Any = None
+    runs: Runs, x: str | None = None, y: str | None = None, axes: Any = None
 ) -> Picture | None:
     """Plots the interquartile mean of ``y`` over ``x`` for each group of runs, with its 95 % interval.
 
@@ -35,15 +36,17 @@ def plot(
         runs: paths, loaded runs or Learners, which are grouped by all settings but the
             seed; or a mapping from names of groups to such.
         x: a column of the metrics: ``env_steps``, ``seconds`` or ``updates``; or the name of a
-            setting, such as ``learning_rate`` or ``num_envs``.
-        y: another column.
+            setting, such as ``learning_rate`` or ``num_envs``. None for ``env_steps``, or for
+            ``recorded_updates`` where all runs learn from recorded data alone.
+        y: another column; None for ``episode_return``, or for ``evaluation_return`` where no run has
+            the other one.
         axes: of matplotlib, to draw into; None for a new picture.
 
     Returns:
         The picture; None if ``axes`` are given.
 
     Raises:
-        ValueError: if no run has these columns.
+        ValueError: if no run has these columns; says which one is missing.
 
     Example:
         >>> def run(rate):
@@ -55,16 +58,16 @@ def plot(
     """
     named = isinstance(runs, Mapping)  # each is read once, here
     runs = group_runs(runs) if named else members_of([runs] if is_one(runs) else runs)
+    flat = list(chain(*runs.values())) if named else runs
+    x, y = x or default_x(flat), y or default_y(flat)
     sweep = sweep_of(runs, x)
     figure = None if axes is not None else new_figure((7, 4))
     axes = figure.add_subplot() if figure else axes
     ends = draw_groups(axes, runs, x, y) if sweep is None else draw_sweeps(axes, sweep, y)
     if not ends:
-        known = _columns(runs)
-        none = "as no episode has ended; " if y == "episode_return" and y not in known else ""
-        raise ValueError(f"no run has {x!r} and {y!r}; {none}their columns are {', '.join(known)}")
+        raise ValueError(without_curve(flat, x, y, is_setting=sweep is not None))
     axes.set(xlabel=literal(x.replace("_", " ")), ylabel=literal(y.replace("_", " ")))
-    style_axes(axes, literal(environment_of(chain(*runs.values()) if named else runs)))
+    style_axes(axes, literal(environment_of(flat)))
     if sweep is None:
         format_thousands(axes)
     else:
@@ -75,12 +78,6 @@ def plot(
     elif any(end.name for end in ends):
         axes.legend(frameon=False, fontsize=8)
     return as_picture(figure, dpi=110) if figure else None
-
-
-def _columns(runs: Runs) -> list[str]:
-    """The columns of the last rows of runs."""
-    rows = [(run.metrics or [{}])[-1] for group in group_runs(runs).values() for run in group]
-    return sorted({key for row in rows for key in row})
 
 
 def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:

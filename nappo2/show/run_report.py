@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nappo2.checks import checked
 from nappo2.saving.outputs import whole_file
+from nappo2.show.columns import column_names, default_x, default_y, without_curve
 from nappo2.show.comparison import compare
 from nappo2.show.markup import SANS, element, preformatted
 from nappo2.show.pictures import Picture
@@ -79,18 +80,18 @@ class RunReport(NamedTuple):
 
 
 @checked
-def report(runs: Runs, y: str = "episode_return") -> RunReport:
+def report(runs: Runs, y: str | None = None) -> RunReport:
     """Reports on runs: what, how, versions, seeds, curve, interval, film, and the command that repeats each.
 
     Args:
         runs: as ``plot`` takes them; what is not on disk has no card, and less is said of it.
-        y: the column that is drawn and compared.
+        y: the column that is drawn and compared; None for that which ``plot`` draws.
 
     Returns:
-        The page.
+        The page; without ``y``, and where there is nothing to draw yet, a sentence says so in it.
 
     Raises:
-        ValueError: if no run has this column.
+        ValueError: if no run has the column ``y``.
         FileNotFoundError: if there is no run in a folder.
 
     Example:
@@ -101,9 +102,12 @@ def report(runs: Runs, y: str = "episode_return") -> RunReport:
     groups = group_runs(runs)
     flat = [run for group in groups.values() for run in group]
     cards = {name: _card(group[0]) for name, group in groups.items()}
+    x, drawn = default_x(flat), y or default_y(flat)
     sections = [
-        Section("Curve", texts=[_caption(groups, y)], pictures=[plot(groups, y=y)]),
-        Section("Returns", _returns(groups, y)),
+        _curve(groups, x, drawn)
+        if y or drawn in column_names(flat)
+        else Section("Curve", texts=[without_curve(flat, x, drawn)]),
+        Section("Returns", _returns(groups, drawn)),
         Section("What", _differences(cards, ROWS)),
         Section(
             "Hyper-parameters", _differences({n: c.get("config", {}) for n, c in cards.items()})
@@ -124,18 +128,20 @@ def _title(cards: Mapping[str, Mapping[str, Any]]) -> str:
     return f"{names} on {env}" if env and env not in names else names
 
 
-def _caption(groups: Mapping[str, Sequence[Any]], y: str) -> str:
+def _curve(groups: Mapping[str, Sequence[Any]], x: str, y: str) -> Section:
     several = max(map(len, groups.values())) > 1
     mean = "interquartile mean over seeds, with its 95 % interval" if several else "one run each"
-    return f"{y.replace('_', ' ')} by env steps: {mean}"
+    caption = f"{y.replace('_', ' ')} by {x.replace('_', ' ')}: {mean}"
+    return Section("Curve", texts=[caption], pictures=[plot(groups, x, y)])
 
 
 def _returns(groups: Mapping[str, Sequence[Any]], y: str) -> list[tuple[str, ...]]:
-    """The last values of each group with their interval."""
+    """The last values of each group with their interval, of the runs that have any."""
     rows = [("", "interquartile mean", "95 % interval", "seeds")]
-    for name, group in groups.items():
+    for name, runs in groups.items():
+        group = [run for run in runs if y in column_names([run])]
         by_env = {_card(run).get("env", "") for run in group}
-        if len(by_env) > 1:  # whose returns have scales of their own
+        if len(by_env) != 1:  # no run, or such whose returns have scales of their own
             continue
         comparison = compare({name: group}, y)
         ((_, mean, between, num),) = comparison.rows()

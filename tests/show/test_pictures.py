@@ -84,9 +84,43 @@ def test_runs_are_grouped_by_all_but_their_seeds():
 
 
 def test_without_an_ended_episode_a_picture_says_so():
-    run = saved([])
-    with pytest.raises(ValueError, match="as no episode has ended; their columns are"):
-        plot(run)
+    rows = Metrics([{"env_steps": 10, "loss": 1.0}])
+    text = (
+        "no run has 'episode_return' for y, as no episode has ended; give y as .*: env_steps, loss"
+    )
+    with pytest.raises(ValueError, match=text):
+        plot(SavedRun(rows, {}, None, None))
+    with pytest.raises(ValueError, match="no run has a row of metrics yet"):
+        plot(saved([]))
+
+
+def test_runs_on_recorded_data_are_drawn_by_their_evaluations_over_their_updates():
+    """Their env steps stay 0, and no episode of training ends."""
+    rows = [{"env_steps": 0, "recorded_updates": n, "evaluation_return": float(n)} for n in (1, 2)]
+    runs = [SavedRun(Metrics(rows), {"algorithm": "iql", "seed": i}, None, None) for i in (0, 1)]
+    axes = new_figure((3, 3)).add_subplot()
+    plot(runs, axes=axes)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("recorded updates", "evaluation return")
+    assert [*axes.lines[0].get_ydata()] == [*axes.lines[0].get_xdata()]
+    assert compare(runs).iqm == [2.0]
+    plot([*runs, saved([3.0, 4.0])], axes=(axes := new_figure((3, 3)).add_subplot()))
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("env steps", "episode return")
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (
+            {"x": "fun"},
+            "no run has 'fun' for x; give x as a setting of theirs, or one of their col",
+        ),
+        ({"y": "late"}, "no row of a run has both 'env_steps' and 'late'; give another x or y"),
+    ],
+)
+def test_the_column_that_is_missing_is_named(columns, text):
+    rows = Metrics([{"env_steps": 1, "episode_return": 2.0}, {"late": 3.0}])
+    with pytest.raises(ValueError, match=text):
+        plot(SavedRun(rows, {}, None, None), **columns)
 
 
 def test_curves_are_meant_where_all_of_them_are():
@@ -103,9 +137,7 @@ def test_plots_are_pictures_and_leave_no_figure_open(tmp_path):
         assert plot(some).png.startswith(PNG)
     assert plot(runs, x="seconds", y="loss").save(tmp_path / "a.png").read_bytes().startswith(PNG)
     assert open_figures() == []
-    with pytest.raises(
-        ValueError, match=r"no run has 'env_steps' and 'fun'; their columns are .*loss"
-    ):
+    with pytest.raises(ValueError, match=r"no run has 'fun' for y; give y as one of .*: .*loss"):
         plot(runs, y="fun")
 
 

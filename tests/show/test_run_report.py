@@ -64,3 +64,25 @@ def test_names_are_escaped(tmp_path):
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no run"):
         report([tmp_path])
+
+
+def test_a_report_on_runs_without_a_curve_says_what_is_missing(tmp_path):
+    """One whose first episode has not ended, beside which another one has no interval either."""
+    rows = Metrics([{"env_steps": 1.0, "loss": 2.0}])
+    run = SavedRun(rows, {"env": "Pole", "seed": 3}, None, tmp_path)
+    page = report(run)
+    assert "no run has 'episode_return' for y, as no episode has ended" in page.markdown()
+    assert "Returns" not in [section.title for section in page.sections]
+    with pytest.raises(ValueError, match="no run has 'fun' for y"):
+        report(run, "fun")
+    other = Metrics([{"env_steps": float(i), "episode_return": 7.0} for i in (1, 2)])
+    both = report({"a": [run], "b": [SavedRun(other, {"env": "Pole"}, None, tmp_path)]})
+    assert both.sections[1].rows[1:] == [("b", "7.0", "one run has none", "1")]
+
+
+def test_a_report_on_recorded_data_has_the_curve_of_its_evaluations(tmp_path):
+    rows = Metrics(
+        {"env_steps": 0, "recorded_updates": n, "evaluation_return": 5.0} for n in (1, 2)
+    )
+    text = report(SavedRun(rows, {"env": "Pole"}, None, tmp_path)).markdown()
+    assert "evaluation return by recorded updates: one run each" in text and "| 5.0 |" in text
