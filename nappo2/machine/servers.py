@@ -20,6 +20,7 @@ from typing import Any
 import cloudpickle
 
 from nappo2.machine import served
+from nappo2.machine.clock import waitable
 
 CLOSE_SECONDS = 5.0
 MIN_MEMORY = 1 << 12
@@ -50,7 +51,7 @@ class Server:
             make: ``() -> object``, pickled by ``sendable``.
             memory_bytes: of the memory in which arrays are shared.
             light: packages whose own code runs in the process only if it is needed.
-            deadline: seconds after which a call that gave no answer is given up.
+            deadline: seconds after which a call that gave no answer is given up, or infinity.
             patience: seconds in which the process looks for the next call before it sleeps.
         """
         size = max(memory_bytes, MIN_MEMORY)
@@ -68,6 +69,7 @@ class Server:
         os.close(read)
         self._memory = memoryview(mmap.mmap(shared, size))
         os.close(shared)
+        deadline = waitable(deadline)
         ours.settimeout(deadline)
         self.pid, self._deadline = self._process.pid, deadline
         self._channel, self._number = served.Channel(ours), 0
@@ -102,7 +104,7 @@ class Server:
             ServerLost: if the process ended, or gave none within the deadline.
             Exception: that of the method.
         """
-        self._channel.stream.settimeout(self._deadline if deadline is None else deadline)
+        self._channel.stream.settimeout(self._deadline if deadline is None else waitable(deadline))
         message = self._receive()
         while served.number_of(message) != self._number:  # of a call that was interrupted
             message = self._receive()

@@ -13,6 +13,7 @@ from torch import Tensor
 from nappo2.checks import checked
 from nappo2.envs import Env, make
 from nappo2.envs.gym import from_gym
+from nappo2.show.env_bounds import bounds
 from nappo2.show.env_fits import fitting_recipes, masks, told_of_episodes
 from nappo2.show.env_report import BAD, GOOD, NOTE, EnvReport, Finding
 from nappo2.show.trials import Episode, Stuck, play, within_deadline
@@ -152,22 +153,6 @@ def numbers(episode: Episode) -> Finding:
                 return Finding("finite", BAD, f"step {t} gave {name} that is not finite")
     rewards = torch.stack([transition.reward for transition in episode.transitions])
     return Finding("finite", GOOD, f"rewards in [{rewards.min():.3g}, {rewards.max():.3g}]")
-
-
-def bounds(env: Env, episode: Episode) -> Iterator[Finding]:
-    """Checks that observations are within their space."""
-    space = env.observation_space
-    if not hasattr(space, "low"):
-        return
-    low, high = (torch.from_numpy(np.asarray(x, np.float64)) for x in (space.low, space.high))
-    values = torch.stack([transition.observation for transition in episode.transitions]).double()
-    out = (values < low - 1e-5) | (values > high + 1e-5)
-    if out.any():
-        t, b, *index = out.nonzero()[0].tolist()
-        value = f"{tuple(index)} was {values[(t, b, *index)]:.4g} at step {t}"
-        yield Finding("bounds", NOTE, f"observation {value}, and its space says otherwise")
-    else:
-        yield Finding("bounds", GOOD, f"observations in [{values.min():.3g}, {values.max():.3g}]")
 
 
 def overwrites(env: Env, num_steps: int, deadline: float) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nappo2.envs import Env, Transition
 from nappo2.envs.masks import uniform_allowed
+from nappo2.machine.clock import waitable
 from nappo2.seeds import generator
 
 
@@ -91,7 +92,7 @@ def within_deadline(call: Callable[[], Any], deadline: float, what: str = "makin
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(deadline)
+    thread.join(waitable(deadline))
     if not result:
         raise Stuck(f"{what} took more than {deadline:g} s")
     value, error = result[0]

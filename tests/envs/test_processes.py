@@ -65,6 +65,11 @@ def test_what_processes_step_is_equal_to_the_last_bit(env_id, arguments):
     assert len(here) == len(there) and all(map(is_equal, here, there))
 
 
+def test_a_process_may_be_waited_for_for_ever():
+    env = envs.make("CartPole-v1", 2, processes=1, deadline=float("inf"))
+    assert all(map(is_equal, outputs(env, 2), outputs(envs.make("CartPole-v1", 2), 2)))
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(("env_id", "arguments"), MORE_FAMILIES.items(), ids=MORE_FAMILIES)
 def test_of_other_families_too(env_id, arguments):

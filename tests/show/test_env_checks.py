@@ -125,6 +125,39 @@ def test_what_is_odd_is_noted(outcome, what, said):
     assert report.ok and found.verdict == "note" and said in found.message
 
 
+class Parts(Good):
+    """Observations of two boxes and a choice, in which the second box lies in a tuple."""
+
+    factor = 1
+    observation_space = gymnasium.spaces.Dict(
+        a=gymnasium.spaces.Box(0, 1, (2,)),
+        b=gymnasium.spaces.Tuple([gymnasium.spaces.Box(-1, 0, (1,)), gymnasium.spaces.Discrete(3)]),
+    )
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.step(0)[0], {}
+
+    def step(self, action):
+        ones = np.ones(2, np.float32)
+        observation = {"a": ones, "b": (-ones[:1] * self.factor, 2)}
+        return observation, *super().step(action)[1:]
+
+
+def test_each_box_of_an_observation_has_bounds():
+    (found,) = (x for x in check_env(Parts, num_steps=5).findings if x.check == "bounds")
+    assert (found.verdict, found.message) == ("ok", "observations in [-1, 1]")
+    wrong = type("Wrong", (Parts,), {"factor": 100})
+    (found,) = (x for x in check_env(wrong, num_steps=5).findings if x.check == "bounds")
+    text = "observation b.0 (0,) was -100 at step 0, and its space says otherwise"
+    assert (found.verdict, found.message) == ("note", text)
+
+
+@pytest.mark.parametrize("deadline", [float("inf"), 1e300])
+def test_a_deadline_may_be_for_ever(deadline):
+    assert check_env(Good, num_steps=5, deadline=deadline).ok
+
+
 def test_the_recipes_that_go_with_an_environment_are_named_and_why_others_do_not():
     """Bits are flipped by choices, which TD3 does not make."""
     (fits,) = (

@@ -14,6 +14,7 @@ import ray
 import torch
 from torch import Tensor, distributed
 
+from nappo2.machine.clock import waitable
 from nappo2.machine.stop import Stop
 from nappo2.schemes.backend import Parted
 from nappo2.schemes.group import Group, enter
@@ -78,7 +79,7 @@ class Meeting:
                 else distributed.FileStore(name, size),
                 rank=rank,
                 world_size=size,
-                timeout=timedelta(seconds=self.seconds),
+                timeout=timedelta(seconds=waitable(self.seconds)),
             )
         except RuntimeError as error:
             raise Parted(f"another worker of the group was lost: {error}") from error
