@@ -12,24 +12,29 @@ class Range(NamedTuple):
         high: upper bound.
         above: whether ``low`` itself is outside.
         finite: whether infinity is outside.
+        below: whether ``high`` itself is outside.
     """
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
     finite: bool = True
+    below: bool = False
 
     def holds(self, value: float) -> bool:
         """Tests whether a number is within these bounds; NaN never is."""
         inside = self.low < value if self.above else self.low <= value
-        return inside and value <= self.high and not (self.finite and math.isinf(value))
+        inside = inside and (value < self.high if self.below else value <= self.high)
+        return inside and not (self.finite and math.isinf(value))
 
     def __str__(self):
         if self.low == -math.inf:
             return "a finite number" if self.finite else "a number"
         if self.high < math.inf:
-            between = "above {:g} and at most {:g}" if self.above else "within {:g} and {:g}"
-            return between.format(self.low, self.high)
+            if not self.above and not self.below:
+                return f"within {self.low:g} and {self.high:g}"
+            least, most = ("at least", "above")[self.above], ("at most", "below")[self.below]
+            return f"{least} {self.low:g} and {most} {self.high:g}"
         return f"above {self.low:g}" if self.above else f"at least {self.low:g}"
 
 
@@ -38,12 +43,12 @@ FRACTION, POSITIVE, NOT_NEGATIVE = Range(0, 1), Range(0, above=True), Range(0)
 
 RANGES = {
     **dict.fromkeys(("gamma", "lambda_", "epsilon", "discrete_entropy_share"), FRACTION),
-    **dict.fromkeys(("b1", "b2", "decay", "momentum"), FRACTION),
-    **dict.fromkeys(("alpha", "beta", "eps", "temperature"), NOT_NEGATIVE),
+    **dict.fromkeys(("b1", "b2", "beta1", "decay", "momentum"), FRACTION),
+    **dict.fromkeys(("alpha", "beta", "eps", "sigma"), NOT_NEGATIVE),
     **dict.fromkeys(
         ("learning_rate", "clip_eps", "update_ratio", "initial_alpha", "target_kl"), POSITIVE
     ),
-    **dict.fromkeys(("adam_eps", "rmsprop_eps", "max_megabytes"), POSITIVE),
+    **dict.fromkeys(("adam_eps", "rmsprop_eps", "max_megabytes", "temperature"), POSITIVE),
     **dict.fromkeys(("target_step_size", "step_size"), Range(0, 1, above=True)),
     **dict.fromkeys(
         ("value_coef", "entropy_coef", "weight_decay", "num_cpus", "num_gpus"), NOT_NEGATIVE
@@ -67,6 +72,7 @@ RANGES = {
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     **dict.fromkeys(("intrinsic_gamma", "intrinsic_lambda"), FRACTION),
     **dict.fromkeys(("intrinsic_coef", "extrinsic_coef", "eta"), NOT_NEGATIVE),
+    "expectile": Range(0, 1, above=True, below=True),
     "novelty_rate": POSITIVE,
     "novelty_share": Range(0, 1, above=True),
     "dropout": Range(0, 0.9),

@@ -45,10 +45,8 @@ def awr(
         The loss, with the means ``actor_loss``, ``value_loss``, ``entropy``, ``value`` and ``weight``.
 
     Raises:
-        ValueError: if ``temperature`` is 0, or another argument out of its range.
+        ValueError: if an argument is out of its range.
     """
-    if temperature == 0:
-        raise ValueError("temperature is above 0, not 0: advantages are divided by it")
 
     def loss(params, batch):
         outputs, value, batch = unmasked(agent, params, batch)

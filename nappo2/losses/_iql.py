@@ -52,7 +52,7 @@ def iql(
         ``advantage``.
 
     Raises:
-        ValueError: if ``expectile`` is not within 0 and 1, or another argument is out of its range.
+        ValueError: if an argument is out of its range.
     """
 
     def values(weights, batch):
@@ -87,7 +87,7 @@ def discrete_iql(
         The loss, with the means of ``iql``.
 
     Raises:
-        ValueError: if ``expectile`` is not within 0 and 1, or another argument is out of its range.
+        ValueError: if an argument is out of its range.
     """
 
     def values(weights, batch):
@@ -107,8 +107,6 @@ def _implicit(
     limit: float,
 ) -> Loss:
     """The loss of critics that give ``(weights, batch) -> values`` [K, N] of the actions of a batch."""
-    if not 0 < expectile < 1:
-        raise ValueError(f"expectile is above 0 and below 1, not {expectile}")
 
     def loss(params, batch):
         weights, after = params["weights"], batch["next"]

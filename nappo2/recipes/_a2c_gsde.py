@@ -7,6 +7,7 @@ from nappo2.envs import Env
 from nappo2.recipes._a2c import A2C, NO_RATIOS, a2c
 from nappo2.recipes._a2c import COMPATIBLE as OF_A2C
 from nappo2.recipes.gsde_agents import ON_POLICY_GSDE, exploring_actor_critic
+from nappo2.recipes.owners import base_config
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe
@@ -62,4 +63,5 @@ def a2c_gsde(env: Env, config: GsdeA2C = GsdeA2C()) -> Recipe:
         64
     """
     pieces = exploring_actor_critic(env, "a2c_gsde", COMPATIBLE, config)
-    return a2c(env, config, **pieces._asdict()).replace(name="a2c_gsde", compatible=COMPATIBLE)
+    made = a2c(env, base_config(config, A2C), **pieces._asdict())
+    return made.replace(name="a2c_gsde", compatible=COMPATIBLE)

@@ -11,6 +11,7 @@ from nappo2.recipes._clone import COMPATIBLE, Clone, clone
 from nappo2.recipes.agents import default_agent
 from nappo2.recipes.fit import check_agent
 from nappo2.recipes.masks import masking_of
+from nappo2.recipes.owners import base_config
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import default_distribution, recipe
 from nappo2.recipes.values import agent_value
@@ -84,7 +85,10 @@ def awr(
     c, dist = config, dist or default_distribution(env)
     agent = agent or default_agent(env, c.hidden, c.normalize)
     check_agent("awr", COMPATIBLE, agent)
-    base, agent = clone(env, c, agent=agent, dist=dist), masking_of(env).agent(agent)
+    base, agent = (
+        clone(env, base_config(c, Clone), agent=agent, dist=dist),
+        masking_of(env).agent(agent),
+    )
     regression = losses.awr(
         agent,
         dist,

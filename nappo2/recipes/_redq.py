@@ -20,6 +20,7 @@ from nappo2.recipes.fit import SQUASHED as COMPATIBLE
 from nappo2.recipes.fit import check_env
 from nappo2.recipes.normalizing import with_normalized_observations
 from nappo2.recipes.off_policy import Replay, delayed_adam
+from nappo2.recipes.owners import base_config
 from nappo2.recipes.presets import MUJOCO, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.recipes.soft_agents import soft_agent
@@ -116,7 +117,8 @@ def redq(
     c, size = config, env.action_spec.size
     targets = targets_of(c, agent)
     agent = first_weights(ensemble(env, c), c) if agent is None else agent
-    base = sac(env, changed(c, normalize=False), agent=agent, policy=policy, replay=replay)
+    plain = base_config(changed(c, normalize=False), SAC)
+    base = sac(env, plain, agent=agent, policy=policy, replay=replay)
     check_ensemble(env, agent, c)
     loss = losses.sac(
         agent,

@@ -8,6 +8,7 @@ from nappo2.envs.masks import without_mask
 from nappo2.recipes._ppo import PPO, ppo
 from nappo2.recipes.exploration import Exploration, explored, row_network
 from nappo2.recipes.fit import ON_POLICY
+from nappo2.recipes.owners import base_config, check_config
 from nappo2.recipes.presets import ATARI, Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe, normalized_sight, random_distillation
@@ -41,7 +42,8 @@ def with_rnd(recipe: Recipe, config: RND = RND()) -> Recipe:
         The recipe.
 
     Raises:
-        ValueError: if the recipe learns from no advantages, or is one that explores already.
+        ValueError: if the recipe learns from no advantages, or is one that explores already, or the
+            configuration is that of ``ppo_rnd``.
 
     Example:
         >>> from nappo2 import envs, ppo
@@ -50,6 +52,7 @@ def with_rnd(recipe: Recipe, config: RND = RND()) -> Recipe:
         >>> sorted(recipe.init(0)["weights", "exploration"].keys())
         ['bonus', 'critic']
     """
+    check_config("with_rnd", RND, config)
     c, env = config, recipe.env
     spec, deeper = (
         without_mask(env).observation_spec,
@@ -111,7 +114,7 @@ PRESETS = {
 
 @recipe(ON_POLICY, PRESETS)
 def ppo_rnd(env: Env, config: RndPPO = RndPPO()) -> Recipe:
-    """``ppo`` with random network distillation: ``with_rnd(ppo(env, config), config)``.
+    """``ppo`` with random network distillation, as ``with_rnd`` adds it.
 
     Raises:
         ValueError: if the minibatches do not divide a rollout.
@@ -121,4 +124,5 @@ def ppo_rnd(env: Env, config: RndPPO = RndPPO()) -> Recipe:
         >>> Learner(scheme("3cs", recipe), recipe.init(0), target_steps=64, progress=False).run().env_steps
         64
     """
-    return with_rnd(ppo(env, config), config).replace(name="ppo_rnd")
+    made = ppo(env, base_config(config, PPO))
+    return with_rnd(made, base_config(config, RND)).replace(name="ppo_rnd")

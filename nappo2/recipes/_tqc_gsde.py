@@ -7,6 +7,7 @@ from nappo2.envs import Env
 from nappo2.recipes._tqc import TQC, tqc
 from nappo2.recipes.configs import SoftGsde
 from nappo2.recipes.gsde_agents import SOFT_GSDE, exploring_actor_critics
+from nappo2.recipes.owners import base_config
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe
@@ -58,5 +59,5 @@ def tqc_gsde(env: Env, config: GsdeTQC = GsdeTQC()) -> Recipe:
     agent, policy = exploring_actor_critics(
         env, "tqc_gsde", c, critic_hidden=c.critic_hidden, num_quantiles=c.num_quantiles
     )
-    made = tqc(env, c, agent=agent, policy=policy)
+    made = tqc(env, base_config(c, TQC), agent=agent, policy=policy)
     return made.replace(name="tqc_gsde", compatible=SOFT_GSDE)

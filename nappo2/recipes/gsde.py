@@ -15,6 +15,7 @@ from nappo2.recipes.gsde_agents import (
     exploring_actor_critics,
 )
 from nappo2.recipes.normalizing import with_statistics_first
+from nappo2.recipes.owners import base_config
 from nappo2.recipes.presets import Preset
 from nappo2.recipes.recipe import recipe
 from nappo2.stages import Recipe
@@ -108,7 +109,7 @@ def ppo_gsde(env: Env, config: GsdePPO = GsdePPO()) -> Recipe:
         64
     """
     pieces = exploring_actor_critic(env, "ppo_gsde", ON_POLICY_GSDE, config)
-    made = ppo(env, config, **pieces._asdict()).replace(name="ppo_gsde")
+    made = ppo(env, base_config(config, PPO), **pieces._asdict()).replace(name="ppo_gsde")
     return with_statistics_first(made) if config.normalize else made
 
 
@@ -163,4 +164,5 @@ def sac_gsde(env: Env, config: GsdeSAC = GsdeSAC()) -> Recipe:
     agent, policy = exploring_actor_critics(
         env, "sac_gsde", config, critic_hidden=config.hidden, num_quantiles=1
     )
-    return sac(env, config, agent=single_valued(agent), policy=policy).replace(name="sac_gsde")
+    plain = base_config(config, SAC)
+    return sac(env, plain, agent=single_valued(agent), policy=policy).replace(name="sac_gsde")

@@ -15,6 +15,7 @@ from nappo2.params import Params, make_params
 from nappo2.pipeline import Transform, compose
 from nappo2.policies import Policy, sampler_of, stochastic_with_log_prob
 from nappo2.recipes.fit import check_fit
+from nappo2.recipes.owners import check_config, owned_by
 from nappo2.recipes.presets import Preset, preset_matching
 from nappo2.recipes.values import agent_value, one_step
 from nappo2.saving.calls import remembering
@@ -44,16 +45,20 @@ def recipe(
     """Decorates a function that makes a recipe: checks arguments, and makes environments of an id.
 
     An id stands for as many environments as the preset for it has; the configuration stays the default.
+    A configuration of another recipe is refused, where it adds to the one that this recipe takes.
     """
 
     def environments(env):
         return make(env, preset_matching(presets, env).num_envs) if isinstance(env, str) else env
 
     def decorate(make_recipe):
-        remembered = remembering(checked(make_recipe))
+        remembered, name = remembering(checked(make_recipe)), make_recipe.__name__
+        kind = make_recipe.__annotations__["config"]
+        owned_by(name, kind)
 
         @wraps(make_recipe)
         def decorated(*args, **kwargs):
+            check_config(name, kind, kwargs.get("config", args[1] if len(args) > 1 else None))
             if "env" in kwargs:
                 return remembered(*args, **kwargs | {"env": environments(kwargs["env"])})
             return remembered(*map(environments, args[:1]), *args[1:], **kwargs)

@@ -15,7 +15,23 @@ import torch
 from nappo2 import Learner, adopt, compose, envs, join, losses, mlp, scheme
 from nappo2.envs import bit_flipping, bits_reached, bits_reward
 from nappo2.pipeline import updates_per_transition
-from nappo2.recipes import DQN, PPO, R2D2, SAC, TD3, double_dqn, dqn, ppo, r2d2, sac, td3
+from nappo2.recipes import (
+    AWR,
+    DQN,
+    IQL,
+    PPO,
+    R2D2,
+    SAC,
+    TD3,
+    CrossQ,
+    Rainbow,
+    double_dqn,
+    dqn,
+    ppo,
+    r2d2,
+    sac,
+    td3,
+)
 from nappo2.schemes import SCHEMES
 from nappo2.stages import final, future, hindsight, prioritized_replay
 from nappo2.stages.recipe import batches_of, collect_of
@@ -305,6 +321,11 @@ def test_other_recipes_run_where_sac_does(name, recipe):
         (lambda: TD3(exploration_std=-0.1), "exploration_std is at least 0, not -0.1"),
         (lambda: DQN(epsilon=1.5), "epsilon is within 0 and 1, not 1.5"),
         (lambda: DQN(batch_size=2.5), "batch_size is an integer of at least 1, not 2.5"),
+        (lambda: IQL(expectile=1.5), "expectile is above 0 and below 1, not 1.5"),
+        (lambda: IQL(expectile=1.0), "expectile is above 0 and below 1, not 1.0"),
+        (lambda: AWR(temperature=0.0), "temperature is above 0, not 0.0"),
+        (lambda: CrossQ(beta1=2.0), "beta1 is within 0 and 1, not 2.0"),
+        (lambda: Rainbow(sigma=-1.0), "sigma is at least 0, not -1.0"),
     ],
 )
 def test_hyper_parameters_out_of_their_ranges_are_named(config, message):
