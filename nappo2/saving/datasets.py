@@ -19,7 +19,8 @@ def save_dataset(dataset: TensorDict, path: str | Path) -> Path:
     """Writes a dataset [N] to ``path``, whole or not at all, with an array per key, as ``next/reward``.
 
     Raises:
-        ValueError: if it is not [N] with at least one transition, or lacks a part of these.
+        ValueError: if it is not [N] with at least one transition, or lacks a part of these; for a path at
+            which there can be no file.
         OSError: if the disk refuses.
 
     Example:

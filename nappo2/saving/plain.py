@@ -11,6 +11,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2.saving.archive import check_sizes, damaged, read_array
+from nappo2.saving.outputs import whole_file
 from nappo2.saving.packing import AS_INTEGERS
 from nappo2.trees import nested, walk
 
@@ -19,15 +20,14 @@ def write_tree(tree: Mapping, path: Path) -> None:
     """Writes nested mappings of tensors [...] whole or not at all; an older file stays until then.
 
     Raises:
+        ValueError: for a path at which there can be no file.
         OSError: if the disk refuses.
     """
     arrays = {member_name(names): as_array(leaf) for names, leaf in walk(tree)}
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with open(unfinished, "wb") as file:
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def read_tree(path: str | Path, what: str, needed: Collection[str]) -> TensorDict:
