@@ -54,6 +54,16 @@ def gsde(
 
     Raises:
         ValueError: if ``every`` is not at least 1.
+
+    Example:
+        >>> network = networks.state_dependent(mlp(3, 4), num_features=4, action_size=1)
+        >>> dist = distributions.state_dependent(distributions.normal(), num_features=4)
+        >>> actor = lambda params, x: network.apply(params["weights"]["actor"], x)
+        >>> policy = policies.gsde(actor, dist, (4, 1), every=8)
+        >>> params, memory = {"weights": {"actor": network.init(0)}}, policy.init(2, 0)
+        >>> a, b = (policy.act(params, torch.ones(2, 3), memory, generator(seed))[0] for seed in (0, 1))
+        >>> bool((a == b).all()), memory.noise.shape  # the same noise until it is drawn again
+        (True, torch.Size([2, 4, 1]))
     """
     positive(every=every)
     num_features, size = shape

@@ -25,7 +25,13 @@ from nappo2.policies.policy import (
 
 @checked
 def greedy_q(q: Apply) -> Policy:
-    """Takes the action of highest value; ``q`` is ``(params, observation) -> values`` [..., n]."""
+    """Takes the action of highest value; ``q`` is ``(params, observation) -> values`` [..., n].
+
+    Example:
+        >>> policy = policies.greedy_q(lambda params, x: x)
+        >>> policy.act({}, torch.tensor([[3.0, 1.0], [1.0, 2.0]]), (), generator(0))[0]
+        tensor([0, 1])
+    """
 
     def act(params, observation, memory, generator):
         return q(params, observation).argmax(-1), memory
@@ -69,6 +75,13 @@ def epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
     Args:
         q: ``(params, observation) -> values`` [..., n].
         epsilon: ``version -> probability`` of a uniform action; ``params["version"]`` counts updates.
+
+    Example:
+        >>> policy = policies.epsilon_greedy(lambda params, x: x, optim.constant(0.5))
+        >>> values, action = torch.tensor([[3.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 1])
+        >>> params, rollout = {"version": torch.tensor(0)}, {"observation": values, "action": action}
+        >>> policy.log_prob(params, rollout).exp()  # 1/2 + 1/4, 1/4
+        tensor([0.7500, 0.2500])
     """
     return _epsilon_greedy(q, epsilon, OF_ALL)
 
@@ -80,6 +93,14 @@ def masked_epsilon_greedy(q: Apply, epsilon: Schedule) -> Policy:
     Args:
         q: ``(params, observation) -> values`` [..., n], of which those of forbidden actions are lowest.
         epsilon: ``version -> probability`` of a uniform action among the allowed ones.
+
+    Example:
+        >>> policy = policies.masked_epsilon_greedy(lambda params, x: x["observation"], optim.constant(0.5))
+        >>> values, mask = torch.tensor([3.0, 1.0, -99.0]), torch.tensor([True, True, False])
+        >>> x = {"observation": values.expand(3, 3), "action_mask": mask.expand(3, 3)}
+        >>> params, rollout = {"version": torch.tensor(0)}, {"observation": x, "action": torch.arange(3)}
+        >>> policy.log_prob(params, rollout).exp()  # 1/2 + 1/4, 1/4, forbidden
+        tensor([0.7500, 0.2500, 0.0000])
     """
     return _epsilon_greedy(q, epsilon, OF_ALLOWED)
 
@@ -117,7 +138,13 @@ def _epsilon_greedy(q: Apply, epsilon: Schedule, choice: Choice) -> Policy:
 
 @checked
 def deterministic(actor: Apply) -> Policy:
-    """Takes the action of a network, ``(params, observation) -> action`` [..., A] in [-1, 1]."""
+    """Takes the action of a network, ``(params, observation) -> action`` [..., A] in [-1, 1].
+
+    Example:
+        >>> policy = policies.deterministic(lambda params, x: x.clamp(-1, 1))
+        >>> policy.act({}, torch.tensor([[0.5], [2.0]]), (), generator(0))[0].flatten()
+        tensor([0.5000, 1.0000])
+    """
 
     def act(params, observation, memory, generator):
         return actor(params, observation), memory
@@ -132,6 +159,12 @@ def with_noise(actor: Apply, std: float) -> Policy:
     Args:
         actor: ``(params, observation) -> action`` [..., A] in [-1, 1].
         std: standard deviation of the noise.
+
+    Example:
+        >>> policy = policies.with_noise(lambda params, x: x, std=0.1)
+        >>> action, _ = policy.act({}, torch.full((100, 1), 0.9), (), generator(0))
+        >>> float(action.max()), bool((action < 0.9).any())
+        (1.0, True)
     """
 
     def act(params, observation, memory, generator):
@@ -159,6 +192,14 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any
     Args:
         policy: to act later.
         uniform: ``(num_envs, generator) -> actions`` [B, ...], as ``env.action_spec.uniform``.
+
+    Example:
+        >>> later = policies.deterministic(lambda params, x: x)
+        >>> policy = policies.warmup_uniform(later, envs.pendulum(2).action_spec.uniform)
+        >>> x = torch.ones(2, 1)
+        >>> before, after = (policy.act({"version": i}, x, (), generator(0))[0] for i in (0, 1))
+        >>> bool((before == 1).any()), bool((after == 1).all())
+        (False, True)
     """
 
     def drawn(shape, generator):
@@ -174,7 +215,15 @@ def warmup_uniform(policy: Policy, uniform: Callable[[int, torch.Generator], Any
 
 @checked
 def masked_warmup_uniform(policy: Policy) -> Policy:
-    """``warmup_uniform`` among the actions that are allowed by the ``action_mask`` of observations."""
+    """``warmup_uniform`` among the actions that are allowed by the ``action_mask`` of observations.
+
+    Example:
+        >>> policy = policies.masked_warmup_uniform(policies.greedy_q(lambda params, x: x["observation"]))
+        >>> values, mask = torch.tensor([3.0, 1.0, -99.0]), torch.tensor([True, True, False])
+        >>> x = {"observation": values.expand(100, 3), "action_mask": mask.expand(100, 3)}
+        >>> [policy.act({"version": i}, x, (), generator(0))[0].unique() for i in (0, 1)]  # uniform, greedy
+        [tensor([0, 1]), tensor([0])]
+    """
 
     def act(observation, num, generator):
         mask = observation[MASK]
@@ -226,6 +275,13 @@ def with_network_noise(
 
     Raises:
         ValueError: if the policy is no function of noise.
+
+    Example:
+        >>> noisy_q = lambda params, x: x["observation"] + x["network_noise"]
+        >>> policy = policies.epsilon_greedy(noisy_q, optim.constant(0.0))
+        >>> policy = policies.with_network_noise(policy, lambda shape, rng: torch.tensor([[0.0, 9.0]]))
+        >>> policy.act({"version": 0}, torch.tensor([[3.0, 1.0]]), (), generator(0))[0]  # of 3 and 10
+        tensor([1])
     """
     fixed = from_noise_of(policy)
     if fixed is None:

@@ -23,7 +23,13 @@ class Decision(NamedTuple):
 
 @explained
 def action_of(decision: Any) -> Any:
-    """The actions [B, ...] of a decision, or of actions alone: a tensor, or several by name."""
+    """The actions [B, ...] of a decision, or of actions alone: a tensor, or several by name.
+
+    Example:
+        >>> decision = policies.Decision(torch.tensor([0, 1]), log_prob=torch.zeros(2))
+        >>> policies.action_of(decision), policies.action_of(torch.tensor([2]))
+        (tensor([0, 1]), tensor([2]))
+    """
     return decision.action if isinstance(decision, Decision) else decision
 
 
@@ -89,20 +95,43 @@ class Policy(NamedTuple):
 
 @explained
 def sampler_of(policy: Policy) -> Sampler | None:
-    """The sampler of a policy; None if it has none, or its ``act`` was replaced."""
+    """The sampler of a policy; None if it has none, or its ``act`` was replaced.
+
+    Example:
+        >>> policy = stochastic(lambda params, x: x, distributions.categorical())
+        >>> policies.sampler_of(policy).dist.mode(torch.tensor([[0.0, 1.0]]))
+        tensor([1])
+        >>> other = policies.deterministic(lambda params, x: x)
+        >>> policies.sampler_of(policy._replace(act=other.act)) is None
+        True
+    """
     return policy.sampler if policy.sampler and policy.sampler.act is policy.act else None
 
 
 @explained
 def from_noise_of(policy: Policy) -> FromNoise | None:
-    """A policy as a function of noise; None if it is none, or its ``act`` was replaced."""
+    """A policy as a function of noise; None if it is none, or its ``act`` was replaced.
+
+    Example:
+        >>> policy = policies.with_noise(lambda params, x: x, std=0.5)
+        >>> action, _ = policies.from_noise_of(policy).decide({}, torch.zeros(2, 1), (), torch.ones(2, 1))
+        >>> action.flatten()
+        tensor([0.5000, 0.5000])
+        >>> policies.from_noise_of(policies.deterministic(lambda params, x: x)) is None
+        True
+    """
     fixed = policy.from_noise
     return fixed if fixed and fixed.act is policy.act else None
 
 
 @explained
 def memoryless(num_envs: int, seed: int) -> tuple:
-    """The ``init`` of a policy without a memory: ()."""
+    """The ``init`` of a policy without a memory: ().
+
+    Example:
+        >>> policies.memoryless(num_envs=4, seed=0)
+        ()
+    """
     return ()
 
 
@@ -129,7 +158,14 @@ def stochastic(actor: Apply, dist: Distribution) -> Policy:
 
 @checked
 def stochastic_with_log_prob(actor: Apply, dist: Distribution) -> Policy:
-    """``stochastic``, whose ``act`` also scores its actions: for networks of images, run only once."""
+    """``stochastic``, whose ``act`` also scores its actions: for networks of images, run only once.
+
+    Example:
+        >>> policy = policies.stochastic_with_log_prob(lambda params, x: x, distributions.categorical())
+        >>> decision, _ = policy.act({}, torch.zeros(3, 2), (), generator(0))  # logits of two actions
+        >>> decision.action.shape, decision.log_prob.exp()
+        (torch.Size([3]), tensor([0.5000, 0.5000, 0.5000]))
+    """
 
     def make_act(sample):
         def act(params, observation, memory, source):
@@ -193,6 +229,15 @@ def with_memory(
 
     Returns:
         A policy of observations, whose rollouts record ``memory`` [T, B, memory_size].
+
+    Example:
+        >>> sums = policies.greedy_q(lambda params, memory: memory)  # of all observations so far
+        >>> policy = policies.with_memory(sums, lambda params, memory, x: memory + x, memory_size=2)
+        >>> memory = policy.init(1, 0)
+        >>> for x in torch.tensor([[[3.0, 2.0]], [[0.0, 2.0]]]):
+        ...     action, memory = policy.act({}, x, memory, generator(0))
+        >>> memory, action
+        (tensor([[3., 4.]]), tensor([1]))
     """
 
     def act(params, observation, memory, generator):

@@ -12,7 +12,13 @@ View = Callable[[Mapping, Any], Any]
 
 @checked
 def with_view(policy: Policy, view: View) -> Policy:
-    """The policy that acts on ``view(params, observation)`` in place of an observation."""
+    """The policy that acts on ``view(params, observation)`` in place of an observation.
+
+    Example:
+        >>> policy = policies.with_view(policies.greedy_q(lambda params, x: x), lambda params, x: -x)
+        >>> policy.act({}, torch.tensor([[3.0, 1.0, 2.0]]), (), generator(0))[0]  # of -3, -1 and -2
+        tensor([1])
+    """
 
     def act(params, observation, memory, generator):
         return policy.act(params, view(params, observation), memory, generator)
