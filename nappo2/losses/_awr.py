@@ -46,6 +46,15 @@ def awr(
 
     Raises:
         ValueError: if an argument is out of its range.
+
+    Example:
+        >>> agent = actor_critic(mlp(1, 2), mlp(1, 1))  # an input of 0 gives 0, as biases are 0
+        >>> batch = {"observation": torch.zeros(2, 1), "action": torch.tensor([0, 1])}
+        >>> batch["value_target"] = torch.tensor([0.0, 10.0])
+        >>> loss = losses.awr(agent, distributions.categorical(), limit=20.0, scale=lambda x: x)
+        >>> _, means = loss(make_params(agent.init(0)), batch)
+        >>> means["value_loss"], means["weight"]  # the means of 0 and 100/2, of exp(0) and the limit
+        (tensor(25.), tensor(10.5000))
     """
 
     def loss(params, batch):

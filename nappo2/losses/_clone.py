@@ -19,6 +19,13 @@ def clone(agent: Agent, dist: Distribution, *, entropy_coef: float = 0.0) -> Los
 
     Returns:
         The loss, with the means ``cloning_loss`` and ``entropy``.
+
+    Example:
+        >>> agent = actor_critic(mlp(1, 2), mlp(1, 1))  # an input of 0 gives 0, as biases are 0
+        >>> batch = {"observation": torch.zeros(2, 1), "action": torch.tensor([0, 1])}
+        >>> loss = losses.clone(agent, distributions.categorical())
+        >>> loss(make_params(agent.init(0)), batch)  # log 2
+        (tensor(0.6931), {'cloning_loss': tensor(0.6931), 'entropy': tensor(0.6931)})
     """
 
     def loss(params, batch):

@@ -48,6 +48,16 @@ def crossq(
 
     Returns:
         The loss, with the means of ``sac``.
+
+    Example:
+        >>> actor, critic = networks.batch_renorm_mlp(3, 2), networks.batch_renorm_mlp(4, 1)
+        >>> agent = networks.batch_actor_critics(actor, networks.of_pairs(lambda x: x, critic))
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": torch.tensor([2.0, 4.0]), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros, "noise": zeros, "next_noise": zeros, "next": after}
+        >>> _, means = losses.crossq(agent, target_entropy=-1.0)(make_params(agent.init(0), gamma=0.9), batch)
+        >>> means["critic_loss"], means["value_target"]  # two critics of 0: 2 (4/2 + 16/2) / 2
+        (tensor(10.), tensor(3.))
     """
 
     def both(batch, next_action):
@@ -93,6 +103,12 @@ def statistics_step(weights: Mapping, moved: Mapping) -> Tensor:
 
     Returns:
         0, [].
+
+    Example:
+        >>> old, new = torch.tensor([4.0], requires_grad=True), torch.tensor([3.0])
+        >>> loss = losses.statistics_step({"statistics": {"mean": old}}, {"statistics": {"mean": new}})
+        >>> loss.detach(), torch.autograd.grad(loss, old)
+        (tensor(0.), (tensor([1.]),))
     """
     pairs = zip(statistics_of(weights), statistics_of(moved), strict=True)
     return sum(

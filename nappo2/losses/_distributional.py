@@ -30,6 +30,16 @@ def expected_dqn(q: DistributionalQ, *, following: Following = best_of_target) -
 
     Returns:
         The loss, with the means ``value`` and ``value_target``.
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> z = torch.tensor([[[4.0], [0.0]], [[2.0], [6.0]]])  # of two actions in states 0 and 1
+        >>> params = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}
+        >>> x, x_next, terminated = torch.tensor([0]), torch.tensor([1]), torch.tensor([False])
+        >>> after = {"observation": x_next, "reward": torch.tensor([2.0]), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0]), "next": after}
+        >>> losses.expected_dqn(q)(params, batch)  # huber(4 - (2 + 6 / 2))
+        (tensor(0.5000), {'value': tensor(4.), 'value_target': tensor(5.)})
     """
     return q_loss(_means_and_targets(q, following))
 
@@ -44,6 +54,16 @@ def expected_dqn_error(q: DistributionalQ, *, following: Following = best_of_tar
 
     Returns:
         ``(params, batch) -> errors`` [N].
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> z = torch.tensor([[[4.0], [0.0]], [[2.0], [6.0]]])  # of two actions in states 0 and 1
+        >>> params = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}
+        >>> x, x_next, terminated = torch.tensor([0, 0]), torch.tensor([1, 1]), torch.tensor([False, True])
+        >>> after = {"observation": x_next, "reward": torch.ones(2), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 0]), "next": after}
+        >>> losses.expected_dqn_error(q)(params, batch)  # 4 - (1 + 6 / 2), and 4 - 1 at the end
+        tensor([0., 3.])
     """
     return q_error(_means_and_targets(q, following))
 
@@ -68,6 +88,15 @@ def quantile_dqn(
 
     Returns:
         The loss, with the means ``value`` and ``value_target``.
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> z = torch.tensor([[[3.0, 5.0]]])  # two quantiles of one action in one state
+        >>> params, x = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}, torch.tensor([0])
+        >>> after = {"observation": x, "reward": torch.tensor([4.0]), "terminated": torch.tensor([True])}
+        >>> loss = losses.quantile_dqn(q)
+        >>> loss(params, {"observation": x, "action": x, "next": after})  # 1/4 1/2 + |3/4 - 1| 1/2
+        (tensor(0.2500), {'value': tensor(4.), 'value_target': tensor(4.)})
     """
     return _loss(q, _quantile_errors(q, following, tau or _midpoints))
 
@@ -88,6 +117,16 @@ def quantile_dqn_error(
 
     Returns:
         ``(params, batch) -> errors`` [N].
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> z = torch.tensor([[[4.0]]])  # a quantile of one action in one state
+        >>> params = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}
+        >>> x, reward, terminated = torch.tensor([0, 0]), torch.tensor([5.0, 3.0]), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": reward, "terminated": terminated}
+        >>> error = losses.quantile_dqn_error(q, tau=lambda batch, quantiles: torch.tensor([0.9]))
+        >>> error(params, {"observation": x, "action": x, "next": after})  # 0.9 / 2 below, 0.1 / 2 above
+        tensor([0.4500, 0.0500])
     """
     return _error(_quantile_errors(q, following, tau or _midpoints))
 
@@ -107,6 +146,16 @@ def categorical_dqn(
 
     Returns:
         The loss, with the means ``value`` and ``value_target``.
+
+    Example:
+        >>> support = torch.tensor([0.0, 1.0])
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.softmax(-1) @ support)
+        >>> z = torch.zeros(1, 1, 2)  # logits of both atoms, of one action in one state
+        >>> params, x = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}, torch.tensor([0])
+        >>> after = {"observation": x, "reward": torch.ones(1), "terminated": torch.tensor([True])}
+        >>> loss = losses.categorical_dqn(q, support)
+        >>> loss(params, {"observation": x, "action": x, "next": after})  # log 2
+        (tensor(0.6931), {'value': tensor(0.5000), 'value_target': tensor(1.)})
     """
     return _loss(q, _categorical_errors(q, support, following))
 
@@ -124,13 +173,29 @@ def categorical_dqn_error(
 
     Returns:
         ``(params, batch) -> errors`` [N].
+
+    Example:
+        >>> support = torch.tensor([0.0, 1.0])
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.softmax(-1) @ support)
+        >>> z = torch.tensor([[[0.25, 0.75]]]).log()  # of one action in one state
+        >>> params = {"weights": {"z": z}, "target": {"z": z}, "hyper": {"gamma": 0.5}}
+        >>> x, reward, terminated = torch.tensor([0, 0]), torch.tensor([0.0, 1.0]), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": reward, "terminated": terminated}
+        >>> batch = {"observation": x, "action": x, "next": after}
+        >>> losses.categorical_dqn_error(q, support)(params, batch)  # log 4, log 4/3
+        tensor([1.3863, 0.2877])
     """
     return _error(_categorical_errors(q, support, following))
 
 
 @explained
 def drawn_tau(batch: Mapping, quantiles: Tensor) -> Tensor:
-    """The fractions that were drawn for an implicit quantile network: ``noise`` [N, K] of the batch."""
+    """The fractions that were drawn for an implicit quantile network: ``noise`` [N, K] of the batch.
+
+    Example:
+        >>> losses.drawn_tau({"noise": torch.tensor([[0.25, 0.75]])}, torch.zeros(1, 2))
+        tensor([[0.2500, 0.7500]])
+    """
     return batch["noise"]
 
 
@@ -140,6 +205,14 @@ def with_network_noise(loss: Loss) -> Loss:
 
     Networks get ``beside_noise(observation, noise)``: of ``noise`` [N, size] for observations, and of
     ``next_noise`` [N, size] for next ones.
+
+    Example:
+        >>> def loss(params, batch):
+        ...     return batch["next"]["observation"]["network_noise"].mean(), {}
+        >>> x, noise = torch.zeros(2, 3), torch.zeros(2, 4)
+        >>> batch = {"observation": x, "noise": noise, "next_noise": noise + 5.0, "next": {"observation": x}}
+        >>> losses.with_network_noise(loss)({}, batch)
+        (tensor(5.), {})
     """
 
     def with_noise(params, batch):

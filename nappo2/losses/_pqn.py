@@ -21,6 +21,12 @@ def pqn(q: Apply) -> Loss:
 
     Args:
         q: ``(params, observation) -> values`` of all n actions, [N, n].
+
+    Example:
+        >>> batch = {"observation": torch.tensor([[4.0, 0.0], [0.0, 4.0]]), "action": torch.tensor([0, 1])}
+        >>> batch["value_target"] = torch.tensor([2.0, 5.0])
+        >>> losses.pqn(lambda params, x: x)({}, batch)  # (4/2 + 1/2) / 2
+        (tensor(1.2500), {'value': tensor(4.), 'value_target': tensor(3.5000)})
     """
 
     def loss(params, batch):
@@ -40,6 +46,15 @@ def recurrent_pqn(agent: RecurrentActorCritic, q: Apply) -> Loss:
         agent: that remembers.
         q: ``(params, memory) -> values`` of all n actions, [..., n]; with masks, of mappings in which a
             memory is the ``observation``.
+
+    Example:
+        >>> agent = networks.recurrent_actor_critic(networks.gru(3, 4), mlp(4, 2), mlp(4, 1))
+        >>> loss = losses.recurrent_pqn(agent, agent.heads.actor)
+        >>> batch = {"observation": torch.zeros(2, 1, 3), "action": torch.tensor([[0], [1]])}
+        >>> batch |= {"memory": torch.zeros(2, 1, 4), "is_init": torch.tensor([[True], [False]])}
+        >>> batch["value_target"] = torch.tensor([[2.0], [4.0]])
+        >>> loss(make_params(agent.init(0)), batch)  # of 0 the networks give 0: (4/2 + 16/2) / 2
+        (tensor(5.), {'value': tensor(0.), 'value_target': tensor(3.)})
     """
 
     def loss(params, batch):

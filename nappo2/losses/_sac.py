@@ -48,6 +48,16 @@ def sac(
     Returns:
         The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``,
         ``value_target`` and ``entropy``.
+
+    Example:
+        >>> agent = networks.with_temperature(networks.actor_critics(mlp(3, 2), mlp(4, 1)))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": torch.tensor([2.0, 4.0]), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros, "noise": zeros, "next_noise": zeros, "next": after}
+        >>> _, means = losses.sac(agent, target_entropy=-1.0)(params, batch)
+        >>> means["critic_loss"], means["actor_loss"]  # two critics of 0: 2 (4/2 + 16/2) / 2; -log sqrt(2 pi)
+        (tensor(10.), tensor(-0.9189))
     """
 
     critic_of = soft_critics(agent, next_critics, next_value)
@@ -84,6 +94,16 @@ def sac_critics(
 
     Returns:
         The loss, with the means ``critic_loss``, ``alpha``, ``value`` and ``value_target``.
+
+    Example:
+        >>> agent = networks.with_temperature(networks.actor_critics(mlp(3, 2), mlp(4, 1), num_critics=1))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": torch.tensor([2.0, 4.0]), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros, "next_noise": zeros, "next": after}
+        >>> loss, means = losses.sac_critics(agent)(params, batch)
+        >>> loss, sorted(means)  # a critic of 0: (4/2 + 16/2) / 2
+        (tensor(5.), ['alpha', 'critic_loss', 'value', 'value_target'])
     """
     critic_of = soft_critics(agent, next_critics, next_value)
 
@@ -148,6 +168,16 @@ def discrete_sac(
 
     Returns:
         The loss, with the means of ``sac``.
+
+    Example:
+        >>> agent = networks.with_temperature(networks.discrete_actor_critics(mlp(3, 2), mlp(3, 2)))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, terminated = torch.zeros(2, 3), torch.tensor([False, False])
+        >>> after = {"observation": x, "reward": torch.zeros(2), "terminated": terminated}
+        >>> batch = {"observation": x, "action": torch.tensor([0, 1]), "next": after}
+        >>> _, means = losses.discrete_sac(agent, target_entropy=0.5)(params, batch)
+        >>> means["entropy"], means["value_target"]  # of logits and values of 0: log 2, and gamma log 2
+        (tensor(0.6931), tensor(0.3466))
     """
 
     def target(params, batch, alpha):

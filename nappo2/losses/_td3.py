@@ -41,6 +41,16 @@ def td3(
 
     Returns:
         The loss, with the means ``critic_loss``, ``actor_loss``, ``value`` and ``value_target``.
+
+    Example:
+        >>> agent = networks.actor_critics(mlp(3, 1), mlp(4, 1))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([False, False])
+        >>> after = {"observation": x, "reward": torch.tensor([2.0, 4.0]), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros, "next_noise": zeros, "next": after}
+        >>> _, means = losses.td3(agent)(params, batch)
+        >>> means["critic_loss"], means["value_target"]  # two critics of 0: 2 (4/2 + 16/2) / 2
+        (tensor(10.), tensor(3.))
     """
 
     critic_of = twin_critics(agent, noise_std, noise_limit, next_value)

@@ -37,6 +37,16 @@ def td3_bc(
     Returns:
         The loss, with the means ``critic_loss``, ``actor_loss``, ``cloning_loss``, ``value`` and
         ``value_target``.
+
+    Example:
+        >>> agent = networks.actor_critics(mlp(3, 1), mlp(4, 1))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": torch.zeros(2), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros + 0.5, "next_noise": zeros, "next": after}
+        >>> _, means = losses.td3_bc(agent)(params, batch)
+        >>> means["cloning_loss"]  # of an actor that gives 0: (1/2)^2
+        tensor(0.2500)
     """
     critic_of = twin_critics(agent, noise_std, noise_limit, next_value)
 

@@ -38,6 +38,16 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
     Returns:
         The loss, with the means ``critic_loss``, ``actor_loss``, ``alpha_loss``, ``alpha``, ``value``,
         ``value_target`` and ``entropy``.
+
+    Example:
+        >>> agent = networks.with_temperature(networks.quantile_actor_critics(mlp(3, 2), mlp(4, 5)))
+        >>> params = make_params(agent.init(0), target=agent.init(0), gamma=0.5)
+        >>> x, zeros, terminated = torch.zeros(2, 3), torch.zeros(2, 1), torch.tensor([True, True])
+        >>> after = {"observation": x, "reward": torch.ones(2), "terminated": terminated}
+        >>> batch = {"observation": x, "action": zeros, "noise": zeros, "next_noise": zeros, "next": after}
+        >>> _, means = losses.tqc(agent, target_entropy=-1.0, num_dropped=2)(params, batch)
+        >>> means["critic_loss"], means["value_target"]  # quantiles of 0: mean tau 1/2, huber(1 - 0) = 1/2
+        (tensor(0.2500), tensor(1.))
     """
 
     def target(params, batch, alpha):

@@ -55,6 +55,11 @@ def only_chosen(weights: Mapping, batch: Mapping) -> Mapping:
 
     Reads, of a batch [N], the numbers ``chosen`` [N, M] int64 of M critics, the same in each row, which
     ``chosen_critics`` draws. For agents of ``networks.actor_critics``, which name critics by number.
+
+    Example:
+        >>> weights = {"0": torch.tensor(0.0), "1": torch.tensor(10.0), "2": torch.tensor(20.0)}
+        >>> losses.only_chosen(weights, {"chosen": torch.tensor([[2, 0], [2, 0]])})
+        {'0': tensor(20.), '1': tensor(0.)}
     """
     chosen, names = batch["chosen"][0], map(str, range(batch["chosen"].shape[-1]))
     if not is_traced(chosen):

@@ -37,6 +37,13 @@ def best_of_target(q: DistributionalQ, params: Mapping, observation: Any) -> Ten
 
     Returns:
         Outputs, [N, K].
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> online, target = torch.tensor([[[9.0, 9.0], [0.0, 0.0]]]), torch.tensor([[[1.0, 2], [3, 4]]])
+        >>> params = {"weights": {"z": online}, "target": {"z": target}}  # quantiles of two actions
+        >>> losses.best_of_target(q, params, torch.tensor([0]))
+        tensor([[3., 4.]])
     """
     outputs = q.outputs(params["target"], observation)
     return of_action(outputs, q.values(outputs, observation).argmax(-1))
@@ -53,6 +60,13 @@ def best_of_online(q: DistributionalQ, params: Mapping, observation: Any) -> Ten
 
     Returns:
         Outputs, [N, K].
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> online, target = torch.tensor([[[9.0, 9.0], [0.0, 0.0]]]), torch.tensor([[[1.0, 2], [3, 4]]])
+        >>> params = {"weights": {"z": online}, "target": {"z": target}}  # quantiles of two actions
+        >>> losses.best_of_online(q, params, torch.tensor([0]))
+        tensor([[1., 2.]])
     """
     online = q.outputs(params["weights"], observation)
     best = q.values(online, observation).argmax(-1)
@@ -61,5 +75,12 @@ def best_of_online(q: DistributionalQ, params: Mapping, observation: Any) -> Ten
 
 @checked
 def means_of(q: DistributionalQ) -> Callable[[Mapping, Any], Tensor]:
-    """The Q-function ``(weights, observation) -> values`` [N, n] of the expected returns."""
+    """The Q-function ``(weights, observation) -> values`` [N, n] of the expected returns.
+
+    Example:
+        >>> q = losses.DistributionalQ(lambda w, x: w["z"][x], lambda z, x: z.mean(-1))
+        >>> z = torch.tensor([[[1.0, 3.0], [4.0, 6.0]]])  # quantiles of two actions
+        >>> losses.means_of(q)({"z": z}, torch.tensor([0]))
+        tensor([[2., 5.]])
+    """
     return lambda weights, x: q.values(q.outputs(weights, x), x)

@@ -21,6 +21,15 @@ def with_dropout(loss: Loss, *hidden: int) -> Loss:
     Args:
         loss: of params with ``weights`` and ``target``, each with ``critics``.
         *hidden: sizes of the hidden layers of a critic; behind a torso, those of its head.
+
+    Example:
+        >>> critic = networks.dropout_mlp(3, 4, 1, dropout=0.5)
+        >>> def loss(params, batch):
+        ...     return params["weights"]["critics"]["0"]["0"]["kept"].sum(), {}
+        >>> critics = {"critics": {"0": critic.init(0)}}
+        >>> kept = torch.tensor([[True, True, True, False] + 4 * [True]])  # of the critic, of its target
+        >>> losses.with_dropout(loss, 4)({"weights": critics, "target": critics}, {"kept": kept})
+        (tensor(3), {})
     """
 
     def dropped(params: Mapping, batch: Mapping) -> tuple[Tensor, dict[str, Tensor]]:

@@ -20,6 +20,12 @@ def intrinsic_value(critic: Apply) -> Loss:
 
     Returns:
         The loss, with the mean ``intrinsic_value_loss``.
+
+    Example:
+        >>> loss = losses.intrinsic_value(lambda params, x: x.squeeze(-1))
+        >>> novelty = {"value_target": torch.tensor([2.0, 5.0])}
+        >>> loss({}, {"observation": torch.tensor([[4.0], [4.0]]), "novelty": novelty})  # (4/2 + 1/2) / 2
+        (tensor(1.2500), {'intrinsic_value_loss': tensor(1.2500)})
     """
 
     def loss(params, batch):

@@ -74,6 +74,11 @@ def plain_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor:
 
     Returns:
         The loss, [].
+
+    Example:
+        >>> batch = {"value_target": torch.tensor([2.0, 5.0])}
+        >>> losses.plain_value_loss({}, batch, torch.tensor([4.0, 4.0]))  # (4/2 + 1/2) / 2
+        tensor(1.2500)
     """
     return squared_error(value, batch["value_target"])
 
@@ -89,6 +94,12 @@ def clipped_value_loss(params: Mapping, batch: Mapping, value: Tensor) -> Tensor
 
     Returns:
         The loss, [].
+
+    Example:
+        >>> params, value = {"hyper": {"clip_eps": 1.0}}, torch.tensor([4.0, 4.0])
+        >>> batch = {"state_value": torch.tensor([2.0, 4.0]), "value_target": torch.tensor([4.0, 5.0])}
+        >>> losses.clipped_value_loss(params, batch, value)  # the first value is clipped to 3
+        tensor(0.5000)
     """
     eps = params["hyper"]["clip_eps"]
     return clipped_squared_error(value, batch["state_value"], batch["value_target"], eps)

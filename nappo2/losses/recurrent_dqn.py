@@ -20,7 +20,13 @@ from nappo2.networks.cell import after_burn_in
 
 
 def raw_observation(params: Mapping, observation: Tensor) -> Tensor:
-    """An observation as it is, ``[..., *shape]``, but for a mask."""
+    """An observation as it is, ``[..., *shape]``, but for a mask.
+
+    Example:
+        >>> x = {"observation": torch.ones(1, 2), "action_mask": torch.tensor([[True, False]])}
+        >>> losses.raw_observation({}, x)
+        tensor([[1., 1.]])
+    """
     return unmasked(observation)
 
 
@@ -53,6 +59,17 @@ def recurrent_double_dqn(
 
     Returns:
         The loss, with the means ``value`` and ``value_target``, which are not rescaled.
+
+    Example:
+        >>> q = networks.RecurrentQ(networks.gru(3, 4), mlp(4, 2))  # an input of 0 gives 0
+        >>> params = {"weights": {"q": q.init(0)}, "target": {"q": q.init(1)}, "hyper": {"gamma": 0.9}}
+        >>> x, no, memory = torch.zeros(1, 2, 3), torch.tensor([[False, False]]), torch.zeros(1, 2, 4)
+        >>> after = {"observation": x, "reward": torch.tensor([[9.0, 1.0]]), "terminated": no, "done": no}
+        >>> batch = {"observation": x, "action": torch.tensor([[0, 1]]), "memory": memory, "is_init": no}
+        >>> batch |= {"learnt": ~no, "next": after}
+        >>> loss, means = losses.recurrent_double_dqn(q, burn_in=1)(params, batch)
+        >>> loss, means["value_target"]  # of the second step: huber(0 - 1)
+        (tensor(0.5000), tensor(1.))
     """
 
     def loss(params, batch):

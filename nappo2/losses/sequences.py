@@ -26,6 +26,15 @@ def over_sequences(loss: Loss, burn_in: int) -> Loss:
     Args:
         loss: whose means are those of ``mean_of_learnt`` and ``critic_loss``, such as ``losses.sac``.
         burn_in: as given to ``rolling_windows``.
+
+    Example:
+        >>> def loss(params, batch):
+        ...     return batch["next"]["reward"].mean(), {}
+        >>> x, reward = torch.zeros(1, 3, 4), torch.tensor([[9.0, 1.0, 3.0]])  # a sequence of three steps
+        >>> batch = {"observation": x, "memory": torch.zeros(1, 2, 5), "is_init": torch.zeros(1, 3).bool()}
+        >>> batch["next"] = {"observation": x, "reward": reward}
+        >>> losses.over_sequences(loss, burn_in=1)({}, batch)
+        (tensor(2.), {})
     """
 
     def of_sequences(params: Mapping, batch: Mapping) -> tuple[Tensor, dict[str, Tensor]]:
