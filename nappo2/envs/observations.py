@@ -26,13 +26,25 @@ Row = Callable[[Any], Tensor]
 
 
 def unchanged(observation: Tensor) -> Tensor:
-    """An observation as it is, ``[..., *shape]``."""
+    """An observation as it is, ``[..., *shape]``.
+
+    Example:
+        >>> networks.unchanged(torch.tensor([[1.0, 2.0]]))
+        tensor([[1., 2.]])
+    """
     return observation
 
 
 @explained
 def flattened(x: Tensor, rank: int) -> Tensor:
-    """Joins the last ``rank`` dimensions, ``[..., *shape]`` to [..., n] float; bytes are scaled to [0, 1]."""
+    """Joins the last ``rank`` dimensions, ``[..., *shape]`` to [..., n] float; bytes are scaled to [0, 1].
+
+    Example:
+        >>> networks.flattened(torch.full((5, 2, 3), 255, dtype=torch.uint8), rank=2).shape
+        torch.Size([5, 6])
+        >>> networks.flattened(torch.tensor([[[0, 255], [255, 0]]], dtype=torch.uint8), rank=2)
+        tensor([[0., 1., 1., 0.]])
+    """
     if not x.is_floating_point():
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
     return x.reshape(*x.shape[: x.ndim - rank], -1)

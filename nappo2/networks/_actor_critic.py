@@ -110,6 +110,14 @@ def next_values(critic: Apply, params: Mapping, after: Mapping, value: Tensor) -
 
     Returns:
         Values [T, B] float32.
+
+    Example:
+        >>> critic = lambda params, x: x.squeeze(-1)
+        >>> after = {"observation": torch.tensor([[[1.0]], [[9.0]], [[3.0]]])}  # three steps
+        >>> after["done"] = torch.tensor([[False], [True], [False]])
+        >>> value = torch.tensor([[0.0], [1.0], [2.0]])
+        >>> networks.next_values(critic, {}, after, value).flatten()  # 1 of the next row, 9 and 3 of ends
+        tensor([1., 9., 3.])
     """
     observation = after["observation"]
     if is_traced(value):

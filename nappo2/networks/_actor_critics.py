@@ -91,6 +91,11 @@ def quantile_actor_critics(
 
     Returns:
         The agent, whose critics give quantiles [K, ..., M].
+
+    Example:
+        >>> agent = networks.quantile_actor_critics(mlp(3, 8, 2), mlp(4, 8, 25), num_critics=2)
+        >>> agent.critics(agent.init(0)["critics"], torch.ones(5, 3), torch.ones(5, 1)).shape
+        torch.Size([2, 5, 25])
     """
     values = _values(critic, num_critics)
 
@@ -142,6 +147,14 @@ def actor_critics_with_torso(
 
     Returns:
         The agent, whose critics give values [K, ...].
+
+    Example:
+        >>> torso = networks.cnn((1, 10, 10), features=8, layers=networks.YOUNG)
+        >>> actor = networks.sequential(torso, mlp(8, 4))
+        >>> agent = networks.actor_critics_with_torso(actor, torso, mlp(8 + 2, 1), num_critics=3)
+        >>> x, action = torch.zeros(5, 1, 10, 10), torch.zeros(5, 2)
+        >>> agent.critics(agent.init(0)["critics"], x, action).shape
+        torch.Size([3, 5])
     """
     return single_valued(quantile_actor_critics_with_torso(actor, torso, critic, num_critics))
 
@@ -160,6 +173,14 @@ def quantile_actor_critics_with_torso(
 
     Returns:
         The agent, whose critics give quantiles [K, ..., M].
+
+    Example:
+        >>> agent = networks.quantile_actor_critics_with_torso(mlp(3, 2), mlp(3, 8), mlp(8 + 1, 25))
+        >>> weights = agent.init(0)
+        >>> sorted(weights["critics", "0"].keys())
+        ['head', 'torso']
+        >>> agent.critics(weights["critics"], torch.ones(5, 3), torch.ones(5, 1)).shape
+        torch.Size([2, 5, 25])
     """
 
     def init(seed):
@@ -181,7 +202,16 @@ def quantile_actor_critics_with_torso(
 
 @checked
 def single_valued(agent: ActorCritics) -> ActorCritics:
-    """The agent of ``quantile_actor_critics`` with M = 1, whose critics give [K, ...], not [K, ..., 1]."""
+    """The agent of ``quantile_actor_critics`` with M = 1, whose critics give [K, ...], not [K, ..., 1].
+
+    Example:
+        >>> agent = networks.quantile_actor_critics(mlp(3, 8, 2), mlp(4, 8, 1))
+        >>> weights, x, action = agent.init(0)["critics"], torch.ones(5, 3), torch.ones(5, 1)
+        >>> agent.critics(weights, x, action).shape
+        torch.Size([2, 5, 1])
+        >>> networks.single_valued(agent).critics(weights, x, action).shape
+        torch.Size([2, 5])
+    """
     return agent._replace(critics=lambda *args: agent.critics(*args).squeeze(-1))
 
 

@@ -56,6 +56,14 @@ def batch_actor_critics(
 
     Returns:
         The agent.
+
+    Example:
+        >>> actor, critic = networks.batch_renorm_mlp(3, 8, 2), networks.batch_renorm_mlp(3 + 1, 8, 1)
+        >>> agent = networks.batch_actor_critics(actor, networks.of_pairs(lambda x: x, critic))
+        >>> weights = agent.init(0)
+        >>> values, moved = agent.learn_critics(weights["critics"], torch.ones(5, 3), torch.ones(5, 1))
+        >>> values.shape, moved["0"]["0"]["statistics"]["count"]
+        (torch.Size([2, 5]), tensor(1.))
     """
     values = _values(critic, num_critics)
 
@@ -82,6 +90,12 @@ def of_pairs(see: Network | Callable[[Any], Tensor], critic: BatchNetwork) -> Ba
 
     Returns:
         A network of ``(observation, action)``.
+
+    Example:
+        >>> critic = networks.of_pairs(mlp(3, 8), networks.batch_renorm_mlp(8 + 1, 1))
+        >>> weights = critic.init(0)
+        >>> sorted(weights.keys()), critic.apply(weights, (torch.ones(5, 3), torch.ones(5, 1))).shape
+        (['head', 'torso'], torch.Size([5, 1]))
     """
     if not isinstance(see, Network):
         return critic._replace(

@@ -64,6 +64,14 @@ def batch_renorm(
 
     Raises:
         ValueError: if ``size`` is not at least 1, or ``momentum`` not within 0 and 1.
+
+    Example:
+        >>> network, x = networks.batch_renorm(1, momentum=0.5, eps=0.0), torch.tensor([[1.0], [3.0]])
+        >>> y, weights = network.learn(network.init(0), x)
+        >>> y.flatten()  # less the mean 2, over the deviation sqrt(2)
+        tensor([-0.7071,  0.7071])
+        >>> weights["statistics"]["mean"]  # half-way from 0 to 2
+        tensor([1.])
     """
     positive(size=size)
     if not 0 < momentum <= 1:
@@ -118,6 +126,14 @@ def batch_renorm_mlp(
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
+
+    Example:
+        >>> network = networks.batch_renorm_mlp(4, 8, 2)
+        >>> weights = network.init(0)
+        >>> network.apply(weights, torch.ones(5, 4)).shape
+        torch.Size([5, 2])
+        >>> [name for name, layer in weights.items() if "statistics" in layer.keys()]
+        ['0', '3']
     """
     if len(sizes) < 2:
         raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
@@ -132,7 +148,14 @@ def batch_renorm_mlp(
 
 @checked
 def batch_sequential(*layers: BatchNetwork | Network | Callable[[Tensor], Tensor]) -> BatchNetwork:
-    """``sequential`` of networks some of which learn by statistics of batches."""
+    """``sequential`` of networks some of which learn by statistics of batches.
+
+    Example:
+        >>> network = networks.batch_sequential(networks.linear(4, 8), networks.batch_renorm(8), torch.relu)
+        >>> y, weights = network.learn(network.init(0), torch.ones(5, 4))
+        >>> y.shape, weights["1"]["statistics"]["count"]
+        (torch.Size([5, 8]), tensor(1.))
+    """
     networks = {
         str(i): layer
         for i, layer in enumerate(layers)
@@ -164,7 +187,13 @@ def batch_sequential(*layers: BatchNetwork | Network | Callable[[Tensor], Tensor
 
 @explained
 def statistics_of(weights: Mapping) -> list[Tensor]:
-    """The leaves [...] of all statistics in a tree of weights, in order."""
+    """The leaves [...] of all statistics in a tree of weights, in order.
+
+    Example:
+        >>> weights = networks.batch_renorm(2).init(0)
+        >>> networks.statistics_of(weights)  # mean, variance and count
+        [tensor([0., 0.]), tensor([1., 1.]), tensor(0.)]
+    """
     found = []
     for name, child in weights.items():
         if name == STATISTICS:

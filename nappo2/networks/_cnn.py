@@ -154,7 +154,14 @@ def convolution(
 
 @checked
 def images(network: Network, shape: tuple[int, ...]) -> Network:
-    """Lets a network of float images ``[N, *shape]`` take any leading dimensions, and bytes."""
+    """Lets a network of float images ``[N, *shape]`` take any leading dimensions, and bytes.
+
+    Example:
+        >>> network = networks.images(networks.sequential(lambda x: x.flatten(1), mlp(12, 2)), (3, 2, 2))
+        >>> x = torch.zeros(4, 5, 3, 2, 2, dtype=torch.uint8)
+        >>> network.apply(network.init(0), x).shape
+        torch.Size([4, 5, 2])
+    """
 
     def apply(weights, x):
         leading = x.shape[: x.ndim - len(shape)]

@@ -39,6 +39,12 @@ def dropout_mlp(
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
+
+    Example:
+        >>> network = networks.dropout_mlp(4, 8, 2, dropout=0.01)
+        >>> weights = network.init(0)
+        >>> network.apply(weights, torch.ones(5, 4)).shape, sorted(weights["0"].keys())
+        (torch.Size([5, 2]), ['bias', 'norm', 'weight'])
     """
     if len(sizes) < 2:
         raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
@@ -84,6 +90,13 @@ KEPT = "kept"
 
 @explained
 def with_kept(weights: Mapping, masks: Sequence[Tensor]) -> dict:
-    """Weights of ``dropout_mlp`` with the masks [N, size] bool of its hidden layers, in order."""
+    """Weights of ``dropout_mlp`` with the masks [N, size] bool of its hidden layers, in order.
+
+    Example:
+        >>> network = networks.dropout_mlp(4, 8, 2, dropout=0.5, normalize_layers=False)
+        >>> masks = [torch.zeros(1, 8, dtype=torch.bool)]  # no unit is kept: the biases, 0, are left
+        >>> network.apply(networks.with_kept(network.init(0), masks), torch.ones(1, 4))
+        tensor([[0., 0.]])
+    """
     masked = {str(i): {**weights[str(i)], KEPT: mask} for i, mask in enumerate(masks)}
     return {**weights, **masked}

@@ -56,6 +56,14 @@ def noisy_dueling(
 
     Returns:
         A network of observations to [..., n * K], with the branches ``torso``, ``value``, ``advantage``.
+
+    Example:
+        >>> value, advantage = networks.noisy_linear(8, 1), networks.noisy_linear(8, 2)
+        >>> network = networks.noisy_dueling(mlp(4, 8), value, advantage, num_actions=2)
+        >>> network.noise_size  # of inputs and outputs: 8 + 1 + 8 + 2
+        19
+        >>> network.apply(network.init(0), torch.ones(5, 4), network.draw((5,), generator(0))).shape
+        torch.Size([5, 2])
     """
 
     def apply(weights, x, noise):

@@ -27,6 +27,12 @@ def epsilon_greedy_agent(
 
     Returns:
         The agent.
+
+    Example:
+        >>> agent = networks.epsilon_greedy_agent(mlp(2, 2).init, lambda params, x: x)
+        >>> params, values = make_params(agent.init(0), epsilon=0.5), torch.tensor([[3.0, 1.0]])
+        >>> agent.actor(params, values).exp(), agent.critic(params, values)  # 1/2 + 1/4 and 1/4; the best
+        (tensor([[0.7500, 0.2500]]), tensor([3.]))
     """
 
     def actor(params, x):

@@ -43,6 +43,11 @@ def state_dependent(
 
     Returns:
         A network of observations to [..., 2A + F] float32.
+
+    Example:
+        >>> network = networks.state_dependent(mlp(3, 4), num_features=4, action_size=2)
+        >>> network.apply(network.init(0), torch.ones(5, 3)).shape  # 2 means, 2 deviations, 4 features
+        torch.Size([5, 8])
     """
 
     def init(seed):

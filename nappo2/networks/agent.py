@@ -118,6 +118,14 @@ def normalized_parts(agent: A, statistics: Mapping[str, tuple[int, ...]]) -> A:
 
     Returns:
         The agent, with statistics in ``params["normalizer"]``.
+
+    Example:
+        >>> torso = networks.joined({"angle": mlp(1, 8), "speed": mlp(2, 8)})
+        >>> actor, critic = networks.sequential(torso, mlp(16, 2)), networks.sequential(torso, mlp(16, 1))
+        >>> agent = networks.normalized_parts(actor_critic(actor, critic), {"observation.speed": (2,)})
+        >>> normalizer = agent.normalizer()
+        >>> sorted(normalizer.keys()), normalizer["observation.speed", "std"]
+        (['observation.speed', 'return'], tensor([1., 1.]))
     """
 
     def view(params, x):
@@ -130,5 +138,11 @@ def normalized_parts(agent: A, statistics: Mapping[str, tuple[int, ...]]) -> A:
 
 @checked
 def with_reward_scaling(agent: A) -> A:
-    """Scales rewards as ``normalized`` does, and leaves observations as they are."""
+    """Scales rewards as ``normalized`` does, and leaves observations as they are.
+
+    Example:
+        >>> agent = networks.with_reward_scaling(actor_critic(mlp(4, 8, 2), mlp(4, 8, 1)))
+        >>> list(agent.normalizer().keys())
+        ['return']
+    """
     return agent._replace(normalizer=lambda: no_moments(**{"return": ()}))

@@ -52,7 +52,14 @@ class Cell(NamedTuple):
 
 @checked
 def with_torso(torso: Network, cell: Cell) -> Cell:
-    """A cell whose input goes through a network first."""
+    """A cell whose input goes through a network first.
+
+    Example:
+        >>> cell = networks.with_torso(mlp(4, 6), networks.gru(6, 8))
+        >>> memory, y = cell.apply(cell.init(0), torch.zeros(5, 8), torch.ones(5, 4))
+        >>> y.shape
+        torch.Size([5, 8])
+    """
 
     def init(seed):
         first, second = split(seed)
@@ -69,7 +76,16 @@ def with_torso(torso: Network, cell: Cell) -> Cell:
 
 @checked
 def side_by_side(first: Cell, second: Cell) -> Cell:
-    """Two cells of one input without shared weights; their memories, and their ``y``, are concatenated."""
+    """Two cells of one input without shared weights; their memories, and their ``y``, are concatenated.
+
+    Example:
+        >>> cell = networks.side_by_side(networks.gru(4, 8), networks.lstm(4, 8))
+        >>> cell.size, cell.memory_size  # 8 + 8, and 8 + 16
+        (16, 24)
+        >>> memory, y = cell.apply(cell.init(0), torch.zeros(5, 24), torch.ones(5, 4))
+        >>> memory.shape, y.shape
+        (torch.Size([5, 24]), torch.Size([5, 16]))
+    """
     cells = (first, second)
 
     def concatenated(fn: Callable, *halves: Any):
@@ -115,6 +131,13 @@ def unroll(
 
     Returns:
         The memories after each step [T, B, memory_size] and ``y`` [T, B, size].
+
+    Example:
+        >>> cell = networks.gru(4, 8)
+        >>> x, is_init = torch.ones(3, 5, 4), torch.zeros(3, 5, dtype=torch.bool)
+        >>> memories, y = networks.unroll(cell, cell.init(0), torch.zeros(5, 8), x, is_init)
+        >>> memories.shape, torch.equal(memories, y)  # a GRU gives its memory
+        (torch.Size([3, 5, 8]), True)
     """
     memories = advanced(
         lambda memory, projected: cell.advance(weights, memory, projected),

@@ -59,6 +59,15 @@ def noisy_linear(inputs: int, outputs: int, sigma: float = 0.5, gain: float = 1.
 
     Returns:
         A network of ``x`` [..., inputs] to [..., outputs], float32, with the weights ``mean`` and ``std``.
+
+    Example:
+        >>> network, x = networks.noisy_linear(4, 2), torch.ones(5, 4)
+        >>> weights, noise = network.init(0), network.draw((5,), generator(0))
+        >>> noise.shape, network.apply(weights, x, noise).shape
+        (torch.Size([5, 6]), torch.Size([5, 2]))
+        >>> plain = networks.linear(4, 2).apply(weights["mean"], x)
+        >>> torch.allclose(network.apply(weights, x, network.still.expand(5, -1)), plain)
+        True
     """
     mean, first = linear(inputs, outputs, gain), sigma / math.sqrt(inputs)
 
@@ -84,6 +93,13 @@ def noisy_sequential(*layers: Network | NoisyNetwork | Callable[[Tensor], Tensor
 
     Raises:
         ValueError: if no layer takes noise.
+
+    Example:
+        >>> network = networks.noisy_sequential(mlp(4, 8), torch.relu, networks.noisy_linear(8, 2))
+        >>> network.noise_size  # of the last layer alone: 8 + 2
+        10
+        >>> network.apply(network.init(0), torch.ones(5, 4), network.draw((5,), generator(0))).shape
+        torch.Size([5, 2])
     """
     names = [str(i) for i, layer in enumerate(layers) if isinstance(layer, Network | NoisyNetwork)]
     sizes = [layer.noise_size for layer in layers if isinstance(layer, NoisyNetwork)]
@@ -122,6 +138,13 @@ def noisy_mlp(
 
     Raises:
         ValueError: if there are fewer than two sizes, or one is not at least 1.
+
+    Example:
+        >>> network = networks.noisy_mlp(4, 8, 2)
+        >>> network.noise_size  # of inputs and outputs: 4 + 8 + 8 + 2
+        22
+        >>> network.apply(network.init(0), torch.ones(5, 4), network.draw((5,), generator(0))).shape
+        torch.Size([5, 2])
     """
     if len(sizes) < 2:
         raise ValueError(f"a perceptron has an input and an output size at least, not {sizes}")
@@ -161,6 +184,14 @@ def implicit_quantiles(
     Returns:
         A network of observations and fractions [..., K] to quantiles [..., n * K] float32, those of an
         action side by side.
+
+    Example:
+        >>> network = networks.implicit_quantiles(mlp(4, 8), 8, num_actions=2, num_quantiles=4)
+        >>> tau = network.draw((5,), generator(0))
+        >>> tau.shape, network.apply(network.init(0), torch.ones(5, 4), tau).shape
+        (torch.Size([5, 4]), torch.Size([5, 8]))
+        >>> network.still  # fractions of an evaluation
+        tensor([0.1250, 0.3750, 0.6250, 0.8750])
     """
     positive(num_actions=num_actions, num_quantiles=num_quantiles, num_cosines=num_cosines)
     embedding, head = linear(num_cosines, features, 2**0.5), linear(features, num_actions)

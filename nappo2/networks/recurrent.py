@@ -161,6 +161,12 @@ def separate_recurrent_actor_critic(
 
     Returns:
         The agent, whose memory is that of both cells side by side.
+
+    Example:
+        >>> gru, lstm = networks.gru(4, 8), networks.lstm(4, 6)
+        >>> agent = networks.separate_recurrent_actor_critic(gru, mlp(8, 2), lstm, mlp(6, 1))
+        >>> agent.memory_size  # 8 of the GRU and 12 of the LSTM
+        20
     """
     size = actor_cell.size
     return recurrent_actor_critic(

@@ -134,6 +134,14 @@ def recurrent_actor_critics(
 
     Returns:
         The agent, whose critics give values [K, ...].
+
+    Example:
+        >>> gru = networks.gru(3, 8)
+        >>> agent = networks.recurrent_actor_critics(gru, mlp(8, 2), gru, mlp(8 + 1, 1))
+        >>> memory, weights = torch.zeros(5, agent.memory_size), agent.init(0)
+        >>> values = agent.of_memories().critics(weights["critics"], memory, torch.zeros(5, 1))
+        >>> memory.shape, values.shape
+        (torch.Size([5, 16]), torch.Size([2, 5]))
     """
     names = [str(i) for i in range(num_critics)]
 

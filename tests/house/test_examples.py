@@ -50,7 +50,7 @@ def has_example(x) -> bool:
 def test_all_functions_that_people_call_have_an_example():
     """Those of the top level, and of the modules that one writes as ``optim.adam()``."""
     people_call = {name: getattr(nappo2, name) for name in nappo2.__all__}
-    for module in ("optim", "policies", "losses"):
+    for module in ("optim", "policies", "losses", "networks"):
         of_module = getattr(nappo2, module)
         people_call |= {f"{module}.{name}": getattr(of_module, name) for name in of_module.__all__}
     functions = {name: x for name, x in people_call.items() if is_function(x)}
