@@ -70,7 +70,7 @@ class Comparison(NamedTuple):
 
 def number(x: float) -> str:
     """A figure as text: returns with one digit, and what is small with three that say something."""
-    return f"{x:,.1f}" if abs(x) >= 10 else f"{x:.3g}"
+    return f"{x:,.1f}" if abs(x) >= 10 else f"{x:.2f}" if abs(x) >= 1 else f"{x:.3g}"
 
 
 @checked

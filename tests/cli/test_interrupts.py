@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 INTERRUPTED = """
 import signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
 module = sys.argv[1]
 
 class AtAnImport:

@@ -77,7 +77,7 @@ def test_a_report_on_runs_without_a_curve_says_what_is_missing(tmp_path):
         report(run, "fun")
     other = Metrics([{"env_steps": float(i), "episode_return": 7.0} for i in (1, 2)])
     both = report({"a": [run], "b": [SavedRun(other, {"env": "Pole"}, None, tmp_path)]})
-    assert both.sections[1].rows[1:] == [("b", "7.0", "one run has none", "1")]
+    assert both.sections[1].rows[1:] == [("b", "7.00", "one run has none", "1")]
 
 
 def test_a_report_on_recorded_data_has_the_curve_of_its_evaluations(tmp_path):
@@ -85,4 +85,4 @@ def test_a_report_on_recorded_data_has_the_curve_of_its_evaluations(tmp_path):
         {"env_steps": 0, "recorded_updates": n, "evaluation_return": 5.0} for n in (1, 2)
     )
     text = report(SavedRun(rows, {"env": "Pole"}, None, tmp_path)).markdown()
-    assert "evaluation return by recorded updates: one run each" in text and "| 5.0 |" in text
+    assert "evaluation return by recorded updates: one run each" in text and "| 5.00 |" in text
