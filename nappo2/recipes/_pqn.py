@@ -7,6 +7,7 @@ from tensordict import TensorDict
 from nappo2 import losses, optim
 from nappo2.checks import checked
 from nappo2.envs import Env
+from nappo2.losses import Loss
 from nappo2.maths.distributions import categorical
 from nappo2.maths.moments import no_moments, normalize_parts
 from nappo2.networks import (
@@ -166,7 +167,7 @@ def statistics_of(env: Env, config: PQN) -> dict[str, tuple[int, ...]]:
 
 
 def on_rollouts(
-    name: str, env: Env, config: PQN, agent: Agent, loss: losses.Loss, compatible: Compatibility
+    name: str, env: Env, config: PQN, agent: Agent, loss: Loss, compatible: Compatibility
 ) -> Recipe:
     """Q-learning on rollouts.
 

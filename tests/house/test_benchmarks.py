@@ -2,8 +2,9 @@
 
 import torch
 
-from benchmarks import history
+from benchmarks import history, lines
 from benchmarks.__main__ import slower
+from nappo2.recipes import RECIPES
 
 
 def figure(value, low, high, unit="us"):
@@ -56,3 +57,9 @@ def test_the_history_has_a_line_per_run_and_shows_ratios(tmp_path):
 def test_a_commit_with_changes_beside_it_is_marked():
     assert history.short("0123456789abcdef-dirty") == "0123456789+"
     assert history.short("0123456789abcdef") == "0123456789" and history.short(None) == "none"
+
+
+def test_lines_of_every_algorithm_are_counted_and_half_of_them_have_at_most_60():
+    *counted, (_, *_, total, _) = lines.rows()
+    names = " ".join(row[0] for row in counted)
+    assert all(f"``{name}``" in names for name in RECIPES) and float(total) <= 60
