@@ -58,6 +58,7 @@ class Entry(NamedTuple):
         evaluations: in the course of a run, of ten greedy episodes each.
         process: the module that trains a seed.
         at_once: whether ``make`` makes one population of all seeds.
+        note: why it falls short of what was published, where it does.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Entry(NamedTuple):
     evaluations: int = EVALUATIONS
     process: str = OURS
     at_once: bool = False
+    note: str = ""
 
 
 def command_of(entry: Entry) -> str:

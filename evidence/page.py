@@ -113,6 +113,7 @@ def section(title: str, groups: Sequence[Sequence[Entry]], files: Files) -> str:
         path = picture_of(group[0]).relative_to(PAGE.parent)
         names = ", ".join(entry.name for entry in group)
         parts += [table(group, files), f"![Returns of {names}]({path})"]
+        parts += [f"`{entry.name}`: {entry.note}" for entry in group if entry.note]
     rows = [
         f"| `{entry.name}` | `{command_of(entry)}` | {commits(files[entry.name])} |"
         for group in groups
