@@ -62,6 +62,13 @@ def _recipe_entries(recipe: Recipe) -> dict[str, Any]:
     return {"algorithm": recipe.name, "config": config, "recipe": data | {"arguments": arguments}}
 
 
+def recipe_of(pipeline: Pipeline) -> Recipe | None:
+    """The recipe of which ``scheme`` made a pipeline, or that of a population's members; None without one."""
+    recipe = None if pipeline.made is None else pipeline.made.arguments.get("recipe")
+    recipe = recipe.recipe if isinstance(recipe, Population) else recipe
+    return recipe if isinstance(recipe, Recipe) else None
+
+
 def env_of_pipeline(pipeline: Pipeline) -> Env | None:
     """The environment in which a pipeline collects; None if it does not, or does not say it."""
     return next((stage.env for stage in pipeline.stages if stage.env is not None), None)

@@ -18,6 +18,7 @@ from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, is_recorded, positive
 from nappo2.reports import RESERVED, count
+from nappo2.runs.adopting import check_statistics
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
 from nappo2.runs.evaluations import Beside, Evaluations, is_due
@@ -337,9 +338,11 @@ class Learner:
         are ended, or started. Steps that are under way are dropped, and not counted.
 
         Raises:
-            ValueError: if it is no pipeline, or one of recorded data, and there is no ``target_updates``.
+            ValueError: if it is no pipeline, or one of recorded data, and there is no ``target_updates``;
+                if its recipe does not read the statistics by which the params normalise observations.
         """
         check_target(pipeline, self.target_updates)
+        check_statistics(pipeline, self.params)
         self.state = adopt(pipeline, self.state, self.params, self.seed)
         event = adoption(self.pipeline, pipeline)
         self.pipeline = pipeline

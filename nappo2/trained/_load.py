@@ -7,9 +7,9 @@ from typing import Any
 from nappo2.checks import checked
 from nappo2.envs import make
 from nappo2.params import Params
-from nappo2.populations import Population
 from nappo2.populations import member as of_population
 from nappo2.recipes import FOR_RECORDED, RECIPES
+from nappo2.runs.card import recipe_of
 from nappo2.runs.learner import Learner
 from nappo2.saving.calls import path_of
 from nappo2.saving.checkpoint import load_params
@@ -68,10 +68,8 @@ def load(
 
 
 def _recipe_of(run: Learner) -> Recipe:
-    recipe = None if run.pipeline.made is None else run.pipeline.made.arguments.get("recipe")
-    if isinstance(recipe, Population):
-        return recipe.recipe
-    if not isinstance(recipe, Recipe):
+    recipe = recipe_of(run.pipeline)
+    if recipe is None:
         raise ValueError("this Learner's pipeline was made of no recipe: load(run, recipe=...)")
     return recipe
 

@@ -14,12 +14,13 @@ from nappo2 import (
     load,
     population,
     ppo,
+    record,
     recorded,
     replay_with,
     scheme,
 )
 from nappo2.params import ravel, replaced
-from nappo2.recipes import SAC, sac
+from nappo2.recipes import SAC, TD3, TD3BC, sac, td3, td3_bc
 from nappo2.saving.snapshots import restored
 from tests.makers.recorded import MADE, data_of, offline
 
@@ -301,3 +302,22 @@ def test_nothing_is_taken_back_of_what_the_normalizer_refused():
     state, _ = restored(line, line.init(params, 0), state)
     _, params, _ = line.step(params, state)
     assert (params["normalizer", "observation", "moments"][0] == len(data)).all()
+
+
+@pytest.mark.parametrize("num", [1, 2])
+def test_what_normalises_goes_on_only_where_its_statistics_are_read(num):
+    """TD3+BC normalises by default, and TD3 does not, whose policy would see other numbers."""
+    env = envs.pendulum(2)
+    actor = ppo(env, PPO(num_steps=8, num_minibatches=1))
+    data = record(collect_of(actor), actor.init(0), 64)
+    config = {"hidden": (8,), "batch_size": 8, "start_steps": 8}
+    offline = td3_bc(env, TD3BC(**config)).replace(source=recorded(data))
+    learner = Learner(
+        scheme("3cs", offline), offline.init(0), target_steps=32, target_updates=5, progress=False
+    ).run()
+    raw, reading = (td3(env, TD3(normalize=x, **config)) for x in (False, True))
+    raw = raw if num == 1 else population(raw, num)
+    text = "normalise by the statistics of observation, which td3 as it is here does not read; with norm"
+    with pytest.raises(ValueError, match=text):
+        learner.adopt(scheme("3cs", raw))
+    assert learner.adopt(scheme("3cs", reading)).run().env_steps == 32
