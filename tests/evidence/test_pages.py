@@ -91,6 +91,13 @@ def test_rates_and_times_stand_on_the_pages_of_benchmarks_or_between_marks():
             assert not re.search(unit, without_figures(path.read_text())), path.name
 
 
+def test_no_line_of_text_begins_with_a_mark():
+    """Markdown takes a line that begins with a comment for HTML, and what follows on it for no text."""
+    for path in pages():
+        lines = path.read_text().splitlines()
+        assert not [line for line in lines if re.match(r"\s*<!--.*-->\s*\S", line)], path.name
+
+
 def test_a_figure_is_written_between_its_marks_and_an_unknown_one_is_refused():
     text = "It takes <!-- figure a step -->9<!-- end --> us."
     assert filled(text, {"a step": "13"}) == "It takes <!-- figure a step -->13<!-- end --> us."
