@@ -98,7 +98,7 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
         return
     ends = sorted(ends, key=lambda end: end.y)
     low, high = axes.get_ylim()
-    heights = spread([end.y for end in ends], APART * (high - low))
+    heights = spread([end.y for end in ends], APART * (high - low), low, high)
     for end, height in zip(ends, heights, strict=True):
         line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4, "relpos": (0, 0.5)}
         axes.annotate(
@@ -116,11 +116,21 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
         axes.set_xlim(right=1.02 * max(end.x for end in ends))
 
 
-def spread(values: Sequence[float], apart: float) -> list[float]:
-    """Sorted values, moved as little as need be so that each is so far above the one before."""
+def spread(
+    values: Sequence[float], apart: float, low: float = -np.inf, high: float = np.inf
+) -> list[float]:
+    """Sorted values, moved as little as need be so that each is so far above the one before.
+
+    They stay between ``low`` and ``high``; where there is no room for all, some are below ``low``.
+    """
+
+    def bottom(group: Sequence[float]) -> float:
+        height = (len(group) - 1) * apart
+        return min(max(sum(group) / len(group) - height / 2, low), high - height)
+
     groups = [[value] for value in values]
     while True:
-        bottoms = [sum(g) / len(g) - (len(g) - 1) / 2 * apart for g in groups]
+        bottoms = [bottom(g) for g in groups]
         tops = [low + (len(g) - 1) * apart for low, g in zip(bottoms, groups, strict=True)]
         pairs = enumerate(zip(tops[:-1], bottoms[1:], strict=True))
         close = next((i for i, (top, low) in pairs if low - top < apart - 1e-9), None)

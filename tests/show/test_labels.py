@@ -23,6 +23,13 @@ def test_labels_are_moved_apart_as_little_as_need_be():
     assert spread([0.0, 0.2, 0.9], 1.0) == pytest.approx([-0.6333, 0.3667, 1.3667], abs=1e-3)
 
 
+def test_labels_stay_beside_the_axes_and_not_above_them():
+    """Three at 9 of 10 end at 10; two at 0 begin there; of four there is room for three above 0."""
+    assert spread([9.0, 9.0, 9.0], 2.0, 0.0, 10.0) == [6.0, 8.0, 10.0]
+    assert spread([0.0, 0.0, 9.0], 2.0, 0.0, 10.0) == [0.0, 2.0, 9.0]
+    assert spread([3.0, 3.0, 3.0, 3.0], 2.0, 0.0, 4.0) == [-2.0, 0.0, 2.0, 4.0]
+
+
 def test_a_name_has_the_same_colour_beside_other_names():
     three, two = dict(zip("abc", colours_of("abc"), strict=True)), colours_of("ac")
     assert two == [three["a"], three["c"]]
