@@ -120,7 +120,7 @@ def offline(session):
     session.run(
         f"{peer}/bin/pip", "install", "--quiet", "d3rlpy", "torch>=2.13,<2.14", external=True
     )
-    session.run("python", "-m", "benchmarks.offline", f"{peer}/bin/python", *session.posargs)
+    session.run("python", "-m", "evidence.offline", f"{peer}/bin/python", *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,6 @@
 """d3rlpy's IQL and TD3+BC on arrays of a file, for ``nox -s offline``, in an environment without nappo2.
 
-``python -m benchmarks.d3rlpy_offline RECIPE DATA UPDATES SEED POLICY`` trains on the arrays of DATA, an
+``python -m evidence.d3rlpy_offline RECIPE DATA UPDATES SEED POLICY`` trains on the arrays of DATA, an
 ``.npz`` file, and writes the policy as a TorchScript program, from observations [N, n] to actions [N, A].
 """
 

@@ -56,7 +56,7 @@ def ours(name: str, data: TensorDict, seed: int) -> float:
 def theirs(name: str, python: str, path: Path, seed: int) -> float:
     """The mean return of an agent of d3rlpy."""
     policy = path.with_suffix(f".{name}.{seed}.pt")
-    words = ["benchmarks.d3rlpy_offline", name, str(path), str(UPDATES), str(seed), str(policy)]
+    words = ["evidence.d3rlpy_offline", name, str(path), str(UPDATES), str(seed), str(policy)]
     subprocess.run([python, "-m", *words], check=True, capture_output=True)
     return played(torch.jit.load(policy), seed + 1_000)
 
