@@ -119,9 +119,16 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
 def spread(
     values: Sequence[float], apart: float, low: float = -np.inf, high: float = np.inf
 ) -> list[float]:
-    """Sorted values, moved as little as need be so that each is so far above the one before.
+    """Values, moved as little as need be so that each is far enough above the one before.
 
-    They stay between ``low`` and ``high``; where there is no room for all, some are below ``low``.
+    Args:
+        values: sorted.
+        apart: the least distance between two.
+        low: the least value, if there is room for all.
+        high: the largest value.
+
+    Returns:
+        The new values, sorted.
     """
 
     def bottom(group: Sequence[float]) -> float:
