@@ -26,7 +26,7 @@ def in_one_program() -> Transform:
     warning.
 
     The stages are ``collect`` of an environment in torch, estimates such as ``gae``, ``all_minibatches``,
-    ``learn`` and ``scheduled``: what ``scheme("3cs", recipe)`` has of PPO and A2C.
+    ``learn`` and ``scheduled``: what ``scheme("3cs", recipe)`` has of PPO, A2C, VPG and IMPALA.
 
     Raises:
         ValueError: where the pipeline is made, if a stage is no function of tensors; names it. In a step, if
