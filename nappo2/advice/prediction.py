@@ -66,6 +66,15 @@ def predict(
 
     Returns:
         Env steps per second, and lags.
+
+    Example:
+        >>> from nappo2.advice import Costs, Learning, predict
+        >>> learning = {1: Learning(prepare=0.0, batch=0.0, gradients=0.01, learn=0.25)}
+        >>> work = {"collect": 0.75, "idle": 0.0, "learning": learning, "update": 0.0}
+        >>> costs = Costs(env_steps=1_000, num_updates=10, **work)
+        >>> prediction = predict("3cs", costs, collectors=1, learners=1, cores=1)
+        >>> round(prediction.steps_per_second)  # 1,000 steps in 0.75 + 0.25 s
+        1000
     """
     return Simulated(parse(word), costs, collectors, learners, ahead).run(cores)
 

@@ -28,6 +28,11 @@ def observing(env: Env, indices: Sequence[int], name: str | None = None) -> Env:
 
     Raises:
         ValueError: if observations are no vectors, or have no such entries.
+
+    Example:
+        >>> angles = envs.observing(envs.cartpole(4), (2,))  # of position, velocity, angle, and its velocity
+        >>> angles.reset(0)[1].shape
+        torch.Size([4, 1])
     """
     space = env.observation_space
     if not is_box(space) or len(space.shape) != 1:

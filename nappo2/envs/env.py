@@ -182,12 +182,26 @@ def _cached_spec(make: Callable[[Space], Any], key: Identity) -> Any:
 
 @explained
 def physics_of(env: Env) -> Physics | None:
-    """The physics of an environment; None if it is not in torch, or a wrapper has replaced ``step``."""
+    """The physics of an environment; None if it is not in torch, or a wrapper has replaced ``step``.
+
+    Example:
+        >>> envs.physics_of(envs.cartpole(4)).time_limit
+        500
+        >>> envs.physics_of(envs.make("CartPole-v1", 4)) is None  # one of Gymnasium
+        True
+    """
     return env.physics if env.physics and env.physics.env_step is env.step else None
 
 
 @explained
 def counted(transition: Transition) -> EpisodeCount:
-    """What episode statistics count of a step: ``game`` if there is one, else reward and done."""
+    """What episode statistics count of a step: ``game`` if there is one, else reward and done.
+
+    Example:
+        >>> flag = torch.tensor([False, True])
+        >>> step = envs.Transition(torch.zeros(2, 1), torch.tensor([1.0, 2.0]), flag, ~flag)
+        >>> envs.counted(step)  # both episodes are over: one was cut off, and one came to its end
+        EpisodeCount(reward=tensor([1., 2.]), over=tensor([True, True]))
+    """
     done = transition.terminated | transition.truncated
     return EpisodeCount(transition.reward, done) if transition.game is None else transition.game

@@ -215,6 +215,12 @@ def batched(actions: Any) -> Any:
 
     ``actions`` is a list or an array of them. The result is an action of
     ``gymnasium.vector.utils.batch_space(space, B)``.
+
+    Example:
+        >>> import numpy as np
+        >>> turns = envs.batched([(0, np.array([0.5])), (2, np.array([-0.5]))])
+        >>> turns[0].tolist(), turns[1].tolist()
+        ([0, 2], [[0.5], [-0.5]])
     """
     first = actions[0] if len(actions) else None
     if isinstance(first, Mapping):

@@ -99,6 +99,14 @@ def goal_reward(env: str | Callable[..., gymnasium.Env]) -> Callable[[Tensor, Te
 
     Args:
         env: an id, or a function that makes a Gymnasium environment.
+
+    Example:
+        >>> import gymnasium, numpy as np
+        >>> class Reach(gymnasium.Env):
+        ...     def compute_reward(self, achieved, desired, info):
+        ...         return -np.abs(achieved - desired).sum(-1)
+        >>> envs.goal_reward(Reach)(torch.tensor([[1.0], [4.0]]), torch.tensor([[1.0], [1.0]]))
+        tensor([-0., -3.])
     """
     return partial(_reward, env)  # a partial, as it is pickled for workers
 

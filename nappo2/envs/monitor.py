@@ -41,6 +41,18 @@ def monitored(env: Env, folder: str | Path, info_keywords: Sequence[str] = ()) -
 
     Returns:
         The environment, which steps as before.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> env = envs.monitored(envs.cartpole(2, time_limit=3), folder)
+        >>> state, observation = env.reset(0)
+        >>> for _ in range(3):
+        ...     state, observation, transition = env.step(state, torch.tensor([0, 1]))
+        >>> rows = (folder / "0_0.monitor.csv").read_text().splitlines()  # of the first environment
+        >>> rows[1], rows[2][:5]  # return, length and time
+        ('r,l,t', '3.0,3')
     """
 
     def reset(seed):

@@ -160,6 +160,11 @@ def tensor_spec(
 
     Returns:
         The spec.
+
+    Example:
+        >>> spec = envs.tensor_spec("vectors", (2,), pack=lambda hour: [hour // 12, hour % 12])
+        >>> spec.pack(15), spec.size, spec.zeros(3).shape
+        ([1, 3], 2, torch.Size([3, 2]))
     """
     row, size = row_of(shape, dtype), math.prod(shape)
     return ObservationSpec(kind, size, shape, dtype, row, shape, pack, unchanged, warning)

@@ -55,6 +55,22 @@ def physics_env(
 
     Returns:
         The environment, whose state is a PhysicsState.
+
+    Example:
+        >>> from gymnasium.spaces import Box, Discrete
+        >>> def start(num, rng):
+        ...     return torch.zeros(num, 1)
+        >>> def step(x, action):  # 0 goes back and 1 goes on, up to 2
+        ...     x = x + 2.0 * action[:, None] - 1.0
+        ...     return x, x[:, 0], x[:, 0] >= 2
+        >>> env = envs.physics_env("walk", 2, start, step, lambda x: x, 20, Box(-20, 2, (1,)), Discrete(2))
+        >>> state, observation = env.reset(0)
+        >>> for _ in range(2):
+        ...     state, observation, transition = env.step(state, torch.tensor([0, 1]))
+        >>> transition.observation.tolist(), transition.terminated.tolist()
+        ([[-2.0], [2.0]], [False, True])
+        >>> observation.tolist()  # the second walker began anew
+        [[-2.0], [0.0]]
     """
     positive(num_envs=num_envs, time_limit=time_limit)
 

@@ -49,6 +49,12 @@ class TimeFeature(gymnasium.Wrapper):
     T is the ``max_episode_steps`` of the environment. Where episodes are truncated, the value of a state
     depends on it (Pardo et al., https://arxiv.org/abs/1712.00378). In goal environments it is part of
     ``observation``.
+
+    Example:
+        >>> import gymnasium
+        >>> env = envs.TimeFeature(gymnasium.make("CartPole-v1"), max_steps=4)
+        >>> env.reset(seed=0)[0][-1].item(), env.step(0)[0][-1].item()
+        (1.0, 0.75)
     """
 
     def __init__(self, env: gymnasium.Env, max_steps: int | None = None):

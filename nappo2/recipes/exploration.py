@@ -77,6 +77,15 @@ def explored(
 
     Raises:
         ValueError: if the recipe learns from no advantages, or is one that explores already.
+
+    Example:
+        >>> from nappo2.recipes import explored
+        >>> from nappo2.stages import visit_counts
+        >>> env = envs.cartpole(4)
+        >>> bonus = visit_counts(lambda x: (x[..., 0] > 0).long(), 2, row=lambda x: x, beta=0.1)
+        >>> recipe = explored(ppo(env, PPO(num_steps=8, num_minibatches=2)), bonus, critic=mlp(4, 8, 1))
+        >>> list(recipe.init(0)["weights", "exploration"].keys())  # counts have no networks of their own
+        ['critic']
     """
     c = config
     check_explorable(recipe)

@@ -39,7 +39,13 @@ class Returns(NamedTuple):
 
 @checked
 def expected() -> Returns:
-    """The mean return of each action, learnt by ``losses.expected_dqn``, as in DQN and double DQN."""
+    """The mean return of each action, learnt by ``losses.expected_dqn``, as in DQN and double DQN.
+
+    Example:
+        >>> from nappo2.recipes import expected
+        >>> expected().values(torch.tensor([[1.0], [2.0]]))  # one output for each of two actions
+        tensor([1., 2.])
+    """
     return Returns(
         1,
         _only,
@@ -61,6 +67,12 @@ def munchausen(alpha: float = 0.9, temperature: float = 0.03, lowest: float = -1
 
     Returns:
         How one output for each action is learnt.
+
+    Example:
+        >>> from nappo2.recipes import munchausen
+        >>> recipe = dqn(envs.cartpole(4), returns=munchausen(temperature=0.1))
+        >>> recipe.init(0)["weights", "q", "2", "weight"].shape  # one output for each of two actions
+        torch.Size([2, 128])
     """
 
     def loss(q, following):
@@ -72,7 +84,13 @@ def munchausen(alpha: float = 0.9, temperature: float = 0.03, lowest: float = -1
 
 @checked
 def quantiles(num: int = 200) -> Returns:
-    """So many quantiles of each action's return, learnt by ``losses.quantile_dqn`` (QR-DQN)."""
+    """So many quantiles of each action's return, learnt by ``losses.quantile_dqn`` (QR-DQN).
+
+    Example:
+        >>> from nappo2.recipes import quantiles
+        >>> quantiles(3).values(torch.tensor([[0.0, 1.0, 5.0], [1.0, 1.0, 1.0]]))  # their means
+        tensor([2., 1.])
+    """
     positive(num=num)
     return Returns(
         num,
@@ -84,7 +102,13 @@ def quantiles(num: int = 200) -> Returns:
 
 @checked
 def random_quantiles(num: int = 32) -> Returns:
-    """Quantiles of drawn fractions (IQN), for a network of ``networks.implicit_quantiles`` with as many."""
+    """Quantiles of drawn fractions (IQN), for a network of ``networks.implicit_quantiles`` with as many.
+
+    Example:
+        >>> from nappo2.recipes import random_quantiles
+        >>> q = networks.implicit_quantiles(mlp(4, 16), 16, 2, num_quantiles=8)
+        >>> recipe = dqn(envs.cartpole(4), q=q, returns=random_quantiles(8))
+    """
     positive(num=num)
 
     def loss(q, following):
@@ -107,6 +131,12 @@ def categorical_returns(num: int = 51, lowest: float = -10.0, highest: float = 1
 
     Raises:
         ValueError: if there are fewer than two atoms, or ``highest`` is not above ``lowest``.
+
+    Example:
+        >>> from nappo2.recipes import categorical_returns
+        >>> returns = categorical_returns(3, lowest=0.0, highest=2.0)  # atoms at 0, 1 and 2
+        >>> returns.values(torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 100.0]]))  # all as probable; the last
+        tensor([1., 2.])
     """
     if num < 2 or not highest > lowest:
         raise ValueError(

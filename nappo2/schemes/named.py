@@ -15,7 +15,14 @@ from nappo2.stages.recipe import Recipe
 
 @checked
 def central(recipe: Recipe | Population) -> Pipeline:
-    """3cs: all in one process, one after the other, as PPO and SAC were published."""
+    """3cs: all in one process, one after the other, as PPO and SAC were published.
+
+    Example:
+        >>> from nappo2.schemes import central
+        >>> recipe = a2c(envs.cartpole(2))
+        >>> central(recipe)  # what scheme("3cs", recipe) is
+        collect(num_steps=8) | to_device | gae(lambda_=1.0) | all_minibatches(...) | learn
+    """
     return line_of("3cs", recipe, Cuts())
 
 
@@ -57,6 +64,11 @@ def synchronous_gradients(
 
     Returns:
         A pipeline of params.
+
+    Example:
+        >>> from nappo2.schemes import synchronous_gradients
+        >>> synchronous_gradients(a2c(envs.cartpole(2)), learners=3)
+        collect(num_steps=8) | ... | gradients | learners(num_workers=3) | update
     """
     return line_of(
         "2dacs", recipe, Cuts(learners=learners, on=on, wait_for=wait_for, preempt=preempt)

@@ -71,6 +71,16 @@ def search(
     Raises:
         ValueError: if all trials failed, the space is empty, or the search in the folder is another one.
         ImportError: without optuna.
+
+    Example:
+        >>> import tempfile
+        >>> from nappo2.search import Budget, choice, search
+        >>> def make(num_steps):
+        ...     return ppo(envs.cartpole(2), PPO(num_steps=num_steps, num_minibatches=1, hidden=(8,)))
+        >>> budget = Budget(trials=2, total_steps=32, seeds=1, rungs=1, episodes=1)
+        >>> found = search(make, {"num_steps": choice(8, 16)}, budget, tempfile.mkdtemp(), progress=False)
+        >>> len(found.trials), found.values["num_steps"] in (8, 16)
+        (2, True)
     """
     positive(processes=processes, members=members)
     check_space(space, first)

@@ -22,6 +22,11 @@ class Budget:
 
     Raises:
         ValueError: if a run has fewer steps than rungs.
+
+    Example:
+        >>> from nappo2.search import Budget
+        >>> Budget(total_steps=9_000, rungs=3).steps
+        (3000, 6000, 9000)
     """
 
     trials: int = 50

@@ -12,7 +12,13 @@ Pruning: TypeAlias = Callable[[Budget], Any]
 
 @checked
 def median(budget: Budget) -> Any:
-    """Prunes a trial whose best score is below the median of earlier trials at the same rung."""
+    """Prunes a trial whose best score is below the median of earlier trials at the same rung.
+
+    Example:
+        >>> from nappo2.search import Budget, median
+        >>> type(median(Budget())).__name__  # of Optuna; search(..., pruning=median) makes it
+        'MedianPruner'
+    """
     import optuna
 
     return optuna.pruners.MedianPruner(n_startup_trials=5)
@@ -23,6 +29,11 @@ def successive_halving(budget: Budget) -> Any:
     """Prunes all but the best third at each of the rungs 1, 3, 9, ...
 
     It is asynchronous (Li et al., https://arxiv.org/abs/1810.05934).
+
+    Example:
+        >>> from nappo2.search import Budget, successive_halving
+        >>> type(successive_halving(Budget())).__name__
+        'SuccessiveHalvingPruner'
     """
     import optuna
 
@@ -31,7 +42,13 @@ def successive_halving(budget: Budget) -> Any:
 
 @checked
 def unpruned(budget: Budget) -> Any:
-    """Prunes nothing."""
+    """Prunes nothing.
+
+    Example:
+        >>> from nappo2.search import Budget, unpruned
+        >>> type(unpruned(Budget())).__name__
+        'NopPruner'
+    """
     import optuna
 
     return optuna.pruners.NopPruner()

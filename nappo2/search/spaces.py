@@ -100,6 +100,13 @@ def _replayed(config: Any) -> Space:
 
 @checked
 def values_in(space: Space, config: Any) -> dict[str, Any]:
-    """The values of a configuration that are in a space, to be tried first."""
+    """The values of a configuration that are in a space, to be tried first.
+
+    Example:
+        >>> from nappo2.search import choice, log_uniform, values_in
+        >>> space = {"num_steps": choice(32, 64), "learning_rate": log_uniform(1e-5, 1e-4)}
+        >>> values_in(space, PPO(num_steps=64, learning_rate=3e-4))  # this rate is not within the bounds
+        {'num_steps': 64}
+    """
     values = {name: getattr(config, name) for name in space if hasattr(config, name)}
     return {name: value for name, value in values.items() if space[name].contains(value)}

@@ -30,6 +30,11 @@ def fail(name: str, rollout: dict) -> tuple[dict, int]:
 
     Raises:
         ValueError: if an observation or a reward is not finite; names environment, key and step.
+
+    Example:
+        >>> careful = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2)).replace(non_finite=mask)
+        >>> from nappo2.stages import fail
+        >>> strict = careful.replace(non_finite=fail)  # the default of a recipe
     """
     observations, outcomes = _tensors(rollout)
     checked = [(", from reset", observations), ("", outcomes)]

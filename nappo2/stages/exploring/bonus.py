@@ -103,6 +103,16 @@ def normalized_sight(row: Callable[[Any], Tensor], size: int) -> Sight:
 
     Returns:
         The sight.
+
+    Example:
+        >>> from nappo2.maths.moments import moments, statistics
+        >>> from nappo2.stages import normalized_sight
+        >>> sight = normalized_sight(lambda observation: observation, size=1)
+        >>> seen = statistics(moments(torch.tensor([[[0.0], [2.0]]])))  # mean 1, deviation 1
+        >>> params = {"normalizer": {"exploration.observation": seen}}
+        >>> sight.view(params, torch.tensor([[2.0], [9.0]])).round()
+        tensor([[1.],
+                [5.]])
     """
 
     def view(params, observation):

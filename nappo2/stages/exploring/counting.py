@@ -34,6 +34,14 @@ def visit_counts(
     Returns:
         The bonus, which has no networks, and the statistics ``exploration.visits``, whose moments
         [3, S] have N in their second row. A rollout with other states is a ValueError.
+
+    Example:
+        >>> from nappo2.stages import visit_counts
+        >>> bonus = visit_counts(lambda x: x[..., 0].long(), num_states=2, row=lambda x: x, beta=1.0)
+        >>> visited = {"exploration.visits": {"moments": torch.tensor([[5.0, 5.0], [1.0, 4.0], [1.0, 4.0]])}}
+        >>> after = {"observation": torch.tensor([[[0.0], [1.0]]]), "reward": torch.zeros(1, 2)}
+        >>> bonus.reward({"normalizer": visited}, {"next": after})  # 1 / sqrt(1) and 1 / sqrt(4)
+        tensor([[1.0000, 0.5000]])
     """
 
     def reached(rollout):

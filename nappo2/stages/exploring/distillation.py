@@ -23,6 +23,13 @@ def random_distillation(predictor: Network, random: Network, sight: Sight) -> Bo
 
     Returns:
         The bonus, with the weights ``predictor`` and ``random``.
+
+    Example:
+        >>> from nappo2.stages import normalized_sight, random_distillation
+        >>> sight = normalized_sight(lambda observation: observation, size=4)
+        >>> bonus = random_distillation(mlp(4, 8, 2), mlp(4, 8, 2), sight)
+        >>> sorted(bonus.init(0).keys()), bonus.statistics
+        (['predictor', 'random'], {'exploration.observation': (4,)})
     """
 
     def init(seed):

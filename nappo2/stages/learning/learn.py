@@ -85,7 +85,13 @@ def learn(
 
 
 def kl_exceeds(hyper: Any, means: Any) -> torch.Tensor:
-    """Tests whether ``approx_kl > 1.5 * target_kl``, [] bool, as SB3 does."""
+    """Tests whether ``approx_kl > 1.5 * target_kl``, [] bool, as SB3 does.
+
+    Example:
+        >>> from nappo2.stages import kl_exceeds
+        >>> kl_exceeds({"target_kl": torch.tensor(0.02)}, {"approx_kl": torch.tensor(0.04)})  # above 0.03
+        tensor(True)
+    """
     return means["approx_kl"] > 1.5 * hyper["target_kl"]
 
 

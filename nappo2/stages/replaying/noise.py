@@ -102,6 +102,13 @@ def chosen_critics(
 
     Raises:
         ValueError: if more critics are to be chosen than there are.
+
+    Example:
+        >>> from tensordict import TensorDict
+        >>> from nappo2.stages import chosen_critics
+        >>> chosen = chosen_critics(10, 2)(TensorDict({}, [3]), generator(0))["chosen"]
+        >>> chosen.shape, bool((chosen == chosen[0]).all())
+        (torch.Size([3, 2]), True)
     """
     if num_chosen > num_critics:
         raise ValueError(
@@ -117,7 +124,14 @@ def chosen_critics(
 
 @checked
 def kept_units(dropout: float, size: int) -> Callable[[TensorDict, torch.Generator], dict]:
-    """Draws ``kept`` [N, size] bool for ``losses.with_dropout``, False with the probability ``dropout``."""
+    """Draws ``kept`` [N, size] bool for ``losses.with_dropout``, False with the probability ``dropout``.
+
+    Example:
+        >>> from tensordict import TensorDict
+        >>> from nappo2.stages import kept_units
+        >>> kept_units(0.0, size=4)(TensorDict({}, [1]), generator(0))["kept"]  # without dropout
+        tensor([[True, True, True, True]])
+    """
 
     def draw_noise(batch, rng):
         kept = torch.empty(len(batch), size, dtype=torch.bool)

@@ -34,6 +34,16 @@ def windows(length: int, period: int, burn_in: int = 0) -> Transform:
     Raises:
         ValueError: if a count is not at least 1, nothing is behind ``burn_in``, or ``n_step`` or
             ``hindsight`` stands left of it.
+
+    Example:
+        >>> from nappo2.stages import windows
+        >>> recipe = r2d2(envs.masked_cartpole(2), R2D2(hidden=(8, 8)))
+        >>> pipe = collect(recipe.env, recipe.policy, num_steps=6) | windows(length=4, period=2, burn_in=2)
+        >>> sequences = first(pipe, recipe.init(0)).item  # two environments; they begin at -2, 0, 2
+        >>> sequences.batch_size, sequences["padding"][0].tolist()
+        (torch.Size([6]), [True, True, False, False])
+        >>> sequences["learnt"][0].tolist()
+        [False, False, True, True]
     """
     check_windows(length, period, burn_in)
 
@@ -78,6 +88,16 @@ def rolling_windows(length: int, period: int, burn_in: int = 0) -> Transform:
     Raises:
         ValueError: if a count is not at least 1, nothing is behind ``burn_in``, or ``n_step``,
             ``hindsight`` or a cut stands left of it.
+
+    Example:
+        >>> from nappo2.stages import rolling_windows
+        >>> recipe = r2d2(envs.masked_cartpole(2), R2D2(hidden=(8, 8)))
+        >>> pipe = collect(recipe.env, recipe.policy, num_steps=3) | rolling_windows(length=4, period=2)
+        >>> params = recipe.init(0)
+        >>> state, few, _ = pipe.step(params, pipe.init(params, 0))  # 3 steps complete no sequence
+        >>> state, sequences, _ = pipe.step(params, state)  # 6 steps: those from 0 and from 2
+        >>> len(few), len(sequences)  # of two environments
+        (0, 4)
     """
     check_windows(length, period, burn_in)
 
