@@ -149,6 +149,13 @@ def convolutional(
 
     Raises:
         ValueError: if there is no hidden layer.
+
+    Example:
+        >>> from nappo2.recipes import convolutional
+        >>> agent = convolutional(envs.catch(4), hidden=(32,))  # three actions
+        >>> recipe = ppo(envs.catch(4), PPO(num_steps=8, num_minibatches=2), agent=agent)
+        >>> agent.actor(recipe.init(0), envs.catch(4).reset(0)[1]).shape
+        torch.Size([4, 3])
     """
     env = without_mask(env)
     (torso, sizes), spec, actions = torso_of(env, hidden), env.observation_spec, env.action_spec

@@ -155,6 +155,12 @@ def recurrent_perceptrons(
 
     Raises:
         ValueError: if there are fewer than two sizes.
+
+    Example:
+        >>> from nappo2.recipes import recurrent_perceptrons
+        >>> agent = recurrent_perceptrons(envs.masked_cartpole(4), cell=networks.gru, hidden=(16, 8))
+        >>> agent.memory_size  # that of the cell
+        8
     """
     env = without_mask(env)
     observations, actions = env.observation_spec, env.action_spec

@@ -33,7 +33,15 @@ KEYS = ("observation", "action", "action_log_prob", *TRANSITION)  # of a step of
 
 @explained
 def can_be_scanned(env: Env, policy: Policy) -> bool:
-    """Tests whether environment and policy are functions of tensors, as a compiled rollout needs."""
+    """Tests whether environment and policy are functions of tensors, as a compiled rollout needs.
+
+    Example:
+        >>> from nappo2.stages import can_be_scanned
+        >>> config = PPO(num_steps=8, num_minibatches=2)
+        >>> in_torch, simulated = ppo(envs.cartpole(4), config), ppo(envs.make("CartPole-v1", 4), config)
+        >>> [can_be_scanned(recipe.env, recipe.policy) for recipe in (in_torch, simulated)]
+        [True, False]
+    """
     sampler = sampler_of(policy)
     return bool(physics_of(env) and sampler and sampler.dist.sample_from_noise)
 

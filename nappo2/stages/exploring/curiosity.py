@@ -51,6 +51,20 @@ def curiosity(
 
     Raises:
         ValueError: if ``beta`` is not within 0 and 1.
+
+    Example:
+        >>> from nappo2.stages import curiosity, normalized_sight
+        >>> sight = normalized_sight(lambda observation: observation, size=4)
+        >>> bonus = curiosity(
+        ...     features=mlp(4, 8),
+        ...     inverse=mlp(2 * 8, 2),
+        ...     forward=mlp(8 + 2, 8),
+        ...     sight=sight,
+        ...     dist=distributions.categorical(),
+        ...     action_row=lambda action: torch.nn.functional.one_hot(action, 2).float(),
+        ... )
+        >>> sorted(bonus.init(0).keys())
+        ['features', 'forward', 'inverse']
     """
     if not 0 <= beta <= 1:
         raise ValueError(f"beta is within 0 and 1, not {beta}")

@@ -56,6 +56,18 @@ def intrinsic_rewards(bonus: Bonus, novelty_share: float = 1.0) -> Transform:
 
     Raises:
         ValueError: if the share is not above 0 and at most 1.
+
+    Example:
+        >>> from nappo2.stages import intrinsic_rewards, visit_counts
+        >>> bonus = visit_counts(lambda x: (x[..., 0] > 0).long(), 2, row=lambda x: x, beta=0.1)
+        >>> recipe = with_counts(
+        ...     ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2)),
+        ...     state_of=lambda x: (x[..., 0] > 0).long(),
+        ...     num_states=2,
+        ... )
+        >>> pipe = collect_of(recipe) | intrinsic_rewards(bonus)
+        >>> first(pipe, recipe.init(0)).item["next", "reward_intrinsic"].shape
+        torch.Size([8, 4])
     """
     if not 0 < novelty_share <= 1:
         raise ValueError(f"novelty_share is above 0 and at most 1, not {novelty_share}")
@@ -172,6 +184,14 @@ def intrinsic_advantages(critic: Apply, lambda_: float = 0.95, episodic: bool = 
 
     Raises:
         ValueError: if ``lambda_`` is not within 0 and 1.
+
+    Example:
+        >>> plain = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2))
+        >>> recipe = with_counts(plain, state_of=lambda x: (x[..., 0] > 0).long(), num_states=2)
+        >>> collect_of(recipe) | recipe.prepare
+        collect(num_steps=8) | ... | intrinsic_rewards(...) | intrinsic_advantages(lambda_=0.95)
+        >>> first(collect_of(recipe) | recipe.prepare, recipe.init(0)).item["novelty", "value_target"].shape
+        torch.Size([8, 4])
     """
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda_ is within 0 and 1, not {lambda_}")
