@@ -69,10 +69,11 @@ def make(
         frame_stack: of how many observations each consists, the newest last.
         time_feature: whether the share of an episode's steps that remains is part of observations.
         monitor: a folder for files of all episodes, as ``monitored`` writes them.
-        info_keywords: columns of these files beside return, length and time.
+        info_keywords: numbers that an environment tells of the last step of an episode, which come to
+            metrics, evaluations and monitor files.
         processes: that step the environments, each a share; 0 for this process.
         env_kwargs: for the environment, by whatever names.
-        **kwargs: for the environment.
+        **kwargs: for the environment; ``wrappers`` and ``deadline`` are as in ``from_gym``.
 
     Returns:
         The environment; the docs of ``from_gym``, ``atari`` and ``pybullet`` say what it observes.
