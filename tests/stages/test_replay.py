@@ -313,6 +313,27 @@ def test_a_ring_is_adopted_into_one_of_the_new_capacity(capacity):
     assert ring.roll(-count).tolist() == list(there)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ({"steps": 3.0}, {}, r"steps of those that it has is float32 \[N\], and of .* now missing"),
+        ({}, {"steps": 3.0}, r"steps of those that it has is missing, and of .* now float32 \[N\]"),
+        ({"steps": 3.0}, {"steps": 3}, r"steps .* is float32 \[N\], and .* int64 \[N\]"),
+        ({"steps": [3.0] * 8}, {"steps": [3.0] * 6}, r"steps .* \[N, 8\], and .* \[N, 6\]"),
+    ],
+)
+def test_a_ring_is_not_adopted_by_transitions_of_another_kind(before, now, message):
+    """A column that they lack would keep the numbers of the transitions that they overwrite."""
+    keys = (
+        {k: torch.tensor(x).expand(3, 2, *torch.tensor(x).shape) for k, x in each.items()}
+        for each in (before, now)
+    )
+    old, new = (numbered((3, 2), **each) | replay(8, 50) for each in keys)
+    *_, (state, _, _) = steps(old, 6)
+    with pytest.raises(ValueError, match=message):
+        new.step(PARAMS, adopt(new, state, PARAMS, 0))
+
+
 def drawing(name="noise", keys=("noise", "next_noise")):
     return noise(normal_noise(*keys, size=3), name=name)
 

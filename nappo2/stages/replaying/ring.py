@@ -15,6 +15,7 @@ from nappo2.batch import take, take_each
 from nappo2.machine.memory import available_memory
 from nappo2.reports import Report
 from nappo2.seeds import Seeds
+from nappo2.stages.recording.checking import kind_of_tensor
 from nappo2.stages.replaying import pools
 from nappo2.stages.replaying.frames import Frames, no_frames
 from nappo2.trees import walk
@@ -54,6 +55,9 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
 
     Returns:
         The state with N more transitions counted.
+
+    Raises:
+        ValueError: if the ring has transitions of another kind.
     """
     ring, frames, count, *rest = replay_state
     if not len(flat):
@@ -63,8 +67,41 @@ def extended(replay_state: ReplayState, flat: TensorDict, capacity: int) -> Repl
     if frames is not None:
         flat, by_path = pools.stored(flat, _by_path(frames), ring[:count])
         frames = _frames(by_path)
+    check_kind(ring, flat)
     write(ring, count, flat)
     return ReplayState(ring, frames, count + len(flat), *rest)
+
+
+def check_kind(ring: TensorDict, flat: TensorDict) -> None:
+    """Refuses transitions of another kind than those of a ring, as of a run that goes on with other pieces.
+
+    A column that new transitions lack would keep the numbers of those that they overwrite.
+
+    Args:
+        ring: [capacity], or [capacity, n] of members.
+        flat: transitions [N], or [N, n].
+
+    Raises:
+        ValueError: names the first key that differs, and how.
+    """
+    there, new = (dict(walk(data)) for data in (ring, flat))
+    for path in dict.fromkeys((*there, *new)):
+        one, other = there.get(path), new.get(path)
+        if one is None or other is None or _kind(one) != _kind(other):
+            raise ValueError(
+                f"a replay has transitions of one kind: {'/'.join(path)} of those that it has is "
+                f"{_in_words(one)}, and of those that are collected now {_in_words(other)}; a run goes on "
+                "with as many steps per transition, and as long sequences, and Learner(pipeline, params) "
+                "begins with an empty replay"
+            )
+
+
+def _kind(x: Tensor) -> tuple:
+    return x.dtype, x.shape[1:]
+
+
+def _in_words(x: Tensor | None) -> str:
+    return "missing" if x is None else kind_of_tensor(x)
 
 
 def read(replay_state: ReplayState, index: Tensor) -> TensorDict:
