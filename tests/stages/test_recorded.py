@@ -36,6 +36,7 @@ from nappo2.envs.actions import action_spec
 from nappo2.envs.space_arrays import actions_from, observations_from
 from nappo2.params import make_params
 from nappo2.stages import n_step
+from nappo2.stages.recording.minari import episodes_of
 from tests.makers.environments import Rooms
 from tests.makers.recorded import chain
 
@@ -195,6 +196,17 @@ def test_returns_of_rows_that_do_not_follow_one_another_are_refused(order, row):
         ValueError, match=f"row {row} of the dataset is not done, and row {row + 1}"
     ):
         with_returns(two_episodes()[order], 0.5)
+
+
+def test_minaris_episodes_are_of_rows_that_follow_one_another():
+    """In their order they have 4 and 3 observations; without row 1, that of row 0 would lead to 2."""
+    env, data = envs.cartpole(1), two_episodes()
+    assert [len(episode["observations"]) for episode in episodes_of(data, env)] == [4, 3]
+    for order in ([0, 2, 3, 4], [1, 0, 2, 3, 4]):
+        with pytest.raises(
+            ValueError, match=r"row 0 of the dataset is not done.*: Minari keeps episodes"
+        ):
+            next(episodes_of(data[order], env))
 
 
 @pytest.mark.parametrize(

@@ -145,14 +145,18 @@ def with_returns(dataset: TensorDict, gamma: float) -> TensorDict:
         [3.0, 4.0]
     """
     check_dataset(dataset)
-    check_in_order(dataset)
+    check_in_order(dataset, "returns are summed over episodes")
     after = dataset["next"]
     target = solve_recurrence(after["reward"], gamma * ~after["done"])
     return dataset.copy().update({"value_target": target})
 
 
-def check_in_order(dataset: TensorDict) -> None:
+def check_in_order(dataset: TensorDict, purpose: str) -> None:
     """Refuses a dataset in which a row that is not done is followed by another than its next observation.
+
+    Args:
+        dataset: transitions [N].
+        purpose: what its episodes are needed for, in words.
 
     Raises:
         ValueError: names the first such row.
@@ -168,6 +172,5 @@ def check_in_order(dataset: TensorDict) -> None:
             row = int(wrong.int().argmax())
             raise ValueError(
                 f"row {row} of the dataset is not done, and row {row + 1} begins with another observation "
-                "than it led to: returns are summed over episodes whose rows follow one another, and of "
-                "which the last is done"
+                f"than it led to: {purpose} whose rows follow one another, and of which the last is done"
             )

@@ -13,7 +13,7 @@ from torch import Tensor
 from nappo2.checks import checked, installs
 from nappo2.envs import Env
 from nappo2.stages.recording.checking import check_dataset, check_spaces
-from nappo2.stages.recording.datasets import dataset
+from nappo2.stages.recording.datasets import check_in_order, dataset
 
 
 @checked
@@ -62,8 +62,9 @@ def to_minari(data: TensorDict, name: str, env: Env, **described: Any) -> Any:
 
     Raises:
         ImportError: without minari; says how to install it.
-        ValueError: if there is such a dataset already, the data are not of the environment, or its
-            observations are not numbers, images, choices or parts of such.
+        ValueError: if there is such a dataset already, the data are not of the environment, their rows
+            do not follow one another, as they are shuffled or some are missing, or observations are not
+            numbers, images, choices or parts of such.
     """
     minari = _minari()
     check_dataset(data)
@@ -93,7 +94,11 @@ def episodes_of(data: TensorDict, env: Env) -> Iterator[dict[str, Any]]:
 
     Returns:
         Mappings of arrays: observations are one more than actions.
+
+    Raises:
+        ValueError: if a row that is not done is followed by another than its next observation.
     """
+    check_in_order(data, "Minari keeps episodes")
     ends = [*(data["next", "done"].nonzero().flatten() + 1).tolist(), len(data)]
     starts = [0, *ends[:-1]]
     for start, end in zip(starts, ends, strict=True):
