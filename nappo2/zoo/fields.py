@@ -114,6 +114,11 @@ def _alpha(entry: Entry) -> float:
     return number_in(Entry(entry.env_id, {"ent_coef": text}), "ent_coef")
 
 
+def _learns_alpha(entry: Entry) -> bool:
+    """Whether the temperature is learnt: of ``auto`` and ``auto_0.1``; 1e-3 is a text in YAML, too."""
+    return str(entry["ent_coef"]).startswith("auto")
+
+
 def _exploration(entry: Entry) -> float:
     """The deviation of normal noise on actions."""
     if entry["noise_type"] is None:
@@ -168,7 +173,7 @@ SOFT = (
     | FALLING
     | {
         "initial_alpha": Rule(("ent_coef",), _alpha),
-        "learn_alpha": Rule(("ent_coef",), lambda entry: isinstance(entry["ent_coef"], str)),
+        "learn_alpha": Rule(("ent_coef",), _learns_alpha),
         "num_critics": count("policy_kwargs.n_critics"),
         "hidden": layers("qf", (256, 256), (256, 256)),
         "normalize": normalizes(on_policy=False),

@@ -240,6 +240,17 @@ def test_the_rate_of_dqn_falls_over_the_updates_of_its_run(zoo):
     assert (found.learning_rate, found.anneal_updates) == (2.3e-3, 12_250)
 
 
+@pytest.mark.parametrize(
+    ("given", "alpha", "is_learnt"),
+    [("auto", 1.0, True), ("auto_0.1", 0.1, True), (0.1, 0.1, False), ("1e-3", 1e-3, False)],
+)
+def test_a_temperature_is_learnt_where_it_is_automatic(zoo, given, alpha, is_learnt):
+    """YAML takes 1e-3, without a point, for a text."""
+    values = {"n_timesteps": 1_000, "ent_coef": given}
+    found = zoo("sac", "mine", env_id="mine", values=values).preset.config
+    assert (found.initial_alpha, found.learn_alpha) == (alpha, is_learnt)
+
+
 def test_all_that_does_not_fit_is_in_one_sentence_and_can_be_left_out(zoo):
     values = {"n_timesteps": 1e4, "callback": "x", "n_step": 8, "clip_range_vf": 0.1}
     with pytest.raises(ValueError) as error:
