@@ -55,9 +55,9 @@ def with_counts(
         The recipe.
 
     Raises:
-        ValueError: if the recipe learns from no advantages, or is one that explores already; if
-            observations are no choices, or too many; for one of ``state_of`` and ``num_states``
-            alone. A rollout whose states are no integers from 0 to ``num_states - 1`` is refused, too.
+        ValueError: for a recipe that ``explored`` refuses; if observations are no choices, or too many; for
+            one of ``state_of`` and ``num_states`` alone. A rollout whose states are no integers from
+            0 to ``num_states - 1`` is refused, too.
 
     Example:
         >>> recipe = ppo(envs.make("FrozenLake-v1", 4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))

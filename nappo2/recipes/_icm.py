@@ -51,8 +51,7 @@ def with_icm(recipe: Recipe, config: ICM = ICM()) -> Recipe:
         The recipe.
 
     Raises:
-        ValueError: if the recipe learns from no advantages, or is one that explores already, or
-            actions are hybrid.
+        ValueError: for a recipe that ``explored`` refuses, and for hybrid actions.
 
     Example:
         >>> plain = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))

@@ -42,8 +42,7 @@ def with_rnd(recipe: Recipe, config: RND = RND()) -> Recipe:
         The recipe.
 
     Raises:
-        ValueError: if the recipe learns from no advantages, or is one that explores already, or the
-            configuration is that of ``ppo_rnd``.
+        ValueError: for a recipe that ``explored`` refuses, and for the configuration of ``ppo_rnd``.
 
     Example:
         >>> from nappo2 import envs, ppo

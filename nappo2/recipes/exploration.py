@@ -19,7 +19,13 @@ from nappo2.params import replaced
 from nappo2.pipeline import compose
 from nappo2.recipes.torsos import image_torso
 from nappo2.seeds import fold_in, split
-from nappo2.stages import Recipe, intrinsic_advantages, intrinsic_rewards, lambda_returns
+from nappo2.stages import (
+    Recipe,
+    intrinsic_advantages,
+    intrinsic_rewards,
+    lambda_returns,
+    standardized,
+)
 from nappo2.stages.exploring.bonus import BRANCH, RETURN, Bonus
 from nappo2.stages.recipe import batches_of
 
@@ -76,7 +82,8 @@ def explored(
         The recipe, with other ``init``, ``loss``, ``optimizer`` and ``prepare``.
 
     Raises:
-        ValueError: if the recipe learns from no advantages, or is one that explores already.
+        ValueError: if the recipe learns from no advantages, standardises them over whole rollouts, or is
+            one that explores already.
 
     Example:
         >>> from nappo2.recipes import explored
@@ -150,9 +157,16 @@ def check_explorable(recipe: Recipe) -> None:
                 f"{recipe.name} learns from a replay, and bonuses are added to advantages, which "
                 "on-policy recipes have, such as ppo, a2c and impala"
             )
-    if any(stage.kind == lambda_returns.__name__ for stage in recipe.prepare.stages):
+    kinds = {stage.kind for stage in recipe.prepare.stages}
+    if lambda_returns.__name__ in kinds:
         raise ValueError(
             f"{recipe.name} learns from no advantages, to which bonuses are added; ppo, a2c and impala do"
+        )
+    if standardized.__name__ in kinds:
+        raise ValueError(
+            f"{recipe.name} standardises the advantages of rewards alone, over whole rollouts, before those "
+            "of bonuses are added with their coefficients; with standardize_rollout=False it standardises "
+            "the sums, in each minibatch"
         )
 
 

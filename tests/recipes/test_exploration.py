@@ -225,6 +225,13 @@ def test_what_learns_from_returns_alone_is_refused():
         with_rnd(pqn(envs.cartpole(2), PQN(num_steps=8, hidden=(8,))))
 
 
+def test_advantages_that_are_standardised_before_bonuses_are_added_are_refused():
+    """A bonus of 3 beside advantages of deviation 1 would be another share of them in each rollout."""
+    config = replace(CONFIG, standardize_rollout=True)
+    with pytest.raises(ValueError, match=r"ppo standardises the .* with standardize_rollout=False"):
+        pole(config=config)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
