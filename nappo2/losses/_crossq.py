@@ -84,7 +84,7 @@ def crossq(
         steps = statistics_step(weights["critics"], critics) + statistics_step(
             weights["actor"], actors
         )
-        means = soft_means(critic, actor, temperature, alpha, values[0], y, -log_prob)
+        means = soft_means(batch, critic, actor, temperature, alpha, values[0], y, -log_prob)
         return critic + actor + temperature + steps, means
 
     return loss

@@ -72,7 +72,7 @@ def sac(
         surplus = log_prob.detach() + target_entropy
         temperature = -mean_of_learnt(weights["log_alpha"] * surplus, batch)
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, values[0], y, -log_prob
+            batch, critic, actor, temperature, alpha, values[0], y, -log_prob
         )
 
     return loss
@@ -109,7 +109,10 @@ def sac_critics(
 
     def loss(params, batch):
         critic, values, y, alpha = critic_of(params, batch)
-        means = {"value": values[0].mean(), "value_target": y.mean()}
+        means = {
+            "value": mean_of_learnt(values[0], batch),
+            "value_target": mean_of_learnt(y, batch),
+        }
         return critic, {"critic_loss": critic, "alpha": alpha, **means}
 
     return loss
@@ -202,13 +205,14 @@ def discrete_sac(
         aim = target_entropy * entropy_share(observation)
         temperature = (weights["log_alpha"] * (entropy - aim)).mean()
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, values[0], y, entropy
+            batch, critic, actor, temperature, alpha, values[0], y, entropy
         )
 
     return loss
 
 
 def soft_means(
+    batch: Mapping,
     critic: Tensor,
     actor: Tensor,
     temperature: Tensor,
@@ -220,13 +224,14 @@ def soft_means(
     """The means that losses with a temperature report, by name.
 
     Args:
+        batch: which says the steps of sequences that are ``learnt``, if it has some.
         critic: loss of the critics, [].
         actor: loss of the actor, [].
         temperature: loss of the temperature, [].
         alpha: the temperature, [].
-        value: of the batch, of any shape.
-        value_target: of the batch, of any shape.
-        entropy: of the policy at each observation, [N].
+        value: of the batch, of any shape; of sequences [L, N].
+        value_target: of the batch, of any shape; of sequences [L, N].
+        entropy: of the policy at each observation, [N] or [L, N].
 
     Returns:
         Means [] by name.
@@ -236,7 +241,7 @@ def soft_means(
         "actor_loss": actor,
         "alpha_loss": temperature,
         "alpha": alpha,
-        "value": value.mean(),
-        "value_target": value_target.mean(),
-        "entropy": entropy.mean(),
+        "value": mean_of_learnt(value, batch),
+        "value_target": mean_of_learnt(value_target, batch),
+        "entropy": mean_of_learnt(entropy, batch),
     }

@@ -92,7 +92,10 @@ def twin_critics(
             y = target(params, batch)
         critics = params["weights"]["critics"]
         values = agent.critics(critics, batch["observation"], batch["action"])
-        means = {"value": values[0].mean(), "value_target": y.mean()}
+        means = {
+            "value": mean_of_learnt(values[0], batch),
+            "value_target": mean_of_learnt(y, batch),
+        }
         return critic_loss(values, y, batch), means
 
     return critic_of

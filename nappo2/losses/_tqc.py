@@ -74,7 +74,7 @@ def tqc(agent: ActorCritics, *, target_entropy: float, num_dropped: int = 2) -> 
         actor = -soft_value(value, log_prob, alpha).mean()
         temperature = -(weights["log_alpha"] * (log_prob.detach() + target_entropy)).mean()
         return critic + actor + temperature, soft_means(
-            critic, actor, temperature, alpha, quantiles, y, -log_prob
+            batch, critic, actor, temperature, alpha, quantiles, y, -log_prob
         )
 
     return loss

@@ -10,7 +10,7 @@ from torch.nn.functional import smooth_l1_loss
 from nappo2 import trees
 from nappo2.checks import checked
 from nappo2.losses.loss import Loss
-from nappo2.losses.sequences import in_time
+from nappo2.losses.sequences import in_time, mean_of_learnt
 from nappo2.maths.masks import allowed_only, mask_of, unmasked
 from nappo2.maths.rescaling import Rescaling, unscaled
 from nappo2.maths.returns import lambda_return
@@ -58,7 +58,7 @@ def recurrent_double_dqn(
         rescaling: of the returns that the network learns.
 
     Returns:
-        The loss, with the means ``value`` and ``value_target``, which are not rescaled.
+        The loss, with the means ``value`` and ``value_target``, which are of learnt steps and not rescaled.
 
     Example:
         >>> q = networks.RecurrentQ(networks.gru(3, 4), mlp(4, 2))  # an input of 0 gives 0
@@ -101,7 +101,8 @@ def recurrent_double_dqn(
             )
         value = of_action(q.values(weights, memories), part["action"])
         error = smooth_l1_loss(value, rescaling.apply(y), reduction="none") * part["learnt"]
-        means = {"value": rescaling.invert(value).mean(), "value_target": y.mean()}
+        means = {"value": rescaling.invert(value), "value_target": y}
+        means = {name: mean_of_learnt(x, part) for name, x in means.items()}
         return sequence_mean(error, part["learnt"], batch), means
 
     return loss

@@ -301,15 +301,17 @@ def test_burn_in_replaces_the_memory_and_lets_no_gradient_through():
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
-def test_what_is_not_learnt_changes_no_loss():
-    """The last 3 of 8 steps: neither by their errors, nor by what precedes them."""
+def test_what_is_not_learnt_changes_no_loss_and_no_mean():
+    """The last 3 of 8 steps: neither by their errors, nor by what precedes them, nor in what is logged."""
     params, batch = params_of(Q), sequences(4, 8)
     batch["learnt"][:, 5:] = False
     other = batch.clone()
     other["observation"][:, 5:] += 1
     other["next", "reward"][:, 5:] += 1
     loss = recurrent_double_dqn(Q, burn_in=2, lambda_=0.9)
-    assert torch.equal(loss(params, batch)[0], loss(params, other)[0])
+    (first, means), (second, others) = (loss(params, x) for x in (batch, other))
+    assert torch.equal(first, second) and "value_target" in means
+    assert means == others
 
 
 def test_what_is_seen_of_observations_can_be_normalised():

@@ -111,18 +111,28 @@ def test_a_loss_of_sequences_is_that_of_transitions_of_memories():
         torch.testing.assert_close(ours[name], theirs[name])
 
 
-def test_what_is_not_learnt_changes_no_loss():
-    """The last 2 of 7 steps: neither their errors, nor what the actor gets of them."""
-    agent = soft_agent()
+def td3_agent():
+    heads = mlp(5, ACTIONS), mlp(5 + ACTIONS, 1)
+    return recurrent_actor_critics(lstm(INPUTS, 5), heads[0], lstm(INPUTS, 5), heads[1])
+
+
+def td3_loss(agent, burn_in):
+    return losses.over_sequences(losses.td3(agent.of_sequences(burn_in)), burn_in)
+
+
+@pytest.mark.parametrize(("agent", "loss_of"), [(soft_agent(), sac_loss), (td3_agent(), td3_loss)])
+def test_what_is_not_learnt_changes_no_loss_and_no_mean(agent, loss_of):
+    """The last 2 of 7 steps: neither their errors, nor what the actor gets of them, nor what is logged."""
     params, batch = params_of(agent), sequences(agent)
     batch["learnt"][:, 5:] = False
     other = batch.clone()
     other["observation"][:, 5:] += 1
     other["next", "reward"][:, 5:] += 1
     other["noise"][:, 5:] += 1
-    loss = sac_loss(agent, BURN_IN)
-    first, second = (loss(params, x)[0] for x in (batch, other))
-    assert torch.equal(first, second)
+    loss = loss_of(agent, BURN_IN)
+    (first, means), (second, others) = (loss(params, x) for x in (batch, other))
+    assert torch.equal(first, second) and "value_target" in means
+    assert means == others
 
 
 def test_means_of_what_is_learnt_by_hand():
