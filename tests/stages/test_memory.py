@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tensordict import TensorDict
 
 from nappo2 import A2C, PPO, Impala, Pipeline, Report, envs, evaluate, mlp, optim, repeat
 from nappo2.networks import gru, lstm, recurrent_actor_critic
@@ -11,6 +12,7 @@ from nappo2.recipes import a2c, impala, perceptrons, ppo, recurrent_ppo, vpg
 from nappo2.recipes.recurrent import recurrent_perceptrons
 from nappo2.schemes import SCHEMES, scheme, workers
 from nappo2.stages import gae, sequences, update
+from nappo2.stages.learning.feeds import sequence_sizes
 from nappo2.stages.recipe import batches_of, collect_of, gradients_of
 from tests.makers.recipes import composed, fused, scheme_arguments
 from tests.makers.stepping import items_of, train, train_until
@@ -198,6 +200,26 @@ def test_what_is_masked_is_no_part_of_a_loss():
         results.append(grads)
         assert grads["samples"] == 16 * 4 + 8 * 4 == report.means["loss"].weight
     assert torch.equal(results[0]["weights"], results[1]["weights"])
+
+
+@pytest.mark.parametrize(("num_masked", "sizes"), [(0, [2, 2]), (1, [2, 1]), (3, [1, 1])])
+def test_sequences_that_are_masked_throughout_are_in_no_minibatch(num_masked, sizes):
+    """Of 4 environments the first gave nothing finite: a loss of their steps alone would be 0 / 0."""
+    mask = torch.ones(16, 4, dtype=torch.bool)
+    mask[:, :num_masked], mask[5:, 3] = False, False
+    columns = {"column": torch.arange(4).expand(16, 4), "mask": mask, "next": {}}
+    rollout = TensorDict(columns, batch_size=(16, 4))
+    source = Pipeline(lambda params, seed: {}, lambda params, state: (state, rollout, Report()))
+    pipe = source | sequences(num_epochs=1, num_minibatches=2)
+    parts = items_of(pipe, PARAMS, 2)
+    assert [part.batch_size for part in parts] == [(16, size) for size in sizes]
+    assert set(torch.cat(parts, 1)["column"][0].tolist()) == set(range(num_masked, 4))
+
+
+def test_a_rollout_that_is_masked_throughout_is_refused():
+    mask = torch.zeros(16, 4, dtype=torch.bool)
+    with pytest.raises(ValueError, match="0 of a rollout's 64 transitions are not masked, too few"):
+        sequence_sizes(TensorDict(mask=mask, batch_size=(16, 4)), 2)
 
 
 def test_evaluation_forgets_between_episodes():

@@ -253,39 +253,65 @@ def minibatch_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     Raises:
         ValueError: if the minibatches do not divide a whole rollout, or all of it is masked.
     """
-    size, all_count = num_samples(rollout), valid(rollout) is None
-    least, rest = divmod(size, num_minibatches)
-    if not all_count and size == 0:
+    size = num_samples(rollout)
+    check_any_counts(rollout, num_minibatches)
+    if valid(rollout) is None and (size < num_minibatches or size % num_minibatches):
+        raise ValueError(
+            f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
+        )
+    return nearly_equal(size, num_minibatches)
+
+
+def check_any_counts(rollout: TensorDict, num_minibatches: int) -> None:
+    """Refuses a rollout [T, B] of which all transitions are masked.
+
+    Raises:
+        ValueError: says what masks them.
+    """
+    if valid(rollout) is not None and not num_samples(rollout):
         raise ValueError(
             f"0 of a rollout's {rollout.numel()} transitions are not masked, too few for "
             f"{num_minibatches} minibatches: what mask masks, as it is not finite, is all of it; "
             "longer rollouts, or clamp(limit), go on"
         )
-    if not all_count and least == 0:
-        return [1] * num_minibatches
-    if least == 0 or (rest and all_count):
-        raise ValueError(
-            f"{num_minibatches} minibatches do not divide a rollout of {size} transitions"
-        )
-    return [least + 1] * rest + [least] * (num_minibatches - rest)
+
+
+def nearly_equal(size: int, num: int) -> list[int]:
+    """Splits a size into ``num`` parts that differ by one at most; of a smaller size all are 1."""
+    least, rest = divmod(size, num)
+    return [least + 1] * rest + [least] * (num - rest) if least else [1] * num
+
+
+def sequences_of(rollout: TensorDict) -> TensorDict:
+    """The sequences of a rollout [T, B] without ``next``, and without those that are masked throughout.
+
+    Of members, [n, T, B], none is masked.
+    """
+    rest, mask = without(rollout, "next"), valid(rollout)
+    if mask is None or mask.any(0).all():
+        return rest
+    return take(rest, mask.any(0).nonzero().squeeze(-1), dim=1)
 
 
 def sequence_sizes(rollout: TensorDict, num_minibatches: int) -> list[int]:
     """The sizes of a pass's minibatches of sequences, in environments.
 
+    Equal ones, except where all that some environments gave is masked: then they differ by one at most.
+
     Raises:
-        ValueError: if the minibatches do not divide the environments.
+        ValueError: if the minibatches do not divide the environments, or all of a rollout is masked.
     """
-    size = rollout.batch_size[1]
+    size, mask = rollout.batch_size[1], valid(rollout)
     if size % num_minibatches:
         raise ValueError(
             f"{num_minibatches} minibatches of whole sequences do not divide {size} environments"
         )
-    return [size // num_minibatches] * num_minibatches
+    check_any_counts(rollout, num_minibatches)
+    return nearly_equal(size if mask is None else int(mask.any(0).sum()), num_minibatches)
 
 
 TRANSITIONS = Slicing("minibatches", transitions_of, minibatch_sizes, 0)
-SEQUENCES = Slicing("sequences", lambda rollout: without(rollout, "next"), sequence_sizes, 1)
+SEQUENCES = Slicing("sequences", sequences_of, sequence_sizes, 1)
 
 
 class Feed(NamedTuple):
