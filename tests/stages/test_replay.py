@@ -212,6 +212,13 @@ def test_what_is_masked_is_not_stored():
     assert stored(rollout.exclude("mask"))["number"].tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_sequences_of_which_nothing_is_learnt_are_not_stored():
+    """Of three of two steps the second is masked: it would take the place of one that teaches something."""
+    learnt = torch.tensor([[False, True], [False, False], [True, True]])
+    sequences = TensorDict(number=torch.arange(3), learnt=learnt, batch_size=[3])
+    assert stored(sequences)["number"].tolist() == [0, 2]
+
+
 def test_of_workers_that_were_preempted_only_true_steps_are_stored():
     """One stops after 2 of 4 steps of 2 environments: 8 + 4 are there, and make as many batches."""
     recipe = sac(envs.pendulum(2), SAC(num_steps=4, hidden=(4,)))

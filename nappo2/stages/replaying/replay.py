@@ -193,8 +193,14 @@ def waiting(replay_state: ReplayState) -> tuple[ReplayState, Report]:
 
 
 def stored(rollout: TensorDict) -> TensorDict:
-    """The transitions of a rollout [T, B] that are not masked, [N]."""
-    return rollout if is_empty(rollout) else valid_transitions(rollout)
+    """The transitions of a rollout [T, B] that are not masked, [N]; sequences of which a step is learnt."""
+    if is_empty(rollout):
+        return rollout
+    flat = valid_transitions(rollout)
+    if "learnt" not in flat.keys():
+        return flat
+    some = flat["learnt"].any(-1)
+    return flat if some.all() else flat[some]
 
 
 def stored_rows(rollouts: TensorDict) -> TensorDict:
