@@ -12,7 +12,7 @@ from nappo2.params import Params
 from nappo2.pipeline.adopting import init_from
 from nappo2.pipeline.types import Maker, Pipeline, Stage, Transform, is_pipeline, joined
 from nappo2.reports import Span, timed
-from nappo2.saving.snapshots import PreviousStates, adopted
+from nappo2.saving.snapshots import PreviousStates, gone_on
 
 _PLAIN = Stage("", "", {})
 
@@ -122,7 +122,7 @@ def _checked_init(
     if previous is None:
         return state
     kept = [key for key in last.keys if key in state]
-    return state | {key: adopted(last.live, key, state[key], previous)[0] for key in kept}
+    return state | {key: gone_on(last.live, key, state[key], previous) for key in kept}
 
 
 def _timed_step(name: str, has_source: bool, step: Callable, params: Params, state: dict):

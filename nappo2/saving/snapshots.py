@@ -93,10 +93,17 @@ class EndedCut(NamedTuple):
 
 
 class PreviousStates:
-    """The states of another pipeline by stage name, and those of the first workers of its cuts."""
+    """The states of another pipeline by stage name, and those of the first workers of its cuts.
+
+    Attributes:
+        states: by stage name.
+        new_episodes: whether the source that goes on from them has begun new episodes, so that stages
+            right of it forget the unfinished ones.
+    """
 
     def __init__(self, states: Mapping[str, Any]):
         self.states = states
+        self.new_episodes = False
 
     @cached_property
     def first_workers(self) -> list["PreviousStates"]:
@@ -173,12 +180,45 @@ def restored(pipeline: Any, fresh: dict[str, Any], states: Mapping[str, Any]) ->
     previous, live_states = PreviousStates(states), live_states_of(pipeline)
     results = {k: adopted(live_states.get(k), k, value, previous) for k, value in fresh.items()}
     new_episodes = any(
-        results[name][1]
+        begins_episodes(live, fresh[name], *results[name])
         for name, live in live_states.items()
-        if live.of_episodes and name in results
+        if name in results
     )
     state = {k: _episodes_begun(x) if new_episodes else x for k, (x, _) in results.items()}
     return Restored(state, [note for _, notes in results.values() for note in notes])
+
+
+def begins_episodes(live: LiveState | None, fresh: Any, state: Any, notes: list[str]) -> bool:
+    """Tests whether the episodes of a source begin anew, as those of other environments.
+
+    Args:
+        live: of the stage.
+        fresh: the state with which it would begin.
+        state: the one that it goes on from.
+        notes: what begins anew in it.
+
+    Returns:
+        Whether later stages forget the unfinished ones.
+    """
+    return live is not None and live.of_episodes and (state is fresh or bool(notes))
+
+
+def gone_on(live: LiveState | None, name: str, fresh: Any, previous: PreviousStates) -> Any:
+    """The state with which a stage of a line goes on, after those left of it.
+
+    Args:
+        live: how the stage's state is loaded; None if it is data.
+        name: of the state.
+        fresh: the state with which the stage would begin.
+        previous: states of another pipeline, which are told of new episodes.
+
+    Returns:
+        The state, without what it has of unfinished episodes where new ones began.
+    """
+    state, notes = adopted(live, name, fresh, previous)
+    if begins_episodes(live, fresh, state, notes):
+        previous.new_episodes = True
+    return _episodes_begun(state) if previous.new_episodes else state
 
 
 def live_states_of(pipeline: Any) -> dict[str, LiveState]:

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from nappo2 import dqn, envs, hindsight, n_step, optim, population, rolling_n_step
+from nappo2 import dqn, envs, hindsight, n_step, optim, population, rolling_n_step, scheme
 from nappo2 import recipes as a
 from nappo2.networks import gtrxl, noisy_mlp
 from nappo2.populations import evolve, perturb, truncation
@@ -177,6 +177,32 @@ def test_episodes_that_will_not_go_on_are_not_joined_to_others(tmp_path, caplog)
     second.resume(tmp_path)
     assert second.state["hindsight"].unfinished is None
     assert "the episodes of bit_flipping begin anew" in caplog.text
+
+
+OTHER_ENVS = {
+    "as many": lambda: envs.make("CartPole-v1", 2, max_episode_steps=9),
+    "more": lambda: envs.cartpole(3, time_limit=9),
+}
+
+
+@pytest.mark.parametrize("name", ["rainbow", "r2d2"])
+@pytest.mark.parametrize("other", OTHER_ENVS)
+@pytest.mark.parametrize("word", ["3cs", "da2cs"])
+def test_episodes_are_not_joined_to_those_of_environments_that_are_adopted(name, other, word):
+    """Steps that waited for the next ones would be summed, or learnt from, with those of another game."""
+
+    def waiting(state):
+        stage = "rolling_windows" if name == "r2d2" else "rolling_n_step"
+        workers = state.get("collectors")
+        return (state if workers is None else workers.ask(0))[stage].waiting
+
+    config = replace(CONFIGS[name], num_steps=1)
+    run = step(run_of(RECIPES[name](envs.cartpole(2, time_limit=9), config), word), 5)
+    run.adopt(scheme(word, RECIPES[name](envs.cartpole(2, time_limit=9), config)))
+    assert waiting(run.state) is not None
+    run.adopt(scheme(word, RECIPES[name](OTHER_ENVS[other](), config)))
+    assert waiting(run.state) is None
+    step(run, 5)
 
 
 def test_another_structure_begins_anew_and_is_named(tmp_path, caplog):
