@@ -70,6 +70,18 @@ def test_an_episode_that_was_cut_off_is_truncated_there():
     assert first.truncations[-1] and second.truncations[-1] and not second.terminations.any()
 
 
+@pytest.mark.parametrize("name", ["pole", "pole/expert", "../pole-v0", "a pole-v0", "p/x-v0", ""])
+def test_a_name_that_is_none_leaves_nothing_behind(name, tmp_path):
+    """Minari makes a folder first, and lists no dataset any more where one has no version."""
+    env = envs.cartpole(1)
+    recipe = ppo(env, SMALL_PPO)
+    data = record(collect_of(recipe), recipe.init(0), episodes=1)
+    with pytest.raises(ValueError, match=f"such as 'pole/expert-v0', not {name!r}"):
+        to_minari(data, name, env)
+    assert not list(tmp_path.iterdir()) and not (tmp_path.parent / "pole-v0").exists()
+    assert to_minari(data, "pole-v0", env).total_episodes == 1
+
+
 def test_what_cannot_be_written_or_read_is_refused():
     env = envs.cartpole(1)
     recipe = ppo(env, SMALL_PPO)

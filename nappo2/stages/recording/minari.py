@@ -62,11 +62,12 @@ def to_minari(data: TensorDict, name: str, env: Env, **described: Any) -> Any:
 
     Raises:
         ImportError: without minari; says how to install it.
-        ValueError: if there is such a dataset already, the data are not of the environment, their rows
-            do not follow one another, as they are shuffled or some are missing, or observations are not
-            numbers, images, choices or parts of such.
+        ValueError: if the name is none that Minari reads again, or there is such a dataset already; if the
+            data are not of the environment, their rows do not follow one another, as they are shuffled or
+            some are missing, or observations are not numbers, images, choices or parts of such.
     """
     minari = _minari()
+    check_name(name)
     check_dataset(data)
     check_spaces(data, env)
     _check_written(env.observation_space)
@@ -83,6 +84,26 @@ def to_minari(data: TensorDict, name: str, env: Env, **described: Any) -> Any:
         action_space=env.action_space,
         **described,
     )
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that Minari does not read again.
+
+    It makes the folder of a dataset before it looks at the name, and by one without a version no dataset of
+    this machine can be listed any more.
+
+    Raises:
+        ValueError: says what a name is.
+    """
+    from minari.dataset.minari_dataset import parse_dataset_id
+
+    try:
+        parse_dataset_id(name)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "a dataset's name is of letters, digits, - and _, perhaps behind a folder of at least two, and "
+            f"ends with a version, such as 'pole/expert-v0', not {name!r}"
+        ) from error
 
 
 def episodes_of(data: TensorDict, env: Env) -> Iterator[dict[str, Any]]:
