@@ -34,6 +34,7 @@ CAMERA = Box(0, 255, (8, 6, 3), np.uint8)
 SPACES = {
     "numbers": (Box(-1, 1, (3,)), Box(np.float32([0, -3]), np.float32([1, 5]))),
     "images": (CAMERA, Discrete(3, start=2)),
+    "bytes": (Box(0, 255, (32, 40), np.uint8), Discrete(2)),
     "switches": (MultiBinary(3), MultiDiscrete([2, 3])),
     "choices": (Discrete(4), MultiBinary(2)),
     "parts": (Dict(camera=CAMERA, arm=Box(-1, 1, (2,))), Discrete(2)),
@@ -46,6 +47,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore:.*which are seen as a row")
 @pytest.mark.parametrize("name", SPACES)
 def test_what_is_written_is_read_again(name):
     """Two episodes of five steps; Minari's have six observations, and actions of the simulator's space."""

@@ -1,5 +1,6 @@
 """Datasets of Minari, which is an extra: https://minari.farama.org."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def to_minari(data: TensorDict, name: str, env: Env, **described: Any) -> Any:
         env=env.name if env.name in gymnasium.registry else None,
         observation_space=env.observation_space,
         action_space=env.action_space,
-        **described,
+        **{**_lossless(minari), **described},
     )
 
 
@@ -180,6 +181,12 @@ def _minari() -> Any:
     except ImportError as error:
         raise ImportError(f"datasets of Minari need minari: {installs('minari')}") from error
     return minari
+
+
+def _lossless(minari: Any) -> dict[str, bool]:
+    """The option by which Minari keeps bytes as they are, if it has one: else matrices become JPEGs."""
+    options = inspect.signature(minari.create_dataset_from_buffers).parameters
+    return {"jpeg_encoding": False} if "jpeg_encoding" in options else {}
 
 
 def _loaded(name: str) -> Any:
