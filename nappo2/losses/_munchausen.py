@@ -29,6 +29,9 @@ def munchausen_dqn(
     Returns:
         The loss, with the means ``value`` and ``value_target``.
 
+    Raises:
+        ValueError: if ``lowest`` is above 0, where all log-probabilities would be 0.
+
     Example:
         >>> network = mlp(4, 8, 2)
         >>> params = {"weights": network.init(0), "target": network.init(1), "hyper": {"gamma": 0.99}}
@@ -39,6 +42,8 @@ def munchausen_dqn(
         >>> sorted(means)
         ['value', 'value_target']
     """
+    if lowest > 0:
+        raise ValueError(f"lowest is at most 0, as log-probabilities are, not {lowest}")
 
     def values_and_targets(params, batch):
         after = batch["next"]

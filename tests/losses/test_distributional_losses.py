@@ -169,6 +169,14 @@ def test_munchausen_by_hand():
     assert total.item() == pytest.approx(sum(errors) / 2 - 0.5)
 
 
+def test_a_bound_above_all_log_probabilities_is_refused():
+    """It would make every bonus 0: dqn with a soft maximum, without a word."""
+    with pytest.raises(
+        ValueError, match=r"lowest is at most 0, as log-probabilities are, not 1\.0"
+    ):
+        losses.munchausen_dqn(lambda weights, x: x, lowest=1.0)
+
+
 def test_without_its_bonus_and_temperature_munchausen_is_dqn():
     online, slow = (from_module(module) for module in two(1))
     batch, weights, target = a_batch(discrete), online.init(0), slow.init(0)
