@@ -212,7 +212,7 @@ def read_checkpoint(path: str | Path, use: Callable[[dict[str, Packed]], T]) -> 
     errors = []
     for candidate in _candidates(Path(path)):
         try:
-            with damaged(candidate, "is no checkpoint of nappo2"):
+            with damaged(candidate, "does not fit this Learner"):
                 result = use(dict(read_archive(candidate).items()))
         except (ValueError, FileNotFoundError) as error:
             errors.append(error)
