@@ -46,15 +46,21 @@ def run_for(seconds, until=lambda: False):
     while time.monotonic() < end and not until():
         run.step()
 
+killed = set()
+
 def alive():
-    return [path for path in folder.glob("env-*") if time.time() - path.stat().st_mtime < 2]
+    paths = set(folder.glob("env-*")) - killed
+    return [path for path in sorted(paths) if time.time() - path.stat().st_mtime < 2]
 
 run_for(seconds)
 node = cluster.add_node(num_cpus=most - least)
 run_for(240, until=lambda: len(alive()) == most)
 for _ in range(kills):
     run_for(seconds)
-    os.kill(int(chance.choice(alive()).name.split("-")[1]), signal.SIGKILL)
+    killed.add(path := chance.choice(alive()))
+    before = run.sums["restarts"]
+    os.kill(int(path.name.split("-")[1]), signal.SIGKILL)
+    run_for(240, until=lambda: run.sums["restarts"] > before)  # it is not lost with its node
 run_for(240, until=lambda: len(alive()) == most)
 cluster.remove_node(node)
 run_for(seconds)

@@ -1,6 +1,7 @@
 """What goes wrong on Ray, beside what ``tests/schemes`` has."""
 
 import ipaddress
+import itertools
 import os
 import random
 import subprocess
@@ -72,7 +73,7 @@ def test_ray_listens_to_this_machine_alone_and_is_not_started_again_behind_ones_
 
 @pytest.mark.faults
 def test_what_fails_now_and_then_is_replaced_each_time(on_ray):
-    """An environment that raises with probability 1 / 2,000 per step, 20,000 steps of two collectors."""
+    """Two that raise at each 2,000th step take 10,000 of them: 4 times, the last perhaps not yet told."""
     run = learner_with(now_and_then, on_ray(max_restarts=10))
     start = time.monotonic()
     step_until(run, lambda: run.env_steps >= 20_000, seconds=200)
@@ -80,16 +81,16 @@ def test_what_fails_now_and_then_is_replaced_each_time(on_ray):
     print(
         f"\n{run.sums['restarts']:.0f} restarts in {run.env_steps} steps, {time.monotonic() - start:.0f} s"
     )
-    assert run.env_steps == counted and run.sums["restarts"] >= 1
+    assert run.env_steps == counted and run.sums["restarts"] >= 3
     assert np.isfinite(run.metrics[-1]["episode_return"])
     run.close()
 
 
 def now_and_then(num_envs=2):
-    env, chance = envs.cartpole(num_envs), random.Random()
+    env, steps = envs.cartpole(num_envs), itertools.count(1)  # of each life
 
     def step(state, action):
-        if chance.random() < 0.0005:
+        if next(steps) == 2_000:
             raise ZeroDivisionError("now and then")
         return env.step(state, action)
 
