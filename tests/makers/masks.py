@@ -132,6 +132,7 @@ CONFIGS = {
     "vpg": a.VPG(**ON),
     "impala": a.Impala(**ON, normalize=True),
     "pqn": a.PQN(**ON, num_minibatches=2, num_epochs=2, exploration_updates=60),
+    "recurrent_pqn": a.PQN(**ON, num_minibatches=2, num_epochs=2, exploration_updates=60),
     "recurrent_ppo": a.PPO(**ON, num_minibatches=2, num_epochs=2),
     "recurrent_impala": a.Impala(**ON),
     "dqn": a.DQN(**OFF, exploration_updates=60),
