@@ -4,11 +4,13 @@ Under ``event`` a row has a text on what was changed, or happened, since the row
 """
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
 
 from nappo2.checks import installs
+from nappo2.reports import RESERVED
 
 Row = dict[str, Any]
 RECORDED = "recorded_updates"
@@ -73,9 +75,40 @@ class CsvFile:
 
 
 def read_csv(path: str | Path) -> list[Row]:
-    """The rows of a metrics.csv as numbers, except ``event``; a row has no key for an empty cell."""
-    with open(path, newline="") as file:
-        return [
-            {k: x if k == "event" else float(x) for k, x in row.items() if x}
-            for row in csv.DictReader(file)
-        ]
+    """The rows of a metrics.csv as numbers, and as texts where ``record`` added some and in ``event``.
+
+    A row has no key for an empty cell. A last line that was not written to its end is left out.
+
+    Raises:
+        ValueError: if the file is damaged; names it.
+    """
+    try:
+        with open(path, newline="") as file:
+            lines = file.read().rpartition("\n")[0]
+        return [_cells(row) for row in csv.DictReader(io.StringIO(lines, newline=""))]
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _cells(row: dict[str | None, Any]) -> Row:
+    if None in row:
+        raise ValueError("a row has more cells than there are columns")
+    return {name: _cell(name, text) for name, text in row.items() if text}
+
+
+def _cell(name: str, text: str) -> float | str:
+    """A number; a text in ``event``, and in columns of one's own."""
+    if name == "event":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        if name in RESERVED:
+            raise
+        return text
+
+
+def number_in(row: Row, column: str) -> float | None:
+    """The number in a column of a row; None if there is none, or a text."""
+    value = row.get(column)
+    return None if isinstance(value, str) else value

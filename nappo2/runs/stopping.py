@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked, suggestion
-from nappo2.runs.metrics import Row
+from nappo2.runs.metrics import Row, number_in
 
 __all__ = ["Until", "until"]
 
@@ -89,12 +89,6 @@ def _threshold(name: str, value: Any) -> tuple[str, float]:
             f"('<', 0.1), not {value!r}"
         )
     return sign, float(number)
-
-
-def number_in(row: Row, column: str) -> float | None:
-    """The number in a column of a row; None if there is none, or a text."""
-    value = row.get(column)
-    return None if isinstance(value, str) else value
 
 
 def reaches(column: str, sign: str, number: float) -> Until:

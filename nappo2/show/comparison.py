@@ -14,6 +14,7 @@ from nappo2.show.labels import colours_of
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
 from nappo2.show.runs import Runs, environment_of, group_runs, settings_of
+from nappo2.show.sweeps import last_of
 
 
 class Comparison(NamedTuple):
@@ -154,11 +155,10 @@ def score_table(by_env: Mapping[str, list[Any]], y: str, scales: Mapping | None)
 
 
 def _last(run: Any, y: str) -> float:
-    values = [row[y] for row in run.metrics if row.get(y) is not None]
-    if not values:
+    if (value := last_of(run.metrics, y)) is None:
         where = getattr(run, "log_dir", None) or "a run"
         raise ValueError(f"{where} has no {y!r} to compare")
-    return values[-1]
+    return value
 
 
 def _scaled(value: float, scale: tuple[float, float] | None) -> float:

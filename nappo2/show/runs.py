@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nappo2.checks import checked
 from nappo2.params import Params
-from nappo2.runs.metrics import Metrics, Row, read_csv
+from nappo2.runs.metrics import Metrics, Row, number_in, read_csv
 from nappo2.saving.checkpoint import load_params
 from nappo2.schemes.words import TAKES, Cuts
 from nappo2.show._look import look
@@ -91,8 +91,6 @@ def load_run(path: str | Path) -> SavedRun:
             )
         raise FileNotFoundError(f"there is no run in {folder}: it has no metrics.csv")
     rows = Metrics(read_csv(folder / "metrics.csv"))
-    if not (folder / "metrics.csv").read_text().endswith("\n"):
-        del rows[-1:]
     description, params = folder / "run.json", folder / "params.npz"
     return SavedRun(
         rows,
@@ -261,7 +259,7 @@ def described(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:
-    """The values of two columns of metrics.
+    """The numbers of two columns of metrics.
 
     Args:
         rows: of metrics.
@@ -271,5 +269,6 @@ def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
     Returns:
         Two lists of equal length, from the rows that have both.
     """
-    pairs = [(row[x], row[y]) for row in rows if row.get(x) is not None and row.get(y) is not None]
+    cells = [(number_in(row, x), number_in(row, y)) for row in rows]
+    pairs = [pair for pair in cells if None not in pair]
     return tuple(map(list, zip(*pairs, strict=True))) if pairs else ([], [])

@@ -8,6 +8,7 @@ import numpy as np
 from nappo2.runs.events import literal
 from nappo2.runs.intervals import interval
 from nappo2.runs.limits import limits_of
+from nappo2.runs.metrics import number_in
 from nappo2.show.runs import Runs, group_by, is_one, members_of, settings_of
 
 POSITIONS = ("env_steps", "updates", "seconds", "recorded_updates")
@@ -140,7 +141,7 @@ def interval_of(scores: Sequence[float], within: tuple[float, float]) -> tuple[f
 
 def last_of(rows: Sequence[Mapping[str, Any]], y: str) -> float | None:
     """The last value of a column; None if there is none."""
-    return next((row[y] for row in reversed(rows) if row.get(y) is not None), None)
+    return next((x for row in reversed(rows) if (x := number_in(row, y)) is not None), None)
 
 
 def style_sweep(axes: Any, sweep: Sweep) -> None:

@@ -59,6 +59,37 @@ def test_a_line_that_a_kill_tore_is_left_out(tmp_path):
     assert [row["env_steps"] for row in load_run(tmp_path).metrics] == [64, 128, 192]
 
 
+def test_a_line_that_is_torn_within_a_number_is_left_out(tmp_path):
+    """A learning rate of 1e-5 whose last digit is missing is no number."""
+    whole = "env_steps,learning_rate\r\n64,1e-05\r\n"
+    for torn in ("128,1e-", "128,-", '128,"', "1"):
+        (tmp_path / "metrics.csv").write_text(whole + torn, newline="")
+        assert load_run(tmp_path).metrics == [{"env_steps": 64.0, "learning_rate": 1e-5}]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [("1,2,3", "more cells than there are columns"), ("much,2", "string to float: 'much'")],
+)
+def test_rows_that_are_damaged_are_said_to_be(line, text, tmp_path):
+    (tmp_path / "metrics.csv").write_text(f"env_steps,loss\n{line}\n")
+    with pytest.raises(ValueError, match=f"metrics.csv is damaged: .*{text}"):
+        load_run(tmp_path)
+
+
+def test_texts_that_were_recorded_are_read_and_not_drawn(tmp_path):
+    run = learner(log_dir=tmp_path)
+    for row in run:
+        run.record(phase="warm,\n\u2028up", height=row["env_steps"] / 2)
+    run.close()
+    rows = load_run(tmp_path).metrics
+    assert [row.get("phase") for row in rows] == [None, *["warm,\n\u2028up"] * 3]
+    assert rows[-1]["height"] == 96.0 and compare(tmp_path, "height").iqm == [96.0]
+    for show in (plot, compare):
+        with pytest.raises(ValueError, match="'phase'"):
+            show(tmp_path, y="phase")
+
+
 def test_no_run_is_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no run in .*: it has no metrics.csv"):
         load_run(tmp_path / "nothing")
