@@ -89,7 +89,7 @@ def compare(
         The means and intervals, the best group first.
 
     Raises:
-        ValueError: if a run has no such column, or seeds are missing in an environment.
+        ValueError: if there is no run, a run has no such column, or seeds are missing in an environment.
 
     Example:
         >>> def run(rate, seed):

@@ -17,7 +17,7 @@ from nappo2.show.pictures import (
     new_figure,
     style_axes,
 )
-from nappo2.show.runs import Runs, columns, environment_of, group_runs, is_one, members_of
+from nappo2.show.runs import Runs, columns, environment_of, group_runs, groups_of, members_of
 from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
 
 
@@ -46,7 +46,7 @@ def plot(
         The picture; None if ``axes`` are given.
 
     Raises:
-        ValueError: if no run has these columns; says which one is missing.
+        ValueError: if there is no run, or none has these columns; says which one is missing.
 
     Example:
         >>> def run(rate):
@@ -57,7 +57,7 @@ def plot(
         >>> curves, by_rate = plot(sweep), plot(sweep, x="learning_rate")
     """
     named = isinstance(runs, Mapping)  # each is read once, here
-    runs = group_runs(runs) if named else members_of([runs] if is_one(runs) else runs)
+    runs = groups_of(runs) if named else members_of(runs)
     flat = list(chain(*runs.values())) if named else runs
     x, y = x or default_x(flat), y or default_y(flat)
     sweep = sweep_of(runs, x)

@@ -91,7 +91,7 @@ def report(runs: Runs, y: str | None = None) -> RunReport:
         The page; without ``y``, and where there is nothing to draw yet, a sentence says so in it.
 
     Raises:
-        ValueError: if no run has the column ``y``.
+        ValueError: if there is no run, or none has the column ``y``.
         FileNotFoundError: if there is no run in a folder.
 
     Example:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
+from nappo2.checks.words import shown
 from nappo2.params import Params
 from nappo2.runs.metrics import Metrics, Row, number_in, read_csv
 from nappo2.saving.checkpoint import load_params
@@ -121,18 +122,21 @@ def read_description(path: Path) -> dict[str, Any]:
     return description | ({"env": env, "env_module": module} if colon else {})
 
 
-Runs = Mapping[str, Sequence[Any]] | Iterable[Any] | str | Path
-"""Paths, saved runs or Learners; or such by name of a group. A population is a run per member."""
+Runs = Mapping[str, Any] | Iterable[Any] | str | Path
+"""Paths, saved runs or Learners, one or several; or such by name of a group. A population is a run per member."""
 
 
 def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:
     """Groups runs by all settings but the seed and those in ``apart``.
 
     Groups are named by the settings in which they differ. A run without settings is a group of one.
+
+    Raises:
+        ValueError: if there is no run, in one of the groups or at all, or something else is given for one.
     """
     if isinstance(runs, Mapping):
-        return {name: members_of(group) for name, group in runs.items()}
-    flat = members_of([runs] if is_one(runs) else runs)
+        return groups_of(runs)
+    flat = members_of(runs)
     settings = [_group_settings(run, i, apart) for i, run in enumerate(flat)]
     keys = [
         key
@@ -140,6 +144,23 @@ def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:
         if len({run_settings.get(key) for run_settings in settings}) > 1
     ]
     return group_by(keys, flat, settings)
+
+
+def groups_of(runs: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The runs of each named group, read from disk where they are paths.
+
+    Raises:
+        ValueError: names a group without any.
+    """
+    if not runs:
+        raise ValueError("there is no group of runs")
+    groups: dict[str, list[Any]] = {}
+    for name, group in runs.items():
+        try:
+            groups[name] = members_of(group)
+        except ValueError as error:
+            raise ValueError(f"{error} in the group {name!r}") from error
+    return groups
 
 
 def is_one(runs: Any) -> bool:
@@ -167,10 +188,25 @@ def group_by(
     return dict(zip(names, groups.values(), strict=True))
 
 
-def members_of(runs: Iterable[Any]) -> list[Any]:
-    """All runs, read from disk where they are paths, and populations split into their members."""
-    paths = (path for run in runs for path in _seeds_in(run))
-    loaded = (load_run(run) if isinstance(run, (str, Path)) else run for run in paths)
+def members_of(runs: Any) -> list[Any]:
+    """All runs, read from disk where they are paths, and populations split into their members.
+
+    Args:
+        runs: a run, or several.
+
+    Returns:
+        A list of runs, which is not empty.
+
+    Raises:
+        ValueError: if there is none, or something else is given for a run.
+    """
+    paths = (path for run in ([runs] if is_one(runs) else runs) for path in _seeds_in(run))
+    loaded = [load_run(run) if isinstance(run, (str, Path)) else run for run in paths]
+    if not loaded:
+        raise ValueError("there is no run")
+    for run in loaded:
+        if not hasattr(run, "metrics"):
+            raise ValueError(f"a path, a Learner or what load_run gave is a run, not {shown(run)}")
     return [member for run in loaded for member in members(run)]
 
 

@@ -9,7 +9,7 @@ from nappo2.runs.events import literal
 from nappo2.runs.intervals import interval
 from nappo2.runs.limits import limits_of
 from nappo2.runs.metrics import number_in
-from nappo2.show.runs import Runs, group_by, is_one, members_of, settings_of
+from nappo2.show.runs import Runs, group_by, members_of, settings_of
 
 POSITIONS = ("env_steps", "updates", "seconds", "recorded_updates")
 """Columns that grow over a run, which are no settings of it."""
@@ -39,7 +39,7 @@ def sweep_of(runs: Runs, name: str) -> Sweep | None:
     ``hidden``.
     """
     named = runs if isinstance(runs, Mapping) else {"": runs}
-    flat = {group: members_of([each] if is_one(each) else each) for group, each in named.items()}
+    flat = {group: members_of(each) for group, each in named.items()}
     settings = {group: [settings_of(run) for run in each] for group, each in flat.items()}
     values = {group: [value_of(each, name) for each in some] for group, some in settings.items()}
     if name in POSITIONS or any(x is None for some in values.values() for x in some):

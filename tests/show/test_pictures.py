@@ -11,7 +11,20 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
-from nappo2 import PPO, Learner, compare, envs, live, load_run, plot, population, ppo, scheme, video
+from nappo2 import (
+    PPO,
+    Learner,
+    compare,
+    envs,
+    live,
+    load_run,
+    plot,
+    population,
+    ppo,
+    report,
+    scheme,
+    video,
+)
 from nappo2.runs.curve import draw_curve, on_one_grid
 from nappo2.runs.metrics import Metrics
 from nappo2.show import dashboard
@@ -112,6 +125,36 @@ def test_runs_are_grouped_by_all_but_their_seeds():
     assert {name: len(some) for name, some in group_runs(runs[:3]).items()} == {"ppo": 2, "a2c": 1}
     names = group_runs([runs[0], saved([1.0], config={"clip_eps": 0.1}, seed=3)])
     assert list(names) == ["clip_eps ?", "clip_eps 0.1"]
+
+
+def test_one_run_is_a_group_of_one_and_is_not_trained():
+    """A Learner can be iterated over, which takes its steps: a name for it alone draws what it has."""
+    run = learner()
+    run.step()
+    for show in (plot, compare, report):
+        show({"mine": run}, y="loss")
+    assert run.env_steps == 64 and list(group_runs({"mine": run})) == ["mine"]
+
+
+def test_a_path_is_a_group_of_one(tmp_path):
+    learner(log_dir=tmp_path).run().close()
+    assert compare({"mine": str(tmp_path)}, "env_steps").iqm == [256.0]
+
+
+@pytest.mark.parametrize("show", [plot, compare, report])
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        ([], "there is no run$"),
+        ({}, "there is no group of runs"),
+        ({"a": []}, "there is no run in the group 'a'"),
+        ({"a": [saved([1.0])], "b": ()}, "there is no run in the group 'b'"),
+        ([3.0], "a path, a Learner or what load_run gave is a run, not 3.0"),
+    ],
+)
+def test_no_runs_are_a_sentence(show, runs, text):
+    with pytest.raises(ValueError, match=text):
+        show(runs)
 
 
 def test_without_an_ended_episode_a_picture_says_so():
