@@ -133,7 +133,7 @@ def check_definition(entry: Entry, folder: Path) -> None:
 def seed_result(learner: Learner, tests: Tests, i: int, entry: Entry) -> dict[str, Any]:
     """Curves, 100 greedy episodes of the last and of the best params, and what they took."""
     num, evaluations = tests.task.num, evaluations_of(learner.metrics, tests, i)
-    rows = member_rows(learner.metrics)[i] if num > 1 else learner.metrics
+    rows = member_rows(learner.metrics, num)[i] if num > 1 else learner.metrics
     last = tests.play(learner.params, i, LAST_EPISODES, "last")
     result = {
         "seed": tests.task.seed + i,

@@ -19,7 +19,12 @@ INTERVAL = "interquartile mean, 95 % interval"
 LAST_100, RECENT = "mean of the last 100 episodes", "episodes of the last 10,000 env steps"
 
 
-def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = "") -> Path | None:
+def draw_curve(
+    rows: Sequence[dict[str, Any]],
+    path: str | Path,
+    title: str = "",
+    num_members: int | None = None,
+) -> Path | None:
     """Draws returns by env steps into a PNG, and below them success rates, if there are any.
 
     Args:
@@ -27,6 +32,7 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
             ``evaluation_return``, ``success_rate``, ``evaluation_success_rate`` and ``event``.
         path: of the picture.
         title: above the curve.
+        num_members: of a population; None for as many as the rows tell of.
 
     Returns:
         The path; None if no episode has ended in training or an evaluation, as there is nothing to draw.
@@ -34,7 +40,8 @@ def draw_curve(rows: Sequence[dict[str, Any]], path: str | Path, title: str = ""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second, so only here
     from matplotlib.figure import Figure
 
-    curves, rows = [_curve(each) for each in member_rows(rows)], rows_per_member(rows)
+    curves = [_curve(each) for each in member_rows(rows, num_members)]
+    rows = rows_per_member(rows, num_members)
     trained = [
         (position(row), row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
@@ -145,7 +152,7 @@ def _curve(rows: Sequence[dict[str, Any]]) -> tuple[list[float], list[float]]:
     pairs = [
         (row["env_steps"], row["episode_return"]) for row in rows if _has(row, "episode_return")
     ]
-    return tuple(map(list, zip(*pairs, strict=True)))
+    return [x for x, _ in pairs], [y for _, y in pairs]
 
 
 def _has(row, key) -> bool:

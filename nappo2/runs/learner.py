@@ -25,6 +25,7 @@ from nappo2.runs.evaluations import Beside, Evaluations, is_due
 from nappo2.runs.events import adoption
 from nappo2.runs.files import RunFiles
 from nappo2.runs.interrupts import interrupt_text, interruptible
+from nappo2.runs.members import num_members_of
 from nappo2.runs.metrics import RECORDED, Metrics, Row, counters_of
 from nappo2.runs.progress import progress_bar, shown_return
 from nappo2.runs.recorder import Recorder
@@ -410,7 +411,8 @@ class Learner:
         self.files.attempt("params.npz", self.save_model)  # first, as it is what a run is for
         if self.checkpoint_every and self._whole:
             self.files.attempt("a checkpoint", self.checkpoint)
-        self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, self.log_dir.name))
+        title, num = self.log_dir.name, num_members_of(self.params)
+        self.files.attempt(curve.name, lambda: draw_curve(self.metrics, curve, title, num))
         if curve.exists():
             self.files.show(curve, self.recorder.position)
 

@@ -4,28 +4,45 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
+from nappo2.params import Params
 from nappo2.runs.limits import LARGEST, LEAST
 from nappo2.runs.metrics import Metrics, Row
 from nappo2.runs.recorder import RECENT_STEPS, drop_early
 
 RECENT = 20  # rollouts
+OF_MEMBER = re.compile(r"episode_return_(\d+)")
 STEPS = ("env_steps", "evaluation_env_steps")  # columns that count those of all members
 
 
-def member_rows(rows: Sequence[Row]) -> list[Metrics]:
-    """The rows of each member; none if these rows are of a single run.
+def num_members_of(params: Params | None) -> int | None:
+    """The number of members whose params these are; None of a single run, or without params."""
+    rates = None if params is None else params["hyper", "learning_rate"]
+    return len(rates) if rates is not None and rates.ndim else None
+
+
+def member_rows(rows: Sequence[Row], num_members: int | None = None) -> list[Metrics]:
+    """The rows of each member; none if these rows are of a single run, or no episode has ended.
 
     Rows have ``env_steps`` of the member alone, as ``episode_return`` the mean over the last RECENT
     rollouts in which one of the member's episodes ended, and as ``recent_return`` over those of the
     last 10,000 env steps.
+
+    Args:
+        rows: of all members.
+        num_members: how many there are; None for as many as rows tell of, which may lack the last ones.
+
+    Returns:
+        The rows of each, of those without an episode its events alone.
     """
-    names = {key for row in rows for key in row if re.fullmatch(r"episode_return_\d+", key)}
-    return [_rows_of(rows, i, len(names)) for i in range(len(names))]
+    names = {key for row in rows for key in row}
+    told = [int(match[1]) for name in names if (match := OF_MEMBER.fullmatch(name))]
+    num = (num_members or max(told) + 1) if told else 0
+    return [_rows_of(rows, i, num) for i in range(num)]
 
 
-def rows_per_member(rows: Sequence[Row]) -> Sequence[Row]:
+def rows_per_member(rows: Sequence[Row], num_members: int | None = None) -> Sequence[Row]:
     """The rows of a run, of a population with the ``env_steps`` of one member."""
-    num = len(member_rows(rows))
+    num = num_members or len(member_rows(rows))
     return [row | {k: row[k] / num for k in STEPS if k in row} for row in rows] if num else rows
 
 

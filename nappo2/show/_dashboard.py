@@ -15,7 +15,7 @@ from nappo2.runs.curve import (
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.interrupts import interrupt_text
 from nappo2.runs.limits import LARGEST, LEAST, limits_of
-from nappo2.runs.members import member_rows, rows_per_member
+from nappo2.runs.members import member_rows, num_members_of, rows_per_member
 from nappo2.runs.metrics import Row
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
 from nappo2.show.runs import columns
@@ -36,7 +36,7 @@ def dashboard(learner: Any) -> bytes:
     """Draws a Learner as a PNG: return and spread, success rates if there are any, losses, the time that
     stages take, and what one watches its recipe by.
     """
-    rows = learner.metrics
+    rows, num_members = learner.metrics, num_members_of(getattr(learner, "params", None))
     has_rates = any("success_rate" in row for row in rows[-RECENT:])
     text = state_of(learner)
     figure = new_figure((9.5, 4.6), layout=None)  # to lay out anew takes longer than to draw
@@ -48,10 +48,10 @@ def dashboard(learner: Any) -> bytes:
             **{"wspace": 0.4, "hspace": 0.28},
         },
     )
-    draw_returns(axes["return"], rows)
+    draw_returns(axes["return"], rows, num_members)
     draw_legend(figure, axes["return"])
     if has_rates:
-        draw_rates(axes["success"], rows)
+        draw_rates(axes["success"], rows_per_member(rows, num_members))
     draw_columns(
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
@@ -91,10 +91,17 @@ def column_names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
-    """Draws the mean return of the last episodes with its spread, or of members, and evaluations."""
-    curves = [columns(each, "env_steps", "episode_return") for each in member_rows(rows)]
-    rows = rows_per_member(rows)
+def draw_returns(axes: Any, rows: Sequence[Row], num_members: int | None = None) -> None:
+    """Draws the mean return of the last episodes with its spread, or of members, and evaluations.
+
+    Args:
+        axes: of matplotlib.
+        rows: of metrics.
+        num_members: of a population; None for as many as the rows tell of.
+    """
+    each_member = member_rows(rows, num_members)
+    curves = [columns(each, "env_steps", "episode_return") for each in each_member]
+    rows = rows_per_member(rows, num_members)
     if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
         within = limits_of("episode_return", [rows])
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
@@ -110,7 +117,7 @@ def draw_returns(axes: Any, rows: Sequence[Row]) -> None:
 
 def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
     """Draws the success rates of the last episodes, and of evaluations."""
-    draw_successes(axes, rows_per_member(rows), ORANGE)
+    draw_successes(axes, rows, ORANGE)
     mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, "success rate by env steps")
     format_thousands(axes)

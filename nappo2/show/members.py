@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nappo2.runs.members import member_rows
+from nappo2.runs.members import member_rows, num_members_of
 from nappo2.runs.metrics import Metrics
 from nappo2.show.settings import learner_settings
 
@@ -27,10 +27,11 @@ class MemberRun(NamedTuple):
 
 def members(run: Any) -> list[Any]:
     """One run per member of a population; a list of the run itself if it is none."""
-    each = member_rows(run.metrics)
+    description = getattr(run, "description", None)
+    known = (description or {}).get("population", {}).get("num_members")
+    each = member_rows(run.metrics, num_members_of(getattr(run, "params", None)) or known)
     if not each:
         return [run]
-    description = getattr(run, "description", None)
     description = learner_settings(run) if description is None else description
     hyper = {} if run.params is None else run.params["hyper"].to_dict()
     differs = {key: x.tolist() for key, x in hyper.items() if x.ndim and len(x.unique()) > 1}

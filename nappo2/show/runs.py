@@ -123,7 +123,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 Runs = Mapping[str, Any] | Iterable[Any] | str | Path
-"""Paths, saved runs or Learners, one or several; or such by name of a group. A population is a run per member."""
+"""Paths, saved runs or Learners, one or several; or such by name of a group. A population is as many."""
 
 
 def group_runs(runs: Runs, *apart: str) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ from tensordict import TensorDict
 
 from nappo2.params import make_params
 from nappo2.reports import Report
-from nappo2.runs.members import member_rows
+from nappo2.runs.members import member_rows, rows_per_member
 from nappo2.runs.recorder import Recorder
 from nappo2.saving.saved_learner import check_counters
 
@@ -55,3 +55,14 @@ def test_so_do_the_members_of_a_population():
     first, second = member_rows(rows)
     assert [row["recent_return"] for row in first] == [1.0, 2.0, 4.0]
     assert [row["recent_return"] for row in second] == [5.0, 7.0]
+
+
+def test_a_member_without_an_episode_is_a_member_still():
+    """Of three, the first and the last have ended one: 6,000 env steps are 2,000 of each."""
+    rows = [{"env_steps": 6_000, "episode_return_0": 1.0, "episode_return_2": 5.0}]
+    scores = [[row["episode_return"] for row in each] for each in member_rows(rows)]
+    assert scores == [[1.0], [], [5.0]]
+    assert rows_per_member(rows)[0]["env_steps"] == 2_000
+    assert [len(each) for each in member_rows(rows, 4)] == [1, 0, 1, 0]
+    assert rows_per_member(rows, 4)[0]["env_steps"] == 1_500
+    assert member_rows([{"env_steps": 6_000}], 4) == []

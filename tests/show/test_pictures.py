@@ -234,6 +234,19 @@ def test_members_of_a_population_are_compared_as_runs_of_their_own():
     assert [run.metrics[-1]["episode_return"] for run in (first, second)] == [2.0, 7.0]
 
 
+def test_a_population_of_which_some_have_ended_no_episode_is_drawn(tmp_path):
+    """In 48 env steps of three members, each has taken 16; the second has no curve yet."""
+    small = ppo(envs.cartpole(1), PPO(num_steps=8, num_minibatches=1, num_epochs=1, hidden=(8,)))
+    pipe, options = scheme("3cs", population(small, 3)), {"target_steps": 48, "progress": False}
+    run = Learner(pipe, population(small, 3).init(1), 1, log_dir=tmp_path, **options).run()
+    run.close()
+    for each in (run, load_run(tmp_path), load_run(tmp_path)._replace(params=None)):
+        scores = [[row["episode_return"] for row in one.metrics] for one in members(each)]
+        assert [len(x) for x in scores] == [1, 0, 1]
+        assert {row["env_steps"] for one in members(each) for row in one.metrics} <= {8, 16}
+    assert (tmp_path / "curve.png").exists() and dashboard(run).startswith(PNG)
+
+
 def test_a_population_is_compared_and_plotted_by_what_its_members_differ_in():
     many = population(RECIPE, 4, learning_rate=[1e-3, 1e-2, 1e-3, 1e-2])
     run = Learner(scheme("3cs", many), many.init(0), target_steps=1024, progress=False).run()
