@@ -56,12 +56,12 @@ def draw_curve(
     ratios = (2, 1) if has_rates else (1,)
     axes, *below = figure.subplots(len(ratios), height_ratios=ratios, squeeze=False).flatten()
     axes.set(title=literal(title), xlabel=xlabel, ylabel="episode return")
-    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
+    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves) and have_common_x(curves):
         within = limits_of("episode_return", [rows])
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
     elif trained:
         draw_recent(axes, rows)
-        axes.plot(*zip(*trained, strict=True), color=BLUE, label=LAST_100)
+        draw_line(axes, *zip(*trained, strict=True), color=BLUE, label=LAST_100)
     if tested:
         axes.plot(*zip(*tested, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, events_of(rows))
@@ -83,7 +83,7 @@ def draw_recent(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     """Draws the mean return of training episodes that ended in the last 10,000 env steps."""
     recent = [(position(row), row["recent_return"]) for row in rows if _has(row, "recent_return")]
     if recent:
-        axes.plot(*zip(*recent, strict=True), color=LIGHT, linewidth=1, label=RECENT)
+        draw_line(axes, *zip(*recent, strict=True), color=LIGHT, linewidth=1, label=RECENT)
 
 
 def evaluated(
@@ -107,11 +107,23 @@ def draw_successes(axes: Any, rows: Sequence[dict[str, Any]], colour: str) -> No
     """
     trained = [(position(row), row["success_rate"]) for row in rows if _has(row, "success_rate")]
     if trained:
-        axes.plot(*zip(*trained, strict=True), color=BLUE)
+        draw_line(axes, *zip(*trained, strict=True), color=BLUE)
     if tested := evaluated(rows, "evaluation_success_rate"):
         axes.plot(*zip(*tested, strict=True), "o", color=colour)
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+
+
+def draw_line(axes: Any, x: Sequence[float], y: Sequence[float], **style: Any) -> None:
+    """Draws a line; a single point as a dot, as a line of no length is not seen.
+
+    Args:
+        axes: of matplotlib.
+        x: of the points.
+        y: of the points.
+        **style: of the line.
+    """
+    axes.plot(x, y, marker="o" if len(set(x)) == 1 else None, **style)
 
 
 def draw_interval(
@@ -123,22 +135,35 @@ def draw_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the interquartile mean of curves with its 95 % interval, where all of them have values.
 
+    Curves that have no x in common are drawn as they are.
+
     Args:
         axes: of matplotlib.
-        curves: pairs of x and y.
+        curves: pairs of x and y, of growing x.
         label: in the legend.
         colour: of line and band.
         within: the least and the largest value that is possible.
 
     Returns:
-        The points of the mean, x and y.
+        The points of the mean, x and y; those of the last curve if there is no mean.
     """
+    if not have_common_x(curves):
+        *others, (steps, values) = sorted(curves, key=lambda curve: curve[0][-1])
+        for x, y in others:
+            draw_line(axes, x, y, color=colour)
+        draw_line(axes, steps, values, color=colour, label=label)
+        return np.asarray(steps, float), np.asarray(values, float)
     steps, values = on_one_grid(curves)
     mean, low, high = interval(values, within)
-    axes.plot(steps, mean, color=colour, label=label)
+    draw_line(axes, steps, mean, color=colour, label=label)
     if len(curves) > 1:
         axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
     return steps, mean
+
+
+def have_common_x(curves: Sequence[tuple]) -> bool:
+    """Tests whether there is an x at which all curves, of growing x, have values."""
+    return max(x[0] for x, _ in curves) <= min(x[-1] for x, _ in curves)
 
 
 def on_one_grid(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,11 @@ from nappo2.runs.curve import (
     INTERVAL,
     LAST_100,
     draw_interval,
+    draw_line,
     draw_recent,
     draw_successes,
     evaluated,
+    have_common_x,
 )
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.interrupts import interrupt_text
@@ -102,7 +104,7 @@ def draw_returns(axes: Any, rows: Sequence[Row], num_members: int | None = None)
     each_member = member_rows(rows, num_members)
     curves = [columns(each, "env_steps", "episode_return") for each in each_member]
     rows = rows_per_member(rows, num_members)
-    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves):
+    if len(curves) > 1 and all(len(x) > 1 for x, _ in curves) and have_common_x(curves):
         within = limits_of("episode_return", [rows])
         draw_interval(axes, curves, f"{len(curves)} members: {INTERVAL}", BLUE, within)
     else:
@@ -130,7 +132,7 @@ def draw_spread(axes: Any, rows: Sequence[Row]) -> None:
     """
     steps, means = columns(rows, "env_steps", "episode_return")
     draw_recent(axes, rows)
-    axes.plot(steps, means, color=BLUE, label=LAST_100)
+    draw_line(axes, steps, means, color=BLUE, label=LAST_100)
     spread = columns(rows, "env_steps", "episode_return_std")[1]
     lowest, highest = (columns(rows, "env_steps", name)[1] for name in (LEAST, LARGEST))
     if len(spread) == len(lowest) == len(means):
@@ -151,7 +153,8 @@ def draw_columns(axes: Any, rows: Sequence[Row], names: Sequence[str], title: st
     """
     for name, colour in zip(names, cycle(COLOURS), strict=False):
         label = literal(name.removesuffix("_loss").removesuffix("_lag"))
-        axes.plot(*columns(rows, "env_steps", name), color=colour, linewidth=1.2, label=label)
+        curve = columns(rows, "env_steps", name)
+        draw_line(axes, *curve, color=colour, linewidth=1.2, label=label)
     mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, title)
     format_thousands(axes)
@@ -170,7 +173,7 @@ def draw_watched(axes: Any, rows: Sequence[Row]) -> None:
         everything = [x for _, values in strip.values() for x in values]
         for i, (name, (steps, values)) in enumerate(strip.items()):
             heights = [-place + STRIP * x for x in within_range(values, everything)]
-            axes.plot(steps, heights, color=(BLUE, ORANGE)[i], linewidth=0.9)
+            draw_line(axes, steps, heights, color=(BLUE, ORANGE)[i], linewidth=0.9, markersize=3)
             write_title(axes, -place + STRIP + 0.05, name, values[-1], second=i == 1)
     mark_events(axes, events_of(rows), with_text=False)
     style_axes(axes, "each over its own range")

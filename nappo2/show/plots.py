@@ -1,11 +1,11 @@
 """Learning curves of several runs."""
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 from nappo2.checks import checked
-from nappo2.runs.curve import draw_interval
+from nappo2.runs.curve import draw_interval, have_common_x
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.limits import limits_of
 from nappo2.show.columns import default_x, default_y, without_curve
@@ -18,7 +18,7 @@ from nappo2.show.pictures import (
     style_axes,
 )
 from nappo2.show.runs import Runs, columns, environment_of, group_runs, groups_of, members_of
-from nappo2.show.sweeps import Sweep, draw_sweep, style_sweep, sweep_of
+from nappo2.show.sweeps import POSITIONS, Sweep, draw_sweep, style_sweep, sweep_of
 
 
 @checked
@@ -29,7 +29,8 @@ def plot(
 
     Over a setting in which runs differ, such as ``x="learning_rate"``, it is that of their last ``y``.
     Events of the runs, such as ``set`` and restarts, are thin lines in the colour of their group. A
-    curve that coincides with others is dashed, and its name says with which. The title is the environment,
+    curve that coincides with others is dashed, and its name says with which. Runs of a group that have
+    no ``x`` in common are drawn each by itself. The title is the environment,
     where it is that of all.
 
     Args:
@@ -46,7 +47,8 @@ def plot(
         The picture; None if ``axes`` are given.
 
     Raises:
-        ValueError: if there is no run, or none has these columns; says which one is missing.
+        ValueError: if there is no run, none has these columns, or there are several and ``x`` does not
+            grow over them; says which column it is.
 
     Example:
         >>> def run(rate):
@@ -98,7 +100,9 @@ def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
     for name, group in groups.items():
         curves = [curve for run in group if (curve := columns(run.metrics, x, y))[0]]
         if curves:
+            check_growth(curves, x)
             label = counted(name, len(curves))
+            label += "" if have_common_x(curves) else f", at no {x.replace('_', ' ')} in common"
             within = limits_of(y, [run.metrics for run in group])
             steps, mean = draw_interval(axes, curves, literal(label), colours[name], within)
             axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
@@ -110,6 +114,19 @@ def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
         events = (event for run in group for event in events_of(run.metrics, x))
         mark_events(axes, events, colours[name])
     return ends
+
+
+def check_growth(curves: Sequence[tuple[Sequence[float], Sequence[float]]], x: str) -> None:
+    """Refuses to take the mean of several curves over a column that does not grow.
+
+    Raises:
+        ValueError: names the column.
+    """
+    if len(curves) > 1 and any(b < a for places, _ in curves for a, b in pairwise(places)):
+        raise ValueError(
+            f"{x!r} does not grow over these runs, so that their curves have no mean over it; give x "
+            f"as one of {', '.join(POSITIONS)}, or as a setting of theirs"
+        )
 
 
 def draw_sweeps(axes: Any, sweep: Sweep, y: str) -> list[End]:

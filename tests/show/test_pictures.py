@@ -205,6 +205,28 @@ def test_curves_are_meant_where_all_of_them_are():
     assert curves[:, 0] == pytest.approx([5, 2])
 
 
+def test_runs_without_a_common_x_are_drawn_each_by_itself():
+    """One ends at 20 env steps, where the other has no episode yet: a mean would be of neither."""
+    late = saved([])._replace(metrics=Metrics([{"env_steps": 30, "episode_return": 5.0}]))
+    plot([late, saved([1.0, 2.0])], axes=(axes := new_figure((3, 3)).add_subplot()))
+    assert [[*line.get_xdata()] for line in axes.lines] == [[10, 20], [30]]
+    assert axes.lines[-1].get_label() == "ppo (2 runs), at no env steps in common"
+
+
+def test_a_single_row_is_seen_as_a_dot():
+    for run in (saved([1.0]), saved([1.0, 2.0])):
+        plot(run, axes=(axes := new_figure((3, 3)).add_subplot()))
+        assert axes.lines[0].get_marker() == ("o" if len(run.metrics) == 1 else "None")
+
+
+def test_several_curves_have_no_mean_over_what_does_not_grow():
+    falls = Metrics([{"env_steps": i, "loss": -i, "episode_return": i} for i in range(3)])
+    runs = [saved([])._replace(metrics=falls) for _ in range(2)]
+    with pytest.raises(ValueError, match=r"'loss' does not grow over these runs.*env_steps"):
+        plot(runs, x="loss")
+    assert plot(runs[0], x="loss").png.startswith(PNG)
+
+
 def test_plots_are_pictures_and_leave_no_figure_open(tmp_path):
     runs = [learner(seed=seed, log_dir=tmp_path / str(seed)).run() for seed in (0, 1)]
     for some in (runs, [tmp_path / "0", tmp_path / "1"], {"mine": runs}, runs[0]):
