@@ -29,9 +29,9 @@ class Interval(NamedTuple):
 
 @explained
 def interquartile_mean(scores: np.ndarray) -> np.ndarray:
-    """The mean of the middle half of the scores [n, points] at each point: [points]."""
-    ordered, cut = np.sort(scores, 0), int(TRIMMED * len(scores))
-    return ordered[cut : len(scores) - cut].mean(0)
+    """The mean of the middle half of the scores [n, points] at each point: [points], NaN if one is NaN."""
+    ordered, cut = np.sort(scores, 0), int(TRIMMED * len(scores))  # NaN as if it were the largest
+    return np.where(np.isnan(ordered[-1]), np.nan, ordered[cut : len(scores) - cut].mean(0))
 
 
 @explained

@@ -86,7 +86,7 @@ def compare(
         scales: if there are several environments, the returns that count as 0 and 1 in each.
 
     Returns:
-        The means and intervals, the best group first.
+        The means and intervals, the best group first; NaN, and last, where the value of a run is NaN.
 
     Raises:
         ValueError: if there is no run, a run has no such column, or seeds are missing in an environment.
@@ -105,7 +105,7 @@ def compare(
     scores = {name: score_table(by_env, y, scales) for name, by_env in groups.items()}
     within = ANYTHING if scales else limits_of(y, [run.metrics for run in _flat(groups)])
     intervals = {name: interval(table[..., None], within) for name, table in scores.items()}
-    names = sorted(intervals, key=lambda name: -intervals[name].mean[0])
+    names = sorted(intervals, key=lambda name: -np.nan_to_num(intervals[name].mean[0], nan=-np.inf))
     env = environment_of(_flat(groups))
     label = f"{y.replace('_', ' ')} in {env}" if env else y.replace("_", " ")
     ends = [[float(x[0]) for x in intervals[name]] for name in names]

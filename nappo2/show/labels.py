@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -90,14 +91,17 @@ def _as_hex(rgb: Iterable[float]) -> str:
 def label_ends(axes: Any, ends: Sequence[End]) -> None:
     """Writes the names of curves beside their ends, apart where they end together.
 
+    The name of a curve that ends at no finite value is at the bottom.
+
     Args:
         axes: of matplotlib, in which all curves are drawn.
         ends: of the curves.
     """
     if not ends:
         return
-    ends = sorted(ends, key=lambda end: end.y)
     low, high = axes.get_ylim()
+    ends = [end if isfinite(end.y) else end._replace(y=low) for end in ends]
+    ends = sorted(ends, key=lambda end: end.y)
     heights = spread([end.y for end in ends], APART * (high - low), low, high)
     for end, height in zip(ends, heights, strict=True):
         line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4, "relpos": (0, 0.5)}
@@ -150,8 +154,11 @@ def spread(
 
 def same_curves(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> list[int]:
     """The numbers of the earlier curves with which one coincides, as far as a picture shows."""
-    nearby = ALIKE * float(np.ptp(curve))
-    alike = (len(x) == len(curve) and np.allclose(curve, x, 0, nearby) for x in earlier)
+    finite = np.asarray(curve)[np.isfinite(curve)]
+    nearby = ALIKE * float(np.ptp(finite)) if len(finite) else 0.0
+    alike = (
+        len(x) == len(curve) and np.allclose(curve, x, 0, nearby, equal_nan=True) for x in earlier
+    )
     return [i for i, is_alike in enumerate(alike) if is_alike]
 
 

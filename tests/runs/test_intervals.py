@@ -1,5 +1,7 @@
 """Interquartile means and their intervals: by hand, against SciPy and rliable, and by simulation."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,6 +15,13 @@ def test_an_interquartile_mean_by_hand():
     """Of 0, 10, 20 and 1000 the two in the middle; of five the three in the middle."""
     assert interquartile_mean(np.array([[0.0], [1000.0], [10.0], [20.0]])).tolist() == [15.0]
     assert interquartile_mean(np.array([[9.0], [1.0], [2.0], [-7.0], [3.0]])).tolist() == [2.0]
+
+
+def test_a_score_that_is_nan_is_not_the_best_one():
+    """Sorted, NaN comes last, where a quarter of the scores is cut off."""
+    scores = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [np.nan, 3.0]])
+    assert [math.isnan(x) for x in interquartile_mean(scores)] == [True, False]
+    assert np.isnan(interval(scores)).tolist() == [[True, False]] * 3
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 5, 8, 11])

@@ -7,7 +7,16 @@ import pytest
 from nappo2.runs.metrics import Metrics
 from nappo2.show import compare, plot
 from nappo2.show._dashboard import draw_watched, within_range
-from nappo2.show.labels import colours_of, numbers_in, readable, shade, spread, style_of
+from nappo2.show.labels import (
+    End,
+    colours_of,
+    label_ends,
+    numbers_in,
+    readable,
+    shade,
+    spread,
+    style_of,
+)
 from nappo2.show.pictures import COLOURS, new_figure
 
 
@@ -83,6 +92,17 @@ def test_curves_of_several_groups_have_their_names_at_their_ends(monkeypatch):
     )
     compare(runs).picture()
     assert dict(zip(bars, colours_of(bars), strict=True)) == {e.name: e.colour for e in labelled}
+
+
+def test_a_curve_that_ends_at_no_number_has_its_name_at_the_bottom_and_comes_last():
+    """matplotlib failed at a line to NaN; and NaN, which is larger than nothing, was the best mean."""
+    nan, axes = float("nan"), new_figure((3, 3)).add_subplot()
+    axes.plot([0, 1], [2.0, 3.0])
+    label_ends(axes, [End("a", 1.0, nan, "#000000"), End("c", 1.0, 3.0, "#000000")])
+    ends = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert ends == {"a": axes.get_ylim()[0], "c": 3.0}
+    runs = {"a": [run(1.0, nan)], "b": [run(nan, nan)], "c": [run(2.0, 3.0)]}
+    assert plot(runs).png and compare(runs).names == ["c", "a", "b"]
 
 
 def test_where_no_lag_varies_one_sees_what_a_recipe_is_watched_by():
