@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 from nappo2.cli.train_options import Train
 from nappo2.machine.children import cores, ending_with_parent
 from nappo2.runs.interrupts import SIGNALS, interruptible
+from nappo2.saving.log_dir import Claim, set_aside
 
 SECONDS = 0.5  # between two looks at the runs
 BY_SIGNAL = tuple(code for n in SIGNALS for code in (128 + n, -n))  # which it told, or died of
@@ -49,8 +50,9 @@ def without(argv: Sequence[str], *names: str) -> list[str]:
 def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str, Any]:
     """Trains seeds in processes, as many at once as there are cores.
 
-    The first SIGINT or SIGTERM is handed on, so that each run ends after its step and is saved; a
-    second one ends them at once.
+    Earlier runs in the folder are set aside, as they are none of these seeds. The first SIGINT or
+    SIGTERM is handed on, so that each run ends after its step and is saved; a second one ends them at
+    once.
 
     Args:
         argv: the words after ``nappo2 train``.
@@ -61,7 +63,7 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
         ``runs``, the result of each by seed, and ``interrupted``, the number of the signal or 0.
 
     Raises:
-        ValueError: if a run failed; with what it said last.
+        ValueError: if a run failed, with what it said last; or if one of another process writes there.
     """
     words = without(argv, "--seeds", "--seed", "--log-dir")
     waiting = [options.seed + i for i in range(options.seeds)]
@@ -73,7 +75,12 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
         line = [sys.executable, "-m", "nappo2.cli", "train", *words]
         return started([*line, "--seed", str(seed), "--log-dir", str(folder)], seed, folder)
 
-    with interruptible() as signals, one_bar(options) as show, ended(running):
+    with (
+        alone_in(log_dir),
+        interruptible() as signals,
+        one_bar(options) as show,
+        ended(running),
+    ):
         sent = 0
         while waiting or running:
             while waiting and len(running) < cores() and not signals.number:
@@ -88,6 +95,25 @@ def side_by_side(argv: Sequence[str], options: Train, log_dir: Path) -> dict[str
             show([log_dir / f"seed-{options.seed + i}" for i in range(options.seeds)])
             time.sleep(SECONDS)
     return {"runs": results, "interrupted": signals.number}
+
+
+@contextmanager
+def alone_in(log_dir: Path) -> Iterator[None]:
+    """Sets earlier runs in a folder aside, of seeds too, and keeps other processes out of it.
+
+    Raises:
+        ValueError: if a run of another process writes there.
+    """
+    from nappo2.show.runs import seeds_in
+
+    claim, folders = Claim(log_dir), seeds_in(log_dir)
+    try:
+        for folder in folders:
+            Claim(folder).release()
+        set_aside(log_dir, *folders)
+        yield
+    finally:
+        claim.release()
 
 
 def started(command: list[str], seed: int, folder: Path) -> Process:

@@ -99,9 +99,9 @@ def unused(path: Path) -> Path:
     raise ValueError(f"all names like {path} are taken")
 
 
-def set_aside(log_dir: Path) -> None:
-    """Moves the files of an earlier run to a directory ``earlier-1``, ``earlier-2``, ..."""
-    old = [log_dir / name for name in FILES if (log_dir / name).exists()]
+def set_aside(log_dir: Path, *folders: Path) -> None:
+    """Moves the files of an earlier run, and ``folders`` of others, to ``earlier-1``, ``earlier-2``, ..."""
+    old = [*(log_dir / name for name in FILES if (log_dir / name).exists()), *folders]
     if old:
         aside = earlier(log_dir)
         for path in old:

@@ -1,23 +1,34 @@
 """Several seeds at once: one folder, one bar, one curve."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from nappo2 import load_run
 from nappo2.cli import main
-from nappo2.cli.seeds import last_row, without
-from nappo2.show.runs import group_runs
+from nappo2.cli.seeds import alone_in, last_row, without
+from nappo2.show.runs import group_runs, seeds_in
 from tests.makers.commands import said
 from tests.makers.processes import until
 
 QUICK = ["--num-steps", "32", "--num-epochs", "1", "--num-minibatches", "2", "--hidden", "8"]
 TINY = [*QUICK, "--num-envs", "2"]
+
+
+@contextmanager
+def held_elsewhere(folder):
+    """A lock on a folder, as a run of another process has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield
+    os.close(descriptor)
 
 
 def test_in_torch_seeds_are_one_population(tmp_path, capsys):
@@ -51,6 +62,31 @@ def test_in_a_simulator_seeds_are_processes_side_by_side(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["resume", str(both)])
     assert "has the runs of 2 seeds; name one, such as" in capsys.readouterr().err
+
+
+def test_earlier_runs_in_the_folder_are_none_of_these_seeds(tmp_path, capsys):
+    """A run was there, and seeds 1 and 2 with it: of seed 0 alone is the result, and of no other."""
+    line = ["train", "ppo", "--env", "CartPole-v1", "--total-steps", 128, *TINY]
+    said(capsys, *line, "--log-dir", tmp_path)
+    for seed in (1, 2):
+        said(capsys, *line, "--seed", seed, "--log-dir", tmp_path / f"seed-{seed}")
+    said(capsys, *line, "--seeds", 2, "--log-dir", tmp_path)
+    names = [path.name for path in seeds_in(tmp_path)]
+    assert names == ["seed-0", "seed-1"] and not (tmp_path / "metrics.csv").exists()
+    earlier = tmp_path / "earlier-1"
+    assert load_run(earlier).metrics and [x.name for x in seeds_in(earlier)] == ["seed-1", "seed-2"]
+    assert [len(runs) for runs in group_runs(tmp_path).values()] == [2]
+
+
+def test_seeds_take_no_folder_in_which_another_process_trains(tmp_path):
+    """The folder itself, or that of a seed."""
+    for place in (tmp_path, tmp_path / "seed-0"):
+        place.mkdir(exist_ok=True)
+        (place / "metrics.csv").write_text("env_steps\n64\n")
+        refused = pytest.raises(ValueError, match="another run writes to")
+        with held_elsewhere(place), refused, alone_in(tmp_path):
+            pass
+    assert (tmp_path / "seed-0" / "metrics.csv").exists()
 
 
 @pytest.mark.faults
