@@ -161,8 +161,8 @@ def _learner_in(log_dir: Path, algorithm: str, options: Train, card: Mapping[str
         options.total_steps * options.seeds,
         log_dir,
         evaluate=_evaluation(options, recipe, card),
-        evaluate_every=options.evaluate_every or options.total_steps,
-        checkpoint_every=options.checkpoint_every or None,
+        evaluate_every=(options.evaluate_every or options.total_steps) * options.seeds,
+        checkpoint_every=options.checkpoint_every * options.seeds or None,
         loggers=options.log,
         until=_until(options),
         progress=True,
@@ -223,13 +223,14 @@ def _evaluation(options: Train, recipe, card: Mapping[str, Any]):
 
     Of a population, all members play, and their returns are put together.
     """
+    from nappo2.populations import Population
     from nappo2.runs.evaluate import evaluate, evaluate_members
     from nappo2.seeds import fold_in
 
     if not options.evaluate_every:
         return None
     env, seed = envs_of(options, card), fold_in(options.seed, "evaluation")
-    play = evaluate if options.seeds == 1 else evaluate_members
+    play = evaluate_members if isinstance(recipe, Population) else evaluate
     return partial(play, env, recipe.greedy, num_episodes=options.evaluation_episodes, seed=seed)
 
 

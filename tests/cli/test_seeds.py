@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
-from nappo2 import load_run
+from nappo2 import PPO, Learner, envs, load_run, population, ppo, scheme
 from nappo2.cli import main
 from nappo2.cli.seeds import alone_in, last_row, without
+from nappo2.runs.evaluate import evaluate_members
 from nappo2.show.runs import group_runs, seeds_in
 from tests.makers.commands import said
 from tests.makers.processes import until
@@ -42,6 +44,31 @@ def test_in_torch_seeds_are_one_population(tmp_path, capsys):
     assert [len(runs) for runs in group_runs([tmp_path]).values()] == [3]
     assert said(capsys, "eval", tmp_path, "--member", 2, "--episodes", 2)["mean_return"] > 0
     assert said(capsys, "resume", tmp_path, "--total-steps", 640)["env_steps"] == 1920
+
+
+def test_counts_of_env_steps_are_of_each_seed(tmp_path, capsys):
+    """Three seeds of 256 steps are evaluated after 128 and 256 of each, as they are side by side."""
+    said(
+        capsys, "train", "ppo", "--env", "torch/CartPole-v1", "--seeds", 3, "--total-steps", 256,
+        "--evaluate-every", 128, "--evaluation-episodes", 1, "--checkpoint-every", 256,
+        "--log-dir", tmp_path, *TINY,
+    )  # fmt: skip
+    rows, card = load_run(tmp_path).metrics, load_run(tmp_path).description
+    assert [row["env_steps"] for row in rows if "evaluation_return" in row] == [384, 768]
+    assert (card["evaluate_every"], card["checkpoint_every"]) == (128, 256)
+
+
+def test_a_population_of_python_goes_on_with_its_evaluations(tmp_path, capsys):
+    recipe = ppo(
+        envs.make("torch/CartPole-v1", 2), PPO(num_steps=8, num_minibatches=1, hidden=(8,))
+    )
+    both = population(recipe, 2)
+    test = partial(evaluate_members, recipe.env, recipe.greedy, num_episodes=2)
+    options = {"evaluate": test, "evaluate_every": 64, "checkpoint_every": 64, "progress": False}
+    Learner(scheme("3cs", both), both.init(0), 0, 64, tmp_path, **options).run().close()
+    assert said(capsys, "resume", tmp_path, "--total-steps", 128)["env_steps"] == 128
+    rows = load_run(tmp_path).metrics
+    assert [row["env_steps"] for row in rows if "evaluation_return" in row] == [64, 128]
 
 
 def test_in_a_simulator_seeds_are_processes_side_by_side(tmp_path, capsys):
