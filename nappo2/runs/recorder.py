@@ -145,6 +145,7 @@ class Recorder:
             "ended": list(self._ended),
             "unlogged": [report._replace(spans=()) for report in self._reports],
             "events": self._events,
+            "numbers": self._numbers,
         }
 
     def restore(self, counters: dict[str, Any]) -> None:
@@ -154,6 +155,7 @@ class Recorder:
         self._episodes = deque(counters["episodes"], RECENT_EPISODES)
         self._ended, self._means = deque(counters["ended"]), None
         self._reports, self._events = counters["unlogged"], list(counters["events"])
+        self._numbers = dict(counters["numbers"])
 
 
 def drop_early(ended: deque[tuple[float, float]], since: float) -> bool:

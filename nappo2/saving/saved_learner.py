@@ -87,6 +87,7 @@ KINDS = {
     "ended": list,
     "unlogged": list,
     "events": list,
+    "numbers": dict,
     "given": TensorDict,
 }
 
@@ -99,13 +100,14 @@ def check_counters(counters: Any) -> dict[str, Any]:
     """
     if not isinstance(counters, dict):
         raise ValueError(f"its counters are {type(counters).__name__}")
-    counters = {"events": []} | counters  # which earlier versions did not save
+    counters = {"events": [], "numbers": {}} | counters  # which earlier versions did not save
     counters |= {"episodes": _episodes(counters.get("episodes"))}
     counters = {"ended": _ended(counters)} | counters
     for name, kind in KINDS.items():
         if not isinstance(counters.get(name), kind) or isinstance(counters[name], bool):
             raise ValueError(f"its {name} is {counters.get(name)!r}")
-    values = [x for row in [counters["sums"], *counters["metrics"]] for x in dict(row).values()]
+    rows = [counters["sums"], counters["numbers"], *counters["metrics"]]
+    values = [x for row in rows for x in dict(row).values()]
     if not all(isinstance(x, (int, float, str)) for x in values):
         raise ValueError("its rows hold more than numbers and texts")
     for episode in counters["episodes"]:

@@ -211,6 +211,21 @@ def test_a_resumed_run_has_its_seed_and_may_name_a_preset(tmp_path, monkeypatch,
     assert options.env == train.description_of(tmp_path / "x")["env"]
 
 
+def test_what_was_recorded_for_the_next_row_is_in_it(tmp_path):
+    """The body of the loop records of the last row, too; the row that gets it is of who resumes."""
+    first = run_of(RESUMED["ppo"](), "3cs", tmp_path)
+    step(first, 1)
+    first.record(height=2.5, phase="late")
+    first.save()
+    first.close()
+    second = run_of(RESUMED["ppo"](), "3cs", seed=99)
+    second.resume(tmp_path)
+    step(second, 2)
+    columns = [(row.get("height"), row.get("phase")) for row in second.metrics]
+    assert columns == [(None, None), (2.5, "late"), (None, None)]
+    second.close()
+
+
 def test_what_was_set_or_scheduled_is_kept_and_what_is_told_anew_counts(tmp_path):
     """entropy_coef was set to 0.05 and is kept; gamma is given as 0.9 by who resumes, and is 0.9."""
 
