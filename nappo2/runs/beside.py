@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nappo2.checks import checked
 from nappo2.params import Params
-from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.evaluate import Evaluation, as_evaluation
 from nappo2.schemes.picklable import MEGABYTE, check_picklable
 
 __all__ = ["Beside", "Job", "Place", "beside"]
@@ -108,4 +108,4 @@ def beside(
 
 def evaluation_job(evaluate: Callable[[Params], Evaluation]) -> Job:
     """The job of evaluating params every ``evaluate_every`` env steps."""
-    return Job(lambda params, place: evaluate(params))
+    return Job(lambda params, place: as_evaluation(evaluate(params)))

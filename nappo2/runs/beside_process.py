@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple
 
+from nappo2.checks.words import shown
 from nappo2.params import Params, in_one_vector
 from nappo2.runs.beside import Beside, Place
 from nappo2.runs.evaluate import Evaluation
@@ -180,6 +181,11 @@ def _queue_tasks(connection: Connection, tasks: Queue) -> None:
 
 def _result(run: Callable[[Params, Place], Any], params: Params, place: Place) -> Any:
     try:
-        return run(params, place)
+        value = run(params, place)
+        if isinstance(value, (Evaluation, str, Path, type(None))):
+            return value
+        raise ValueError(
+            f"a job gives an Evaluation, the path of a file, or None, not {shown(value)}"
+        )
     except Exception as error:
         return Failed(f"{type(error).__name__}: {error}")

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nappo2.checks import checked
+from nappo2.checks.words import shown
 from nappo2.envs import Env, counted
 from nappo2.machine.stop import check_interrupt
 from nappo2.params import Params, Plain, beside_environments
@@ -114,6 +115,20 @@ def evaluate(
     finally:
         env.close(state)
     return _evaluation([episode for played in episodes for episode in played])
+
+
+def as_evaluation(value: Any) -> Evaluation:
+    """What a function of params gave, if it is an evaluation.
+
+    Raises:
+        ValueError: if it is none; says what is one.
+    """
+    if not all(hasattr(value, name) for name in Evaluation._fields):
+        raise ValueError(
+            "evaluate is a function params -> Evaluation, such as partial(evaluate, env, recipe.greedy); "
+            f"this one gave {shown(value)}, and learner.record(...) takes numbers of one's own"
+        )
+    return value
 
 
 def evaluate_members(

@@ -15,7 +15,7 @@ from nappo2.reports import evaluation_column
 from nappo2.runs.background import Background, Seconds
 from nappo2.runs.beside import Beside, Place
 from nappo2.runs.beside_process import Process, Result, Task
-from nappo2.runs.evaluate import Evaluation
+from nappo2.runs.evaluate import Evaluation, as_evaluation
 from nappo2.runs.files import RunFiles
 from nappo2.runs.metrics import Row, counters_of, position
 from nappo2.runs.recorder import Recorder
@@ -84,7 +84,7 @@ class Evaluations:
             self._worker(evaluate).send(due, params, Place(now, self._files.log_dir))
         elif evaluate is not None and is_due(every, before, now):
             with suppress(Interrupted):
-                columns = evaluation_row(evaluate(params))
+                columns = evaluation_row(as_evaluation(evaluate(params)))
                 self._done.append(Evaluated(columns, params, now))
 
     def add_to(self, row: Row) -> bool:

@@ -113,10 +113,16 @@ def hangs(params):
     time.sleep(3600)
 
 
+def numbers(params):
+    return 3.0
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
         (raises, "evaluate failed, and the run goes on: .*ZeroDivisionError: the simulator broke"),
+        (numbers, "the run goes on: .*evaluate is a function params -> Evaluation.* gave 3.0"),
+        (Job(lambda params, place: 3.0), "the path of a file, or None, not 3.0"),
         pytest.param(
             exits,
             "evaluate failed, and the run goes on: .*ended with exit code 3",

@@ -92,6 +92,13 @@ def test_evaluations_come_every_so_many_env_steps():
     assert list(found) == [128, 256] and all(5 < x <= 20 for x in found.values())
 
 
+@pytest.mark.parametrize("value", [3.0, None, (1.0, 2.0)])
+def test_what_is_no_evaluation_is_a_sentence(value):
+    run = learner(evaluate=lambda params: value, evaluate_every=64)
+    with pytest.raises(ValueError, match=r"evaluate is a function params -> Evaluation.* gave"):
+        run.run()
+
+
 def test_tensorboard_gets_the_same_numbers(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
