@@ -1,10 +1,11 @@
 """``nappo2 compare``: compares runs by their interquartile means."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+
+from nappo2.cli.words import print_result
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,5 @@ def run(argv: list[str]) -> int:
     c = comparison
     rows = zip(c.names, c.iqm, c.low, c.high, c.num_runs, strict=True)
     groups = {n: {"iqm": m, "low": lo, "high": hi, "runs": k} for n, m, lo, hi, k in rows}
-    print(json.dumps({"groups": groups, "output": str(options.output)}))
+    print_result({"groups": groups, "output": str(options.output)})
     return 0

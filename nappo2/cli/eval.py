@@ -1,12 +1,11 @@
 """``nappo2 eval``: plays full episodes with a trained agent."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from nappo2.cli.words import INTEGERS
+from nappo2.cli.words import INTEGERS, print_result
 
 
 @dataclass(frozen=True)
@@ -56,5 +55,5 @@ def run(argv: list[str]) -> int:
     for name, x in result.infos.items():
         numbers[f"mean_{name}" if name != SUCCESS else "success_rate"] = x.nanmean().item()
     labels = {"run": str(options.run), "env": env_id(env), "episodes": options.episodes}
-    print(json.dumps(labels | {name: round(x, 3) for name, x in numbers.items()}))
+    print_result(labels | {name: round(x, 3) for name, x in numbers.items()})
     return 0

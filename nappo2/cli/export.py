@@ -1,11 +1,12 @@
 """``nappo2 export``: writes a trained agent as a file for other programs."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+
+from nappo2.cli.words import print_result
 
 
 @dataclass(frozen=True)
@@ -47,5 +48,5 @@ def run(argv: list[str]) -> int:
     file = export(agent, options.path, env=env, num_observations=options.observations)
     print(file, file=sys.stderr)
     labels = {"run": str(options.run), "output": str(file.path)}
-    print(json.dumps(labels | {"difference": file.parity.difference}))
+    print_result(labels | {"difference": file.parity.difference})
     return 0

@@ -1,12 +1,11 @@
 """``nappo2 play``: films an episode of a trained agent, or shows it in a window."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from nappo2.cli.words import INTEGERS
+from nappo2.cli.words import INTEGERS, print_result
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,11 @@ def run(argv: list[str]) -> int:
             raise ValueError(f"{name} has no window; without --window it is filmed")
         env = make_rendered("human")
         score = evaluate(env, policy, agent.params, 1, options.seed).returns.item()
-        print(json.dumps({"run": str(options.run), "episode_return": round(score, 3)}))
+        print_result({"run": str(options.run), "episode_return": round(score, 3)})
         return 0
     env = env if is_torch else make_rendered("rgb_array")
     film = video(env, policy, agent.params, options.steps, options.seed, options.fps)
     path = film.save(options.output or options.run / "play.mp4")
     labels = {"run": str(options.run), "episode_return": round(film.score, 3), "output": str(path)}
-    print(json.dumps(labels | {"frames": film.num_frames, "ended": film.ended}))
+    print_result(labels | {"frames": film.num_frames, "ended": film.ended})
     return 0

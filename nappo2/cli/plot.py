@@ -1,10 +1,11 @@
 """``nappo2 plot``: draws learning curves of runs."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+
+from nappo2.cli.words import print_result
 
 
 @dataclass(frozen=True)
@@ -43,5 +44,5 @@ def run(argv: list[str]) -> int:
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
     picture.save(options.output)
-    print(json.dumps({"runs": [str(path) for path in options.runs], "output": str(options.output)}))
+    print_result({"runs": [str(path) for path in options.runs], "output": str(options.output)})
     return 0

@@ -1,10 +1,11 @@
 """``nappo2 report``: a page about runs, as one file."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+
+from nappo2.cli.words import print_result
 
 
 @dataclass(frozen=True)
@@ -42,5 +43,5 @@ def run(argv: list[str]) -> int:
         raise ValueError(str(error)) from error
     page.save(options.output)
     runs = [str(path) for path in options.runs]
-    print(json.dumps({"runs": runs, "output": str(options.output)}))
+    print_result({"runs": runs, "output": str(options.output)})
     return 0

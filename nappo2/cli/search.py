@@ -1,6 +1,5 @@
 """``nappo2 search``: searches the default space of a recipe, and leaves a preset to train from."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import tyro
 
 from nappo2.cli.env_options import env_arguments, env_options
 from nappo2.cli.train_options import DEFAULT_ENV, option_in, preset_of, with_env
-from nappo2.cli.words import INTEGERS
+from nappo2.cli.words import INTEGERS, print_result
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def run(argv: list[str]) -> int:
         progress=True,
     )
     print(found, file=sys.stderr)
-    print(json.dumps({"algorithm": algorithm, "env": options.env} | result(found)), flush=True)
+    print_result({"algorithm": algorithm, "env": options.env} | result(found))
     return 128 + found.interrupted if found.interrupted else 0
 
 

@@ -1,10 +1,11 @@
 """``nappo2 trace``: the times of all processes of a run, as Chrome's trace events."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+
+from nappo2.cli.words import print_result
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,5 @@ def run(argv: list[str]) -> int:
     except FileNotFoundError as error:
         raise ValueError(str(error)) from error
     numbers = {"spans": traced.num_spans, "workers": list(traced.workers)}
-    print(json.dumps({"run": str(options.run), "output": str(traced.path)} | numbers))
+    print_result({"run": str(options.run), "output": str(traced.path)} | numbers)
     return 0

@@ -1,6 +1,5 @@
 """``nappo2 train``: makes the Learner of a command line, runs it and prints the result."""
 
-import json
 import math
 import sys
 import time
@@ -23,6 +22,7 @@ from nappo2.cli.train_options import (
     parse,
     with_env,
 )
+from nappo2.cli.words import print_result
 from nappo2.cli.worker_options import backends_of
 
 EMPTY: Mapping[str, Any] = {}
@@ -58,7 +58,7 @@ def run(argv: list[str]) -> int:
     finally:
         learner.close()
     seeds = curve_of_seeds(learner.log_dir) if options.seeds > 1 else {}
-    print(json.dumps(result(algorithm, options, learner) | seeds), flush=True)
+    print_result(result(algorithm, options, learner) | seeds)
     return 128 + learner.interrupted if learner.interrupted else 0
 
 
@@ -75,7 +75,7 @@ def _run_side_by_side(algorithm: str, argv: list[str], options: Train) -> int:
     interrupted = runs.pop("interrupted")
     if interrupted:
         print(f"nappo2: interrupted; what was learnt so far is in {log_dir}", file=sys.stderr)
-    print(json.dumps(labels | numbers | runs | {"interrupted": bool(interrupted)}), flush=True)
+    print_result(labels | numbers | runs | {"interrupted": bool(interrupted)})
     return 128 + interrupted if interrupted else 0
 
 

@@ -1,6 +1,9 @@
-"""How words of a command line are read: names of options, and integers such as 1e6."""
+"""How words of a command line are read: names of options, and integers such as 1e6; and what is printed."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -62,3 +65,16 @@ def check_names(argv: Sequence[str], known: Sequence[str]) -> None:
 def option_of(name: str) -> str:
     """The option of a field, without the dashes before it: ``lambda_`` stays, as it ends so."""
     return name.rstrip("_").replace("_", "-") + "_" * name.endswith("_")
+
+
+def print_result(result: Mapping[str, Any]) -> None:
+    """Prints a result as one line of JSON, with null for numbers that are not finite, which JSON lacks."""
+    print(json.dumps(_finite(result)), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(x) for name, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from nappo2.cli.train_options import parse
-from nappo2.cli.words import check_names, integer
+from nappo2.cli.words import check_names, integer, print_result
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,12 @@ def test_other_commands_read_integers_in_the_same_way(name, capsys):
     with pytest.raises(SystemExit):
         command.run([*words, count, "1.5"])
     assert "1.5 is no integer" in capsys.readouterr().err
+
+
+def test_a_result_is_json_whatever_its_numbers_are(capsys):
+    """NaN and Infinity are Python's: other programs do not read them."""
+    print_result({"iqm": float("nan"), "runs": {"0": [1.5, -float("inf")], "1": (2, "nan", None)}})
+    assert (
+        capsys.readouterr().out
+        == '{"iqm": null, "runs": {"0": [1.5, null], "1": [2, "nan", null]}}\n'
+    )
