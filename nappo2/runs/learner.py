@@ -562,7 +562,8 @@ class Learner:
             self.files.write_again(self.metrics, changed)
 
     def _info(self) -> str:
-        rate = f", {self.env_steps / self.seconds:.0f} steps/s" if self.seconds else ""
+        is_timed = self.env_steps and self.seconds
+        rate = f", {self.env_steps / self.seconds:.0f} steps/s" if is_timed else ""
         row = self.metrics[-1] if self.metrics else {}
         line = f"{self.env_steps:,} env steps, {int(self.params['version']):,} updates{rate}"
         return ", ".join(filter(None, [line, shown_return(row)]))

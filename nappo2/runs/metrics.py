@@ -6,6 +6,7 @@ Under ``event`` a row has a text on what was changed, or happened, since the row
 import csv
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ def counters_of(row: Row) -> Row:
 def position(row: Row) -> float:
     """How far a run was at a row: env steps, and updates from recorded data."""
     return row["env_steps"] + row.get(RECORDED, 0)
+
+
+def unit_of(rows: Sequence[Row]) -> str:
+    """What the rows of a run count: updates where it has learnt from recorded data alone, else env steps."""
+    return "updates" if rows and not rows[-1]["env_steps"] else "env steps"
 
 
 class Metrics(list):

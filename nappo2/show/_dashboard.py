@@ -18,7 +18,7 @@ from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.interrupts import interrupt_text
 from nappo2.runs.limits import LARGEST, LEAST, limits_of
 from nappo2.runs.members import member_rows, num_members_of, rows_per_member
-from nappo2.runs.metrics import Row
+from nappo2.runs.metrics import RECORDED, Row, position, unit_of
 from nappo2.show.pictures import COLOURS, as_picture, format_thousands, new_figure, style_axes
 from nappo2.show.runs import columns
 
@@ -38,7 +38,8 @@ def dashboard(learner: Any) -> bytes:
     """Draws a Learner as a PNG: return and spread, success rates if there are any, losses, the time that
     stages take, and what one watches its recipe by.
     """
-    rows, num_members = learner.metrics, num_members_of(getattr(learner, "params", None))
+    num_members = num_members_of(getattr(learner, "params", None))
+    rows, unit = by_position(learner.metrics), unit_of(learner.metrics)
     has_rates = any("success_rate" in row for row in rows[-RECENT:])
     text = state_of(learner)
     figure = new_figure((9.5, 4.6), layout=None)  # to lay out anew takes longer than to draw
@@ -50,10 +51,10 @@ def dashboard(learner: Any) -> bytes:
             **{"wspace": 0.4, "hspace": 0.28},
         },
     )
-    draw_returns(axes["return"], rows, num_members)
+    draw_returns(axes["return"], rows, num_members, unit)
     draw_legend(figure, axes["return"])
     if has_rates:
-        draw_rates(axes["success"], rows_per_member(rows, num_members))
+        draw_rates(axes["success"], rows_per_member(rows, num_members), unit)
     draw_columns(
         axes["loss"], rows, [n for n in column_names(rows) if n.endswith("loss")], "losses"
     )
@@ -93,13 +94,16 @@ def column_names(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def draw_returns(axes: Any, rows: Sequence[Row], num_members: int | None = None) -> None:
+def draw_returns(
+    axes: Any, rows: Sequence[Row], num_members: int | None = None, unit: str = "env steps"
+) -> None:
     """Draws the mean return of the last episodes with its spread, or of members, and evaluations.
 
     Args:
         axes: of matplotlib.
         rows: of metrics.
         num_members: of a population; None for as many as the rows tell of.
+        unit: of the x axis.
     """
     each_member = member_rows(rows, num_members)
     curves = [columns(each, "env_steps", "episode_return") for each in each_member]
@@ -112,17 +116,31 @@ def draw_returns(axes: Any, rows: Sequence[Row], num_members: int | None = None)
     if evaluations := evaluated(rows):
         axes.plot(*zip(*evaluations, strict=True), "o", color=ORANGE, label="evaluation")
     mark_events(axes, events_of(rows))
-    style_axes(axes, "episode return by env steps")
+    style_axes(axes, f"episode return by {unit}")
     format_thousands(axes)
     mark_if_empty(axes)
 
 
-def draw_rates(axes: Any, rows: Sequence[Row]) -> None:
-    """Draws the success rates of the last episodes, and of evaluations."""
+def draw_rates(axes: Any, rows: Sequence[Row], unit: str = "env steps") -> None:
+    """Draws the success rates of the last episodes, and of evaluations.
+
+    Args:
+        axes: of matplotlib.
+        rows: of metrics.
+        unit: of the x axis.
+    """
     draw_successes(axes, rows, ORANGE)
     mark_events(axes, events_of(rows), with_text=False)
-    style_axes(axes, "success rate by env steps")
+    style_axes(axes, f"success rate by {unit}")
     format_thousands(axes)
+
+
+def by_position(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose ``env_steps`` are how far the run was: updates from recorded data count, too."""
+    return [
+        {name: x for name, x in row.items() if name != RECORDED} | {"env_steps": position(row)}
+        for row in rows
+    ]
 
 
 def draw_spread(axes: Any, rows: Sequence[Row]) -> None:
@@ -184,12 +202,14 @@ def draw_watched(axes: Any, rows: Sequence[Row]) -> None:
 
 
 def strip_of(names: Sequence[str], rows: Sequence[Row]) -> dict[str, tuple[list, list]]:
-    """The columns of a strip that rows have, by name; a lag only where it varies."""
+    """The columns of a strip that rows have, by name; a lag only where it varies, no speed of 0."""
     curves = {name: columns(rows, "env_steps", name) for name in names}
     return {
         name: (steps, values)
         for name, (steps, values) in curves.items()
-        if values and not (name.endswith("_lag") and len(set(values)) == 1)
+        if values
+        and not (name.endswith("_lag") and len(set(values)) == 1)
+        and not (name == "steps_per_second" and not any(values))
     }
 
 

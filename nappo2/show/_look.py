@@ -11,6 +11,9 @@ from torch import Tensor
 
 from nappo2.checks import checked
 from nappo2.reports import totals
+from nappo2.runs.curve import evaluated
+from nappo2.runs.metrics import position, unit_of
+from nappo2.runs.targets import target_of
 from nappo2.show import configs
 from nappo2.show._diagram import diagram
 from nappo2.show.activity import activity_of
@@ -156,7 +159,8 @@ def report(x: Any) -> Look:
 def learner(x: Any) -> Look:
     """Progress, curve, pipeline, latest row of metrics and params of a run."""
     title = repr(x).partition(" at ")[2]
-    target = f"{x.env_steps / x.target_steps:.0%} of {x.target_steps:,} env steps"
+    total, now, unit = target_of(x.pipeline, x.recorder, x.target_steps, x.target_updates)
+    target = f"{now / total:.0%} of {total:,} {'updates' if unit == 'update' else 'env steps'}"
     state = "interrupted" if x.interrupted else "done" if x.done() else "may go on"
     html = block(
         heading(title),
@@ -184,9 +188,15 @@ def saved_run(x: Any) -> Look:
 
 
 def learning_curve(rows: Any) -> str:
-    """A curve of returns over environment steps; empty before there are two."""
-    curve = [(row["env_steps"], row["episode_return"]) for row in rows if "episode_return" in row]
-    return sparkline(*zip(*curve, strict=True), "return by env steps") if len(curve) > 1 else ""
+    """A curve of returns over environment steps; empty before there are two.
+
+    Of a run on recorded data alone, whose episodes are those of evaluations, over updates.
+    """
+    curve = [(position(row), row["episode_return"]) for row in rows if "episode_return" in row]
+    curve = curve or evaluated(rows)
+    if len(curve) < 2:
+        return ""
+    return sparkline(*zip(*curve, strict=True), f"return by {unit_of(rows)}")
 
 
 def latest_row(rows: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nappo2.checks import checked
 from nappo2.checks.words import shown
 from nappo2.params import Params
-from nappo2.runs.metrics import Metrics, Row, number_in, read_csv
+from nappo2.runs.metrics import RECORDED, Metrics, Row, number_in, read_csv
 from nappo2.saving.checkpoint import load_params
 from nappo2.schemes.words import TAKES, Cuts
 from nappo2.show._look import look
@@ -60,6 +60,7 @@ class SavedRun(NamedTuple):
     def __repr__(self):
         row = self.metrics[-1] if self.metrics else {}
         text = f"{self.log_dir}: {int(row.get('env_steps', 0)):,} env steps"
+        text += f", {int(row[RECORDED]):,} updates from recorded data" if RECORDED in row else ""
         return text + (f", return {row['episode_return']:.1f}" if "episode_return" in row else "")
 
     def _repr_html_(self):

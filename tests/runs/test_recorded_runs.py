@@ -12,6 +12,7 @@ from nappo2 import (
     envs,
     evaluate,
     load,
+    look,
     population,
     ppo,
     record,
@@ -21,7 +22,10 @@ from nappo2 import (
 )
 from nappo2.params import ravel, replaced
 from nappo2.recipes import SAC, TD3, TD3BC, sac, td3, td3_bc
+from nappo2.runs.metrics import unit_of
 from nappo2.saving.snapshots import restored
+from nappo2.show._dashboard import by_position, draw_columns, draw_returns
+from nappo2.show.pictures import new_figure
 from tests.makers.recorded import MADE, data_of, offline
 
 
@@ -42,6 +46,22 @@ def test_every_recipe_learns_from_its_dataset_alone(name):
     assert learner.metrics[-1]["updates"] == 7 == learner.metrics[-1]["recorded_updates"]
     assert learner.env_steps == 0 and weights_of(learner).isfinite().all()
     assert not torch.equal(weights_of(learner), ravel(recipe.init(0)["weights"])[0])
+
+
+def test_what_one_sees_of_a_run_on_recorded_data_counts_its_updates():
+    """Its env steps stay 0: 500 of 500 updates, with evaluations and losses at 100 to 500."""
+    recipe = offline("clone")
+    test = partial(evaluate, recipe.env, recipe.greedy, num_episodes=1)
+    learner = run_of(recipe, 500, evaluate=test, evaluate_every=100).run()
+    html = look(learner)._repr_html_()
+    assert "100% of 500 updates; done" in html and "return by updates" in html
+    assert "steps/s" not in repr(learner)
+    rows, axes = by_position(learner.metrics), new_figure((3, 3)).add_subplot()
+    draw_columns(axes, rows, ["loss"], "losses")
+    draw_returns(axes, rows, unit=unit_of(learner.metrics))
+    losses, _, tests = (list(line.get_xdata()) for line in axes.lines)
+    assert losses == tests == [100, 200, 300, 400, 500]
+    assert axes.get_title(loc="left") == "episode return by updates"
 
 
 def test_rows_are_of_100_updates_and_the_last_of_the_rest():
