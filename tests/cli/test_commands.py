@@ -88,6 +88,7 @@ WRONG = {
     "play RUN --env ALE/Pong-v5": "ALE/Pong-v5 cannot be shown: ALE/Pong-v5 takes no argument 'ren",
     "play RUN --env Blind-v0": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'render_mode'",
     "play RUN --env Blind-v0 --window": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'r",
+    "eval RUN --threads 0": "threads is an integer of at least 1, not 0",
     "plot RUN --y fun": "no run has 'fun' for y; give y as one of their columns: all_mini",
     "train ppo --lr 0.001": "no option is called --lr; did you mean --learning-rate?",
     "train ppo --total-step=9": "no option is called --total-step; did you mean --total-steps?",
