@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(Compare, args=argv, prog="nappo2 compare")
     if not options.runs:
         raise ValueError("compare takes runs; name the folders that they left")
-    check_output(options.output)
+    check_output(options.output, ".png")
     try:
         comparison = compare(options.runs, options.y)
     except FileNotFoundError as error:

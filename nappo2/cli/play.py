@@ -50,7 +50,7 @@ def run(argv: list[str]) -> int:
 
     options = tyro.cli(Play, args=argv, prog="nappo2 play", registry=INTEGERS)
     if options.output is not None:
-        check_output(options.output)
+        check_output(options.output, ".mp4")
     agent = load(agent_file(options.run, options.best), member=options.member)
     saved_run, policy = load_run(options.run), agent.recipe.greedy
     name = options.env or saved_run.description.get("env", "")

@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
     options = tyro.cli(Plot, args=argv, prog="nappo2 plot")
     if not options.runs:
         raise ValueError("plot draws runs; name at least one directory that a run left")
-    check_output(options.output)
+    check_output(options.output, ".png")
     try:
         picture = plot(options.runs, options.x, options.y)
     except FileNotFoundError as error:

@@ -5,14 +5,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FORMATS = {
+    *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".eps"),
+    *(".mp4", ".webm", ".mkv", ".mov", ".avi"),
+}
+"""Suffixes of pictures and films, which say to programs what is in a file."""
 
-def check_output(path: str | Path) -> Path:
+
+def check_output(path: str | Path, suffix: str = "") -> Path:
     """Refuses a path at which no file can be written, before the work whose result it is to hold.
 
+    Args:
+        path: of the file.
+        suffix: of the picture or film that is written; empty for other files.
+
+    Returns:
+        The path.
+
     Raises:
-        ValueError: if its folder is missing, no folder, or closed to us, or a folder has the path itself.
+        ValueError: if its folder is missing, no folder, or closed to us, if a folder has the path itself,
+            or if it ends as another kind of picture or film does.
     """
     path = Path(path)
+    if suffix and path.suffix.lower() in FORMATS - {suffix}:
+        raise ValueError(
+            f"{path} would hold no {path.suffix}, as {suffix} is what is written; "
+            f"{path.with_suffix(suffix)} is a name for it"
+        )
     if path.is_dir():
         raise ValueError(f"{path} is a folder; the path of an output is that of a file")
     if not path.parent.is_dir():

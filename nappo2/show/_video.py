@@ -19,7 +19,7 @@ from nappo2.policies import Policy, action_of
 from nappo2.policies.fitting import first_act
 from nappo2.runs.progress import progress_bar
 from nappo2.runs.targets import Target
-from nappo2.saving.outputs import whole_file
+from nappo2.saving.outputs import check_output, whole_file
 from nappo2.seeds import fold_in, generator, split
 
 
@@ -42,8 +42,9 @@ class Video(NamedTuple):
         """Writes the file and returns its path.
 
         Raises:
-            ValueError: if there can be no file at this path.
+            ValueError: if there can be no file at this path, or its name is of another kind of file.
         """
+        check_output(path, ".mp4")
         with whole_file(path) as unfinished:
             unfinished.write_bytes(self.mp4)
         return Path(path)

@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nappo2.saving.outputs import whole_file
+from nappo2.saving.outputs import check_output, whole_file
 
 COLOURS = (
     *("#1f5fa8", "#c8551b", "#2a9d8f", "#8e5ea2", "#e0a030"),
@@ -26,8 +26,9 @@ class Picture(NamedTuple):
         """Writes the file and returns its path.
 
         Raises:
-            ValueError: if there can be no file at this path.
+            ValueError: if there can be no file at this path, or its name is of another kind of file.
         """
+        check_output(path, ".png")
         with whole_file(path) as unfinished:
             unfinished.write_bytes(self.png)
         return Path(path)

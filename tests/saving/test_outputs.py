@@ -24,6 +24,19 @@ def test_a_path_at_which_there_can_be_no_file_is_refused(path, text, tmp_path):
         Picture(b"png").save(tmp_path / path)
 
 
+def test_a_picture_has_no_name_of_another_kind_of_file(tmp_path):
+    """What follows a dot may be a number, and nothing need follow."""
+    with pytest.raises(
+        ValueError, match=r"x\.pdf would hold no \.pdf, as \.png is what is written"
+    ):
+        Picture(b"png").save(tmp_path / "x.pdf")
+    with pytest.raises(ValueError, match=r"x\.GIF would hold .*x\.mp4 is a name for it"):
+        check_output(tmp_path / "x.GIF", ".mp4")
+    assert not list(tmp_path.iterdir())
+    for name in ("x.png", "x.PNG", "x", "rate_0.001"):
+        assert Picture(b"png").save(tmp_path / name).read_bytes() == b"png"
+
+
 @pytest.mark.parametrize("closed", ["folder", "folder/file"])
 def test_a_path_to_which_we_may_not_write_is_refused(closed, tmp_path, monkeypatch):
     """Root may write anywhere, so ``os.access`` answers as for anybody else."""
