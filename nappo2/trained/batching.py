@@ -57,9 +57,11 @@ def _choices(what: str, spec: ObservationSpec) -> Batching:
     rank = len(spec.packed_shape)
 
     def batch(observation):
-        array = observation.numpy() if isinstance(observation, Tensor) else np.asarray(observation)
+        array = as_array(observation)
         single = array.ndim == (0 if array.dtype.kind == "U" else rank)
         rows = [array[()]] if single else list(array)
+        if not rows:
+            raise ValueError(f"{what} is one at least, not an empty batch")
         try:
             packed = [spec.pack(str(row) if array.dtype.kind == "U" else row) for row in rows]
         except ValueError as error:
@@ -83,21 +85,30 @@ def _tensor_batching(what: str, shape: tuple[int, ...], dtype: torch.dtype) -> B
             raise ValueError(f"{what} has shape {shape}, or (B, *{shape}), not {array.shape}")
         if bytes_ and array.dtype != np.uint8:
             raise ValueError(f"{what} is of bytes (uint8), not {array.dtype}")
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            array = np.ascontiguousarray(array[None] if single else array, target)
         if not (bytes_ or np.isfinite(array).all()):
-            raise ValueError(f"{what} has numbers that are not finite")
-        array = np.ascontiguousarray(array[None] if single else array, target)
+            raise ValueError(f"{what} has numbers that are not finite in {target}")
         return torch.from_numpy(array), single
 
     return batch
 
 
 def _array(observation: Any, what: str) -> np.ndarray:
-    if isinstance(observation, Tensor):
-        return observation.detach().cpu().numpy()
     try:
-        array = np.asarray(observation)
+        array = as_array(observation)
     except ValueError:  # of lists of different lengths
         array = np.empty(0, object)
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"{what} is an array of numbers, not {type(observation).__name__}")
+        given = type(observation).__name__
+        of = f" of {array.dtype}" if isinstance(observation, (Tensor, np.ndarray)) else ""
+        raise ValueError(f"{what} is an array of numbers, not {given}{of}")
     return array
+
+
+def as_array(value: Any) -> np.ndarray:
+    """A tensor, on any device and with a gradient or without, or what NumPy takes, as an array."""
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    plain = value.detach().cpu().resolve_conj()
+    return (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()

@@ -151,6 +151,9 @@ BAD = {
     "NaN": ([0.0, float("nan"), 0.0, 0.0], "numbers that are not finite"),
     "ragged": ([[1.0], [1.0, 2.0]], "an array of numbers, not list"),
     "None": (None, "an array of numbers, not NoneType"),
+    "too large": ([1e300, 0.0, 0.0, 0.0], "numbers that are not finite in float32"),
+    "complex": (np.zeros(4, complex), "an array of numbers, not ndarray of complex128"),
+    "objects": (np.array([{}, 0, 0, 0]), "an array of numbers, not ndarray of object"),
 }
 
 
@@ -161,6 +164,19 @@ def test_what_is_no_observation_is_refused_in_a_sentence(name):
     for ask in (agent.act, agent.sample, agent.value, agent.probabilities):
         with pytest.raises(ValueError, match=text):
             ask(wrong)
+
+
+@pytest.mark.parametrize("dtype", (torch.bfloat16, torch.float16, torch.float64, torch.int32))
+def test_tensors_of_all_numbers_are_observations(dtype):
+    agent = TrainedAgent(CARTPOLE, CARTPOLE.init(0))
+    assert agent.value(torch.ones(4, dtype=dtype)) == agent.value([1, 1, 1, 1])
+    assert agent.value(torch.ones(4, requires_grad=True)) == agent.value([1, 1, 1, 1])
+
+
+def test_no_choice_at_all_is_refused_in_a_sentence():
+    recipe = ppo("FrozenLake-v1", PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+    with pytest.raises(ValueError, match="an observation is one at least, not an empty batch"):
+        agent_in(recipe).act([])
 
 
 def test_parts_of_a_goal_are_named():
