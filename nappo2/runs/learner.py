@@ -369,10 +369,12 @@ class Learner:
         """Adds columns of one's own to the next row of metrics.
 
         Raises:
-            ValueError: if a column of the Learner, or a hyper-parameter, has one of these names.
+            ValueError: if a column of the Learner, one of the last row that its stages report, or a
+                hyper-parameter has one of these names.
         """
+        reserved = {*RESERVED, *self.recorder.columns, *self.params["hyper"].keys()}
         for name in numbers:
-            if name in RESERVED or name in self.params["hyper"].keys():
+            if name in reserved:
                 raise ValueError(f"{name!r} is a column of the Learner; another name is free")
         columns = {k: x if isinstance(x, str) else float(x) for k, x in numbers.items()}
         self.recorder.add_numbers(columns)

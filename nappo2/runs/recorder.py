@@ -1,6 +1,7 @@
 """The record of a run: reports of steps are joined to rows of metrics, which are saved with it."""
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ class Recorder:
         metrics: the rows.
         spans: when stages took the steps of the last row.
         recent_spans: the last of all rows.
+        columns: of the last row, without those that a user added.
     """
 
     def __init__(self):
@@ -37,6 +39,7 @@ class Recorder:
         self.metrics = Metrics()
         self.spans: tuple[Span, ...] = ()
         self.recent_spans: deque[Span] = deque(maxlen=RECENT_SPANS)
+        self.columns: frozenset[str] = frozenset()
         self._episodes: deque[Numbers] = deque(maxlen=RECENT_EPISODES)
         self._ended: deque[tuple[int, float]] = deque()  # env steps and return of recent episodes
         self._means: Row | None = None  # over recent episodes; None once these have changed
@@ -108,14 +111,22 @@ class Recorder:
         }
         hyper = params["hyper"].items()
         row |= {name: float(x) for name, x in hyper if name not in row and x.numel() == 1}
-        row |= self._numbers
-        self._numbers = {}
+        row = self._with_numbers(row)
         if restarts := int(numbers.get("restarts", 0)):
             self.tell("1 worker restarted" if restarts == 1 else f"{restarts} workers restarted")
         if self._events:
             row["event"], self._events = "; ".join(self._events), []
         self.metrics.append(row)
         return row
+
+    def _with_numbers(self, row: Row) -> Row:
+        """Adds a user's numbers; warns of those that the row has already, which stay as they are."""
+        numbers, self._numbers = self._numbers, {}
+        self.columns = frozenset(row)
+        for name in self.columns & set(numbers):
+            text = f"{name!r} is a column of this run; what was recorded by this name is left out"
+            warnings.warn(text, stacklevel=2)
+        return row | {name: x for name, x in numbers.items() if name not in row}
 
     def _returns(self) -> Row:
         """The means over recent episodes, if any has ended."""

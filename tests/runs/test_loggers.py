@@ -161,9 +161,18 @@ def test_numbers_of_ones_own_come_with_the_next_row(tmp_path):
     run.step()
     assert "temperature" not in run.metrics[0] and run.metrics[1]["temperature"] == 21.5
     assert "21.5,warm" in (tmp_path / "metrics.csv").read_text()
-    for name in ("env_steps", "evaluation_return", "learning_rate"):
+    for name in ("env_steps", "evaluation_return", "learning_rate", "approx_kl", "gae_seconds"):
         with pytest.raises(ValueError, match=f"'{name}' is a column of the Learner"):
             run.record(**{name: 1.0})
+
+
+def test_a_number_of_ones_own_replaces_none_of_the_first_row():
+    """Before it, nobody knows what the stages report."""
+    run = learner()
+    run.record(approx_kl=99.0, temperature=21.5)
+    with pytest.warns(UserWarning, match="'approx_kl' is a column of this run; .* is left out"):
+        run.step()
+    assert run.metrics[0]["approx_kl"] < 1 and run.metrics[0]["temperature"] == 21.5
 
 
 @pytest.mark.parametrize(
