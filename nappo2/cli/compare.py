@@ -34,11 +34,12 @@ def run(argv: list[str]) -> int:
 
     from nappo2.saving.outputs import check_output
     from nappo2.show import compare
+    from nappo2.show.pictures import SUFFIXES
 
     options = tyro.cli(Compare, args=argv, prog="nappo2 compare")
     if not options.runs:
         raise ValueError("compare takes runs; name the folders that they left")
-    check_output(options.output, ".png")
+    check_output(options.output, *SUFFIXES)
     try:
         comparison = compare(options.runs, options.y)
     except FileNotFoundError as error:

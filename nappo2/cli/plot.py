@@ -34,11 +34,12 @@ def run(argv: list[str]) -> int:
     """
     from nappo2.saving.outputs import check_output
     from nappo2.show import plot
+    from nappo2.show.pictures import SUFFIXES
 
     options = tyro.cli(Plot, args=argv, prog="nappo2 plot")
     if not options.runs:
         raise ValueError("plot draws runs; name at least one directory that a run left")
-    check_output(options.output, ".png")
+    check_output(options.output, *SUFFIXES)
     try:
         picture = plot(options.runs, options.x, options.y)
     except FileNotFoundError as error:

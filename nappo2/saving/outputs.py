@@ -12,12 +12,12 @@ FORMATS = {
 """Suffixes of pictures and films, which say to programs what is in a file."""
 
 
-def check_output(path: str | Path, suffix: str = "") -> Path:
+def check_output(path: str | Path, *suffixes: str) -> Path:
     """Refuses a path at which no file can be written, before the work whose result it is to hold.
 
     Args:
         path: of the file.
-        suffix: of the picture or film that is written; empty for other files.
+        *suffixes: of pictures or films that can be written, the usual one first; none for other files.
 
     Returns:
         The path.
@@ -27,10 +27,10 @@ def check_output(path: str | Path, suffix: str = "") -> Path:
             or if it ends as another kind of picture or film does.
     """
     path = Path(path)
-    if suffix and path.suffix.lower() in FORMATS - {suffix}:
+    if suffixes and path.suffix.lower() in FORMATS - {*suffixes}:
         raise ValueError(
-            f"{path} would hold no {path.suffix}, as {suffix} is what is written; "
-            f"{path.with_suffix(suffix)} is a name for it"
+            f"{path} would hold no {path.suffix}, as {' or '.join(suffixes)} is what is written; "
+            f"{path.with_suffix(suffixes[0])} is a name for it"
         )
     if path.is_dir():
         raise ValueError(f"{path} is a folder; the path of an output is that of a file")

@@ -1,6 +1,8 @@
-"""Pictures as PNG bytes that notebooks show, and the common style of all plots."""
+"""Pictures that notebooks show and files keep, and the common style of all plots."""
 
 from base64 import b64encode
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,24 +15,35 @@ COLOURS = (
 )
 
 
+VECTORS = (".pdf", ".svg")
+"""Suffixes of files that are as sharp at any size."""
+
+SUFFIXES = (".png", *VECTORS)
+"""Suffixes of the files of pictures."""
+
+
 class Picture(NamedTuple):
-    """A PNG, which notebooks show.
+    """A picture, which notebooks show.
 
     Attributes:
-        png: the bytes of the file.
+        png: the bytes of its PNG.
+        drawn: ``format -> bytes`` of the formats pdf and svg; None of a picture that has only dots.
     """
 
     png: bytes
+    drawn: Callable[[str], bytes] | None = None
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file and returns its path.
+        """Writes a PNG, or a PDF or SVG where the path ends so, and returns the path.
 
         Raises:
             ValueError: if there can be no file at this path, or its name is of another kind of file.
         """
-        check_output(path, ".png")
+        check_output(path, *(SUFFIXES if self.drawn else SUFFIXES[:1]))
+        suffix = Path(path).suffix.lower()
+        data = self.drawn(suffix[1:]) if suffix in VECTORS else self.png
         with whole_file(path) as unfinished:
-            unfinished.write_bytes(self.png)
+            unfinished.write_bytes(data)
         return Path(path)
 
     def __repr__(self):
@@ -56,10 +69,14 @@ def new_figure(size: tuple[float, float], layout: str | None = "constrained") ->
 
 
 def as_picture(figure: Any, dpi: int = 100) -> Picture:
-    """Renders a figure on white, which is readable on light and dark pages."""
+    """A figure on white, which is readable on light and dark pages."""
+    return Picture(_drawn(figure, dpi, "png"), partial(_drawn, figure, dpi))
+
+
+def _drawn(figure: Any, dpi: int, kind: str) -> bytes:
     data = BytesIO()
-    figure.savefig(data, format="png", dpi=dpi, facecolor="white")
-    return Picture(data.getvalue())
+    figure.savefig(data, format=kind, dpi=dpi, facecolor="white")
+    return data.getvalue()
 
 
 def style_axes(axes: Any, title: str = "") -> None:

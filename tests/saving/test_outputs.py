@@ -1,11 +1,12 @@
 """Files at paths that people give."""
 
 import os
+import pickle
 
 import pytest
 
 from nappo2.saving.outputs import check_output, whole_file
-from nappo2.show.pictures import Picture
+from nappo2.show.pictures import Picture, as_picture, new_figure
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,20 @@ def test_a_picture_has_no_name_of_another_kind_of_file(tmp_path):
     assert not list(tmp_path.iterdir())
     for name in ("x.png", "x.PNG", "x", "rate_0.001"):
         assert Picture(b"png").save(tmp_path / name).read_bytes() == b"png"
+
+
+def test_a_drawn_picture_is_a_pdf_or_an_svg_where_its_name_says_so(tmp_path):
+    figure = new_figure((2, 1))
+    figure.add_subplot().plot([0, 1])
+    picture = as_picture(figure)
+    begins = {"x.png": b"\x89PNG", "x.pdf": b"%PDF", "x.SVG": b"<?xml", "x": b"\x89PNG"}
+    for name, first in begins.items():
+        assert picture.save(tmp_path / name).read_bytes().startswith(first)
+    with pytest.raises(
+        ValueError, match=r"no \.jpg, as \.png or \.pdf or \.svg is what is written"
+    ):
+        picture.save(tmp_path / "x.jpg")
+    assert pickle.loads(pickle.dumps(picture)).save(tmp_path / "y.pdf").exists()
 
 
 @pytest.mark.parametrize("closed", ["folder", "folder/file"])
