@@ -193,6 +193,10 @@ def parse(algorithm: str, argv: list[str], description: dict | None = None) -> T
             f"a resumed run goes on with its own random numbers, those of seed {default.seed}: "
             f"--seed {options.seed} would change nothing"
         )
+    if description and options.seeds != default.seeds:
+        raise ValueError(
+            f"a resumed run has as many seeds as it began with, {default.seeds}, not {options.seeds}"
+        )
     return options
 
 

@@ -93,6 +93,7 @@ WRONG = {
     "train ppo --lr 0.001": "no option is called --lr; did you mean --learning-rate?",
     "train ppo --total-step=9": "no option is called --total-step; did you mean --total-steps?",
     "resume": "nappo2 resume takes the folder of a run, as in nappo2 resume runs/pole",
+    "resume RUN --seeds 3": "a resumed run has as many seeds as it began with, 1, not 3",
 }
 
 
