@@ -82,7 +82,7 @@ def _same(a, b):
 @pytest.fixture
 def without_curves(monkeypatch):
     """Has runs leave no curve.png, which takes longer than all else that they write."""
-    monkeypatch.setattr("nappo2.runs.curve.draw_curve", lambda rows, path, title="": None)
+    monkeypatch.setattr("nappo2.runs.curve.draw_curve", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
