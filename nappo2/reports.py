@@ -158,11 +158,15 @@ def evaluation_column(name: str) -> str:
     return f"evaluation_{'success_rate' if name == SUCCESS else name}"
 
 
+def is_column(name: str) -> bool:
+    """Tests whether metrics have a column of this name for something else, or a population for a member."""
+    return name in RESERVED or re.fullmatch(r"(episode|evaluation)_return_\d+", name) is not None
+
+
 def is_free(name: str) -> bool:
     """Tests whether no other number of an episode, or column of metrics, has a name of ``info``."""
-    columns = {episode_column(name), evaluation_column(name)}
-    of_member = re.fullmatch(r"return_\d+", name)
-    return name == SUCCESS or not (name == "member" or of_member or columns & set(RESERVED))
+    columns = episode_column(name), evaluation_column(name)
+    return name == SUCCESS or not (name == "member" or any(map(is_column, columns)))
 
 
 def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -172,7 +176,7 @@ def with_loss(value: Tensor, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ValueError: if one has the name of another column.
     """
     for name in means:
-        if name in RESERVED:
+        if is_column(name):
             raise ValueError(
                 f"a loss gives a mean that is called {name!r}, which is another column of the "
                 "metrics; it needs a name of its own"

@@ -195,7 +195,7 @@ def physics_of(env: Env) -> Physics | None:
 
 @explained
 def counted(transition: Transition) -> EpisodeCount:
-    """What episode statistics count of a step: ``game`` if there is one, else reward and done.
+    """The reward and the end that episode statistics count of a step: ``game`` if there is one, else its own.
 
     Example:
         >>> flag = torch.tensor([False, True])

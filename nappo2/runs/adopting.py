@@ -1,4 +1,4 @@
-"""What must hold of params with which another pipeline goes on."""
+"""Checks of params with which another pipeline goes on."""
 
 from nappo2.envs.masks import without_mask
 from nappo2.params import Params
@@ -17,8 +17,8 @@ def check_statistics(pipeline: Pipeline, params: Params) -> None:
     recipe = recipe_of(pipeline)
     if recipe is None:
         return
-    seen = set(without_mask(recipe.env).observation_spec.statistics)
-    unread = seen & set(params["normalizer"].keys()) - set(recipe.init(0)["normalizer"].keys())
+    names = set(without_mask(recipe.env).observation_spec.statistics)
+    unread = names & set(params["normalizer"].keys()) - set(recipe.init(0)["normalizer"].keys())
     if unread:
         raise ValueError(
             f"these params normalise by the statistics of {', '.join(sorted(unread))}, which "

@@ -118,7 +118,7 @@ def evaluate(
 
 
 def as_evaluation(value: Any) -> Evaluation:
-    """What a function of params gave, if it is an evaluation.
+    """An evaluation as a user's function of params gave it; anything else is refused.
 
     Raises:
         ValueError: if it is none; says what is one.

@@ -17,7 +17,7 @@ from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each
 from nappo2.machine.threads import torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, is_recorded, positive
-from nappo2.reports import RESERVED, count
+from nappo2.reports import count, is_column
 from nappo2.runs.adopting import check_statistics
 from nappo2.runs.card import run_card
 from nappo2.runs.evaluate import Evaluation
@@ -372,9 +372,9 @@ class Learner:
             ValueError: if a column of the Learner, one of the last row that its stages report, or a
                 hyper-parameter has one of these names.
         """
-        reserved = {*RESERVED, *self.recorder.columns, *self.params["hyper"].keys()}
+        others = {*self.recorder.columns, *self.params["hyper"].keys()}
         for name in numbers:
-            if name in reserved:
+            if name in others or is_column(name):
                 raise ValueError(f"{name!r} is a column of the Learner; another name is free")
         columns = {k: x if isinstance(x, str) else float(x) for k, x in numbers.items()}
         self.recorder.add_numbers(columns)

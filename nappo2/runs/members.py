@@ -35,8 +35,8 @@ def member_rows(rows: Sequence[Row], num_members: int | None = None) -> list[Met
         The rows of each, of those without an episode its events alone.
     """
     names = {key for row in rows for key in row}
-    told = [int(match[1]) for name in names if (match := OF_MEMBER.fullmatch(name))]
-    num = (num_members or max(told) + 1) if told else 0
+    members = [int(match[1]) for name in names if (match := OF_MEMBER.fullmatch(name))]
+    num = (num_members or max(members) + 1) if members else 0
     return [_rows_of(rows, i, num) for i in range(num)]
 
 

@@ -29,7 +29,7 @@ def position(row: Row) -> float:
 
 
 def unit_of(rows: Sequence[Row]) -> str:
-    """What the rows of a run count: updates where it has learnt from recorded data alone, else env steps."""
+    """The unit of a run's progress: updates where it has learnt from recorded data alone, else env steps."""
     return "updates" if rows and not rows[-1]["env_steps"] else "env steps"
 
 

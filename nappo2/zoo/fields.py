@@ -115,7 +115,7 @@ def _alpha(entry: Entry) -> float:
 
 
 def _learns_alpha(entry: Entry) -> bool:
-    """Whether the temperature is learnt: of ``auto`` and ``auto_0.1``; 1e-3 is a text in YAML, too."""
+    """Tests whether the temperature is learnt: of ``auto`` and ``auto_0.1``; 1e-3 is a text in YAML, too."""
     return str(entry["ent_coef"]).startswith("auto")
 
 

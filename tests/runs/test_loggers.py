@@ -161,7 +161,8 @@ def test_numbers_of_ones_own_come_with_the_next_row(tmp_path):
     run.step()
     assert "temperature" not in run.metrics[0] and run.metrics[1]["temperature"] == 21.5
     assert "21.5,warm" in (tmp_path / "metrics.csv").read_text()
-    for name in ("env_steps", "evaluation_return", "learning_rate", "approx_kl", "gae_seconds"):
+    names = "env_steps", "evaluation_return", "learning_rate", "approx_kl", "gae_seconds"
+    for name in (*names, "episode_return_7"):  # which would make a population of it
         with pytest.raises(ValueError, match=f"'{name}' is a column of the Learner"):
             run.record(**{name: 1.0})
 
