@@ -9,6 +9,7 @@ import torch
 from nappo2.batch import without
 from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import current_stop
+from nappo2.machine.threads import without_denormals
 from nappo2.params import Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, stage
 from nappo2.reports import Report
@@ -61,7 +62,8 @@ def in_one_program() -> Transform:
             inputs = tuple(part.inputs for part in begun if part.run is not None)
             vector, unravel = ravel(params["weights"])
             constants = without(params, "weights", "target", "version").to_dict()
-            outputs = iter(program(unravel, runs)(vector, constants, inputs))
+            with without_denormals():
+                outputs = iter(program(unravel, runs)(vector, constants, inputs))
             report = Report()
             for part in begun:
                 given = () if part.run is None else next(outputs)

@@ -25,6 +25,7 @@ from nappo2 import (
 from nappo2.envs import physics_env
 from nappo2.maths import returns
 from nappo2.stages import one_program
+from tests.makers.denormals import check_no_denormals, flat
 
 SHORT = {"num_steps": 10, "hidden": (8,), "jit": True}
 LONG = pytest.mark.learning  # as compiling takes long
@@ -105,6 +106,12 @@ def check_same(ours, theirs):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_step_in_one_program_is_the_step_of_its_stages(name, uncompiled, strict):
     check_same(*both(RECIPES[name]()))
+
+
+def test_the_mean_of_no_gradient_ends_at_zero_in_one_program(uncompiled, strict):
+    recipe = RECIPES["ppo"]()
+    recipe = recipe.replace(loss=flat(recipe.loss))
+    check_no_denormals(scheme("3cs", recipe) | in_one_program(), recipe.init(0))
 
 
 @pytest.mark.timeout(900)

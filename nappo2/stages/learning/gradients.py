@@ -11,6 +11,7 @@ from nappo2.batch import age, loss_inputs, num_samples
 from nappo2.losses.loss import Loss, value_and_means
 from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import broken_off_after
+from nappo2.machine.threads import without_denormals
 from nappo2.params import Params, Plain, ravel
 from nappo2.pipeline import Pipeline, Transform, is_empty, stage
 from nappo2.reports import note, with_loss
@@ -49,7 +50,7 @@ def gradients(loss: Loss, jit: bool = False) -> Transform:
             state, batch, report = source.step(params, state)
             if is_empty(batch):
                 return state, batch, report
-            with broken_off_after(state):
+            with broken_off_after(state), without_denormals():
                 grad, means = gradient_of(loss, params, batch)
             if not grad.sum().isfinite():
                 write_refused(batch)

@@ -10,6 +10,7 @@ from torch import Tensor
 from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
 from nappo2.machine.stop import broken_off_after
+from nappo2.machine.threads import without_denormals
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
 from nappo2.params import Params, ravel, replaced
@@ -123,7 +124,7 @@ def fused_stage(
             if is_empty(batches):
                 return inner | {"update": state["update"]}, batches, report
             check_batches(batches)
-            with refused_at_the_end(batches.whole), broken_off_after(inner):
+            with refused_at_the_end(batches.whole), broken_off_after(inner), without_denormals():
                 result = take(params, state["update"], batches)
             if not result.means["grad_norm"].isfinite():
                 write_refused(batches.whole())

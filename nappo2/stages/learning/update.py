@@ -7,6 +7,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2.checks import suggestion
+from nappo2.machine.threads import without_denormals
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation, Schedule
 from nappo2.optim.finite import last_accepted
@@ -45,12 +46,14 @@ def update(optimizer: GradientTransformation) -> Transform:
                 return inner | {"update": state["update"]}, grads, report
             grads = beside_params(params, grads)  # those of other processes come on the CPU
             vector, unravel = ravel(params["weights"])
-            updates, optimizer_state = optimizer.update(
-                grads["weights"], state["update"], params["hyper"], vector
-            )
+            with without_denormals():
+                updates, optimizer_state = optimizer.update(
+                    grads["weights"], state["update"], params["hyper"], vector
+                )
+                vector = vector + updates
             normalizer, report = absorb_moments(params["normalizer"], report, optimizer_state)
             lag, norm = (params["version"] - grads["version"]).float(), grads["weights"].norm()
-            weights, version = TensorDict(unravel(vector + updates)), params["version"] + 1
+            weights, version = TensorDict(unravel(vector)), params["version"] + 1
             params = replaced(params, weights=weights, normalizer=normalizer, version=version)
             report = note(report, 1, gradient_lag=lag, grad_norm=norm)
             return inner | {"update": optimizer_state}, params, report
@@ -109,7 +112,9 @@ def polyak(step_size: float, skip: int = 0) -> Transform:
             return params
         target, unravel = ravel(params["target"])
         online, _ = ravel({name: params["weights"][name] for name in params["target"].keys()})
-        return replaced(params, target=TensorDict(unravel(target.lerp(online, step_size))))
+        with without_denormals():
+            target = target.lerp(online, step_size)
+        return replaced(params, target=TensorDict(unravel(target)))
 
     return stateless(fn)
 
