@@ -121,6 +121,11 @@ def uniform_allowed(env: Env, observation: Any, generator: Generator) -> Any:
     actions, mask = env.action_spec, mask_of(observation)
     if mask is None:
         return actions.uniform(env.num_envs, generator)
+    return allowed_actions(actions, mask, generator)
+
+
+def allowed_actions(actions: ActionSpec, mask: Tensor, generator: Generator) -> Any:
+    """Draws actions [B, ...] by masks [B, n] bool, as ``uniform_allowed`` does."""
     num_outputs = actions.distribution.num_outputs(actions.size)
     zeros = torch.zeros(len(mask), num_outputs)
     return actions.distribution.sample(restricted(actions)(zeros, mask), generator)

@@ -17,10 +17,15 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 
+from nappo2.envs.actions import action_spec
 from nappo2.envs.array_kinds import LARGE, digest
 from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.kinds import MISSING, Opaque, load_attributes
+from nappo2.envs.masks import allowed_actions, is_masked
+from nappo2.maths.masks import MASK
+from nappo2.seeds import generator
 
 MUTABLE = (np.ndarray, list, dict, set, deque, np.random.Generator, Random, gymnasium.Space)
 STEPS_BEFORE, STEPS_AFTER, SECONDS = 12, 24, 1.0  # how long a copy is compared at most
@@ -193,19 +198,19 @@ class CopyCheck:
                     env.close()
 
     def _compare(self, original: gymnasium.Env, copy: gymnasium.Env) -> str | None:
-        actions, end = deepcopy(original.action_space), monotonic() + SECONDS
-        actions.seed(0)
-        original.reset(seed=1)
+        draw, end = drawn_actions(original), monotonic() + SECONDS
+        outputs = [original.reset(seed=1)[0]]
         copy.reset(seed=2)
         for _ in range(STEPS_BEFORE):
-            _step(original, actions.sample())
+            outputs = _step(original, draw(outputs[-1]))
             if monotonic() > end:
                 break
         saved = self.save([original], self.unchanged)
         self.load([copy], saved)
         for t in range(STEPS_AFTER):
-            action = actions.sample()
-            if not _is_equal(_step(original, action), _step(copy, deepcopy(action))):
+            action = draw(outputs[-1])
+            outputs = _step(original, action)
+            if not _is_equal(outputs, _step(copy, deepcopy(action))):
                 return f"a copy of it that was loaded moved in another way after {t + 1} steps"
             if monotonic() > end:
                 break
@@ -214,11 +219,27 @@ class CopyCheck:
         return None
 
 
+def drawn_actions(env: gymnasium.Env) -> Callable[[Any], Any]:
+    """``observation -> action`` of an environment, drawn among those that its mask allows, if it has one."""
+    if not is_masked(env.observation_space):
+        actions = deepcopy(env.action_space)
+        actions.seed(0)
+        return lambda observation: actions.sample()
+    spec, rng = action_spec(env.action_space), generator(0)
+
+    def draw(observation):
+        mask = torch.from_numpy(np.array(observation[MASK], bool))
+        return spec.to_env(allowed_actions(spec, mask[None], rng))[0]
+
+    return draw
+
+
 def _step(env: gymnasium.Env, action: Any) -> list:
-    """The outputs of a step, and the first observation of the next episode if one is over."""
+    """The outputs of a step, and the observation from which the next step is taken."""
     observation, reward, terminated, truncated, _ = env.step(action)
-    start = env.reset()[0] if terminated or truncated else None
-    return [deepcopy(observation), reward, terminated, truncated, start]
+    observation = deepcopy(observation)
+    start = env.reset()[0] if terminated or truncated else observation
+    return [observation, reward, terminated, truncated, start]
 
 
 def _is_equal(x: Any, y: Any) -> bool:

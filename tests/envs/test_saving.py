@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.wrappers import FrameStackObservation, NormalizeObservation, TimeLimit
 
 from nappo2 import PPO, Learner, envs, ppo, scheme
@@ -166,6 +166,19 @@ class Queues(Walk):
         return np.array([queued, sum(self.table.values())], np.float32)
 
 
+class Parts(Walk):
+    """It goes on by the part of its state whose turn it is."""
+
+    def begin(self):
+        super().begin()
+        self.parts, self.turns = [slice(2), slice(2, None, 1)], range(0, 2, 1)
+
+    def move(self, action):
+        super().move(action)
+        self.state[self.parts[self.turns[self.t % 2]]] += 1
+        self.parts, self.turns = self.parts[::-1], self.turns[::-1]
+
+
 class Arm:
     """A part of a robot, which knows the robot."""
 
@@ -277,7 +290,7 @@ def stacked():
 
 SAVED = [
     *(Walk, Views, Reversed, TwoNames, Taken, Winds, Generators, Drawn, Queues, Robot, Modes),
-    *(Shared, Tensors, Rocks, normalized, stacked),
+    *(Shared, Tensors, Rocks, Parts, normalized, stacked),
 ]
 
 
@@ -302,6 +315,49 @@ def test_what_is_saved_goes_on_as_it_was(make):
     saved = pack(env.save(state))
     there = other.load(there, unpack(saved))
     assert torch.equal(played(env, state)[1], played(other, there)[1])
+
+
+class Gates(Walk):
+    """Odd actions are forbidden at even steps, and even ones at odd steps; it bears none of these."""
+
+    action_space = Discrete(4)
+
+    def info(self):
+        return {"action_mask": np.arange(4) % 2 == self.t % 2}
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0], self.info()
+
+    def step(self, action):
+        if action % 2 != self.t % 2:
+            raise ValueError(f"{action} is forbidden at step {self.t}")
+        *four, _ = super().step(action)
+        return *four, self.info()
+
+
+class ManyGates(Gates):
+    """The same by the first of two choices."""
+
+    action_space = MultiDiscrete([4, 3])
+
+    def info(self):
+        return {"action_mask": np.append(super().info()["action_mask"], [True] * 3)}
+
+    def step(self, action):
+        return super().step(action[0])
+
+
+@pytest.mark.parametrize(("make", "shape"), [(Gates, (2,)), (ManyGates, (2, 2))])
+def test_an_environment_that_bears_no_forbidden_action_is_saved(make, shape):
+    """Its copy is tried by actions that the masks allow."""
+    env, other = envs.from_gym(make, 2), envs.from_gym(make, 2)
+    state, _, _ = env.step(env.reset(0)[0], torch.zeros(shape, dtype=torch.int64))
+    there = other.load(other.reset(5)[0], unpack(pack(env.save(state))))
+    ones = torch.ones(shape, dtype=torch.int64)
+    _, observation, outcome = env.step(state, ones)
+    _, same, copied = other.step(there, ones)
+    assert torch.equal(observation["observation"], same["observation"])
+    assert torch.equal(outcome.reward, copied.reward)
 
 
 class Locked(Walk):
