@@ -39,11 +39,13 @@ class Range(NamedTuple):
 
 
 FRACTION, POSITIVE, NOT_NEGATIVE = Range(0, 1), Range(0, above=True), Range(0)
+BELOW_ONE = Range(0, 1, below=True)
 
 
 RANGES = {
     **dict.fromkeys(("gamma", "lambda_", "epsilon", "discrete_entropy_share"), FRACTION),
-    **dict.fromkeys(("b1", "b2", "beta1", "decay", "momentum"), FRACTION),
+    **dict.fromkeys(("b1", "b2", "beta1", "decay"), BELOW_ONE),  # a mean with a decay of 1 stays 0
+    "momentum": FRACTION,
     **dict.fromkeys(("alpha", "beta", "eps", "sigma"), NOT_NEGATIVE),
     **dict.fromkeys(
         ("learning_rate", "clip_eps", "update_ratio", "initial_alpha", "target_kl"), POSITIVE

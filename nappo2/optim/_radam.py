@@ -1,11 +1,14 @@
 """RAdam: Adam whose first steps do not trust a variance of few gradients."""
 
-import math
-
 import torch
 
 from nappo2.checks import checked
-from nappo2.optim.transformations import AdamState, GradientTransformation, adam_state
+from nappo2.optim.transformations import (
+    AdamState,
+    GradientTransformation,
+    adam_state,
+    correction,
+)
 
 LEAST_RHO = 5.0  # below which the variance has no finite correction, as in torch
 
@@ -42,9 +45,7 @@ def radam(
         count = state.count + 1
         mu = state.mu.lerp(grads, 1 - b1)
         nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
-        first, second = (
-            -torch.expm1(count.double() * math.log(b)) for b in (b1, b2)
-        )  # 1 - b^count
+        first, second = (correction(b, count.double()) for b in (b1, b2))
         rho = longest - 2 * count * (1 - second) / second
         shrink = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
         scale = (shrink.clamp(min=0) * second).sqrt().float() / (nu.sqrt() + eps)

@@ -131,11 +131,16 @@ def adam(
         count = state.count + 1
         mu = state.mu.lerp(grads, 1 - b1)
         nu = torch.addcmul(state.nu * b2, grads, grads, value=1 - b2)
-        first, second = (once(-torch.expm1(count * math.log(b))) for b in (b1, b2))  # 1 - b^count
+        first, second = (once(correction(b, count)) for b in (b1, b2))
         updates = -hyper[rate] / first * mu / ((nu / second).sqrt() + eps)
         return updates, AdamState(count, mu, nu)
 
     return GradientTransformation(adam_state, update)
+
+
+def correction(decay: float, count: Tensor) -> Tensor:
+    """``1 - decay^count`` [], by which the mean of ``count`` [] gradients is divided."""
+    return -torch.expm1(count * math.log(decay)) if decay else torch.ones_like(count)
 
 
 def once(x: Tensor) -> Tensor:

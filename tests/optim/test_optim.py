@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_map
 
-from nappo2 import PPO, envs, ppo, repeat
+from nappo2 import PPO, CrossQ, envs, ppo, repeat
 from nappo2.optim import (
     adam,
     adamw,
@@ -73,6 +73,26 @@ def test_fifty_steps_are_torchs(ours, theirs):
         updates, state = ours.update(vector + noise, state, HYPER, vector)
         vector = vector + updates
     torch.testing.assert_close(vector, weights.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [adam, radam])
+@pytest.mark.parametrize("decays", [(0.0, 0.999), (0.9, 0.0)], ids=str)
+def test_a_mean_of_the_last_gradient_alone_is_the_same_for_members(make, decays):
+    """A decay of 0, which has no logarithm: of two under vmap, each moves as it does alone."""
+    ours, grads = make(*decays), randn(2, 5)
+    alone = [ours.update(grad, ours.init(grad), HYPER)[0] for grad in grads]
+    both = torch.vmap(lambda grad: ours.update(grad, ours.init(grad), HYPER)[0])(grads)
+    torch.testing.assert_close(both, torch.stack(alone))
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(adam, "b1"), (adamw, "b2"), (radam, "b2"), (rmsprop, "decay"), (CrossQ, "beta1")],
+)
+def test_a_decay_is_below_one(make, name):
+    """A mean with a decay of 1 stays at the 0 that it starts from, and Adam divides 0 by 0."""
+    with pytest.raises(ValueError, match=f"{name} is at least 0 and below 1, not 1.0"):
+        make(**{name: 1.0})
 
 
 def test_the_first_step_of_adam_is_the_learning_rate():
