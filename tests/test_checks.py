@@ -303,6 +303,14 @@ def test_a_hyper_parameter_that_is_given_to_a_recipe_is_named_as_one_of_its_conf
             nappo2.ppo(env, **{name: 0.9})
 
 
+@pytest.mark.parametrize("config", [nappo2.SAC, nappo2.TQC, nappo2.CrossQ, nappo2.GsdeSAC])
+def test_an_entropy_that_no_policy_has_is_no_target(config):
+    """Uniform actions have the most, log 2 = 0.693 each: towards more, a temperature grows for ever."""
+    assert config(target_entropy_share=-0.69).target_entropy_share == -0.69
+    with pytest.raises(ValueError, match=r"target_entropy_share is above -0\.693147, not -0\.7"):
+        config(target_entropy_share=-0.7)
+
+
 @pytest.mark.parametrize(
     ("config", "theirs", "ours"),
     [

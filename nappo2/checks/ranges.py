@@ -74,6 +74,7 @@ RANGES = {
     **dict.fromkeys(("seconds", "data", "indices", "parts", "skip"), NOT_NEGATIVE),
     **dict.fromkeys(("intrinsic_gamma", "intrinsic_lambda"), FRACTION),
     **dict.fromkeys(("intrinsic_coef", "extrinsic_coef", "eta"), NOT_NEGATIVE),
+    "target_entropy_share": Range(-math.log(2), above=True),  # uniform actions have log 2 each
     "expectile": Range(0, 1, above=True, below=True),
     "novelty_rate": POSITIVE,
     "novelty_share": Range(0, 1, above=True),
