@@ -14,7 +14,7 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.checks import checked, explained, suggestion
+from nappo2.checks import check_hyper, checked, explained, suggestion
 from nappo2.trees import as_tensordict, nested, walk
 
 Params: TypeAlias = TensorDict
@@ -96,7 +96,7 @@ def with_hyper(params: Params, **values: float) -> Params:
     """A copy of ``params`` with other hyper-parameters.
 
     Raises:
-        ValueError: if one of ``values`` is not among those that ``params`` has.
+        ValueError: if one of ``values`` is not among those that ``params`` has, or out of its range.
 
     Example:
         >>> from nappo2.params import with_hyper
@@ -109,6 +109,7 @@ def with_hyper(params: Params, **values: float) -> Params:
         if name not in hyper.keys():
             known = suggestion(name, sorted(hyper.keys()))
             raise ValueError(f"no hyper-parameter is called {name!r}; these can be set: {known}")
+    check_hyper(**values)
     changed = {name: torch.full_like(hyper[name], float(value)) for name, value in values.items()}
     return replaced(params, hyper=hyper.copy().update(changed))
 

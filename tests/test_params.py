@@ -101,6 +101,17 @@ def test_an_unknown_hyper_parameter_is_named_beside_those_there_are():
         with_hyper(params, gamma=0.5, lr=1.0)
 
 
+def test_a_hyper_parameter_is_within_its_range_whose_bounds_it_may_reach():
+    """A rate may fall to 0 and not below; of a number of one's own nothing is known."""
+    params = make_params(WEIGHTS, learning_rate=0.1, gamma=0.9, bonus=1.0)
+    changed = with_hyper(params, learning_rate=0.0, gamma=1.0, bonus=-5.0)["hyper"]
+    assert [changed[name] for name in ("learning_rate", "gamma", "bonus")] == [0, 1, -5]
+    with pytest.raises(ValueError, match="gamma is within 0 and 1, not 2"):
+        with_hyper(params, gamma=2.0)
+    with pytest.raises(ValueError, match=r"learning_rate is at least 0, not -0\.1"):
+        with_hyper(params, learning_rate=-0.1)
+
+
 def test_replacing_a_branch_leaves_the_others():
     params = make_params(WEIGHTS, gamma=0.9)
     changed = replaced(params, version=torch.tensor(3))

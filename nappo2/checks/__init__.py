@@ -9,7 +9,7 @@ called there are not decorated.
 from nappo2.checks.annotations import Check, Refusal, check_of, is_a, takes
 from nappo2.checks.calls import CallError, binder, checked, explained, take
 from nappo2.checks.packages import installs, is_installed
-from nappo2.checks.ranges import RANGES, Range, positive
+from nappo2.checks.ranges import RANGES, Range, check_hyper, hyper_range, positive
 from nappo2.checks.words import misfit, nearest, shown, suggestion
 
 __all__ = [
@@ -19,9 +19,11 @@ __all__ = [
     "Range",
     "Refusal",
     "binder",
+    "check_hyper",
     "check_of",
     "checked",
     "explained",
+    "hyper_range",
     "installs",
     "is_a",
     "is_installed",

@@ -86,6 +86,28 @@ RANGES = {
 Other integers are at least 1, or at least 0 where that is the default.
 """
 
+HYPER = (
+    *("learning_rate", "novelty_rate", "gamma", "intrinsic_gamma", "clip_eps", "entropy_coef"),
+    *("epsilon", "target_kl", "intrinsic_coef", "extrinsic_coef"),
+)
+"""Hyper-parameters of recipes that may change during a run."""
+
+
+def hyper_range(name: str) -> Range:
+    """The range of a hyper-parameter during a run, with its bounds, as rates fall to 0."""
+    return RANGES[name]._replace(above=False) if name in HYPER else Range()
+
+
+def check_hyper(**values: float) -> None:
+    """Refuses hyper-parameters that are out of their range.
+
+    Raises:
+        ValueError: names the hyper-parameter.
+    """
+    for name, value in values.items():
+        if not hyper_range(name).holds(value):
+            raise ValueError(f"{name} is {hyper_range(name)}, not {value:g}")
+
 
 def positive(**counts: int) -> None:
     """Refuses counts that are not integers of at least 1.

@@ -11,7 +11,7 @@ import torch
 from tensordict import TensorDict
 
 from nappo2 import trees
-from nappo2.checks import checked, suggestion
+from nappo2.checks import check_hyper, checked, suggestion
 from nappo2.envs import Env
 from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
@@ -132,7 +132,8 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
         The population, which stands for a recipe in ``scheme("3cs", ...)``.
 
     Raises:
-        ValueError: for another number of values, or a recipe of which there is no population.
+        ValueError: for another number of values, one that is out of its range, or a recipe of which
+            there is no population.
 
     Example:
         >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
@@ -145,6 +146,8 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
     for name, values in hyper.items():
         if len(values) != num_members:
             raise ValueError(f"{name} has {len(values)} values for {num_members} members")
+        for value in values:
+            check_hyper(**{name: value})
     if recipe.all_batches is None:
         raise ValueError(
             f"members of a population learn from all batches of a rollout at once, and this {recipe.name} "

@@ -8,11 +8,12 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
-from nappo2.checks import checked
+from nappo2.checks import checked, hyper_range
 from nappo2.params import Params, beside_params, replaced
 from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
 from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
+from nappo2.stages.learning.update import check_names
 
 Exploit = Callable[[Tensor, torch.Generator], Tensor]
 """``(scores [n], generator) -> parents [n]``: the member from which each member goes on."""
@@ -61,6 +62,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
     def transform(source):
         def init(params, seed):
             zeros = torch.zeros(len(params["hyper", "learning_rate"]))
+            explore(params["hyper"].cpu(), zeros > 0, generator(0))  # a wrong name fails here
             evolution = EvolveState(zeros, zeros.clone(), 0, fold_in(seed, "evolve"))
             return source.init(params, seed) | {"evolve": evolution}
 
@@ -140,17 +142,29 @@ def truncation(share: float) -> Exploit:
 def perturb(*names: str, factors: tuple[float, ...] = (0.8, 1.25)) -> Explore:
     """Multiplies hyper-parameters of members that moved by one of ``factors``, drawn for each of them.
 
+    A product out of its hyper-parameter's range becomes the bound: a discount stays at most 1.
+
+    Raises:
+        ValueError: without a name or a factor; when called, if there is no such hyper-parameter.
+
     Example:
         >>> from nappo2.populations import perturb, truncation, evolve
         >>> evolve(every=10, exploit=truncation(0.25), explore=perturb("learning_rate"))
         evolve(every=10)
     """
+    if not names or not factors:
+        raise ValueError(
+            "perturb takes names of hyper-parameters and factors, such as perturb('learning_rate')"
+        )
 
     def explore(hyper, moved, rng):
+        check_names({"hyper": hyper}, names)
         changed = {}
         for name in names:
             factor = torch.tensor(factors)[torch.randint(len(factors), moved.shape, generator=rng)]
-            changed[name] = torch.where(moved, hyper[name] * factor, hyper[name])
+            bounds = hyper_range(name)
+            product = (hyper[name] * factor).clamp(bounds.low, bounds.high)
+            changed[name] = torch.where(moved, product, hyper[name])
         return hyper.copy().update(changed)
 
     return explore

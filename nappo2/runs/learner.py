@@ -358,7 +358,8 @@ class Learner:
         """Changes hyper-parameters from the next step on, on all workers.
 
         Raises:
-            ValueError: if params have none of that name; names those they have.
+            ValueError: if params have none of that name, of which it names those they have; or if a
+                number is out of its range.
         """
         self.params = with_hyper(self.params, **hyper)
         self._note_timing(lambda file: file.set(hyper))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nappo2.checks import checked, suggestion
+from nappo2.checks import check_hyper, checked, suggestion
 from nappo2.envs import Env
 from nappo2.losses.loss import Loss
 from nappo2.optim import GradientTransformation, apply_if_finite
@@ -110,11 +110,16 @@ class Recipe(NamedTuple):
             pieces = {"delayed": None} | pieces
         return fitting(Recipe(**{**self._asdict(), **pieces}))
 
+    @checked
     def with_hyper(self, **values: float) -> "Recipe":
         """The same recipe, whose first params have these numbers in ``hyper``, where a loss reads them.
 
         ``Learner.set`` changes them during a run, and members of a population may differ in them.
+
+        Raises:
+            ValueError: if a number is out of its range.
         """
+        check_hyper(**values)
         init = self.init
 
         def with_values(seed):

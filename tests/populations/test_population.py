@@ -79,6 +79,33 @@ def test_what_cannot_be_a_population_is_refused():
         scheme("2dacs", population(recipe(), 2))
 
 
+def test_members_and_first_params_have_hyper_parameters_within_their_ranges():
+    with pytest.raises(ValueError, match="gamma is within 0 and 1, not 2"):
+        population(recipe(), 2, gamma=[0.9, 2.0])
+    with pytest.raises(ValueError, match="learning_rate is at least 0, not -1"):
+        recipe().with_hyper(learning_rate=-1.0)
+
+
+def test_a_perturbed_discount_stays_within_its_range():
+    """1.25 times 0.9 and 0.5: a discount becomes 1 and 0.625, a rate 1.125 and 0.625."""
+    numbers = torch.tensor([0.9, 0.5])
+    hyper = TensorDict(gamma=numbers, learning_rate=numbers.clone())
+    explore = perturb("gamma", "learning_rate", factors=(1.25,))
+    result = explore(hyper, torch.tensor([True, True]), torch.Generator())
+    assert result["gamma"].tolist() == [1.0, 0.625]
+    assert result["learning_rate"].tolist() == [1.125, 0.625]
+
+
+def test_what_cannot_be_perturbed_is_refused_before_a_generation_is_over():
+    many = population(recipe(), 2)
+    pipe = scheme("3cs", many) | evolve(1_000, truncation(0.5), perturb("lr"))
+    with pytest.raises(ValueError, match="no hyper-parameter is called 'lr'"):
+        pipe.init(many.init(0), 0)
+    for names, factors in (((), (2.0,)), (("gamma",), ())):
+        with pytest.raises(ValueError, match="perturb takes names of hyper-parameters and factors"):
+            perturb(*names, factors=factors)
+
+
 def test_the_worst_go_on_from_the_best():
     """Of four, a quarter: the last, who had 0, from the first, who had 3."""
     rng = torch.Generator().manual_seed(0)
