@@ -125,7 +125,16 @@ def uniform_allowed(env: Env, observation: Any, generator: Generator) -> Any:
 
 
 def allowed_actions(actions: ActionSpec, mask: Tensor, generator: Generator) -> Any:
-    """Draws actions [B, ...] by masks [B, n] bool, as ``uniform_allowed`` does."""
+    """Draws actions among those that masks allow.
+
+    Args:
+        actions: the spec of the actions.
+        mask: [B, n] bool.
+        generator: of the draws.
+
+    Returns:
+        Actions [B, ...], as ``uniform_allowed`` draws them.
+    """
     num_outputs = actions.distribution.num_outputs(actions.size)
     zeros = torch.zeros(len(mask), num_outputs)
     return actions.distribution.sample(restricted(actions)(zeros, mask), generator)
