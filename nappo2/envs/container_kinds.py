@@ -89,18 +89,6 @@ def _load_defaultdict(data: dict, current: Any, loading: Any, path: str, index: 
     return defaultdict(FACTORIES[data["factory"]], items)
 
 
-def _three_numbers(cls: type) -> Kind:
-    """The kind of ranges or of slices, which never change."""
-
-    def save(x, saving, path):
-        return saving.values((x.start, x.stop, x.step), path)
-
-    def load(data, current, loading, path, index):
-        return cls(*loading.values(data, MISSING, path))
-
-    return Kind(exactly(cls), save, load)
-
-
 def _save_named_tuple(x: Any, saving: Any, path: str) -> dict[str, Any]:
     return {"items": saving.values(x, path), "names": list(x._fields)}
 
@@ -112,12 +100,9 @@ def _load_named_tuple(data: dict, current: Any, loading: Any, path: str, index: 
 
 
 CONTAINERS: dict[str, Kind] = {
-    "plain": Kind(exactly(complex, bytes), lambda x, *_: x, lambda data, *_: data),
     "bytearray": stateful(bytearray, bytes, lambda x, data: x.__setitem__(slice(None), data)),
     "list": Kind(exactly(list), _save_items, _load_list),
     "tuple": Kind(exactly(tuple), _save_items, _load_tuple),
-    "range": _three_numbers(range),
-    "slice": _three_numbers(slice),
     "frozenset": Kind(exactly(frozenset), _save_items, _load_frozenset),
     "set": Kind(exactly(set), _save_items, _load_set),
     "deque": Kind(exactly(deque), _save_deque, _load_deque),

@@ -21,8 +21,9 @@ from nappo2.envs.kinds import (
     is_constant,
     is_plain_class,
 )
+from nappo2.envs.value_kinds import VALUES
 
-KINDS: dict[str, Kind] = {**ARRAYS, **CONTAINERS, **OBJECTS}
+KINDS: dict[str, Kind] = {**ARRAYS, **VALUES, **CONTAINERS, **OBJECTS}
 """All that a simulator may consist of, by name; the first kind that fits a value saves it."""
 
 

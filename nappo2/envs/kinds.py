@@ -6,24 +6,25 @@ kind and stand for no other node, since other objects may refer to them. ``savin
 the graphs (``envs.graph``) of which a value is a node; ``path`` is its name in messages.
 """
 
+import logging
+import re
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 NAMED = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType)
-CONSTANTS = (*NAMED, partial, EnvSpec)
+CONSTANTS = (*NAMED, partial, EnvSpec, np.dtype, PurePath, re.Pattern, logging.Logger)
 CONSTANT_NAMES = (
-    "MjModel",
-    "MujocoRenderer",
-    "BulletClient",
-    "Surface",
-    "Clock",
-)  # of packages that may be missing
+    *("mujoco.MjModel", "gymnasium.MujocoRenderer", "pybullet_utils.BulletClient"),
+    *("pygame.Surface", "pygame.Clock", "torch.dtype", "torch.device"),
+)  # of packages that may be missing; a simulator's own Clock is another
 PLAIN_SIZE = type("Plain", (), {}).__basicsize__  # of objects that have nothing but attributes
 MISSING = object()  # stands where a simulator has no value
 
@@ -49,7 +50,8 @@ class Kind(NamedTuple):
 
 def is_constant(x: Any) -> bool:
     """Tests whether a value never changes while a simulator runs, as functions and models."""
-    return isinstance(x, CONSTANTS) or type(x).__name__ in CONSTANT_NAMES
+    package, _, _ = str(getattr(type(x), "__module__", "")).partition(".")
+    return isinstance(x, CONSTANTS) or f"{package}.{type(x).__name__}" in CONSTANT_NAMES
 
 
 def constant_name(x: Any) -> str:

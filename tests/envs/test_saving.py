@@ -1,9 +1,15 @@
 """Simulators that are saved go on as they were, to the last bit, or it is said why they do not."""
 
 import enum
+import logging
 import random
+import re
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import gymnasium
@@ -280,6 +286,41 @@ class Tensors(Walk):
         return self.hidden[:2].float().numpy()
 
 
+class Clock:
+    """Has the name of a class of pygame, which never changes."""
+
+    def __init__(self):
+        self.now = datetime(2020, 2, 28, 23, tzinfo=UTC)
+
+
+class Market(Walk):
+    """Dates, shares and amounts, beside what never changes."""
+
+    constants = (
+        *(np.dtype("float32"), torch.float32, torch.device("cpu"), Path("prices.csv")),
+        *(re.compile("a+"), logging.getLogger("market")),
+    )
+
+    def begin(self):
+        super().begin()
+        self.constant, self.clock = list(self.constants), Clock()
+        self.hour, self.day, self.opens = timedelta(hours=1), date(2020, 1, 1), time(9, 30)
+        self.share, self.amount, self.window = Fraction(1, 3), Decimal("0.1"), slice(0, 1)
+
+    def move(self, action):
+        super().move(action)
+        self.clock.now += (1 + int(action)) * self.hour
+        self.share, self.amount = self.share * Fraction(2, 3), self.amount + Decimal("0.1")
+        self.day, self.hour = self.day + timedelta(days=1), self.hour + timedelta(seconds=1)
+        self.window = slice(self.window.start, self.window.stop + 1)
+        self.opens = self.opens.replace(minute=self.t % 60)
+
+    def see(self):
+        day = self.clock.now.timestamp() % 1e5 + self.day.toordinal() % 100 + self.opens.minute
+        share = float(self.share) + float(self.amount) + self.window.stop
+        return np.array([day, share], np.float32)
+
+
 def normalized():
     return NormalizeObservation(Walk())
 
@@ -290,7 +331,7 @@ def stacked():
 
 SAVED = [
     *(Walk, Views, Reversed, TwoNames, Taken, Winds, Generators, Drawn, Queues, Robot, Modes),
-    *(Shared, Tensors, Rocks, Parts, normalized, stacked),
+    *(Shared, Tensors, Rocks, Parts, Market, normalized, stacked),
 ]
 
 
