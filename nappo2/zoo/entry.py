@@ -72,6 +72,18 @@ def number_in(entry: Entry, key: str) -> float:
     return found
 
 
+def share_in(entry: Entry, key: str) -> float:
+    """A number of an entry within 0 and 1.
+
+    Raises:
+        Misfit: if it is none.
+    """
+    found = number_in(entry, key)
+    if not 0 <= found <= 1:
+        raise Misfit(key, f"it is within 0 and 1, not {entry[key]!r}")
+    return found
+
+
 def integer_in(entry: Entry, key: str) -> int:
     """A whole number of an entry, such as 1e6 or -1.
 

@@ -13,6 +13,7 @@ from nappo2.zoo.entry import (
     integer_in,
     number,
     number_in,
+    share_in,
 )
 from nappo2.zoo.environments import normalizes
 from nappo2.zoo.networks import epsilon, is_relu, layers
@@ -202,7 +203,7 @@ FIELDS = {
         "epsilon": number("exploration_final_eps"),
         "exploration_updates": Rule(
             ("exploration_fraction", *OF_REPLAY),
-            lambda entry: _until(entry, number_in(entry, "exploration_fraction")),
+            lambda entry: _until(entry, share_in(entry, "exploration_fraction")),
         ),
         "max_grad_norm": number("max_grad_norm"),
         "adam_eps": epsilon(lambda entry: 1e-8),

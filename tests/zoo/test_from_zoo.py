@@ -210,6 +210,7 @@ def test_networks_have_as_many_weights_as_stable_baselines3s(zoo, algorithm, nam
         ),
         ("ppo", {"batch_size": 100}, "batch_size: 100 does not divide the 2048 transitions"),
         ("ppo", {"clip_range": "exp_0.2"}, "clip_range: it is a number, or such as lin_0.4"),
+        ("dqn", {"exploration_fraction": -1}, "exploration_fraction: it is within 0 and 1, not -1"),
         ("ppo", {"clip_range_vf": 0.2}, "clip_range_vf: clip_value takes the larger"),
         ("ppo", {"policy": "mine.Policy"}, "policy: networks of one's own are arguments"),
         ("ppo", {"policy_kwargs": "dict(net_arch=dict(pi=[64], vf=[32]))"}, "net_arch: actor and"),
