@@ -35,13 +35,25 @@ class Options:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Does what a command line says; returns the exit code."""
+    """Does what a command line says; returns the exit code.
+
+    A wrong name, a damaged file or a path that cannot be used is one sentence on the standard error, and 2.
+    """
     options = tyro.cli(Options, args=argv, prog="nox -s zoo --")
     try:
-        entries = chosen(options.names)
+        return do(options)
     except ValueError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def do(options: Options) -> int:
+    """Does what options say; returns the exit code."""
+    entries = chosen(options.names)
     if options.list:
         print(listed(entries or list(ENTRIES.values()), options.runs))
         return 0

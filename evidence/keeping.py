@@ -110,9 +110,14 @@ def read(path: Path) -> dict[str, Any]:
     """The file of an entry.
 
     Raises:
-        ValueError: if it has another format.
+        ValueError: if it is damaged, or has another format.
     """
-    data = json.loads(path.read_text())
+    try:
+        data = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged: {error}; git restore {path} brings it back"
+        ) from error
     if data.get("format") != FORMAT:
         raise ValueError(f"{path} has the format {data.get('format')}, not {FORMAT}")
     return data

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from evidence import running
+from evidence.__main__ import main as command
 from evidence.entries import ENTRIES
 from evidence.entry import OURS, Task, is_population, learner_of, tasks_of
 from evidence.keeping import keep, read, rounded, small, thinned
@@ -74,6 +75,17 @@ def test_seeds_are_kept_as_they_end(tmp_path):
         assert run["best"]["env_steps"] in run["evaluations"]["env_steps"]
     assert running.is_kept(TINY, results)
     assert not running.is_kept(TINY._replace(steps=9), results)
+
+
+@pytest.mark.parametrize("cut", [0, 40])
+def test_a_damaged_file_is_named_in_a_sentence(cut, tmp_path, monkeypatch, capsys):
+    """An empty file, or half of one, ended every command in a traceback that did not say which it was."""
+    (tmp_path / "tiny.json").write_text('{"format":1,"entry":{"name":"tiny","env":"x"}}'[:cut])
+    with pytest.raises(ValueError, match=r"tiny\.json is damaged: .*; git restore"):
+        read(tmp_path / "tiny.json")
+    monkeypatch.setattr("evidence.running.runs_of", lambda *_: read(tmp_path / "tiny.json"))
+    assert command(["--list", "ppo-catch"]) == 2
+    assert "tiny.json is damaged" in capsys.readouterr().err
 
 
 def test_a_folder_of_an_entry_that_has_changed_is_refused(tmp_path):
