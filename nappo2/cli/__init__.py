@@ -45,6 +45,11 @@ A run leaves metrics.csv, params.npz, run.json and curve.png in its log_dir; the
 standard output is one JSON object. Ctrl-C once ends it with what was learnt so far."""
 
 
+RESUME = """usage: nappo2 resume RUN [OPTIONS]
+
+Continues the run in the folder RUN from its last checkpoint; nappo2 resume RUN --help lists its options."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command; returns, or exits with a code other than 0.
 
@@ -101,7 +106,10 @@ def _run(argv: list[str]) -> int | None:
         )
     command, words = argv[0], argv[1:]
     if command == "resume":  # other words for train --resume RUN
-        if not words:
+        if words and words[0] in ("-h", "--help"):
+            print(RESUME)
+            return None
+        if not words or words[0].startswith("-"):
             raise ValueError(
                 "nappo2 resume takes the folder of a run, as in nappo2 resume runs/pole"
             )

@@ -93,6 +93,7 @@ WRONG = {
     "train ppo --lr 0.001": "no option is called --lr; did you mean --learning-rate?",
     "train ppo --total-step=9": "no option is called --total-step; did you mean --total-steps?",
     "resume": "nappo2 resume takes the folder of a run, as in nappo2 resume runs/pole",
+    "resume --total-steps 9": "nappo2 resume takes the folder of a run",
     "resume RUN --seeds 3": "a resumed run has as many seeds as it began with, 1, not 3",
 }
 
@@ -105,6 +106,12 @@ def test_bad_input_is_a_sentence_and_exit_code_2(line, run, tmp_path, monkeypatc
     printed = capsys.readouterr()
     assert stopped.value.code == 2 and "Traceback" not in printed.err
     assert WRONG[line] in printed.err
+
+
+def test_resume_explains_itself_without_a_run(capsys):
+    """It took --help for the folder of a run."""
+    main(["resume", "--help"])
+    assert "usage: nappo2 resume RUN" in capsys.readouterr().out
 
 
 def test_a_run_of_python_is_in_the_group_of_the_same_run_of_the_command_line(tmp_path):
