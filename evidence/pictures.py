@@ -72,9 +72,10 @@ def draw_entries(
     for entry, colour in coloured(entries):
         if found := curves(files[entry.name], source, y, x):
             within = limits(files[entry.name])
-            steps, mean = draw_interval(axes, found, entry.name, colour, within)
-            axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
-            name = with_twin(entry.name, mean, drawn)
-            drawn[entry.name] = mean
-            ends.append(End(name, float(steps[-1]), float(mean[-1]), colour))
+            curve = draw_interval(axes, found, entry.name, colour, within)
+            axes.lines[-1].set_linestyle(style_of(curve, list(drawn.values())))
+            name = with_twin(entry.name, curve, drawn)
+            drawn[entry.name] = curve
+            x_end, y_end = (float(each[-1]) for each in curve)
+            ends.append(End(name, x_end, y_end, colour))
     label_ends(axes, ends)

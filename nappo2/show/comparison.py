@@ -10,7 +10,7 @@ from nappo2.runs.events import literal
 from nappo2.runs.intervals import ANYTHING, interval
 from nappo2.runs.limits import limits_of
 from nappo2.show.columns import default_y
-from nappo2.show.labels import colours_of
+from nappo2.show.labels import colours_of, counted, in_lines
 from nappo2.show.markup import block, table
 from nappo2.show.pictures import Picture, as_picture, new_figure, style_axes
 from nappo2.show.runs import Runs, environment_of, group_runs, settings_of
@@ -40,11 +40,15 @@ class Comparison(NamedTuple):
         """Name, mean, interval and number of runs of each group, as texts."""
         columns = zip(self.names, self.iqm, self.low, self.high, self.num_runs, strict=True)
         return [
-            (n, number(m), f"{number(lo)} to {number(hi)}", str(k)) for n, m, lo, hi, k in columns
+            (n, number(m), f"{number(lo)} to {number(hi)}" if k > 1 else "one run has none", str(k))
+            for n, m, lo, hi, k in columns
         ]
 
     def __repr__(self):
-        lines = (f"{n}: {m} ({between}; {k} runs)" for n, m, between, k in self.rows())
+        lines = (
+            f"{n}: {m} ({between}; {k} runs)" if k != "1" else f"{n}: {m} (one run)"
+            for n, m, between, k in self.rows()
+        )
         return "\n".join([f"interquartile mean of {self.label}, with 95 % intervals", *lines])
 
     def picture(self) -> Picture:
@@ -57,7 +61,7 @@ class Comparison(NamedTuple):
             axes.barh(i, width, left=self.low[i], height=0.5, color=colour, alpha=0.4)
             axes.vlines(self.iqm[i], i - 0.25, i + 0.25, color=colour, linewidth=2.5)
         labels = [
-            literal(f"{n} ({k} runs)") for n, k in zip(self.names, self.num_runs, strict=True)
+            literal(in_lines(counted(n, k))) for n, k in zip(self.names, self.num_runs, strict=True)
         ]
         axes.set_yticks(range(len(self.names)), labels)
         axes.invert_yaxis()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
+from textwrap import fill
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -15,6 +16,8 @@ SALT = "8818"  # of the hash: recipes and schemes that are compared often have c
 ALIKE = 0.002  # of the range of a curve: less is no difference that a picture shows
 DARKEST = 0.2  # luminance of text, so that it can be read on white
 APART = 0.055  # of the height of axes, between two names
+LONGEST = 40  # characters in a line of a name
+Curve = tuple[Sequence[float], Sequence[float]]  # x and y of its points
 
 
 class End(NamedTuple):
@@ -91,7 +94,7 @@ def _as_hex(rgb: Iterable[float]) -> str:
 def label_ends(axes: Any, ends: Sequence[End]) -> None:
     """Writes the names of curves beside their ends, apart where they end together.
 
-    The name of a curve that ends at no finite value is at the bottom.
+    The name of a curve that ends at no finite value is at the bottom. Long names are written in lines.
 
     Args:
         axes: of matplotlib, in which all curves are drawn.
@@ -102,11 +105,13 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
     low, high = axes.get_ylim()
     ends = [end if isfinite(end.y) else end._replace(y=low) for end in ends]
     ends = sorted(ends, key=lambda end: end.y)
-    heights = spread([end.y for end in ends], APART * (high - low), low, high)
-    for end, height in zip(ends, heights, strict=True):
+    names = [in_lines(end.name) for end in ends]
+    apart = APART * max(name.count("\n") + 1 for name in names) * (high - low)
+    heights = spread([end.y for end in ends], apart, low, high)
+    for end, name, height in zip(ends, names, heights, strict=True):
         line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4, "relpos": (0, 0.5)}
         axes.annotate(
-            end.name,
+            name,
             (end.x, end.y),
             (1.015, height),  # of the width, so that it is beside the axes on any scale
             textcoords=axes.get_yaxis_transform(),
@@ -116,8 +121,16 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
             arrowprops=line,
             annotation_clip=False,
         )
-    if axes.get_xscale() == "linear":
-        axes.set_xlim(right=1.02 * max(end.x for end in ends))
+
+
+def counted(name: str, num_runs: int) -> str:
+    """The name of a group with the number of its runs, if there are several."""
+    return f"{name} ({num_runs} runs)".strip() if num_runs > 1 else name
+
+
+def in_lines(name: str) -> str:
+    """A name in lines that leave room for what it names."""
+    return fill(name, LONGEST)
 
 
 def spread(
@@ -152,17 +165,27 @@ def spread(
         groups[close : close + 2] = [groups[close] + groups[close + 1]]
 
 
-def same_curves(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> list[int]:
+def same_curves(curve: Curve, earlier: Sequence[Curve]) -> list[int]:
     """The numbers of the earlier curves with which one coincides, as far as a picture shows."""
-    finite = np.asarray(curve)[np.isfinite(curve)]
-    nearby = ALIKE * float(np.ptp(finite)) if len(finite) else 0.0
-    alike = (
-        len(x) == len(curve) and np.allclose(curve, x, 0, nearby, equal_nan=True) for x in earlier
+    return [i for i, other in enumerate(earlier) if coincide(curve, other)]
+
+
+def coincide(curve: Curve, other: Curve) -> bool:
+    """Tests whether two curves of growing x are the same line, through however many points."""
+    (x, y), (other_x, other_y) = curve, other
+    ends, other_ends = (x[0], x[-1]), (other_x[0], other_x[-1])
+    return np.allclose(ends, other_ends, 0, unseen(x)) and np.allclose(
+        y, np.interp(x, other_x, other_y), 0, unseen(y), equal_nan=True
     )
-    return [i for i, is_alike in enumerate(alike) if is_alike]
 
 
-def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> Any:
+def unseen(values: Sequence[float]) -> float:
+    """The largest difference that a picture of these values does not show."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return ALIKE * float(np.ptp(finite)) if len(finite) else 0.0
+
+
+def style_of(curve: Curve, earlier: Sequence[Curve]) -> Any:
     """The line of a curve: dashed where it would hide others that it coincides with.
 
     The more there are, the shorter the dashes, so that each of them is seen between those above it.
@@ -173,12 +196,12 @@ def style_of(curve: Sequence[float], earlier: Sequence[Sequence[float]]) -> Any:
     return 0, (dash, 8.0 - dash)
 
 
-def with_twin(label: str, curve: Sequence[float], earlier: Mapping[str, Sequence[float]]) -> str:
+def with_twin(label: str, curve: Curve, earlier: Mapping[str, Curve]) -> str:
     """The label of a curve, with the name of the first one with which it coincides.
 
     Args:
         label: of the curve.
-        curve: its points.
+        curve: its points, x and y.
         earlier: the points of the curves that are drawn already, by name.
 
     Returns:

@@ -9,7 +9,7 @@ from nappo2.runs.curve import draw_interval, have_common_x
 from nappo2.runs.events import events_of, literal, mark_events
 from nappo2.runs.limits import limits_of
 from nappo2.show.columns import default_x, default_y, without_curve
-from nappo2.show.labels import End, by_name, label_ends, style_of, with_twin
+from nappo2.show.labels import End, by_name, counted, label_ends, style_of, with_twin
 from nappo2.show.pictures import (
     Picture,
     as_picture,
@@ -98,18 +98,19 @@ def draw_groups(axes: Any, runs: Runs, x: str, y: str) -> list[End]:
     colours, drawn = by_name(list(groups)), {}
     ends: list[End] = []
     for name, group in groups.items():
-        curves = [curve for run in group if (curve := columns(run.metrics, x, y))[0]]
+        curves = [each for run in group if (each := columns(run.metrics, x, y))[0]]
         if curves:
             check_growth(curves, x)
             label = counted(name, len(curves))
             label += "" if have_common_x(curves) else f", at no {x.replace('_', ' ')} in common"
             within = limits_of(y, [run.metrics for run in group])
-            steps, mean = draw_interval(axes, curves, literal(label), colours[name], within)
-            axes.lines[-1].set_linestyle(style_of(mean, list(drawn.values())))
-            text = literal(with_twin(label, mean, drawn))
+            curve = draw_interval(axes, curves, literal(label), colours[name], within)
+            axes.lines[-1].set_linestyle(style_of(curve, list(drawn.values())))
+            text = literal(with_twin(label, curve, drawn))
             axes.lines[-1].set_label(text)
-            drawn[name] = mean
-            ends.append(End(text, float(steps[-1]), float(mean[-1]), colours[name]))
+            drawn[name] = curve
+            x_end, y_end = (float(each[-1]) for each in curve)
+            ends.append(End(text, x_end, y_end, colours[name]))
     for name, group in groups.items():
         events = (event for run in group for event in events_of(run.metrics, x))
         mark_events(axes, events, colours[name])
@@ -145,8 +146,3 @@ def draw_sweeps(axes: Any, sweep: Sweep, y: str) -> list[End]:
         if (end := draw_sweep(axes, sweep, name, y, colours[name])) is not None:
             ends.append(End(literal(name), *end, colours[name]))
     return ends
-
-
-def counted(name: str, num_runs: int) -> str:
-    """The name of a group with the number of its runs, if there are several."""
-    return f"{name} ({num_runs} runs)".strip() if num_runs > 1 else name

@@ -143,9 +143,7 @@ def _returns(groups: Mapping[str, Sequence[Any]], y: str) -> list[tuple[str, ...
         by_env = {_card(run).get("env", "") for run in group}
         if len(by_env) != 1:  # no run, or such whose returns have scales of their own
             continue
-        comparison = compare({name: group}, y)
-        ((_, mean, between, num),) = comparison.rows()
-        rows.append((name, mean, between if len(group) > 1 else "one run has none", num))
+        rows += compare({name: group}, y).rows()
     return rows
 
 

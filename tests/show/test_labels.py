@@ -1,8 +1,10 @@
 """Names at the ends of curves, and colours that a group keeps from picture to picture."""
 
 import types
+import warnings
 
 import pytest
+from matplotlib.text import Text
 
 from nappo2.runs.metrics import Metrics
 from nappo2.show import compare, plot
@@ -13,6 +15,7 @@ from nappo2.show.labels import (
     label_ends,
     numbers_in,
     readable,
+    same_curves,
     shade,
     spread,
     style_of,
@@ -65,10 +68,50 @@ def test_names_that_differ_by_a_number_are_from_light_to_dark():
 
 
 def test_a_curve_that_would_hide_another_is_dashed():
-    assert style_of([1.0, 2.0], [[0.0, 0.0]]) == "-"
-    once = style_of([1.0, 2.0], [[0.0, 0.0], [1.0, 2.0]])
-    twice = style_of([1.0, 2.0], [[1.0, 2.0], [1.0, 2.001]])
+    def through(*y):
+        return [0.0, 1.0], y
+
+    assert style_of(through(1.0, 2.0), [through(0.0, 0.0)]) == "-"
+    once = style_of(through(1.0, 2.0), [through(0.0, 0.0), through(1.0, 2.0)])
+    twice = style_of(through(1.0, 2.0), [through(1.0, 2.0), through(1.0, 2.001)])
     assert (once, twice) == ((0, (4.0, 4.0)), (0, (2.0, 6.0)))
+
+
+def test_curves_coincide_where_they_are_the_same_line():
+    """Through however many points; the same returns after other seconds are another line."""
+    line, nan = ([0.0, 2.0], [1.0, 3.0]), float("nan")
+    assert same_curves(line, [([0.0, 1.0, 2.0], [1.0, 2.0, 3.0])]) == [0]
+    assert same_curves(line, [([0.0, 4.0], [1.0, 3.0]), ([0.0, 2.0], [1.0, 3.1])]) == []
+    gap = [0.0, 1.0, 2.0], [1.0, nan, 3.0]
+    assert same_curves(gap, [gap]) == [0] and same_curves(gap, [line]) == []
+
+
+def test_nothing_of_a_curve_is_beyond_the_axes():
+    """Over another column a curve may end before its largest x, and returns may be negative."""
+    axes = new_figure((3, 3)).add_subplot()
+    axes.plot([-200.0, -100.0, -120.0], [3.0, 2.0, 1.0])
+    label_ends(axes, [End("a", -120.0, 1.0, "#000000")])
+    assert axes.get_xlim()[0] <= -200.0 and axes.get_xlim()[1] >= -100.0
+
+
+def test_long_names_are_written_in_lines():
+    """Those of 90 characters left no room for curves, or were cut in front, where they differ."""
+    names = [f"{i} {'settings of a group ' * 5}" for i in "ab"]
+    figure = new_figure((7, 4))
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [2.0, 3.0])
+    label_ends(axes, [End(name, 1.0, 3.0, "#000000") for name in names])
+    figure.canvas.draw()
+    boxes = sorted((Text.get_window_extent(x) for x in axes.texts), key=lambda box: box.y0)
+    assert axes.get_position().width > 0.5 and boxes[0].y1 <= boxes[1].y0
+    with warnings.catch_warnings(action="error"):
+        assert compare({name: [run(1.0, 2.0)] for name in names}).picture().png
+
+
+def test_of_one_run_there_is_no_interval():
+    found = compare({"a": [run(1.0, 2.0)], "b": [run(1.0, 1.0), run(1.0, 1.0)]})
+    assert repr(found).splitlines()[1:] == ["a: 2.00 (one run)", "b: 1.00 (1.00 to 1.00; 2 runs)"]
+    assert [row[2] for row in found.rows()] == ["one run has none", "1.00 to 1.00"]
 
 
 def test_a_curve_that_coincides_with_another_says_with_which():
