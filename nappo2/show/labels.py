@@ -94,7 +94,9 @@ def _as_hex(rgb: Iterable[float]) -> str:
 def label_ends(axes: Any, ends: Sequence[End]) -> None:
     """Writes the names of curves beside their ends, apart where they end together.
 
-    The name of a curve that ends at no finite value is at the bottom. Long names are written in lines.
+    A dot is at each end, and dots lead from there to the name, so that a short curve is not taken for
+    one that goes on. The name of a curve that ends at no finite value is at the bottom. Long names are
+    written in lines.
 
     Args:
         axes: of matplotlib, in which all curves are drawn.
@@ -102,6 +104,9 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
     """
     if not ends:
         return
+    for end in ends:
+        dot = {"color": end.colour, "markersize": 4, "label": "_end"}
+        axes.plot(end.x, end.y, ".", scalex=False, scaley=False, **dot)
     low, high = axes.get_ylim()
     ends = [end if isfinite(end.y) else end._replace(y=low) for end in ends]
     ends = sorted(ends, key=lambda end: end.y)
@@ -109,7 +114,8 @@ def label_ends(axes: Any, ends: Sequence[End]) -> None:
     apart = APART * max(name.count("\n") + 1 for name in names) * (high - low)
     heights = spread([end.y for end in ends], apart, low, high)
     for end, name, height in zip(ends, names, heights, strict=True):
-        line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.4, "relpos": (0, 0.5)}
+        line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "relpos": (0, 0.5)}
+        line |= {"linestyle": (0, (1, 5)), "shrinkA": 1, "shrinkB": 0}
         axes.annotate(
             name,
             (end.x, end.y),

@@ -94,6 +94,16 @@ def test_nothing_of_a_curve_is_beyond_the_axes():
     assert axes.get_xlim()[0] <= -200.0 and axes.get_xlim()[1] >= -100.0
 
 
+def test_a_dot_is_where_a_curve_ends():
+    """So that the dots to its name are no part of it; a curve without a last number has none."""
+    axes = new_figure((3, 3)).add_subplot()
+    axes.plot([0, 2], [0.0, 4.0])
+    before = axes.axis()
+    label_ends(axes, [End("a", 1.0, 3.0, "#000000"), End("b", 2.0, float("nan"), "#000000")])
+    _, dot, no_dot = (list(zip(*line.get_data(), strict=True)) for line in axes.lines)
+    assert dot == [(1.0, 3.0)] and no_dot[0][1] != no_dot[0][1] and axes.axis() == before
+
+
 def test_long_names_are_written_in_lines():
     """Those of 90 characters left no room for curves, or were cut in front, where they differ."""
     names = [f"{i} {'settings of a group ' * 5}" for i in "ab"]
