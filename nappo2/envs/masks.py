@@ -8,12 +8,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium.spaces import Dict, MultiBinary, Space
 from torch import Generator, Tensor
 
 from nappo2.checks import checked
-from nappo2.envs.actions import ActionSpec
+from nappo2.envs.actions import ActionSpec, action_spec
 from nappo2.envs.env import Env
 from nappo2.maths.masks import MASK, allowed_only, mask_of
 
@@ -138,3 +139,14 @@ def allowed_actions(actions: ActionSpec, mask: Tensor, generator: Generator) -> 
     num_outputs = actions.distribution.num_outputs(actions.size)
     zeros = torch.zeros(len(mask), num_outputs)
     return actions.distribution.sample(restricted(actions)(zeros, mask), generator)
+
+
+def allowed_draws(space: Space) -> Callable[[Any], Any]:
+    """``observation -> action`` of a simulator with these actions, drawn among those that its mask allows."""
+    spec, generator = action_spec(space), Generator().manual_seed(0)
+
+    def draw(observation):
+        mask = torch.from_numpy(np.array(observation[MASK], bool))
+        return spec.to_env(allowed_actions(spec, mask[None], generator))[0]
+
+    return draw

@@ -17,15 +17,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 
-from nappo2.envs.actions import action_spec
 from nappo2.envs.array_kinds import LARGE, digest
 from nappo2.envs.graph import Loading, Saving
 from nappo2.envs.kinds import MISSING, Opaque, load_attributes
-from nappo2.envs.masks import allowed_actions, is_masked
-from nappo2.maths.masks import MASK
-from nappo2.seeds import generator
 
 MUTABLE = (np.ndarray, list, dict, set, deque, np.random.Generator, Random, gymnasium.Space)
 STEPS_BEFORE, STEPS_AFTER, SECONDS = 12, 24, 1.0  # how long a copy is compared at most
@@ -221,17 +216,13 @@ class CopyCheck:
 
 def drawn_actions(env: gymnasium.Env) -> Callable[[Any], Any]:
     """``observation -> action`` of an environment, drawn among those that its mask allows, if it has one."""
-    if not is_masked(env.observation_space):
-        actions = deepcopy(env.action_space)
-        actions.seed(0)
-        return lambda observation: actions.sample()
-    spec, rng = action_spec(env.action_space), generator(0)
+    if "action_mask" in getattr(env.observation_space, "spaces", ()):
+        from nappo2.envs.masks import allowed_draws  # with torch, which other simulators do without
 
-    def draw(observation):
-        mask = torch.from_numpy(np.array(observation[MASK], bool))
-        return spec.to_env(allowed_actions(spec, mask[None], rng))[0]
-
-    return draw
+        return allowed_draws(env.action_space)
+    actions = deepcopy(env.action_space)
+    actions.seed(0)
+    return lambda observation: actions.sample()
 
 
 def _step(env: gymnasium.Env, action: Any) -> list:

@@ -324,7 +324,7 @@ def test_other_recipes_run_where_sac_does(name, recipe):
         (lambda: IQL(expectile=1.5), "expectile is above 0 and below 1, not 1.5"),
         (lambda: IQL(expectile=1.0), "expectile is above 0 and below 1, not 1.0"),
         (lambda: AWR(temperature=0.0), "temperature is above 0, not 0.0"),
-        (lambda: CrossQ(beta1=2.0), "beta1 is within 0 and 1, not 2.0"),
+        (lambda: CrossQ(beta1=2.0), "beta1 is at least 0 and below 1, not 2.0"),
         (lambda: Rainbow(sigma=-1.0), "sigma is at least 0, not -1.0"),
     ],
 )
