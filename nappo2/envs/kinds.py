@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 NAMED = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType)
-CONSTANTS = (*NAMED, partial, EnvSpec, np.dtype, PurePath, re.Pattern, logging.Logger)
+CONSTANTS = (*NAMED, partial, EnvSpec, np.dtype, re.Pattern, logging.Logger)
 CONSTANT_NAMES = (
     *("mujoco.MjModel", "gymnasium.MujocoRenderer", "pybullet_utils.BulletClient"),
     *("pygame.Surface", "pygame.Clock", "torch.dtype", "torch.device"),
@@ -58,7 +57,8 @@ def constant_name(x: Any) -> str:
     """The name by which a constant is compared with another."""
     if isinstance(x, NAMED):
         return getattr(x, "__qualname__", None) or x.__name__
-    return type(x).__name__
+    shows_all = isinstance(x, (np.dtype, re.Pattern)) or type(x).__module__ == "torch"
+    return repr(x) if shows_all else type(x).__name__
 
 
 def exactly(*classes: type) -> Callable[[Any], bool]:

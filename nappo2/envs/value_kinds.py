@@ -1,8 +1,9 @@
-"""Dates, fractions and slices as parts of a simulator that is saved: values that never change."""
+"""Dates, fractions, paths and slices as parts of a simulator that is saved: values that never change."""
 
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from nappo2.envs.kinds import MISSING, Kind, exactly
@@ -43,6 +44,7 @@ VALUES: dict[str, Kind] = {
     "moment": Kind(_is_moment, _save_moment, _load_moment),
     "timedelta": _of_parts(timedelta, "days", "seconds", "microseconds"),
     "fraction": _of_parts(Fraction, "numerator", "denominator"),
+    "path": Kind(lambda x: isinstance(x, Path), lambda x, *_: str(x), lambda data, *_: Path(data)),
     "decimal": Kind(exactly(Decimal), lambda x, *_: str(x), lambda data, *_: Decimal(data)),
 }
 """Kinds of values by name."""

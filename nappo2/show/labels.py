@@ -180,9 +180,11 @@ def coincide(curve: Curve, other: Curve) -> bool:
     """Tests whether two curves of growing x are the same line, through however many points."""
     (x, y), (other_x, other_y) = curve, other
     ends, other_ends = (x[0], x[-1]), (other_x[0], other_x[-1])
-    return np.allclose(ends, other_ends, 0, unseen(x)) and np.allclose(
-        y, np.interp(x, other_x, other_y), 0, unseen(y), equal_nan=True
-    )
+    if not np.allclose(ends, other_ends, 0, unseen(x)):
+        return False
+    points = np.union1d(x, other_x)  # those of both, as one may bend between those of the other
+    at_points = np.interp(points, x, y), np.interp(points, other_x, other_y)
+    return np.allclose(*at_points, 0, unseen(y), equal_nan=True)
 
 
 def unseen(values: Sequence[float]) -> float:

@@ -78,10 +78,10 @@ def share_in(entry: Entry, key: str) -> float:
     Raises:
         Misfit: if it is none.
     """
-    found = number_in(entry, key)
-    if not 0 <= found <= 1:
+    share = number_in(entry, key)
+    if not 0 <= share <= 1:
         raise Misfit(key, f"it is within 0 and 1, not {entry[key]!r}")
-    return found
+    return share
 
 
 def integer_in(entry: Entry, key: str) -> int:

@@ -297,13 +297,14 @@ class Market(Walk):
     """Dates, shares and amounts, beside what never changes."""
 
     constants = (
-        *(np.dtype("float32"), torch.float32, torch.device("cpu"), Path("prices.csv")),
+        *(np.dtype("float32"), torch.float32, torch.device("cpu")),
         *(re.compile("a+"), logging.getLogger("market")),
     )
 
     def begin(self):
         super().begin()
         self.constant, self.clock = list(self.constants), Clock()
+        self.prices = Path("prices", "0.csv")
         self.hour, self.day, self.opens = timedelta(hours=1), date(2020, 1, 1), time(9, 30)
         self.share, self.amount, self.window = Fraction(1, 3), Decimal("0.1"), slice(0, 1)
 
@@ -313,11 +314,13 @@ class Market(Walk):
         self.share, self.amount = self.share * Fraction(2, 3), self.amount + Decimal("0.1")
         self.day, self.hour = self.day + timedelta(days=1), self.hour + timedelta(seconds=1)
         self.window = slice(self.window.start, self.window.stop + 1)
+        self.prices = self.prices.with_name(f"{self.t}.csv")
         self.opens = self.opens.replace(minute=self.t % 60)
 
     def see(self):
         day = self.clock.now.timestamp() % 1e5 + self.day.toordinal() % 100 + self.opens.minute
         share = float(self.share) + float(self.amount) + self.window.stop
+        share += int(self.prices.stem)
         return np.array([day, share], np.float32)
 
 

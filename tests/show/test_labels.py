@@ -82,6 +82,8 @@ def test_curves_coincide_where_they_are_the_same_line():
     line, nan = ([0.0, 2.0], [1.0, 3.0]), float("nan")
     assert same_curves(line, [([0.0, 1.0, 2.0], [1.0, 2.0, 3.0])]) == [0]
     assert same_curves(line, [([0.0, 4.0], [1.0, 3.0]), ([0.0, 2.0], [1.0, 3.1])]) == []
+    bent = [0.0, 1.0, 2.0], [1.0, 9.0, 3.0]
+    assert same_curves(line, [bent]) == same_curves(bent, [line]) == []
     gap = [0.0, 1.0, 2.0], [1.0, nan, 3.0]
     assert same_curves(gap, [gap]) == [0] and same_curves(gap, [line]) == []
 
