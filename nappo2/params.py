@@ -40,6 +40,9 @@ def make_params(
     Returns:
         Params; hyper-parameters and version are tensors [].
 
+    Raises:
+        ValueError: if a hyper-parameter is out of its range.
+
     Example:
         >>> params = make_params(mlp(4, 8, 2).init(0), gamma=0.99, learning_rate=3e-4)
         >>> sorted(params.keys())
@@ -47,6 +50,7 @@ def make_params(
         >>> params["hyper", "gamma"]
         tensor(0.9900)
     """
+    check_hyper(**hyper)
     return TensorDict(
         weights=weights,
         target=TensorDict() if target is None else target.clone(),

@@ -110,6 +110,8 @@ def test_a_hyper_parameter_is_within_its_range_whose_bounds_it_may_reach():
         with_hyper(params, gamma=2.0)
     with pytest.raises(ValueError, match=r"learning_rate is at least 0, not -0\.1"):
         with_hyper(params, learning_rate=-0.1)
+    with pytest.raises(ValueError, match="gamma is within 0 and 1, not 2"):
+        make_params(WEIGHTS, gamma=2.0)
 
 
 def test_replacing_a_branch_leaves_the_others():

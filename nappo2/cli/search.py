@@ -119,14 +119,15 @@ def _folder(algorithm: str, env: str) -> Path:
 def result(found) -> dict[str, Any]:
     """The result of a search for other programs: names and numbers, ready for JSON."""
     from nappo2.saving.calls import plain
+    from nappo2.saving.log_dir import from_here
 
-    preset = found.log_dir / "preset.json"
+    folder = from_here(found.log_dir)
     return {
         "trials": found.counts(),
         "score": None if found.score is None else round(found.score, 3),
         "values": plain(found.values),
         "importances": {name: round(x, 3) for name, x in found.importances.items()},
-        "preset": str(preset) if found.preset is not None else None,
+        "preset": str(folder / "preset.json") if found.preset is not None else None,
         "interrupted": bool(found.interrupted),
-        "log_dir": str(found.log_dir),
+        "log_dir": str(folder),
     }

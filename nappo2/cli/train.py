@@ -46,6 +46,8 @@ def run(argv: list[str]) -> int:
         print(f"nappo2: {note}", file=sys.stderr)
     if options.seeds > 1 and not description and not is_population(algorithm, options):
         return _run_side_by_side(algorithm, [algorithm, *argv], options)
+    from nappo2.saving.log_dir import from_here
+
     learner = learner_of(algorithm, options, description)
     if learner.done():
         steps = f"{learner.env_steps:,} env steps"
@@ -54,7 +56,8 @@ def run(argv: list[str]) -> int:
         for _ in learner:
             pass
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"what was learnt so far is in {learner.log_dir}") from None
+        folder = from_here(learner.log_dir)
+        raise KeyboardInterrupt(f"what was learnt so far is in {folder}") from None
     finally:
         learner.close()
     seeds = curve_of_seeds(learner.log_dir) if options.seeds > 1 else {}
@@ -286,6 +289,8 @@ def result(algorithm: str, options: Train, learner) -> dict[str, Any]:
     Returns:
         Numbers and texts by name, ready for JSON; None where a number is not finite.
     """
+    from nappo2.saving.log_dir import from_here
+
     row = learner.metrics[-1] if learner.metrics else {}
     seconds = {k: x for k, x in learner.sums.items() if k.endswith("_seconds")}
     lags = {name: row.get(name, math.nan) for name in ("collection_lag", "gradient_lag")}
@@ -311,5 +316,5 @@ def result(algorithm: str, options: Train, learner) -> dict[str, Any]:
         },
         "interrupted": bool(learner.interrupted),
         "stopped": learner.stopped or None,
-        "log_dir": str(learner.log_dir),
+        "log_dir": str(from_here(learner.log_dir)),
     }

@@ -43,7 +43,7 @@ from nappo2.saving.checkpoint import (
     save_params,
     set_aside_after,
 )
-from nappo2.saving.log_dir import parents, write_whole
+from nappo2.saving.log_dir import from_here, parents, write_whole
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.saved_learner import SavedLearner, check_counters, check_params, settled
 from nappo2.saving.snapshots import close_state, packed_state, restored, unpacked
@@ -166,7 +166,7 @@ class Learner:
 
     @property
     def log_dir(self) -> Path | None:
-        """The folder of the run's files; None if it writes nothing."""
+        """The folder of the run's files, an absolute path; None if it writes nothing."""
         return self.files.log_dir
 
     @property
@@ -322,7 +322,7 @@ class Learner:
         text = interrupt_text(self.interrupted, self.env_steps)
         if self.log_dir is None or not checkpoints_in(self.log_dir / "checkpoints"):
             return text
-        return f"{text}, or nappo2 resume {shlex.quote(str(self.log_dir))}"
+        return f"{text}, or nappo2 resume {shlex.quote(str(from_here(self.log_dir)))}"
 
     def run(self) -> "Learner":
         """Runs until ``target_steps`` or an interrupt, and returns the Learner."""
@@ -508,7 +508,7 @@ class Learner:
             "seed": self.seed,
             "total_steps": self.target_steps,
             **({"total_updates": self.target_updates} if self.target_updates else {}),
-            "log_dir": self.log_dir,
+            "log_dir": self.log_dir and from_here(self.log_dir),
             "device": str(device_of(self.params)),
             "threads": self._threads,
             "evaluate_every": self.evaluate_every if self.evaluate else 0,

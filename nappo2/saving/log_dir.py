@@ -24,7 +24,9 @@ FILES = (
 
 
 def made(log_dir: Path) -> Path:
-    """Makes the directory, unless it exists.
+    """Makes the directory, unless it exists; returns its absolute path.
+
+    So that a run writes to one directory, whichever one its process works in later.
 
     Raises:
         ValueError: if it is a file, or cannot be made.
@@ -34,8 +36,9 @@ def made(log_dir: Path) -> Path:
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"log_dir {log_dir} cannot be made: {error}") from error
-    return log_dir
+        reason = error.strerror or error
+        raise ValueError(f"log_dir {log_dir} cannot be made: {reason}") from error
+    return log_dir.absolute()
 
 
 class Claim:
@@ -119,6 +122,12 @@ def parents(path: str | Path) -> list[Path]:
     """A path and all folders around it."""
     path = Path(path).absolute()
     return [path, *path.parents]
+
+
+def from_here(path: Path) -> Path:
+    """A path as one would type it: relative to the working directory, if it is within."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def write_whole(path: Path, text: str) -> None:

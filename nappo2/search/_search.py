@@ -85,7 +85,7 @@ def search(
     positive(processes=processes, members=members)
     check_space(space, first)
     name = f"search-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(log_dir) if log_dir is not None else unused(Path("runs") / name)
+    folder = (unused(Path("runs") / name) if log_dir is None else Path(log_dir)).absolute()
     size = group_size(make, space, members, seed) if members > 1 else 1
     card = {"seed": seed, "pruning": getattr(pruning, "__name__", "?"), "group": size}
     drive = one_by_one if processes == 1 else partial(side_by_side, processes=processes)

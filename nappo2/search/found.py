@@ -9,6 +9,7 @@ from nappo2.envs import TORCH, Env
 from nappo2.recipes.presets import OF_ENV, Preset
 from nappo2.runs.card import env_id
 from nappo2.saving.calls import path_of, replaced_fields
+from nappo2.saving.log_dir import from_here
 from nappo2.search.jobs import Budget
 from nappo2.search.joining import pipeline_of, recipe_of
 from nappo2.search.picture import picture_of
@@ -58,7 +59,7 @@ class Search(NamedTuple):
     def __repr__(self):
         counts = ", ".join(f"{n} {state}" for state, n in self.counts().items())
         if self.score is None:
-            return f"a search in {self.log_dir}: {counts or 'no trials'}"
+            return f"a search in {from_here(self.log_dir)}: {counts or 'no trials'}"
         title = f"best of {counts}: {self.score:.1f}"
         return "\n".join([title, *aligned([("", "best", "importance"), *self.rows()])])
 

@@ -14,6 +14,7 @@ from nappo2.reports import totals
 from nappo2.runs.curve import evaluated
 from nappo2.runs.metrics import position, unit_of
 from nappo2.runs.targets import target_of
+from nappo2.saving.log_dir import from_here
 from nappo2.show import configs
 from nappo2.show._diagram import diagram
 from nappo2.show.activity import activity_of
@@ -164,7 +165,7 @@ def learner(x: Any) -> Look:
     state = "interrupted" if x.interrupted else "done" if x.done() else "may go on"
     html = block(
         heading(title),
-        paragraph(f"{target}; {state}" + (f"; kept in {x.log_dir}" if x.log_dir else "")),
+        paragraph(f"{target}; {state}" + (f"; kept in {from_here(x.log_dir)}" if x.log_dir else "")),
         diagram(x.pipeline, activity_of(x)),
         learning_curve(x.metrics),
         latest_row(x.metrics),

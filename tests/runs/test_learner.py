@@ -1,6 +1,7 @@
 """The loop, as something one holds in hand."""
 
 import gc
+import json
 import os
 import signal
 import threading
@@ -69,6 +70,25 @@ def test_what_a_run_leaves(tmp_path, same):
     assert len(rows) == 5 and rows[-1].keys() == run.metrics[-1].keys()
     assert rows[-1]["episode_return"] == pytest.approx(run.metrics[-1]["episode_return"])
     assert (tmp_path / "run" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_stays_in_its_folder_wherever_its_process_goes(tmp_path, monkeypatch, recwarn):
+    """As by ``%cd`` in a notebook; other commands are told the path as one would type it there."""
+    monkeypatch.chdir(tmp_path)
+    run = learner(log_dir="runs/x", checkpoint_every=64)
+    assert next(iter(run))["env_steps"] == 64
+    described = json.loads((tmp_path / "runs" / "x" / "run.json").read_text())
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    run.run().close()
+    assert not recwarn.list and not list(other.iterdir())
+    assert run.log_dir == tmp_path / "runs" / "x" and described["log_dir"] == "runs/x"
+    assert len(read_csv(run.log_dir / "metrics.csv")) == 5
+    assert int(load_params(run.log_dir / "params.npz")["version"]) == 20
+    again = learner()
+    again.resume(run.log_dir)
+    assert again.env_steps == 320 and (run.log_dir / "curve.png").exists()
 
 
 def test_an_earlier_run_is_set_aside(tmp_path):
