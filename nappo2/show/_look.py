@@ -165,7 +165,9 @@ def learner(x: Any) -> Look:
     state = "interrupted" if x.interrupted else "done" if x.done() else "may go on"
     html = block(
         heading(title),
-        paragraph(f"{target}; {state}" + (f"; kept in {from_here(x.log_dir)}" if x.log_dir else "")),
+        paragraph(
+            f"{target}; {state}" + (f"; kept in {from_here(x.log_dir)}" if x.log_dir else "")
+        ),
         diagram(x.pipeline, activity_of(x)),
         learning_curve(x.metrics),
         latest_row(x.metrics),
