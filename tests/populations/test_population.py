@@ -165,3 +165,20 @@ def test_members_with_replay_evolve_from_the_first_update_on():
     assert not torch.equal(ring["observation"][:, 0], ring["observation"][:, 1])
     step(learner, 2)
     assert learner.params["version"] == 24
+
+
+def test_a_population_goes_on_with_another_number_of_environments(tmp_path):
+    """Its episodes begin anew, each member's with a seed of its own; all else goes on."""
+    many = population(recipe(), 2)
+    saved = Learner(
+        scheme("3cs", many), many.init(0), 0, 64, tmp_path, checkpoint_every=64, progress=False
+    ).run()
+    other = population(ppo(envs.cartpole(4), CONFIG), 2)
+    learner = Learner(scheme("3cs", other), other.init(0), target_steps=192, progress=False)
+    learner.resume(tmp_path)
+    assert torch.equal(ravel(learner.params["weights"])[0], ravel(saved.params["weights"])[0])
+    observations = learner.state["members"].observation.view(2, 4, -1)
+    assert not torch.isclose(observations[0], observations[1]).any()
+    row = learner.run().metrics[-1]
+    assert row["env_steps"] == 192 and row["updates"] == 8
+    assert "another number of them" in " ".join(row.get("event", "") for row in learner.metrics)

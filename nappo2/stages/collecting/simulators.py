@@ -7,7 +7,7 @@ from nappo2.envs import Env
 from nappo2.saving.packing import Packed, pack
 from nappo2.saving.snapshots import LiveState, alike
 from nappo2.saving.unpacking import kinds_of, unpack
-from nappo2.seeds import fold_in
+from nappo2.seeds import fold_in_each
 from nappo2.stages.collecting.interaction import CollectState
 
 
@@ -63,7 +63,8 @@ def _taken(env: Env, fresh: CollectState, old: Any) -> tuple[CollectState, list[
     if loaded is not None:
         return loaded, []
     env.close(fresh.env)
-    state, observation = env.reset(fold_in(old.seed, "resumed"))  # or it would play the first again
+    seed = fold_in_each(old.seed, "resumed")  # or it would play the first again
+    state, observation = env.reset(list(seed) if isinstance(seed, tuple) else seed)
     restarted = fresh._replace(env=state, observation=observation, seed=old.seed)
     return restarted, [f"the episodes of {env.name} begin anew: {reason}"]
 
