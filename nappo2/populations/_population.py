@@ -17,6 +17,7 @@ from nappo2.params import Params, replaced
 from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
 from nappo2.policies import Policy, from_noise_of
 from nappo2.populations.annealing import scheduled_members, schedules_of
+from nappo2.populations.checking import check_members
 from nappo2.populations.collecting import collect_members, is_pure
 from nappo2.populations.lifting import learn_members, with_member_seeds
 from nappo2.reports import Report, join
@@ -221,6 +222,7 @@ def members(single: Pipeline, num_members: int, name: str = "members") -> Pipeli
     """
 
     def init(params, seed):
+        check_members(params, num_members)
         seeds = [fold_in(seed, i) for i in range(num_members)]
         return {name: tuple(single.init(member(params, i), s) for i, s in enumerate(seeds))}
 

@@ -17,6 +17,7 @@ from nappo2.maths.moments import moments, named
 from nappo2.params import Params, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import FromNoise, Policy
+from nappo2.populations.checking import check_members
 from nappo2.populations.lifting import over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
@@ -56,6 +57,7 @@ def collect_members(
     act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
 
     def init(params, seed):
+        check_members(params, n)
         seeds = [split(fold_in(fold_in(seed, i), "collect"), 3) for i in range(n)]
         env_seeds, memory_seeds, seeds = zip(*seeds, strict=True)
         env_state, observation = together.reset(list(env_seeds))

@@ -11,6 +11,7 @@ from nappo2 import trees
 from nappo2.checks import checked, hyper_range
 from nappo2.params import Params, beside_params, replaced
 from nappo2.pipeline import Pipeline, Transform, is_empty, positive, stage
+from nappo2.populations.checking import check_members
 from nappo2.reports import Report, count, returns_of
 from nappo2.seeds import fold_in, generator, split
 from nappo2.stages.learning.update import check_names
@@ -47,7 +48,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
         A transform of params [n, ...].
 
     Raises:
-        ValueError: if ``every`` is not at least 1.
+        ValueError: if ``every`` is not at least 1; for params of a single run.
 
     Example:
         >>> from nappo2.populations import evolve, perturb, truncation
@@ -61,6 +62,7 @@ def evolve(every: int, exploit: Exploit, explore: Explore) -> Transform:
 
     def transform(source):
         def init(params, seed):
+            check_members(params)
             zeros = torch.zeros(len(params["hyper", "learning_rate"]))
             explore(params["hyper"].cpu(), zeros > 0, generator(0))  # a wrong name fails here
             evolution = EvolveState(zeros, zeros.clone(), 0, fold_in(seed, "evolve"))

@@ -7,7 +7,18 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from nappo2 import PPO, SAC, Learner, envs, fold_in, population, ppo, ravel, sac, scheme
+from nappo2 import (
+    PPO,
+    SAC,
+    Learner,
+    envs,
+    fold_in,
+    population,
+    ppo,
+    ravel,
+    sac,
+    scheme,
+)
 from nappo2.populations import evolve, perturb, truncation
 from nappo2.populations._population import member
 from tests.makers.stepping import step, steps_of
@@ -77,6 +88,21 @@ def test_what_cannot_be_a_population_is_refused():
         population(recipe(), 2, lr=[1.0, 2.0]).init(0)
     with pytest.raises(ValueError, match="of the schemes, 3cs goes with it"):
         scheme("2dacs", population(recipe(), 2))
+
+
+@pytest.mark.parametrize("env", [envs.cartpole(2), alone(envs.cartpole(2))])
+def test_params_of_something_else_are_no_params_of_a_population(env):
+    pipe = scheme("3cs", population(ppo(env, CONFIG), 3))
+    with pytest.raises(ValueError, match=r"of each of 3 members, .* and these are of a single run"):
+        pipe.init(recipe().init(0), 0)
+    with pytest.raises(ValueError, match=r"of 3 members, .* and these are of a population of 2"):
+        pipe.init(population(recipe(), 2).init(0), 0)
+
+
+def test_a_single_run_does_not_evolve():
+    pipe = scheme("3cs", recipe()) | evolve(2, truncation(0.5), perturb("learning_rate"))
+    with pytest.raises(ValueError, match=r"of each member, .* and these are of a single run"):
+        pipe.init(recipe().init(0), 0)
 
 
 def test_members_and_first_params_have_hyper_parameters_within_their_ranges():
