@@ -12,11 +12,14 @@ from nappo2 import (
     SAC,
     Learner,
     envs,
+    first,
     fold_in,
+    optim,
     population,
     ppo,
     ravel,
     sac,
+    scheduled,
     scheme,
 )
 from nappo2.populations import evolve, perturb, truncation
@@ -103,6 +106,16 @@ def test_a_single_run_does_not_evolve():
     pipe = scheme("3cs", recipe()) | evolve(2, truncation(0.5), perturb("learning_rate"))
     with pytest.raises(ValueError, match=r"of each member, .* and these are of a single run"):
         pipe.init(recipe().init(0), 0)
+
+
+def test_a_schedule_of_one_run_does_not_stand_right_of_a_population():
+    """It would set one number where there is one of each member, on which the next step breaks."""
+    many = population(recipe(), 2)
+    pipe = scheme("3cs", many) | scheduled(learning_rate=optim.linear(1e-3, 0.0, num_updates=40))
+    with pytest.raises(
+        ValueError, match=r"population\(recipe.replace\(after=scheduled\(...\)\), 2\)"
+    ):
+        first(pipe, many.init(0))
 
 
 def test_members_and_first_params_have_hyper_parameters_within_their_ranges():

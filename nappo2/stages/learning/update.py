@@ -127,7 +127,8 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
     ``learn`` equals the stages it fuses. Right of an update; the first values are those of the params.
 
     Raises:
-        ValueError: if ``every`` is not at least 1; in a step, if params have no such name.
+        ValueError: if ``every`` is not at least 1; in a step, if params have no such name, or are those of
+            a population.
 
     Example:
         >>> recipe = ppo(envs.cartpole(4), PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
@@ -145,6 +146,7 @@ def scheduled(every: int = 1, **schedules: Schedule) -> Transform:
 
     def fn(_, params):
         check_names(params, schedules)
+        _check_single(params, schedules)
         hyper = {name: value(params["version"]) for name, value in values.items()}
         return replaced(params, hyper=params["hyper"].copy().update(hyper))
 
@@ -166,3 +168,17 @@ def check_names(params: Params, names: Iterable[str]) -> None:
     if unknown:
         known = suggestion(unknown[0], sorted(hyper))
         raise ValueError(f"no hyper-parameter is called {unknown[0]!r}; there are {known}")
+
+
+def _check_single(params: Params, names: Iterable[str]) -> None:
+    """Refuses params of a population, whose hyper-parameters are [n].
+
+    Raises:
+        ValueError: says where a schedule of its members stands.
+    """
+    sizes = [len(params["hyper", name]) for name in names if params["hyper", name].ndim]
+    if sizes:
+        raise ValueError(
+            f"scheduled sets hyper-parameters of one run, and these params are of {sizes[0]} members: "
+            f"population(recipe.replace(after=scheduled(...)), {sizes[0]}) schedules those of each"
+        )
