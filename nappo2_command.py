@@ -13,6 +13,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 def main() -> None:
     """Imports and runs the command line."""
+    open_standard_files()
     told = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if told:  # and not in the background of a shell, which has SIGINT ignored
         signal.signal(signal.SIGINT, end_in_one_line)
@@ -27,6 +28,19 @@ def main() -> None:
     finally:
         if told:
             signal.signal(signal.SIGINT, end_at_once)
+
+
+def open_standard_files() -> None:
+    """Opens those of input, output and error that are closed, as after ``>&-``, where all is dropped.
+
+    The next files that are opened would stand in their places, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # has the least free number
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def end_in_one_line(*_) -> None:

@@ -63,6 +63,14 @@ def test_ctrl_c_in_any_command_is_one_line(command, monkeypatch, capsys):
     assert told(capsys, command) == (130, ["nappo2: interrupted"])
 
 
+@pytest.mark.parametrize(("closed", "kept"), [(">&- 2>&-", False), ("<&- 2>&-", True)])
+def test_outputs_that_are_closed_take_what_is_printed(closed, kept):
+    """As a daemon starts a command; a file that it opens must not come to stand in for one of them."""
+    command = f'exec "$0" -m nappo2_command --version {closed}'
+    run = subprocess.run(["sh", "-c", command, sys.executable], cwd=ROOT, capture_output=True)
+    assert (run.returncode, b"nappo2" in run.stdout, run.stderr) == (0, kept, b"")
+
+
 def test_ctrl_c_twice_says_where_the_params_are(tmp_path, monkeypatch, capsys):
     from nappo2.runs.learner import Learner
 

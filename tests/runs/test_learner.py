@@ -4,8 +4,10 @@ import gc
 import json
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 
 import pytest
@@ -70,6 +72,21 @@ def test_what_a_run_leaves(tmp_path, same):
     assert len(rows) == 5 and rows[-1].keys() == run.metrics[-1].keys()
     assert rows[-1]["episode_return"] == pytest.approx(run.metrics[-1]["episode_return"])
     assert (tmp_path / "run" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("output", ["full", "unread", "none"])
+def test_a_bar_that_cannot_be_shown_ends_no_run(output, monkeypatch):
+    """As on a full disk, behind a reader that has gone, and in a process without a standard error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    where = {"full": "/dev/full", "unread": writer}
+    with open(where.get(output, os.devnull), "w", buffering=1) as file:
+        monkeypatch.setattr(sys, "stderr", None if output == "none" else file)
+        assert learner(progress=True).run().env_steps == 320
+        assert learner(progress=None).run().env_steps == 320
+        monkeypatch.undo()
+        with suppress(OSError):  # what was kept to be written
+            file.close()
 
 
 def test_a_run_stays_in_its_folder_wherever_its_process_goes(tmp_path, monkeypatch, recwarn):
