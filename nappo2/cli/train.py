@@ -217,7 +217,7 @@ def population_of(recipe, card: Mapping[str, Any], seeds: int):
         )
     members = card.get("population")
     if members:
-        return population(recipe, members["num_members"], **members["hyper"])
+        return population(recipe, members.get("num_members", 0), **members.get("hyper", {}))
     return population(recipe, seeds) if seeds > 1 else recipe
 
 

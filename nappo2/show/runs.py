@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nappo2.checks import checked
-from nappo2.checks.words import shown
+from nappo2.checks.words import shown, words_of
 from nappo2.params import Params
 from nappo2.runs.metrics import RECORDED, Metrics, Row, number_in, read_csv
 from nappo2.saving.checkpoint import load_params
@@ -38,6 +39,13 @@ COPIES = (
     *("backend", "processes", "env_kwargs", "frame_skip", "frame_stack", "time_feature"),
     *Cuts._fields,
 )  # settings of the command line that cards have once more, as arguments of environment and scheme
+
+KINDS = {
+    **dict.fromkeys(("algorithm", "env"), str),
+    **dict.fromkeys(("environment", "recipe", "population", "versions", "machine"), dict),
+    **dict.fromkeys(("environment.arguments", "recipe.arguments", "population.hyper"), dict),
+    **{"recipe.replaced": list, "population.num_members": int},
+}  # what entries of a card are, those that hold others first
 
 
 class SavedRun(NamedTuple):
@@ -116,9 +124,11 @@ def read_description(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(description, dict) or not isinstance(description.get("config", {}), dict):
         raise ValueError(f"{path} does not say how a run was made: it holds no settings by name")
-    for name in ("algorithm", "env"):
-        if not isinstance(description.get(name, ""), str):
-            raise ValueError(f"{name} in {path} is a text, not {description[name]!r}")
+    for name, kind in KINDS.items():
+        *outer, last = name.split(".")
+        entry = reduce(lambda inside, key: inside.get(key, {}), outer, description)
+        if not isinstance(entry.get(last, kind()), kind):
+            raise ValueError(f"{name} in {path} is {words_of(kind)}, not {entry[last]!r}")
     module, colon, env = description.get("env", "").rpartition(":")
     return description | ({"env": env, "env_module": module} if colon else {})
 
@@ -289,7 +299,7 @@ def described(card: Mapping[str, Any]) -> dict[str, Any]:
     plain = {k: v for k, v in card.items() if k not in COPIES and not isinstance(v, dict)}
     environment = card.get("environment", {}).get("arguments", {})
     arguments = {k: v for k, v in environment.items() if k not in ("env_id", "env", "num_envs")}
-    taken = [k for k in TAKES.get(card.get("scheme"), ()) if k != "on"]
+    taken = [k for k in TAKES.get(str(card.get("scheme")), ()) if k != "on"]
     cuts = {k: card.get(k, Cuts._field_defaults.get(k)) for k in taken}
     where = {"backend": "ray" if "ray" in str(card.get("on")) else "serial"} if taken else {}
     return {**OF_COMMAND, **plain, **arguments, **cuts, **where}

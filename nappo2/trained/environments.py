@@ -113,7 +113,9 @@ def check_id(card: Mapping[str, Any]) -> str:
 
 def id_in(data: Mapping[str, Any]) -> str:
     """The id in a call that makes an environment; empty if there is none."""
-    arguments = data.get("arguments", {})
+    arguments = data.get("arguments")
+    if not isinstance(arguments, Mapping):
+        return ""
     for name in ("env_id", "env"):
         if isinstance(arguments.get(name), str):
             return arguments[name]

@@ -216,6 +216,7 @@ UNFIT = (
     {"config": None}, {"config": {"hidden": "8"}}, {"config": {"num_steps": "many"}},
     {"config": {"system": 1}}, {"scheme": 3}, {"scheme": "os"}, {"backend": "os"},
     {"total_steps": "many"}, {"seed": 1.5}, {"num_envs": True}, {"threads": None},
+    {"population": {"hyper": {}}},
     {"device": "abacus"}, {"evaluate_every": [1]}, {"log_dir": 3} | {"preset": 3},
 )  # fmt: skip
 
@@ -228,6 +229,22 @@ def test_what_a_file_says_is_data_of_the_right_type_or_refused(changed, run, tmp
     code, said = ended(capsys, "eval", folder, "--episodes", 1)
     named = {"env", "algorithm", "config"} & set(changed)
     assert code == (2 if named else 0) and "Traceback" not in said
+
+
+OF_OTHER_KINDS = (
+    {"environment": ["CartPole-v1"]}, {"environment": {"call": "x", "arguments": [3]}},
+    {"recipe": "ppo"}, {"recipe": {"arguments": 3}}, {"recipe": {"replaced": 4}},
+    {"population": [3]}, {"population": {"num_members": "3"}}, {"versions": "1.0"}, {"machine": 2},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", OF_OTHER_KINDS, ids=str)
+def test_an_entry_of_another_kind_is_named_by_all_that_read_it(changed, run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "copy", **changed)
+    for words in (["eval"], ["plot"], ["compare"], ["report"], ["train", "--resume"]):
+        code, said = ended(capsys, *words, folder)
+        assert code == 2 and len(said.splitlines()) == 1, said
+        assert said.startswith(f"nappo2: {next(iter(changed))}") and f" in {folder}" in said
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "null", "\x00"])
