@@ -202,6 +202,8 @@ def group_by(
 def members_of(runs: Any) -> list[Any]:
     """All runs, read from disk where they are paths, and populations split into their members.
 
+    A folder that is named twice, perhaps through a link or as one of several seeds, is one run.
+
     Args:
         runs: a run, or several.
 
@@ -211,14 +213,23 @@ def members_of(runs: Any) -> list[Any]:
     Raises:
         ValueError: if there is none, or something else is given for a run.
     """
-    paths = (path for run in ([runs] if is_one(runs) else runs) for path in _seeds_in(run))
-    loaded = [load_run(run) if isinstance(run, (str, Path)) else run for run in paths]
+    several = runs if isinstance(runs, Iterable) and not is_one(runs) else [runs]
+    paths = (path for run in several for path in _seeds_in(run))
+    loaded = [load_run(run) if isinstance(run, (str, Path)) else run for run in _each_once(paths)]
     if not loaded:
         raise ValueError("there is no run")
     for run in loaded:
         if not hasattr(run, "metrics"):
             raise ValueError(f"a path, a Learner or what load_run gave is a run, not {shown(run)}")
     return [member for run in loaded for member in members(run)]
+
+
+def _each_once(runs: Iterable[Any]) -> list[Any]:
+    """The runs without paths that lead to a folder which is there already."""
+    each: dict[Any, Any] = {}
+    for i, run in enumerate(runs):
+        each.setdefault(Path(run).resolve() if isinstance(run, (str, Path)) else i, run)
+    return list(each.values())
 
 
 def _seeds_in(run: Any) -> list[Any]:

@@ -141,6 +141,16 @@ def test_a_path_is_a_group_of_one(tmp_path):
     assert compare({"mine": str(tmp_path)}, "env_steps").iqm == [256.0]
 
 
+def test_a_folder_that_is_named_twice_is_one_run(tmp_path):
+    """As by overlapping patterns: an interval would be narrower than its seeds tell."""
+    for name in ("seed-0", "seed-1"):
+        learner(log_dir=tmp_path / name).run().close()
+    (tmp_path / "latest").symlink_to("seed-1")
+    others = [str(tmp_path / "seed-0"), tmp_path / "latest"]
+    assert compare([tmp_path, *others], "env_steps").num_runs == [2]
+    assert compare({"a": others, "b": [*others, tmp_path]}, "env_steps").num_runs == [2, 2]
+
+
 @pytest.mark.parametrize("show", [plot, compare, report])
 @pytest.mark.parametrize(
     ("runs", "text"),
@@ -149,6 +159,7 @@ def test_a_path_is_a_group_of_one(tmp_path):
         ({}, "there is no group of runs"),
         ({"a": []}, "there is no run in the group 'a'"),
         ({"a": [saved([1.0])], "b": ()}, "there is no run in the group 'b'"),
+        ({"a": 3.0}, "a path, a Learner or what load_run gave is a run, not 3.0 in the group 'a'"),
         ([3.0], "a path, a Learner or what load_run gave is a run, not 3.0"),
     ],
 )
