@@ -67,6 +67,23 @@ class RunFiles:
             set_aside(self.log_dir)
         return self.log_dir is not None or len(self._makers) > 0
 
+    def made_again(self) -> bool:
+        """Makes the folder again if it is gone, so that the rest of the run is kept; returns whether it did.
+
+        As after it was renamed, or removed, while the run writes to it.
+        """
+        if not self.is_open or self.log_dir.is_dir():
+            return False
+        try:
+            self.log_dir.mkdir(parents=True)
+            self._claim = Claim(self.log_dir)
+        except (OSError, ValueError) as error:
+            self._warn_once(str(self.log_dir), error)
+            return False
+        text = f"{self.log_dir} was removed or renamed, and is made again for what comes"
+        warnings.warn(text, stacklevel=4)
+        return True
+
     def open_loggers(self, settings: Mapping[str, Any]) -> None:
         """Makes the loggers, and tells them the settings of the run."""
         log_dir = self.log_dir and self.log_dir.absolute()

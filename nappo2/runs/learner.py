@@ -493,6 +493,8 @@ class Learner:
         Raises:
             ValueError: if this Learner is closed, or another one was made for this log_dir.
         """
+        if self.files.made_again():
+            self._write_card()
         if self.files.begin(aside):
             self._write_card()
             if aside and self._notes_timing():

@@ -52,8 +52,8 @@ class Metrics(list):
 class CsvFile:
     """A file of rows, each written at once.
 
-    It is written again where a row has a new column, or where an earlier row could not be written, as
-    on a full disk.
+    It is written again where a row has a new column, where an earlier row could not be written, as on a
+    full disk, and where somebody removed the file.
     """
 
     def __init__(self, path: Path):
@@ -62,7 +62,7 @@ class CsvFile:
     def write(self, rows: list[Row]) -> None:
         """Writes the rows that are not in the file yet."""
         new = [name for name in rows[-1] if name not in self.columns]
-        if new or self.written != len(rows) - 1:
+        if new or self.written != len(rows) - 1 or not self.path.exists():
             self._rewrite(rows)
         else:
             self.written = -1  # until it is whole

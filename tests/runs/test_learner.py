@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,7 +14,20 @@ from importlib import import_module
 import pytest
 import torch
 
-from nappo2 import DQN, PPO, Learner, compose, dqn, envs, evaluate, load_params, ppo, scheme
+from nappo2 import (
+    DQN,
+    PPO,
+    Learner,
+    compose,
+    dqn,
+    envs,
+    evaluate,
+    load,
+    load_params,
+    load_run,
+    ppo,
+    scheme,
+)
 from nappo2.pipeline import Pipeline
 from nappo2.reports import Report
 from nappo2.runs.metrics import read_csv
@@ -72,6 +86,31 @@ def test_what_a_run_leaves(tmp_path, same):
     assert len(rows) == 5 and rows[-1].keys() == run.metrics[-1].keys()
     assert rows[-1]["episode_return"] == pytest.approx(run.metrics[-1]["episode_return"])
     assert (tmp_path / "run" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("lose", [shutil.rmtree, lambda path: path.rename(path.with_name("moved"))])
+def test_a_folder_that_goes_during_a_run_is_made_again(lose, tmp_path, same):
+    folder = tmp_path / "runs" / "x"
+    run = learner(log_dir=folder, checkpoint_every=64)
+    run.step()
+    with pytest.warns(UserWarning, match="was removed or renamed, and is made again") as seen:
+        run.files.finish()
+        lose(folder)
+        run.run()
+    assert len(seen) == 1 and len(load_run(folder).metrics) == 5
+    assert same(load(folder).params, run.params)
+    again = learner()
+    again.resume(folder)
+    assert again.env_steps == 320
+    run.close()
+
+
+def test_metrics_that_are_removed_during_a_run_are_written_again(tmp_path):
+    run = learner(log_dir=tmp_path)
+    run.step()
+    (tmp_path / "metrics.csv").unlink()
+    run.step()
+    assert [row["env_steps"] for row in read_csv(tmp_path / "metrics.csv")] == [64, 128]
 
 
 @pytest.mark.parametrize("output", ["full", "unread", "none"])
