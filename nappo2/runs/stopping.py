@@ -4,6 +4,7 @@
 anew with each loop.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ def until(
 def _threshold(name: str, value: Any) -> tuple[str, float]:
     sign, number = value if isinstance(value, tuple) and len(value) == 2 else (">=", value)
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if sign not in COMPARISONS or not is_number:
+    if sign not in COMPARISONS or not is_number or math.isnan(number):
         raise ValueError(
             f"{name} is a number to be reached, or a comparison and a number, such as "
             f"('<', 0.1), not {value!r}"

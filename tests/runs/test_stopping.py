@@ -130,6 +130,7 @@ def test_a_column_that_no_row_has_is_told_at_the_end():
         ),
         (lambda: until(x=("=", 1)), "x is a number to be reached"),
         (lambda: until(x=True), "x is a number to be reached"),
+        (lambda: until(x=float("nan")), "x is a number to be reached"),
         (lambda: until(patience=0), "patience is an integer of at least 1, not 0"),
         (lambda: until(seconds=-1), "seconds is at least 0, not -1"),
         (lambda: until(3), r"others\[0\] is .*a function of one argument"),
