@@ -41,7 +41,7 @@ def run(argv: list[str]) -> int:
     """
     from nappo2 import load, load_run
     from nappo2.cli.saved import agent_file, env_of
-    from nappo2.machine.threads import torch_threads
+    from nappo2.machine.threads import check_threads, torch_threads
     from nappo2.pipeline import positive
     from nappo2.reports import SUCCESS
     from nappo2.runs.card import env_id
@@ -49,6 +49,7 @@ def run(argv: list[str]) -> int:
 
     options = tyro.cli(Eval, args=argv, prog="nappo2 eval", registry=INTEGERS)
     positive(threads=options.threads)
+    check_threads(options.threads)
     agent = load(agent_file(options.run, options.best), member=options.member)
     env = env_of(load_run(options.run), options.env, options.num_envs)
     with torch_threads(options.threads):

@@ -7,6 +7,17 @@ from contextlib import contextmanager
 import torch
 
 DENORMAL = 5e-324  # the smallest number of float64
+MOST_THREADS = 1024  # with many more torch ends the process, without a word
+
+
+def check_threads(num: int) -> None:
+    """Refuses a number of threads with which torch would crash.
+
+    Raises:
+        ValueError: if it is that large.
+    """
+    if num > MOST_THREADS:
+        raise ValueError(f"threads is at most {MOST_THREADS:,}, not {num:,}")
 
 
 @contextmanager

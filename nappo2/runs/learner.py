@@ -14,7 +14,7 @@ from typing import Any
 from nappo2.checks import checked
 from nappo2.machine.memory import keep_freed_memory
 from nappo2.machine.stop import Interrupted, Stop, left_behind, one_rollout_each, stopped_by
-from nappo2.machine.threads import torch_threads
+from nappo2.machine.threads import check_threads, torch_threads
 from nappo2.params import Params, device_of, in_one_vector, non_finite, replaced, with_hyper
 from nappo2.pipeline import Pipeline, adopt, is_empty, is_recorded, positive
 from nappo2.reports import count, is_column
@@ -137,12 +137,13 @@ class Learner:
             settings: further entries of the run card, as data for JSON.
 
         Raises:
-            ValueError: for counts that are not at least 1, a pipeline that is none, a target that
-                does not fit it, a log_dir that is a file or to which a run of another process writes,
-                a logger that is none, and ``checkpoint_every`` without a log_dir.
+            ValueError: for counts that are not at least 1, more than 1,024 threads, a pipeline that is
+                none, a target that does not fit it, a log_dir that is a file or to which a run of
+                another process writes, a logger that is none, and ``checkpoint_every`` without a log_dir.
             ImportError: if the package of a logger is missing.
         """
         positive(target_steps=target_steps, evaluate_every=evaluate_every, threads=threads)
+        check_threads(threads)
         positive(checkpoint_every=1 if checkpoint_every is None else checkpoint_every)
         positive(target_updates=1 if target_updates is None else target_updates)
         check_first_target(pipeline, target_updates)

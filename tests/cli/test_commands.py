@@ -89,6 +89,8 @@ WRONG = {
     "play RUN --env Blind-v0": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'render_mode'",
     "play RUN --env Blind-v0 --window": "Blind-v0 cannot be shown: Blind-v0 takes no argument 'r",
     "eval RUN --threads 0": "threads is an integer of at least 1, not 0",
+    "eval RUN --threads 1e6": "threads is at most 1,024, not 1,000,000",
+    "train ppo --threads 1e6 --env torch/CartPole-v1": "threads is at most 1,024, not 1,000,000",
     "plot RUN --y fun": "no run has 'fun' for y; give y as one of their columns: all_mini",
     "train ppo --lr 0.001": "no option is called --lr; did you mean --learning-rate?",
     "train ppo --total-step=9": "no option is called --total-step; did you mean --total-steps?",
