@@ -76,16 +76,16 @@ def mediocre():
     return data, float(returns)
 
 
-@pytest.mark.parametrize("name", ["iql", "td3_bc"])
-def test_recorded_data_of_a_mediocre_agent_are_improved_on(name):
-    """10,000 updates. After 20,000 TD3+BC returns less than the data, as d3rlpy's does on them."""
+@pytest.mark.parametrize("name, updates", [("iql", 20_000), ("td3_bc", 10_000)])
+def test_recorded_data_of_a_mediocre_agent_are_improved_on(name, updates):
+    """TD3+BC returns less than the data after 20,000, as d3rlpy's does; IQL takes that long to learn."""
     data, before = mediocre()
     makers = {
         "iql": lambda env: iql(env, IQL(hidden=(64, 64), learning_rate=1e-3, normalize=True)),
         "td3_bc": lambda env: td3_bc(env, TD3BC(hidden=(64, 64), learning_rate=1e-3)),
     }
     recipe = makers[name](envs.pendulum(10))
-    assert score(recipe, learnt_from(recipe, data, 10_000)) > before
+    assert score(recipe, learnt_from(recipe, data, updates)) > before
 
 
 def test_the_recorded_data_are_those_of_the_policy_that_acts():
