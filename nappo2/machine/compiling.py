@@ -41,9 +41,8 @@ def passes() -> Callable:
                 by_onednn(graph)
 
         def uuid(self):
-            return (
-                f"nappo2: tanh by sigmoid, products by {'oneDNN' if onednn_is_faster() else 'MKL'}"
-            )
+            library = "oneDNN" if onednn_is_faster() else "MKL"
+            return f"nappo2: tanh by sigmoid, products by {library}"
 
     return Passes()
 
@@ -84,9 +83,9 @@ def compiled(fn: Callable) -> Callable:
     def of_arguments(guards: Sequence) -> list[bool]:
         return [guard.name == "" or split(r"[.\[]", guard.name)[0] in names for guard in guards]
 
-    own = {"post_grad_custom_pre_pass": passes(), "guard_filter_fn": of_arguments}
+    hooks = {"post_grad_custom_pre_pass": passes(), "guard_filter_fn": of_arguments}
     return torch.compile(
-        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS | own
+        fn, fullgraph=True, dynamic=False, isolate_recompiles=True, options=OPTIONS | hooks
     )
 
 

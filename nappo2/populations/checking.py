@@ -1,4 +1,4 @@
-"""Whether params are those of the members of a population."""
+"""Checks that params are those of all members of a population."""
 
 from nappo2.params import Params
 

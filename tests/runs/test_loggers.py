@@ -91,6 +91,16 @@ def test_tensorboard_shows_the_settings_and_the_curve(tmp_path):
     assert '"total_steps": 160' in text.tensor_proto.string_val[0].decode()
 
 
+def test_tensorboard_stays_in_the_folder_that_was_given(tmp_path, monkeypatch):
+    """Also where the process changes its own between two cells, before the first row."""
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = learner(loggers=[loggers.tensorboard("board")])
+    monkeypatch.chdir(tmp_path / "other")
+    run.run().close()
+    assert list((tmp_path / "board").iterdir()) and not list((tmp_path / "other").iterdir())
+
+
 def test_tensorboard_shows_a_film_as_a_gif(tmp_path):
     """Of 250 frames every third."""
     imageio = pytest.importorskip("imageio.v2")

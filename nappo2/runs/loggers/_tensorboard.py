@@ -22,11 +22,12 @@ def tensorboard(folder: str | Path | None = None) -> LoggerMaker:
         ImportError: without tensorboard; says how to install it.
     """
     check_installed("tensorboard")
+    given = None if folder is None else Path(folder).absolute()
 
     def make(run: Run) -> Service:
         from torchrl.record.loggers.tensorboard import TensorboardLogger  # 0.7 s, so only here
 
-        path = Path(folder or run.log_dir / "tensorboard")
+        path = given or run.log_dir / "tensorboard"
         writer = TensorboardLogger(path.name, log_dir=str(path.parent)).experiment
         writer.add_text("settings", f"```\n{json.dumps(run.settings, indent=2)}\n```")
 
