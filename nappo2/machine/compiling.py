@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nappo2.machine.products import by_onednn, onednn_is_faster
+from nappo2.machine.products import in_tiles, mkl_leaves_avx512_out
 from nappo2.machine.stop import check_interrupt, interruptible_at_once
 from nappo2.trees import walk
 
@@ -31,18 +31,23 @@ OPTIONS = {
 
 @cache
 def passes() -> Callable:
-    """The pass over a graph of what takes less time on a CPU: ``tanh_by_sigmoid``, and ``by_onednn``."""
+    """The pass over a graph of what takes less time on a CPU: ``tanh_by_sigmoid``, and ``in_tiles``."""
     from torch._inductor.custom_graph_pass import CustomGraphPass
 
     class Passes(CustomGraphPass):
         def __call__(self, graph):
             tanh_by_sigmoid(graph)
-            if onednn_is_faster():
-                by_onednn(graph)
+            if mkl_leaves_avx512_out():
+                in_tiles(graph)
 
         def uuid(self):
-            library = "oneDNN" if onednn_is_faster() else "MKL"
-            return f"nappo2: tanh by sigmoid, products by {library}"
+            if not mkl_leaves_avx512_out():
+                return "nappo2: tanh by sigmoid"
+            from nappo2.machine.tiles import VERSION
+
+            return (
+                f"nappo2: tanh by sigmoid, products {VERSION} by {torch.get_num_threads()} threads"
+            )
 
     return Passes()
 
