@@ -31,11 +31,15 @@ def _scanned(x: Tensor, c: Tensor) -> Tensor:
     from torch._higher_order_ops.scan import scan
 
     def body(following, block):
-        rows = []
+        rows: list[Tensor] = []
+        xs, cs = (part.unbind() for part in block)
         for i in reversed(range(BLOCK)):
-            following = torch.addcmul(block[0][i], block[1][i], following)
+            following = torch.addcmul(xs[i], cs[i], following)
             rows.append(following)
-        return following.clone(), torch.stack(rows)  # the last first
+        carry = following.clone(
+            memory_format=torch.contiguous_format
+        )  # under vmap, that of nothing
+        return carry, torch.stack(rows)  # the last first
 
     missing = x.new_zeros(-len(x) % BLOCK, *x.shape[1:])
     blocks = tuple(torch.cat([y, missing]).unflatten(0, (-1, BLOCK)).flip(0) for y in (x, c))

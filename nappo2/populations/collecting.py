@@ -1,6 +1,8 @@
 """``collect`` of many members at once, in environments that step many at once."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -8,17 +10,18 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from nappo2 import trees
+from nappo2.batch import with_columns, without
 from nappo2.envs import Env
-from nappo2.machine.compiling import with_fallback
+from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import check_interrupt
 from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
-from nappo2.params import Params, beside_environments
+from nappo2.params import Params, Plain, beside_environments
 from nappo2.pipeline import Pipeline, Transform, described, stage
 from nappo2.policies import FromNoise, Policy
 from nappo2.populations.checking import check_members
-from nappo2.populations.lifting import over_members
+from nappo2.populations.lifting import in_one_layout, over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
 from nappo2.stages.collecting.collect import account
@@ -47,7 +50,7 @@ def collect_members(
         num_steps: steps of each environment per rollout, T.
         prepare: transform of the rollouts of a member.
         num_members: number of members, n.
-        jit: whether the loop is compiled, as for ``collect``.
+        jit: whether the loop is compiled, as for ``collect``, and ``prepare``.
         name: of the stage.
 
     Returns:
@@ -55,6 +58,10 @@ def collect_members(
     """
     together, n = env.many(num_members), num_members
     act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
+    eager = partial(prepared, prepare)
+    can_be_compiled = jit and all(each.part is not None for each in prepare.stages)
+    program = partial(prepared_in_one_program, prepare)
+    prepare_each = with_fallback(program, eager, "prepare") if can_be_compiled else eager
 
     def init(params, seed):
         check_members(params, n)
@@ -68,7 +75,7 @@ def collect_members(
 
     @torch.no_grad()
     def step(params, states):
-        state, here = states[name], beside_environments(params)
+        state, here = states[name], in_one_layout(beside_environments(params))
         seeds, keys = split_each(state.seed)
         each = over_members(here)
         acting = acting_at_once(policy, n, each)
@@ -94,7 +101,7 @@ def collect_members(
             rollout["action_log_prob"] = each(policy.log_prob)(rollout)
         size = (n, len(done), env.num_envs)
         rollout["params_version"] = here["version"].expand(size)
-        item = prepared(prepare, params, TensorDict(rollout, batch_size=size))
+        item = prepare_each(params, TensorDict(rollout, batch_size=size))
         return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
     return described(Pipeline(init, step), env=env, live=live_environments(together))
@@ -191,6 +198,50 @@ def prepared(prepare: Transform, params: Params, rollout: TensorDict) -> TensorD
 
     items = over_members(params)(prepare_one)(rollout.to_dict())
     return TensorDict(items, batch_size=(size[0], *sizes[0]))
+
+
+def prepared_in_one_program(prepare: Transform, params: Params, rollout: TensorDict) -> TensorDict:
+    """``prepared`` as one compiled program; eager where params are not on the CPU, as rollouts are.
+
+    Args:
+        prepare: transform of the rollouts of a member, whose stages are functions of tensors.
+        params: [n, ...].
+        rollout: [n, T, B].
+
+    Returns:
+        The rollouts.
+    """
+    parts = [each.part(params, {}, None) for each in prepare.stages]
+    runs = tuple(part.run for part in parts if part.run is not None)
+    if not runs or not params["version"].is_cpu:
+        return prepared(prepare, params, rollout)
+    constants = without(in_one_layout(params), "version").to_dict()
+    with (
+        warnings.catch_warnings()
+    ):  # while it is traced, a scan looks at the first row of each member
+        warnings.filterwarnings("ignore", ".*batching rule for aten::select_copy")
+        columns = preparation(runs)(constants, rollout.to_dict())
+    return with_columns(rollout, columns)
+
+
+@lru_cache(64)
+def preparation(runs: tuple[Callable, ...]) -> Callable:
+    """The program ``(params, rollouts [n, T, B]) -> columns`` of stages; cached, as ``roll`` is.
+
+    Args:
+        runs: ``(params, rollout, inputs) -> (rollout, outputs)`` of each stage, without inputs.
+    """
+
+    def one(params, rollout):
+        item = rollout
+        for run in runs:
+            item, _ = run(Plain(params), item, ())
+        return {key: x for key, x in item.items() if x is not rollout.get(key)}
+
+    def each(params, rollout):
+        return torch.vmap(one)(params, rollout)
+
+    return compiled(each)
 
 
 def with_members(report: Report, done: Tensor, num_members: int) -> Report:

@@ -16,7 +16,7 @@ from nappo2.losses import Loss
 from nappo2.machine.compiling import with_fallback
 from nappo2.maths.moments import absorb_if
 from nappo2.optim import GradientTransformation
-from nappo2.params import Params, Plain, unravel_of
+from nappo2.params import Params, Plain, replaced, unravel_of
 from nappo2.pipeline import Transform, stage
 from nappo2.seeds import fold_in
 from nappo2.stages.learning.learn import fused_stage
@@ -63,6 +63,16 @@ def over_members(params: Params) -> Callable[[Callable], Callable]:
         return lambda *args: torch.vmap(one)(stacked, *args)
 
     return lifted
+
+
+def in_one_layout(params: Params) -> Params:
+    """Params [n, ...] whose weights lie as they do after an update: views of a vector of each member.
+
+    Programs are compiled for where tensors lie, and the first weights would be compiled for on their own.
+    """
+    rows = {key: vectors(params[key]) for key in ("weights", "target") if params[key].keys()}
+    views = {key: MEMBERS.unravel(unravel, vector) for key, (vector, unravel) in rows.items()}
+    return replaced(params, **{key: TensorDict(x) for key, x in views.items()})
 
 
 MEMBERS = Lift(vectors, lambda unravel, vector: torch.vmap(unravel)(vector))

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -13,15 +14,19 @@ from nappo2 import (
     PPO,
     PQN,
     SAC,
+    VPG,
+    Impala,
     collect,
     envs,
     fold_in,
+    impala,
     population,
     ppo,
     pqn,
     ravel,
     sac,
     scheme,
+    vpg,
 )
 from nappo2.machine.compiling import compiled
 from nappo2.populations._population import member
@@ -32,14 +37,6 @@ from tests.makers.recipes import REPLAYED, fused, pendulum_ppo
 from tests.makers.stepping import train
 
 LONG = pytest.mark.learning  # as compiling takes long
-
-
-@pytest.fixture
-def strict():
-    """Has what cannot be compiled be an error."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".*cannot be compiled")
-        yield
 
 
 def test_compiled_learning_is_learning(strict):
@@ -174,14 +171,29 @@ def test_a_compiled_rollout_is_a_rollout(name, strict):
     torch.testing.assert_close(ours.episodes, theirs.episodes, atol=1e-4, rtol=1e-5)
 
 
+ON_POLICY = {
+    "gae": (ppo, partial(PPO, num_epochs=1, num_minibatches=1)),
+    "vtrace": (impala, Impala),
+    "standardized": (vpg, VPG),
+}
+
+
 @LONG
-def test_a_compiled_population_collects_as_its_members_do(strict):
-    """Three members, after one has learnt: each rollout of one call is that member's own."""
-    many = population(ppo(TORCH["cartpole"], PPO(**SHORT, jit=True)), 3)
+@pytest.mark.parametrize("name", ON_POLICY)
+def test_a_compiled_population_collects_and_prepares_as_its_members_do(name, strict):
+    """Three members, after an update: each rollout of one call is that member's own, by the same programs."""
+    recipe, config = ON_POLICY[name]
+    short = {"num_steps": 10, "hidden": (8,)}
+    many = population(recipe(TORCH["cartpole"], config(**short, jit=True)), 3)
     pipe, params = scheme("3cs", many), many.init(5)
+    counters.clear()
     state, params, _ = pipe.step(params, pipe.init(params, 5))
-    _, rollouts, _ = many.collect.step(params, state)
-    s = ppo(TORCH["cartpole"], PPO(**SHORT))
+    before = counters["stats"]["unique_graphs"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, rollouts, _ = many.collect.step(params, state)
+    assert counters["stats"]["unique_graphs"] == before == 3
+    s = recipe(TORCH["cartpole"], config(**short))
     source = collect_of(s) | s.prepare
     for i in range(3):
         first, own = s.init(fold_in(5, i)), member(params, i)

@@ -1,8 +1,5 @@
 """A step as one program, which is the step of its stages."""
 
-import inspect
-import warnings
-
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
@@ -23,7 +20,6 @@ from nappo2 import (
     scheme,
 )
 from nappo2.envs import physics_env
-from nappo2.maths import returns
 from nappo2.stages import one_program
 from tests.makers.denormals import check_no_denormals, flat
 
@@ -51,22 +47,11 @@ RECIPES = {
 @pytest.fixture
 def uncompiled(monkeypatch):
     """Has the program be traced, but not compiled, which takes less long for a few steps."""
-    options = {"backend": "eager", "fullgraph": True, "dynamic": False}
+    options = {"backend": "eager", "fullgraph": True, "dynamic": False, "isolate_recompiles": True}
     monkeypatch.setattr(one_program, "compiled", lambda fn: torch.compile(fn, **options))
     one_program.program.cache_clear()
     yield
     one_program.program.cache_clear()
-
-
-@pytest.fixture
-def strict(monkeypatch):
-    """Has what cannot be compiled be an error; checks of shapes, which only tests have, cannot be."""
-    for name, function in vars(returns).copy().items():
-        if inspect.isfunction(function):
-            monkeypatch.setattr(returns, name, inspect.unwrap(function))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".*cannot be compiled")
-        yield
 
 
 def both(recipe, num_steps=3):
