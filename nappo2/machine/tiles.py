@@ -22,10 +22,10 @@ extern "C" {{kernel.def_kernel(inputs={"a": a, "b": b}, outputs={"c": c})}}
   for (int64_t i = 0; i < {{batch}}; i++)
     for (int64_t m = 0; m < {{rows}}; m += {{part}})
       nappo2::product(
-          &{{kernel.index(a, first)}} + i * {{left.batch}} + m * {{left.row}}, {{left.row}}, {{left.column}},
+          &{{kernel.index(a, first)}} + i * {{left.batch}}, {{left.row}}, {{left.column}},
           &{{kernel.index(b, first)}} + i * {{right.batch}}, {{right.row}},
-          &{{kernel.index(c, first)}} + (i * {{rows}} + m) * {{columns}}, {{columns}},
-          std::min<int64_t>({{part}}, {{rows}} - m), {{terms}}, {{columns}});
+          &{{kernel.index(c, first)}} + i * {{rows * columns}}, {{columns}},
+          {{rows}}, {{terms}}, {{columns}}, m, std::min<int64_t>({{rows}}, m + {{part}}));
 }
 """
 VERSION = sha256((SOURCE + CALL).encode()).hexdigest()[:16]
