@@ -188,6 +188,23 @@ def bullet() -> Iterator[Entry]:
                 yield entry(f"{title}-1m", tags, f"{recipe} --jit", env, 1_000_000, **given)
 
 
+def hoppers() -> Iterator[Entry]:
+    """The other presets that are listed for the hopper, in each of which it is to hop."""
+    env, tags = "HopperBulletEnv-v0", "pybullet hopper-bullet"
+    for recipe in ("sac", "tqc"):
+        yield entry(
+            f"{recipe}-hopper-bullet",
+            f"{tags} off-policy",
+            f"{recipe} --jit",
+            env,
+            300_000,
+            seeds=3,
+        )
+    on = {"seeds": 3, "published": (sb3(1561, 220),)}  # that page has A2C's, too
+    name, words = "a2c-gsde-hopper-bullet", "a2c_gsde --jit"
+    yield entry(name, f"{tags} on-policy", words, env, 2_000_000, **on)
+
+
 def peers() -> Iterator[Entry]:
     """SAC without gSDE, and Stable-Baselines3 with the same settings of DQN, SAC and PPO."""
     tags, given = "classic cartpole-off-policy", {"published": SOLVED_DQN, "process": PEERS}
@@ -264,7 +281,8 @@ def goals() -> Iterator[Entry]:
 
 
 ALL = [
-    *classic(), *pieces(), *small(), *goals(), *bullet(), *mujoco(), *peers(), *schemes(), *atari(),
+    *classic(), *pieces(), *small(), *goals(), *bullet(), *hoppers(), *mujoco(), *peers(), *schemes(),
+    *atari(),
 ]  # fmt: skip
 ENTRIES = {each.name: each for each in ALL}
 """The entries by name."""
