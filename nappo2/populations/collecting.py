@@ -216,9 +216,8 @@ def prepared_in_one_program(prepare: Transform, params: Params, rollout: TensorD
     if not runs or not params["version"].is_cpu:
         return prepared(prepare, params, rollout)
     constants = without(in_one_layout(params), "version").to_dict()
-    with (
-        warnings.catch_warnings()
-    ):  # while it is traced, a scan looks at the first row of each member
+    with warnings.catch_warnings():
+        # a scan looks at the first row of each member while it is traced
         warnings.filterwarnings("ignore", ".*batching rule for aten::select_copy")
         columns = preparation(runs)(constants, rollout.to_dict())
     return with_columns(rollout, columns)
