@@ -49,8 +49,8 @@ def in_tiles(graph: Any) -> None:
 
 def is_tiled(left: Tensor, right: Tensor) -> bool:
     """Tests whether a product [..., M, K] x [..., K, N] is one that tiles take less time for."""
-    sizes = (*left.shape, right.shape[-1])
-    if left.dtype != torch.float32 or not left.is_cpu or not all(isinstance(x, int) for x in sizes):
+    *_, rows, terms, columns = sizes = (*left.shape, right.shape[-1])
+    known = all(isinstance(x, int) for x in (*sizes, *left.stride(), *right.stride()))
+    if left.dtype != torch.float32 or not left.is_cpu or not known:
         return False
-    *_, rows, terms, columns = sizes
     return rows >= LEAST_ROWS and columns >= LEAST_COLUMNS and terms > 0

@@ -28,8 +28,9 @@ extern "C" {{kernel.def_kernel(inputs={"a": a, "b": b}, outputs={"c": c})}}
           {{rows}}, {{terms}}, {{columns}}, m, std::min<int64_t>({{rows}}, m + {{part}}));
 }
 """
-VERSION = sha256((SOURCE + CALL).encode()).hexdigest()[:16]
-"""Of the code, for the keys of compiled programs."""
+FILES = [Path(__file__).with_name(name) for name in ("product.h", "products.py", "tiles.py")]
+VERSION = sha256(b"".join(file.read_bytes() for file in FILES)).hexdigest()[:16]
+"""Of all that decides the code of a product, for the keys of compiled programs."""
 
 
 class Tiles(CppTemplate):

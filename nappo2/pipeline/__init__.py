@@ -8,7 +8,7 @@ state; a stage's seed is ``fold_in(seed, name)``, whatever stands beside it.
 
 from nappo2.checks import positive
 from nappo2.pipeline.adopting import adopt
-from nappo2.pipeline.making import described, stage
+from nappo2.pipeline.making import described, is_of_stages, stage
 from nappo2.pipeline.transforms import is_empty, map_items, repeat, stateless
 from nappo2.pipeline.types import (
     Between,
@@ -34,6 +34,7 @@ __all__ = [
     "compose",
     "described",
     "is_empty",
+    "is_of_stages",
     "is_pipeline",
     "is_recorded",
     "map_items",

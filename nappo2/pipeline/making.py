@@ -75,6 +75,7 @@ def _source(made: Pipeline, record: Stage) -> Pipeline:
 
 def _wrapped(made: Transform, record: Stage, source: Pipeline) -> Pipeline:
     """``source`` with one more stage behind it."""
+    record = record._replace(behind_stages=not source.stages or is_of_stages(source))
     pipeline, stages = made(source), joined(source.stages, (record,))
 
     def init(params, seed, previous=None):
@@ -83,6 +84,12 @@ def _wrapped(made: Transform, record: Stage, source: Pipeline) -> Pipeline:
 
     step = partial(_timed_step, record.name, len(stages) > 1, pipeline.step)
     return Pipeline(init, step, stages)
+
+
+def is_of_stages(pipeline: Pipeline) -> bool:
+    """Tests whether stages are all that takes part in a step, and no plain function of a pipeline."""
+    whole = all(each.behind_stages for each in pipeline.stages)
+    return whole and getattr(pipeline.step, "func", None) is _timed_step
 
 
 def _first_state(

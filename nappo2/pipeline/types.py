@@ -132,6 +132,7 @@ class Stage(NamedTuple):
         live: how a state that is more than data is saved, loaded and closed.
         with_non_finite: makes the same source with another treatment of numbers that are not finite.
         part: the stage as a function of tensors, for ``in_one_program``; None if it is none.
+        behind_stages: whether all that stands left of it is stages, and no plain function of a pipeline.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Stage(NamedTuple):
     live: LiveState | None = None
     with_non_finite: Callable[[Callable[..., Any]], "Pipeline"] | None = None
     part: Parts | None = None
+    behind_stages: bool = True
 
     def __repr__(self):
         kinds = (int, float, Between)

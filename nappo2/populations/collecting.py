@@ -18,13 +18,13 @@ from nappo2.maths import returns
 from nappo2.maths.masks import unmasked
 from nappo2.maths.moments import moments, named
 from nappo2.params import Params, Plain, beside_environments
-from nappo2.pipeline import Pipeline, Transform, described, stage
+from nappo2.pipeline import Pipeline, Stage, Transform, described, is_of_stages, stage
 from nappo2.policies import FromNoise, Policy
 from nappo2.populations.checking import check_members
 from nappo2.populations.lifting import in_one_layout, over_members
 from nappo2.reports import Report, timed
 from nappo2.seeds import fold_in, split, split_each
-from nappo2.stages.collecting.collect import account
+from nappo2.stages.collecting.collect import account, collect
 from nappo2.stages.collecting.forbidden import check_masks
 from nappo2.stages.collecting.interaction import FOR_COUNTS, CollectState, interact
 from nappo2.stages.collecting.non_finite import fail
@@ -58,10 +58,13 @@ def collect_members(
     """
     together, n = env.many(num_members), num_members
     act = with_fallback(scan_interact, interact, "collect_members") if jit else interact
-    eager = partial(prepared, prepare)
-    can_be_compiled = jit and all(each.part is not None for each in prepare.stages)
-    program = partial(prepared_in_one_program, prepare)
+    line = collect(env, policy, num_steps) | prepare
+    stages, eager = line.stages[1:], partial(prepared, prepare)
+    known = is_of_stages(line)
+    can_be_compiled = jit and known and all(each.part is not None for each in stages)
+    program = partial(prepared_in_one_program, stages, eager)
     prepare_each = with_fallback(program, eager, "prepare") if can_be_compiled else eager
+    prepare_each = prepare_each if stages or not known else lambda params, rollout: rollout
 
     def init(params, seed):
         check_members(params, n)
@@ -185,8 +188,6 @@ def prepared(prepare: Transform, params: Params, rollout: TensorDict) -> TensorD
     Returns:
         An item [n, ...], such as the rollouts.
     """
-    if not prepare.stages:
-        return rollout
     size, sizes = rollout.batch_size, []
 
     def prepare_one(member, rollout):
@@ -200,27 +201,26 @@ def prepared(prepare: Transform, params: Params, rollout: TensorDict) -> TensorD
     return TensorDict(items, batch_size=(size[0], *sizes[0]))
 
 
-def prepared_in_one_program(prepare: Transform, params: Params, rollout: TensorDict) -> TensorDict:
+def prepared_in_one_program(
+    stages: Sequence[Stage], eager: Callable, params: Params, rollout: TensorDict
+) -> TensorDict:
     """``prepared`` as one compiled program; eager where params are not on the CPU, as rollouts are.
 
     Args:
-        prepare: transform of the rollouts of a member, whose stages are functions of tensors.
+        stages: of a transform of the rollouts of a member; functions of tensors.
+        eager: ``(params, rollout) -> rollout``, the same.
         params: [n, ...].
         rollout: [n, T, B].
 
     Returns:
         The rollouts.
     """
-    parts = [each.part(params, {}, None) for each in prepare.stages]
+    parts = [each.part(params, {}, None) for each in stages]
     runs = tuple(part.run for part in parts if part.run is not None)
     if not runs or not params["version"].is_cpu:
-        return prepared(prepare, params, rollout)
+        return eager(params, rollout)
     constants = without(in_one_layout(params), "version").to_dict()
-    with warnings.catch_warnings():
-        # a scan looks at the first row of each member while it is traced
-        warnings.filterwarnings("ignore", ".*batching rule for aten::select_copy")
-        columns = preparation(runs)(constants, rollout.to_dict())
-    return with_columns(rollout, columns)
+    return with_columns(rollout, preparation(runs)(constants, rollout.to_dict()))
 
 
 @lru_cache(64)
@@ -240,7 +240,20 @@ def preparation(runs: tuple[Callable, ...]) -> Callable:
     def each(params, rollout):
         return torch.vmap(one)(params, rollout)
 
-    return compiled(each)
+    program, traced = compiled(each), set()  # facts of this process, not of the run, so in no state
+
+    def run(params, rollout):
+        shape = rollout["next"]["done"].shape
+        if shape in traced:
+            return program(params, rollout)
+        with warnings.catch_warnings():
+            # a scan looks at the first row of each member while it is traced
+            warnings.filterwarnings("ignore", ".*batching rule for aten::select_copy")
+            columns = program(params, rollout)
+        traced.add(shape)
+        return columns
+
+    return run
 
 
 def with_members(report: Report, done: Tensor, num_members: int) -> Report:

@@ -11,7 +11,7 @@ from nappo2.machine.compiling import compiled, with_fallback
 from nappo2.machine.stop import current_stop
 from nappo2.machine.threads import without_denormals
 from nappo2.params import Plain, ravel
-from nappo2.pipeline import Pipeline, Transform, stage
+from nappo2.pipeline import Pipeline, Transform, is_of_stages, stage
 from nappo2.reports import Report
 
 
@@ -30,7 +30,8 @@ def in_one_program() -> Transform:
     ``learn`` and ``scheduled``: what ``scheme("3cs", recipe)`` has of PPO, A2C, VPG and IMPALA.
 
     Raises:
-        ValueError: where the pipeline is made, if a stage is no function of tensors; names it. In a step, if
+        ValueError: where the pipeline is made, if a stage is no function of tensors; names it. Also if a
+            plain function of a pipeline stands among the stages. In a step, if
             params are not on the CPU.
 
     Example:
@@ -44,6 +45,11 @@ def in_one_program() -> Transform:
         if not any(each.updates for each in source.stages):
             raise ValueError(
                 f"a step that is one program ends with params, so learn stands in it; this one is {source!r}"
+            )
+        if not is_of_stages(source):
+            raise ValueError(
+                "a plain function of a pipeline stands among these stages, so a step of them cannot be one "
+                f"program, {source!r}; @stage makes it a stage"
             )
         for each in source.stages:
             if each.part is None:

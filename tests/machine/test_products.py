@@ -128,6 +128,14 @@ def test_members_of_a_population_are_a_batch(compiled):
     torch.testing.assert_close(found, layer(x, w, bias), atol=1e-6, rtol=1e-5)
 
 
+def test_products_whose_places_depend_on_a_size_stay(compiled):
+    """Four columns of a matrix of any number of them."""
+    a, b = matrices(8, 16, 9)
+    torch._dynamo.mark_dynamic(b, 1)
+    found, count = compiled(lambda a, b: a @ b[:, :4], a, b)
+    assert count == 0 and (found - a @ b[:, :4]).abs().max() < 1e-5
+
+
 def test_products_of_few_rows_or_one_column_and_of_other_numbers_stay():
     a, b = matrices(4, 8, 2)
     assert is_tiled(a, b)

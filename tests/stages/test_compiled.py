@@ -20,6 +20,7 @@ from nappo2 import (
     envs,
     fold_in,
     impala,
+    map_items,
     population,
     ppo,
     pqn,
@@ -28,6 +29,7 @@ from nappo2 import (
     scheme,
     vpg,
 )
+from nappo2.batch import with_columns
 from nappo2.machine.compiling import compiled
 from nappo2.populations._population import member
 from nappo2.reports import join
@@ -235,3 +237,30 @@ def test_compiled_tanh_is_tanh():
     torch.testing.assert_close(y, x.tanh(), atol=2e-7, rtol=0)
     (slope,) = torch.autograd.grad(y.sum(), x)
     torch.testing.assert_close(slope, 1 - x.detach().tanh().square(), atol=5e-7, rtol=0)
+
+
+@LONG
+def test_plain_functions_take_part_in_what_a_compiled_population_prepares():
+    """One that makes advantages 100 times as large has no stage: it is no part of a program, and runs."""
+
+    def larger(source):
+        def step(params, state):
+            state, item, report = source.step(params, state)
+            return state, with_columns(item, {"advantage": 100 * item["advantage"]}), report
+
+        return source._replace(step=step)
+
+    for place in (lambda prepare: prepare | larger, lambda prepare: prepare | larger | renamed()):
+        found = []
+        for jit in (False, True):
+            recipe = ppo(TORCH["cartpole"], PPO(**SHORT, jit=jit))
+            many = population(recipe.replace(prepare=place(recipe.prepare)), 2)
+            params = many.init(0)
+            _, rollout, _ = many.collect.step(params, many.collect.init(params, 0))
+            found.append(rollout["advantage"])
+        torch.testing.assert_close(*found, atol=1e-4, rtol=1e-5)
+        assert found[0].abs().max() > 100
+
+
+def renamed():
+    return map_items(lambda params, rollout: rollout, name="renamed")

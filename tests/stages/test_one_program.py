@@ -197,3 +197,21 @@ def test_where_a_step_cannot_be_compiled_it_goes_on_stage_by_stage(monkeypatch):
         ours = (one | in_one_program()).step(recipe.init(0), one.init(recipe.init(0), 0))
     theirs = one.step(recipe.init(0), one.init(recipe.init(0), 0))
     assert (ours[1] == theirs[1]).all()
+
+
+@pytest.mark.parametrize("place", ["between", "last"])
+def test_a_plain_function_of_a_pipeline_is_no_part_of_a_program(place):
+    """As it has no stage, it would be left out."""
+
+    def plain(source):
+        return source._replace(step=lambda params, state: source.step(params, state))
+
+    recipe = RECIPES["ppo"]()
+    line = collect_of(recipe) | recipe.prepare
+    line = (
+        line | plain | learn_of(recipe) if place == "between" else line | learn_of(recipe) | plain
+    )
+    with pytest.raises(
+        ValueError, match="a plain function of a pipeline stands among these stages"
+    ):
+        line | in_one_program()
