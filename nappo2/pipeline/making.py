@@ -86,6 +86,7 @@ def _wrapped(made: Transform, record: Stage, source: Pipeline) -> Pipeline:
     return Pipeline(init, step, stages)
 
 
+@checked
 def is_of_stages(pipeline: Pipeline) -> bool:
     """Tests whether stages are all that takes part in a step, and no plain function of a pipeline."""
     whole = all(each.behind_stages for each in pipeline.stages)
