@@ -27,7 +27,7 @@ def mkl_leaves_avx512_out() -> bool:
 def in_tiles(graph: Any) -> None:
     """Takes the products in a graph in tiles, of one matrix or a batch of them, with a bias or without.
 
-    That are ``mm``, ``addmm``, ``bmm`` and ``baddbmm`` of float32 on the CPU.
+    These are ``mm``, ``addmm``, ``bmm`` and ``baddbmm`` of float32 on the CPU.
     """
     from nappo2.machine.tiles import product
 

@@ -36,9 +36,8 @@ def _scanned(x: Tensor, c: Tensor) -> Tensor:
         for i in reversed(range(BLOCK)):
             following = torch.addcmul(xs[i], cs[i], following)
             rows.append(following)
-        carry = following.clone(
-            memory_format=torch.contiguous_format
-        )  # under vmap, that of nothing
+        # under vmap, only this lies as the carry that went in
+        carry = following.clone(memory_format=torch.contiguous_format)
         return carry, torch.stack(rows)  # the last first
 
     missing = x.new_zeros(-len(x) % BLOCK, *x.shape[1:])

@@ -14,7 +14,15 @@ from nappo2 import trees
 from nappo2.checks import check_hyper, checked, suggestion
 from nappo2.envs import Env
 from nappo2.params import Params, replaced
-from nappo2.pipeline import Pipeline, Transform, compose, described, positive, stage
+from nappo2.pipeline import (
+    Pipeline,
+    Transform,
+    compose,
+    described,
+    is_of_stages,
+    positive,
+    stage,
+)
 from nappo2.policies import Policy, from_noise_of
 from nappo2.populations.annealing import scheduled_members, schedules_of
 from nappo2.populations.checking import check_members
@@ -24,6 +32,7 @@ from nappo2.reports import Report, join
 from nappo2.saving.calls import Call
 from nappo2.saving.snapshots import LiveState, close_state, restored, saved_state
 from nappo2.seeds import fold_in
+from nappo2.stages.collecting.collect import collect
 from nappo2.stages.collecting.non_finite import fail, mask
 from nappo2.stages.collecting.scanned_interaction import can_be_scanned
 from nappo2.stages.compatibility import Compatibility
@@ -159,6 +168,11 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
             f"members of a population collect, and this {recipe.name} has a source in place of collect"
         )
     schedules_of(recipe.after.stages, hyper)
+    if not is_of_stages(collect(recipe.env, recipe.policy, recipe.num_steps) | recipe.after):
+        raise ValueError(
+            "members of a population have params [n, ...], which a plain function of a pipeline behind the "
+            "updates does not take; of what stands there, scheduled(...) does"
+        )
     if recipe.non_finite is mask:
         raise ValueError(
             "members learn from rollouts of one size, so a population cannot mask transitions; "
@@ -170,8 +184,10 @@ def population(recipe: Recipe, num_members: int, **hyper: Sequence[float]) -> Po
 def _collecting(recipe: Recipe, num_members: int) -> Pipeline:
     """Collects of all members at once, where all pieces can; else of one member after the other."""
     at_once = recipe.env.many and from_noise_of(recipe.policy) and recipe.non_finite is fail
-    if not at_once or recipe.rollouts.stages or not is_pure(recipe.prepare, recipe.init(0)):
-        return members(collect_of(recipe) | recipe.prepare, num_members)
+    line = collect_of(recipe)
+    changed = len(line.stages) > 1 or not is_of_stages(line)
+    if not at_once or changed or not is_pure(recipe.prepare, recipe.init(0)):
+        return members(line | recipe.prepare, num_members)
     jit = recipe.jit and can_be_scanned(recipe.env, recipe.policy)
     return collect_members(
         recipe.env, recipe.policy, recipe.num_steps, recipe.prepare, num_members, jit

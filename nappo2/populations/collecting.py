@@ -104,7 +104,8 @@ def collect_members(
             rollout["action_log_prob"] = each(policy.log_prob)(rollout)
         size = (n, len(done), env.num_envs)
         rollout["params_version"] = here["version"].expand(size)
-        item = prepare_each(params, TensorDict(rollout, batch_size=size))
+        learners = here if params["version"].is_cpu else params
+        item = prepare_each(learners, TensorDict(rollout, batch_size=size))
         return {name: state}, item, timed(report._replace(moments=counts), **seconds)
 
     return described(Pipeline(init, step), env=env, live=live_environments(together))
@@ -209,7 +210,7 @@ def prepared_in_one_program(
     Args:
         stages: of a transform of the rollouts of a member; functions of tensors.
         eager: ``(params, rollout) -> rollout``, the same.
-        params: [n, ...].
+        params: [n, ...], in one layout.
         rollout: [n, T, B].
 
     Returns:
@@ -219,7 +220,7 @@ def prepared_in_one_program(
     runs = tuple(part.run for part in parts if part.run is not None)
     if not runs or not params["version"].is_cpu:
         return eager(params, rollout)
-    constants = without(in_one_layout(params), "version").to_dict()
+    constants = without(params, "version").to_dict()
     return with_columns(rollout, preparation(runs)(constants, rollout.to_dict()))
 
 

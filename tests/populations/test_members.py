@@ -7,7 +7,7 @@ import torch
 
 from nappo2 import Learner, envs, fold_in, hindsight, n_step, noise, population, ravel, scheme
 from nappo2 import recipes as a
-from nappo2.pipeline import Pipeline, compose, stage
+from nappo2.pipeline import Pipeline, Transform, compose, stage
 from nappo2.populations._population import member
 from nappo2.seeds import generator, split
 from nappo2.stages import all_due, prioritized_replay
@@ -212,3 +212,23 @@ def test_members_draw_noise_of_their_own_batches():
     recipe = made()
     ours, theirs = steps(population(recipe, 2), 5, 4)[-1][0], steps(recipe, fold_in(5, 1), 4)[-1][0]
     assert distance(member(ours, 1), theirs) < 1e-5
+
+
+def test_plain_functions_of_a_recipe_take_part_in_a_population_or_are_refused():
+    """They have no stage: one that makes rewards seven times as large runs, one behind updates is refused."""
+
+    def seven(source):
+        def step(params, state):
+            state, item, report = source.step(params, state)
+            return state, item.copy().set(("next", "reward"), 7 * item["next", "reward"]), report
+
+        return source._replace(step=step)
+
+    recipe = a.ppo(envs.cartpole(3), a.PPO(num_steps=8, num_minibatches=2, hidden=(8,)))
+    for name in ("rollouts", "prepare"):
+        many = population(recipe.replace(**{name: compose(Transform(seven))}), 2)
+        params = many.init(0)
+        _, item, _ = many.collect.step(params, many.collect.init(params, 0))
+        assert (item["next", "reward"] == 7).all()
+    with pytest.raises(ValueError, match="a plain function of a pipeline behind the updates"):
+        population(recipe.replace(after=compose(Transform(seven))), 2)
